@@ -1,0 +1,23 @@
+"""Settings of the poller."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.runtime.settings import Settings as Common
+
+
+class Settings(Common):
+    poll_seconds: float = Field(5.0, gt=0, description="How often each feed is asked for what changed, in seconds")
+    poll_overlap_seconds: float = Field(
+        600.0, ge=0, description="How far a poll looks back behind its cursor, for records that show up late"
+    )
+    poll_lookback_hours: float = Field(24.0, ge=0, description="Where a feed without a cursor begins, in hours ago")
+    poll_page_size: int = Field(200, ge=1, description="Records per page of a poll")
+    heartland_requests_per_second: float = Field(
+        4.0,
+        ge=0,
+        description="Calls per second to one Heartland account, 0 for no limit; Heartland publishes no figure",
+    )
+    heartland_max_in_flight: int = Field(2, ge=1, description="Calls to one Heartland account at a time")
+    heartland_timeout_seconds: float = Field(30.0, gt=0, description="How long a call to Heartland may take in all")

@@ -1,0 +1,105 @@
+"""The envelope: one event on its way, CloudEvents (binary mode) in Kafka headers around bytes that nobody changes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.errors import Rejected
+
+Headers = list[tuple[str, bytes]]
+
+
+def new_traceparent() -> str:
+    """A fresh W3C trace context: a new trace, sampled."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def child_traceparent(parent: str) -> str:
+    """The same trace with a new span; a fresh trace where `parent` is not one."""
+    parts = parent.split("-")
+    if len(parts) != 4 or len(parts[1]) != 32:
+        return new_traceparent()
+    return f"00-{parts[1]}-{secrets.token_hex(8)}-{parts[3]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One event. `subject` is the aggregate's id (an order's id for everything that happens to that order).
+
+    `id` identifies the event over retries and replays. `time` is when the source says it happened (aware, UTC).
+    `extra` are further headers, carried on unread (`x-shopify-topic`, lineage, ...).
+    """
+
+    id: str
+    source: str
+    type: str
+    time: datetime
+    connection: str
+    entity: str
+    subject: str
+    body: bytes
+    traceparent: str
+    content_type: str = "application/json"
+    hop: int = 0
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> bytes:
+        """The partition key: everything of one aggregate of one connection stays in order."""
+        return f"{self.connection}|{self.subject}".encode()
+
+    @property
+    def trace_id(self) -> str:
+        return self.traceparent.split("-")[1] if self.traceparent.count("-") == 3 else ""
+
+    def headers(self) -> Headers:
+        """Kafka headers: CloudEvents binary mode, `traceparent`, and ours with `x-`."""
+        named = {
+            "ce_specversion": "1.0",
+            "ce_id": self.id,
+            "ce_source": self.source,
+            "ce_type": self.type,
+            "ce_time": self.time.isoformat(),
+            "ce_subject": self.subject,
+            "ce_partitionkey": f"{self.connection}|{self.subject}",
+            "content-type": self.content_type,
+            "traceparent": self.traceparent,
+            "x-connection": self.connection,
+            "x-entity": self.entity,
+            "x-hop": str(self.hop),
+            **self.extra,
+        }
+        return [(name, value.encode()) for name, value in named.items()]
+
+
+_OWN = {
+    "ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "ce_subject", "ce_partitionkey", "content-type",
+    "traceparent", "x-connection", "x-entity", "x-hop",
+}  # fmt: skip
+
+
+def read_envelope(headers: Iterable[tuple[str, bytes]], body: bytes | None) -> Envelope:
+    """The envelope that a record carries. Raises Rejected, naming what is missing or unreadable."""
+    try:
+        named = {name: value.decode() for name, value in headers}
+        return Envelope(
+            id=named["ce_id"],
+            source=named["ce_source"],
+            type=named["ce_type"],
+            time=datetime.fromisoformat(named["ce_time"]),
+            connection=named["x-connection"],
+            entity=named["x-entity"],
+            subject=named["ce_subject"],
+            body=body or b"",
+            traceparent=named.get("traceparent") or new_traceparent(),
+            content_type=named.get("content-type", "application/json"),
+            hop=int(named.get("x-hop", "0")),
+            extra={name: value for name, value in named.items() if name not in _OWN},
+        )
+    except KeyError as error:
+        raise Rejected(f"the header {error.args[0]} is missing") from error
+    except (ValueError, AttributeError) as error:
+        raise Rejected(f"the headers cannot be read: {error}") from error

@@ -1,0 +1,53 @@
+"""Every topic: its name, its partitions, who writes it, who reads it. Names live here and nowhere else.
+
+Partition counts are fixed for ever: a changed count is a new topic version, since order within a key would break.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+_DAY_MS = 24 * 60 * 60 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """`retention_days` bounds how long personal data stays in the log."""
+
+    name: str
+    partitions: int = 12
+    retention_days: int = 7
+
+    def config(self) -> dict[str, str]:
+        return {
+            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+            "retention.ms": str(self.retention_days * _DAY_MS),
+        }
+
+
+# Notices as they came in. Written by ingress and poller; read by the transformers, the journal.
+RAW_SHOPIFY_ORDER = Topic("raw.shopify.order")
+RAW_HEARTLAND_FULFILMENT = Topic("raw.heartland.fulfilment")
+# Heartland hooks of items, customers and tickets: kept for the entities that read them; the journal reads them all.
+RAW_HEARTLAND_PRODUCT = Topic("raw.heartland.product")
+RAW_HEARTLAND_CUSTOMER = Topic("raw.heartland.customer")
+RAW_HEARTLAND_SALE = Topic("raw.heartland.sale")
+
+# Whole records as they stand. Written by the transformers (link: by heartland_writer); read by the writers.
+CANONICAL_ORDER = Topic("canonical.order")
+CANONICAL_FULFILMENT = Topic("canonical.fulfilment")
+CANONICAL_LINK = Topic("canonical.link")
+
+# One small record per hop. Written by every consumer; read by the journal.
+TRACE = Topic("trace", partitions=6)
+
+# What can never work: original bytes and headers, with the reason. Written by the service named, read by replay.
+DEAD_LETTERS = {
+    service: Topic(f"dlq.{service}", partitions=3, retention_days=28)
+    for service in ("transformers", "heartland_writer", "shopify_writer", "journal")
+}
+
+RAW = (RAW_SHOPIFY_ORDER, RAW_HEARTLAND_FULFILMENT, RAW_HEARTLAND_PRODUCT, RAW_HEARTLAND_CUSTOMER, RAW_HEARTLAND_SALE)
+CANONICAL = (CANONICAL_ORDER, CANONICAL_FULFILMENT, CANONICAL_LINK)
+ALL: tuple[Topic, ...] = (*RAW, *CANONICAL, TRACE, *DEAD_LETTERS.values())

@@ -1,0 +1,137 @@
+"""Imports point downwards only, services never import each other, and there are no cycles."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+# A module may import from its own layer and from those below it.
+LAYERS = [
+    ("services",),
+    ("deploy",),
+    ("shared.connectors",),
+    ("shared.mapping",),
+    ("shared.messaging",),
+    ("shared.state",),
+    ("shared.resilience",),
+    ("shared.runtime",),
+    ("shared.canonical", "shared.errors"),
+]
+OURS = ("services", "shared", "deploy", "tests")
+# The command line and the tests are the only ones that may bring up the local engine.
+ENGINE_USERS = ("services.cli", "deploy", "tests")
+# An imitation that shares code with what it tests proves nothing.
+SANDBOX = "services.sandbox"
+
+
+def modules() -> list[Path]:
+    return sorted(path for top in ("services", "shared", "deploy") for path in (ROOT / top).rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield from _from(node)
+
+
+def _from(node: ast.ImportFrom) -> Iterator[str]:
+    module = node.module or ""
+    for alias in node.names:
+        inner = ROOT / f"{module}.{alias.name}".replace(".", "/")
+        is_module = inner.with_suffix(".py").exists() or inner.is_dir()
+        yield f"{module}.{alias.name}" if is_module else module
+
+
+def layer(name: str) -> int | None:
+    for depth, prefixes in enumerate(LAYERS):
+        if any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes):
+            return depth
+    return None
+
+
+def service(name: str) -> str | None:
+    parts = name.split(".")
+    return parts[1] if parts[0] == "services" and len(parts) > 1 else None
+
+
+def upward(importer: str, imported: str) -> bool:
+    here, there = layer(importer), layer(imported)
+    return here is not None and there is not None and there < here
+
+
+def sideways(importer: str, imported: str) -> bool:
+    return None not in (service(importer), service(imported)) and service(importer) != service(imported)
+
+
+def shares_with_sandbox(importer: str, imported: str) -> bool:
+    return importer.startswith(SANDBOX) and not imported.startswith(SANDBOX) and imported != "services"
+
+
+RULES = {
+    "the product imports tests": lambda _, imported: imported.startswith("tests"),
+    "services import each other": sideways,
+    "the sandbox shares code with what it tests": shares_with_sandbox,
+    "a service knows how it is run": lambda importer, imported: (
+        imported.startswith("deploy") and not importer.startswith(ENGINE_USERS)
+    ),
+    "an upward import": upward,
+}
+
+
+def wrong(importer: str, imported: str) -> list[str]:
+    """Why `importer` must not import `imported`; empty when it may."""
+    if imported.split(".", maxsplit=1)[0] not in OURS:
+        return []
+    return [why for why, breaks in RULES.items() if breaks(importer, imported)]
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_imports_point_downwards(path: Path) -> None:
+    found = [f"{imported}: {why}" for imported in imports(path) if (why := wrong(name_of(path), imported))]
+
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported"),
+    [
+        ("shared.messaging.consumer", "shared.connectors.shopify.client"),
+        ("shared.canonical.order", "shared.runtime.clock"),
+        ("services.ingress.app", "services.journal.service"),
+        ("services.sandbox.app", "shared.errors"),
+        ("services.ingress.app", "deploy.local.broker"),
+        ("shared.state.links", "services.ingress"),
+        ("shared.state.links", "tests.support.engine"),
+    ],
+)
+def test_a_forbidden_import_is_noticed(importer: str, imported: str) -> None:
+    assert wrong(importer, imported)
+
+
+def test_no_cycles() -> None:
+    names = {name_of(path) for path in modules()}
+    graph = {name_of(path): sorted(set(imports(path)) & names) for path in modules()}
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join((*trail, name))
+        if name not in done:
+            for imported in graph[name]:
+                visit(imported, (*trail, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
