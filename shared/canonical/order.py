@@ -152,11 +152,15 @@ class Order(Record):
     cancelled_at: datetime | None = None
     closed_at: datetime | None = None
     cancel_reason: str = ""
+    # Statuses and reasons in lower case, in the source's words: `partially_refunded`, `unfulfilled`.
     financial_status: str = ""
     fulfilment_status: str = ""
     currency: str
     presentment_currency: str = ""
     taxes_included: bool = False
+    # Where messages about this order go; may differ from the customer's own.
+    email: str = ""
+    phone: str = ""
     customer: Customer = Customer()
     billing_address: Address | None = None
     shipping_address: Address | None = None

@@ -89,7 +89,7 @@ def read_envelope(headers: Iterable[tuple[str, bytes]], body: bytes | None) -> E
             id=named["ce_id"],
             source=named["ce_source"],
             type=named["ce_type"],
-            time=datetime.fromisoformat(named["ce_time"]),
+            time=_aware(named["ce_time"]),
             connection=named["x-connection"],
             entity=named["x-entity"],
             subject=named["ce_subject"],
@@ -103,3 +103,11 @@ def read_envelope(headers: Iterable[tuple[str, bytes]], body: bytes | None) -> E
         raise Rejected(f"the header {error.args[0]} is missing") from error
     except (ValueError, AttributeError) as error:
         raise Rejected(f"the headers cannot be read: {error}") from error
+
+
+def _aware(text: str) -> datetime:
+    """A time without a zone would meet aware ones later, where the mistake is dear: it is refused here."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"ce_time has no time zone: {text!r}")
+    return time

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# The largest body; headers have room of their own, so that a dead letter of the largest record still fits.
 MAX_MESSAGE_BYTES = 8 * 1024 * 1024
+MAX_RECORD_BYTES = MAX_MESSAGE_BYTES + 256 * 1024
 _DAY_MS = 24 * 60 * 60 * 1000
 
 
@@ -21,9 +23,14 @@ class Topic:
 
     def config(self) -> dict[str, str]:
         return {
-            "max.message.bytes": str(MAX_MESSAGE_BYTES),
+            "max.message.bytes": str(MAX_RECORD_BYTES),
             "retention.ms": str(self.retention_days * _DAY_MS),
         }
+
+
+def topic_name(prefix: str, topic: Topic) -> str:
+    """The topic's name on the broker: installations that share one differ in the prefix."""
+    return prefix + topic.name
 
 
 # Notices as they came in. Written by ingress and poller; read by the transformers, the journal.

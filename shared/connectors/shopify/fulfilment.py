@@ -39,6 +39,7 @@ class Part:
     line: str
     order_line: str
     location: str
+    sku: str
     quantity: int
 
 
@@ -85,7 +86,7 @@ def allocate(lines: Sequence[ShippedLine], remaining: Sequence[Remaining], prefe
         wanted = shipped.quantity
         for entry in _candidates(shipped, left.values(), preferred_location):
             taken = min(wanted, entry.quantity)
-            parts.append(Part(entry.fulfilment_order, entry.line, entry.order_line, entry.location, taken))
+            parts.append(Part(entry.fulfilment_order, entry.line, entry.order_line, entry.location, entry.sku, taken))
             left[entry.line] = replace(entry, quantity=entry.quantity - taken)
             wanted -= taken
             if wanted == 0:
@@ -94,6 +95,20 @@ def allocate(lines: Sequence[ShippedLine], remaining: Sequence[Remaining], prefe
             missing.append(shipped.model_copy(update={"quantity": wanted}))
             blocked = blocked or any(entry.held and _fits(shipped, entry) for entry in left.values())
     return Allocation(tuple(_merged(parts)), tuple(missing), blocked)
+
+
+def still_to_place(lines: Sequence[ShippedLine], placed: Sequence[Part]) -> list[ShippedLine]:
+    """The shipped lines less what earlier calls placed, SKU by SKU."""
+    taken: dict[str, int] = {}
+    for part in placed:
+        taken[part.sku] = taken.get(part.sku, 0) + part.quantity
+    left = []
+    for line in lines:
+        off = min(line.quantity, taken.get(line.sku, 0))
+        taken[line.sku] = taken.get(line.sku, 0) - off
+        if line.quantity > off:
+            left.append(line.model_copy(update={"quantity": line.quantity - off}))
+    return left
 
 
 def creation_input(record: Fulfilment, parts: Sequence[Part]) -> dict[str, Any]:

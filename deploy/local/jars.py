@@ -1,0 +1,132 @@
+"""Kafka's jars: fetched once through jgo, held to the SHA-256 of jgo.lock.toml, kept outside the checkout."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from deploy.local.locks import locked
+from shared.errors import Misconfigured
+
+LOCK = Path(__file__).with_name("jgo.lock.toml")
+_TIMEOUT_SECONDS = 60
+_ATTEMPTS = 3
+_AT_A_TIME = 6
+
+# Fetches one jar below the folder and returns where it lies.
+Fetch = Callable[["Jar", Path], Path]
+# Told how many of how many jars are there.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Jar:
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def filename(self) -> str:
+        return f"{self.artifact}-{self.version}.jar"
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Where what was fetched is kept: TILLBRIDGE_CACHE, else the user's cache folder."""
+    return Path(environ.get("TILLBRIDGE_CACHE") or platformdirs.user_cache_dir("tillbridge")).absolute()
+
+
+def locked_jars(lock: Path = LOCK) -> tuple[Jar, ...]:
+    """Raises Misconfigured for a jar without a SHA-256."""
+    entries = tomllib.loads(lock.read_text(encoding="utf-8"))["dependencies"]
+    for entry in entries:
+        if not entry.get("sha256"):
+            raise Misconfigured(f"{lock.name} has no SHA-256 for {entry['artifactId']}: run `jgo lock` beside it")
+    return tuple(Jar(e["groupId"], e["artifactId"], e["version"], e["sha256"]) for e in entries)
+
+
+def kafka_version(jars: Sequence[Jar]) -> str:
+    return next(jar.version for jar in jars if jar.artifact.startswith("kafka_"))
+
+
+def ensure_jars(cache: Path, jars: Sequence[Jar], fetch: Fetch, progress: Progress) -> Path:
+    """The folder with all the jars; fetches nothing when they are there. Blocks: call it in a thread.
+
+    Raises Misconfigured when a jar cannot be fetched or is not the one that was locked.
+    """
+    folder = cache / f"kafka-{_fingerprint(jars)}"
+    with locked(cache / "kafka.lock"):
+        if not folder.exists():
+            _fill(folder, jars, fetch, progress)
+    _verify_all(folder, jars)
+    return folder
+
+
+def fetch_with_jgo(jar: Jar, folder: Path) -> Path:
+    from jgo.config import GlobalSettings
+    from jgo.constants import MAVEN_CENTRAL_URL
+    from jgo.maven import MavenContext
+
+    # Repositories of the user's own jgo settings come first: that is how a mirror is named.
+    repositories = {**GlobalSettings.load().repositories, "central": MAVEN_CENTRAL_URL}
+    context = MavenContext(repo_cache=folder, remote_repos=repositories, timeout=_TIMEOUT_SECONDS)
+    path: Path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
+    return path
+
+
+def verify(jar: Jar, path: Path, advice: str) -> None:
+    """Raises Misconfigured unless the file is the jar that was locked."""
+    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
+    if found != jar.sha256:
+        raise Misconfigured(f"{jar.filename} is not the one that was locked ({found[:12]}): {advice}")
+
+
+def _fill(folder: Path, jars: Sequence[Jar], fetch: Fetch, progress: Progress) -> None:
+    """Everything is made beside the folder and renamed at the end: it is there whole or not at all."""
+    part = Path(tempfile.mkdtemp(prefix=".kafka-", dir=folder.parent))
+    try:
+        (part / "jars").mkdir()
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            progress(0, len(jars))
+            for done, _ in enumerate(pool.map(lambda jar: _bring(jar, part, fetch), jars), start=1):
+                progress(done, len(jars))
+        (part / "jars").rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _bring(jar: Jar, part: Path, fetch: Fetch) -> None:
+    path = _fetched(jar, part, fetch)
+    verify(jar, path, "try again, or from another network; nothing of it was kept")
+    path.rename(part / "jars" / jar.filename)
+
+
+def _fetched(jar: Jar, part: Path, fetch: Fetch) -> Path:
+    reason = ""
+    for attempt in range(_ATTEMPTS):
+        try:
+            # A folder per attempt: jgo would take a file that broke off halfway for a whole one.
+            return fetch(jar, part / str(attempt))
+        except (OSError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+    raise Misconfigured(
+        f"{jar.filename} could not be fetched ({reason}): check the network, or set KAFKA_BOOTSTRAP_SERVERS to a broker"
+    )
+
+
+def _verify_all(folder: Path, jars: Sequence[Jar]) -> None:
+    for jar in jars:
+        verify(jar, folder / jar.filename, f"delete {folder} and run again")
+
+
+def _fingerprint(jars: Sequence[Jar]) -> str:
+    text = "".join(sorted(f"{jar.filename} {jar.sha256}\n" for jar in jars))
+    return f"{kafka_version(jars)}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

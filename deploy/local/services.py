@@ -1,0 +1,73 @@
+"""Every process of a local run, in one table; compose starts the same ones."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from deploy.local.account import SECRETS
+
+
+@dataclass(frozen=True, slots=True)
+class LocalService:
+    """`health_port` names the variable for the port of /readyz, `ports` those for further ports of its own."""
+
+    name: str
+    module: str
+    environ: Mapping[str, str] = field(default_factory=dict)
+    health_port: str = "HEALTH_PORT"
+    ports: tuple[str, ...] = ()
+    metrics: bool = True
+
+
+SERVICES = (
+    LocalService("sandbox", "sandbox", health_port="SANDBOX_PORT", metrics=False),
+    LocalService("ingress", "ingress", ports=("INGRESS_PORT",)),
+    LocalService("poller", "poller"),
+    LocalService("transformer-order", "transformers", {"TRANSFORMER_ENTITIES": "order"}),
+    LocalService("transformer-fulfilment", "transformers", {"TRANSFORMER_ENTITIES": "fulfilment"}),
+    LocalService("heartland-writer", "heartland_writer"),
+    LocalService("shopify-writer", "shopify_writer"),
+    LocalService("journal", "journal"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What the supervisor needs to start one service and to ask it how it is."""
+
+    name: str
+    argv: tuple[str, ...]
+    environ: Mapping[str, str]
+    url: str
+    metrics_url: str | None
+
+    @property
+    def ready_url(self) -> str:
+        return f"{self.url}/readyz"
+
+    def address(self, variable: str) -> str:
+        """The URL of one of its ports."""
+        return f"http://127.0.0.1:{self.environ[variable]}"
+
+
+def plan(service: LocalService, given: Mapping[str, str], reserve: Callable[[], int]) -> Launch:
+    """The service with its ports. A port that `given` names is kept, except for health: there are many of those.
+
+    Vendors' secrets in `given` are left out: services read them from the database.
+    """
+    environ = {name: value for name, value in given.items() if name not in SECRETS}
+    environ.pop("HEALTH_PORT", None)
+    environ |= service.environ
+    for variable in (service.health_port, *service.ports):
+        if environ.get(variable, "0") in ("", "0"):
+            environ[variable] = str(reserve())
+    environ |= {"INSTANCE": service.name, "PYTHONUNBUFFERED": "1"}
+    url = f"http://127.0.0.1:{environ[service.health_port]}"
+    argv = (sys.executable, "-m", f"services.{service.module}")
+    return Launch(service.name, argv, environ, url, f"{url}/metrics" if service.metrics else None)
+
+
+def named(name: str, services: Iterable[LocalService] = SERVICES) -> LocalService:
+    return next(service for service in services if service.name == name)

@@ -1,0 +1,177 @@
+"""Everything on this machine: engine, schema, topics, connection, sandbox, services."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deploy.local.account import connection_from, secret_key, wants_sandbox
+from deploy.local.engine import Engine, open_engine
+from deploy.local.locks import try_lock
+from deploy.local.ports import Ports
+from deploy.local.processes import Watchdog, made
+from deploy.local.report import run_report, write_run_json
+from deploy.local.services import SERVICES, Launch, named, plan
+from deploy.local.supervisor import Supervisor, open_supervisor
+from shared.errors import Misconfigured, TargetDown
+from shared.messaging.admin import create_topics
+from shared.runtime.settings import Settings
+from shared.state.connections import Connection, ConnectionStore
+from shared.state.database import Database, migrate
+
+READY_SECONDS = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running system. `environ` is what every service gets: `Settings.from_env(stack.environ)` reaches the same."""
+
+    engine: Engine
+    supervisor: Supervisor
+    connection: str
+    ingress_url: str
+    sandbox_url: str | None
+    environ: Mapping[str, str]
+    folder: Path
+    run_json: Path
+
+    @property
+    def webhook_url(self) -> str:
+        return f"{self.ingress_url}/webhooks/shopify/{self.connection}"
+
+
+@asynccontextmanager
+async def open_stack(
+    environ: Mapping[str, str],
+    *,
+    folder: Path,
+    fresh: bool = False,
+    settings_overrides: Mapping[str, str] | None = None,
+    build: Path = Path("build"),
+    high_throughput: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
+) -> AsyncIterator[Stack]:
+    """Yields once every service is ready; stops everything on leaving, whatever happened.
+
+    `folder` keeps the data between runs with real accounts; `fresh` clears it first, and so does a run with the
+    sandbox (never a broker or database that was given).
+    `build` gets logs/<service>.log and run.json. `tell` hears what is being done, for whoever waits. Raises
+    Misconfigured, in one line that says what to do.
+    """
+    folder = made(folder)
+    async with AsyncExitStack() as stack:
+        _hold(stack, folder)
+        given = {**environ, **(settings_overrides or {})}
+        # The sandbox begins empty at every start: what we remember of its records would be of others by then.
+        if fresh or wants_sandbox(given):
+            await asyncio.to_thread(_clear, folder)
+        watchdog, ports = stack.enter_context(Watchdog()), stack.enter_context(Ports())
+        supervisor = await stack.enter_async_context(open_supervisor(watchdog, made(build / "logs")))
+        ingress = plan(named("ingress"), given, ports.reserve)
+        ingress_url = ingress.address("INGRESS_PORT")
+        sandbox_url = _start_sandbox(supervisor, given, ports, ingress_url) if wants_sandbox(given) else None
+        name, credentials, settings = connection_from(given, sandbox_url or "")
+
+        tell("starting broker and database")
+        engine = await stack.enter_async_context(open_engine(given, folder, high_throughput=high_throughput))
+        # Services leave before broker and database do.
+        stack.push_async_callback(supervisor.stop)
+        common = _common(given, engine, secret_key(given, folder))
+        tell("preparing schema and topics")
+        await _prepare(common, Connection(name, credentials, settings))
+
+        tell("starting services")
+        await supervisor.wait_ready(READY_SECONDS)
+        _start_services(supervisor, common, ports, ingress)
+        await supervisor.wait_ready(READY_SECONDS)
+        running = Stack(engine, supervisor, name, ingress_url, sandbox_url, common, folder, build / "run.json")
+        await stack.enter_async_context(_reported(running))
+        yield running
+
+
+def _hold(stack: AsyncExitStack, folder: Path) -> None:
+    lock = try_lock(folder / "run.lock")
+    if lock is None:
+        raise Misconfigured(f"another run works in {folder}: stop it first, or choose another folder")
+    stack.callback(lock.close)
+
+
+def _clear(folder: Path) -> None:
+    for name in ("kafka", "postgres"):
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)
+
+
+def _start_sandbox(supervisor: Supervisor, given: Mapping[str, str], ports: Ports, ingress_url: str) -> str:
+    """First and by itself: it needs neither broker nor database, and is up before they are."""
+    told = {**given, "SANDBOX_WEBHOOK_URL": given.get("SANDBOX_WEBHOOK_URL") or ingress_url}
+    launch = plan(named("sandbox"), told, ports.reserve)
+    supervisor.start(launch)
+    return launch.url
+
+
+def _common(given: Mapping[str, str], engine: Engine, key: str) -> dict[str, str]:
+    return {
+        **{name: value for name, value in given.items() if name != "SECRET_KEY_FILE"},
+        "KAFKA_BOOTSTRAP_SERVERS": engine.bootstrap_servers,
+        "DATABASE_URL": engine.database_url,
+        "TOPIC_PREFIX": engine.topic_prefix,
+        "SECRET_KEY": key,
+    }
+
+
+async def _prepare(common: Mapping[str, str], connection: Connection) -> None:
+    settings = Settings.from_env(common)
+    try:
+        await asyncio.gather(migrate(settings.database_url), create_topics(settings))
+        async with Database.open(settings.database_url, 1) as database:
+            await ConnectionStore(database, settings.secret_key).put(connection)
+    except TargetDown as error:
+        raise Misconfigured(error.reason) from error
+
+
+def _start_services(supervisor: Supervisor, common: Mapping[str, str], ports: Ports, ingress: Launch) -> None:
+    for service in SERVICES:
+        if service.name == "sandbox":
+            continue
+        given = dict(common)
+        if service.name == "ingress":  # its address is with the sandbox already
+            given["INGRESS_PORT"] = ingress.environ["INGRESS_PORT"]
+        supervisor.start(plan(service, given, ports.reserve))
+
+
+@asynccontextmanager
+async def _reported(running: Stack) -> AsyncIterator[None]:
+    """build/run.json, kept true as services are started again; gone with the run."""
+    started = datetime.now(UTC)
+
+    def write() -> None:
+        report = run_report(
+            engine=running.engine,
+            states=running.supervisor.states.values(),
+            connection=running.connection,
+            ingress=running.ingress_url,
+            sandbox=running.sandbox_url,
+            at=started,
+        )
+        write_run_json(running.run_json, report)
+
+    async def follow() -> None:
+        while True:
+            await running.supervisor.changed()
+            write()
+
+    write()
+    task = asyncio.create_task(follow())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        running.run_json.unlink(missing_ok=True)

@@ -1,0 +1,72 @@
+"""Starts the Heartland writer."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+
+from services.heartland_writer.accounts import Accounts
+from services.heartland_writer.order import Orders
+from services.heartland_writer.settings import Settings
+from shared.connectors.heartland.clients import CallLimits, HeartlandClients
+from shared.messaging.consumer import open_consumer
+from shared.messaging.producer import open_producer
+from shared.messaging.record import ConsumerOptions, Route
+from shared.messaging.topics import CANONICAL_ORDER, DEAD_LETTERS
+from shared.runtime.service import launch, open_shell
+from shared.state.connections import open_connections
+from shared.state.database import Database
+from shared.state.ledger import Ledger
+from shared.state.links import Links
+from shared.state.parked import Parked
+from shared.state.reviews import Reviews
+from shared.state.versions import Versions
+
+NAME = "heartland_writer"
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Write canonical orders into Heartland until `stop`."""
+    async with (
+        open_shell(NAME, settings, stop) as shell,
+        Database.open(settings.database_url, settings.database_pool_size) as database,
+        open_connections(database, settings, shell.log) as connections,
+        aiohttp.ClientSession() as session,
+        open_producer(settings, shell.clock) as producer,
+    ):
+        limits = CallLimits(
+            settings.heartland_requests_per_second, settings.heartland_max_in_flight, settings.heartland_timeout_seconds
+        )
+        clients = HeartlandClients(connections, session, limits, metrics=shell.metrics, clock=shell.clock)
+        links, reviews = Links(database), Reviews(database)
+        accounts = Accounts(
+            clients,
+            ledger=Ledger(database, shell.clock),
+            links=links,
+            clock=shell.clock,
+            item_cache_seconds=settings.item_cache_seconds,
+        )
+        orders = Orders(
+            accounts,
+            links=links,
+            versions=Versions(database),
+            reviews=reviews,
+            producer=producer,
+            clock=shell.clock,
+        )
+        async with open_consumer(
+            shell,
+            group=NAME,
+            routes=[Route(CANONICAL_ORDER, orders.handle, "order", collapse=True)],
+            producer=producer,
+            parked=Parked(database, NAME),
+            reviews=reviews,
+            dead_letters=DEAD_LETTERS[NAME],
+            options=ConsumerOptions(concurrency=settings.writer_concurrency, awaited=orders.existing),
+        ) as consumer:
+            await consumer.run()
+
+
+if __name__ == "__main__":
+    launch(NAME, Settings, run)

@@ -1,0 +1,85 @@
+"""What it takes to write into one connection's Heartland account, built once per connection and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.heartland_writer.customer import Customers
+from services.heartland_writer.items import Items
+from services.heartland_writer.known import Recent
+from services.heartland_writer.once import Once
+from services.heartland_writer.payment_types import PaymentTypes
+from services.heartland_writer.place import Places
+from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.clients import Heartland, HeartlandClients
+from shared.connectors.heartland.settings import HeartlandSettings
+from shared.runtime.clock import Clock
+from shared.state.ledger import Ledger
+from shared.state.links import Links
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`namespace` is where Shopify's metafields hold our ids."""
+
+    name: str
+    rules: HeartlandSettings
+    namespace: str
+    heartland: HeartlandClient
+    once: Once
+    recent: Recent
+    items: Items
+    customers: Customers
+    payment_types: PaymentTypes
+    places: Places
+
+
+def open_account(
+    there: Heartland, *, ledger: Ledger, links: Links, clock: Clock, item_cache_seconds: float = 300.0
+) -> Account:
+    """The parts of one account around its client."""
+    name, heartland, rules = there.connection.name, there.client, there.rules
+    once = Once(ledger, clock)
+    return Account(
+        name=name,
+        rules=rules,
+        namespace=str(there.connection.settings.get("metafield_namespace") or "tillbridge"),
+        heartland=heartland,
+        once=once,
+        recent=Recent(clock),
+        items=Items(heartland, once, rules, name, clock=clock, keep_seconds=item_cache_seconds),
+        customers=Customers(heartland, links, once, rules, name),
+        payment_types=PaymentTypes(heartland, once, rules, name),
+        places=Places(heartland, rules),
+    )
+
+
+class Accounts:
+    """The account of each connection. It is built again when the connection's credentials or settings change."""
+
+    def __init__(
+        self, clients: HeartlandClients, *, ledger: Ledger, links: Links, clock: Clock, item_cache_seconds: float
+    ) -> None:
+        self._clients = clients
+        self._ledger = ledger
+        self._links = links
+        self._clock = clock
+        self._item_cache_seconds = item_cache_seconds
+        self._open: dict[str, tuple[Heartland, Account]] = {}
+
+    def get(self, name: str) -> Account:
+        """Raises RetryLater for a connection that is not known (yet), Misconfigured for one that cannot work."""
+        there = self._clients.get(name)
+        known = self._open.get(name)
+        if known is None or known[0] is not there:
+            known = self._open[name] = (there, self._build(there))
+        return known[1]
+
+    def _build(self, there: Heartland) -> Account:
+        return open_account(
+            there,
+            ledger=self._ledger,
+            links=self._links,
+            clock=self._clock,
+            item_cache_seconds=self._item_cache_seconds,
+        )

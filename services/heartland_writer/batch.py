@@ -1,0 +1,68 @@
+"""Many small look-ups, one call: what concurrent orders ask for is gathered and asked together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+
+class Batch(Generic[V]):
+    """`load` gets what was asked for within `window_seconds`, and what was asked while the call before was under way.
+
+    A failed load fails for all who asked.
+    """
+
+    def __init__(self, load: Callable[[list[str]], Awaitable[Mapping[str, V]]], window_seconds: float) -> None:
+        self._load = load
+        self._window = window_seconds
+        self._asked: dict[str, asyncio.Future[V | None]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def get(self, names: Iterable[str]) -> dict[str, V]:
+        """What exists of `names`."""
+        futures = {name: self._future(name) for name in names}
+        if self._task is None and futures:
+            self._task = asyncio.create_task(self._drain())
+        # A caller that is cancelled must not take the answer away from the others.
+        found = {name: await asyncio.shield(future) for name, future in futures.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _future(self, name: str) -> asyncio.Future[V | None]:
+        if name not in self._asked:
+            self._asked[name] = asyncio.get_running_loop().create_future()
+            self._asked[name].add_done_callback(_seen)
+        return self._asked[name]
+
+    async def _drain(self) -> None:
+        try:
+            await asyncio.sleep(self._window)
+            while self._asked:
+                asked, self._asked = self._asked, {}
+                await self._answer(asked)
+        finally:
+            self._task = None
+            for future in self._asked.values():
+                future.cancel()
+
+    async def _answer(self, asked: dict[str, asyncio.Future[V | None]]) -> None:
+        try:
+            found = await self._load(list(asked))
+        except Exception as error:  # handed to everybody who asked
+            for future in asked.values():
+                future.set_exception(error)
+        except BaseException:
+            for future in asked.values():
+                future.cancel()
+            raise
+        else:
+            for name, future in asked.items():
+                future.set_result(found.get(name))
+
+
+def _seen(future: asyncio.Future[V]) -> None:
+    # All who asked may be gone; an error that nobody takes would be reported as lost.
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,235 @@
+"""Finds or creates who bought, and the addresses under it.
+
+Heartland wants a customer on every order and does not keep e-mail addresses unique. So the order of trust is: our
+link, the e-mail address, a new customer. A guest is a customer too, named after the billing address.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from services.heartland_writer.locks import Locks
+from services.heartland_writer.once import Made, Once
+from services.heartland_writer.steps import Finding
+from shared.canonical.order import Address, Order
+from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.errors import NotFound
+from shared.connectors.heartland.models import Address as Postal
+from shared.connectors.heartland.models import Customer
+from shared.connectors.heartland.settings import HeartlandSettings
+from shared.errors import NeedsReview
+from shared.state.ledger import Effect
+from shared.state.links import Links
+
+# The vendor's own import tool puts this where a required name is unknown.
+UNKNOWN = "?"
+_REMEMBERED = 500
+
+
+@dataclass(slots=True)
+class Buyer:
+    customer_id: int
+    billing_address_id: int | None = None
+    shipping_address_id: int | None = None
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Customers:
+    """Customers of one account."""
+
+    def __init__(
+        self, heartland: HeartlandClient, links: Links, once: Once, rules: HeartlandSettings, connection: str
+    ) -> None:
+        self._heartland = heartland
+        self._links = links
+        self._once = once
+        self._rules = rules
+        self._connection = connection
+        self._locks = Locks()
+        self._made: dict[int, list[Postal]] = {}
+
+    async def of(self, order: Order, known_id: int | None = None) -> Buyer:
+        """Customer and addresses of this order. `known_id` is the customer that its Heartland order already has."""
+        # Orders of one buyer wait for each other, or they would create the buyer twice.
+        async with self._locks.of(key_of(order)):
+            buyer, is_new = await self._find_or_create(order, known_id)
+            wanted = [address and postal(address, order) for address in (order.billing_address, order.shipping_address)]
+            there = await self._addresses(buyer.customer_id) if any(wanted) and not is_new else []
+            buyer.billing_address_id, buyer.shipping_address_id = [
+                await self._address(buyer.customer_id, address, there) if address else None for address in wanted
+            ]
+            return buyer
+
+    async def _find_or_create(self, order: Order, known_id: int | None) -> tuple[Buyer, bool]:
+        linked = await self._linked(order)
+        if linked is not None or known_id is not None:
+            return Buyer(linked or known_id or 0), False
+        buyer = await self._by_email(order) if order.customer.email else None
+        is_new = False
+        if buyer is None:
+            buyer, is_new = await self._create(order)
+        await self._link(order, buyer)
+        return buyer, is_new
+
+    async def _linked(self, order: Order) -> int | None:
+        if not order.customer.shopify_id:
+            return None
+        link = await self._links.get(self._connection, "customer", shopify_id=order.customer.shopify_id)
+        return int(link.heartland_id) if link else None
+
+    async def _link(self, order: Order, buyer: Buyer) -> None:
+        if not order.customer.shopify_id:
+            return
+        try:
+            await self._links.put(self._connection, "customer", order.customer.shopify_id, str(buyer.customer_id), "")
+        except NeedsReview as conflict:
+            buyer.findings.append(
+                Finding("customer_linked_twice", conflict.reason, conflict.advice, dict(conflict.details))
+            )
+
+    async def _by_email(self, order: Order) -> Buyer | None:
+        found = sorted(await self._heartland.customers_by_email(order.customer.email), key=lambda one: one.id)
+        if not found:
+            return None
+        gaps = missing(found[0], order)
+        if gaps:
+            await self._heartland.update_customer(found[0].id, gaps)
+        return Buyer(found[0].id, findings=[_several(order, found)] if len(found) > 1 else [])
+
+    async def _create(self, order: Order) -> tuple[Buyer, bool]:
+        body = new_customer(order, self._rules)
+        effect = Effect(self._connection, "heartland", "customer", key_of(order), "customer:create")
+        lag = self._rules.read_lag_seconds
+
+        async def send() -> int | None:
+            return await self._heartland.create_customer(body)
+
+        async def find() -> int | None:
+            return await self._find(order)
+
+        made = await self._once.create(effect, send, find, lag)
+        while made.found and not await self._exists(made, lag):
+            # Deleted in Heartland since. What is done stays done, so the next one has a name of its own.
+            effect = replace(effect, operation=f"customer:create:after:{made.id}")
+            made = await self._once.create(effect, send, find, lag)
+        return Buyer(made.id), not made.found
+
+    async def _find(self, order: Order) -> int | None:
+        if order.customer.email:
+            found = await self._heartland.customers_by_email(order.customer.email)
+            return min((one.id for one in found), default=None)
+        numbered = await self._heartland.customer_by_number(number_of(order, self._rules))
+        return numbered.id if numbered else None
+
+    async def _exists(self, made: Made, lag_seconds: float) -> bool:
+        """Whether a customer made earlier is still there; one made a moment ago may not show in reads yet."""
+        if self._once.unsettled_seconds(made.sent_at, lag_seconds) > 0:
+            return True
+        try:
+            return not (await self._heartland.customer(made.id)).deleted_at
+        except NotFound:
+            return False
+
+    async def _addresses(self, customer_id: int) -> list[Postal]:
+        # Those made a moment ago may not show in reads yet.
+        return await self._heartland.addresses(customer_id) + self._made.get(customer_id, [])
+
+    async def _address(self, customer_id: int, wanted: dict[str, str], there: list[Postal]) -> int | None:
+        found = same_address(wanted, there)
+        if found is not None:
+            return found
+        made = await self._heartland.create_address(customer_id, wanted)
+        if made is None:
+            made = same_address(wanted, await self._heartland.addresses(customer_id))
+        if made is not None:
+            there.append(self._remember(customer_id, Postal.model_validate({"id": made, **wanted})))
+        return made
+
+    def _remember(self, customer_id: int, address: Postal) -> Postal:
+        self._made[customer_id] = [*self._made.pop(customer_id, []), address]
+        if len(self._made) > _REMEMBERED:
+            del self._made[next(iter(self._made))]
+        return address
+
+
+def key_of(order: Order) -> str:
+    """What names a buyer: the e-mail address (hashed: the ledger holds no personal data), else the id or the order."""
+    customer = order.customer
+    if customer.email:
+        return hashlib.sha256(customer.email.strip().lower().encode()).hexdigest()
+    return customer.shopify_id or f"order:{order.id}"
+
+
+def number_of(order: Order, rules: HeartlandSettings) -> str:
+    """A number for a customer without e-mail address, who could not be found again otherwise."""
+    shopify_id = order.customer.shopify_id
+    return f"{rules.order_prefix}C{shopify_id}" if shopify_id else f"{rules.order_prefix}G{order.id}"
+
+
+def new_customer(order: Order, rules: HeartlandSettings) -> dict[str, str]:
+    """A customer from what the order knows: its own fields, else those of the billing or shipping address."""
+    first, last = names(order)
+    body = {
+        "first_name": first or UNKNOWN,
+        "last_name": last or UNKNOWN,
+        "email": order.customer.email.strip(),
+        "phone_number": phone(order),
+        "public_id": "" if order.customer.email else number_of(order, rules),
+    }
+    return {name: value for name, value in body.items() if value}
+
+
+def missing(there: Customer, order: Order) -> dict[str, str]:
+    """What we know and Heartland does not. What Heartland knows stays."""
+    first, last = names(order)
+    ours = {"first_name": first, "last_name": last, "phone_number": phone(order)}
+    blank = ("", UNKNOWN)
+    return {name: value for name, value in ours.items() if value and getattr(there, name).strip() in blank}
+
+
+def names(order: Order) -> tuple[str, str]:
+    people = (order.customer, order.billing_address, order.shipping_address)
+    named = ((one.first_name.strip(), one.last_name.strip()) for one in people if one)
+    return next((pair for pair in named if any(pair)), ("", ""))
+
+
+def phone(order: Order) -> str:
+    people = (order.customer, order.billing_address, order.shipping_address)
+    return next((one.phone.strip() for one in people if one and one.phone.strip()), "")
+
+
+def postal(address: Address, order: Order) -> dict[str, str]:
+    """An address as Heartland has it. It knows no company: that goes before the second line."""
+    first, last = address.first_name.strip(), address.last_name.strip()
+    if not (first or last):
+        first, last = names(order)
+    fields = {
+        "first_name": first or UNKNOWN,
+        "last_name": last or UNKNOWN,
+        "line_1": address.line_1,
+        "line_2": ", ".join(part.strip() for part in (address.company, address.line_2) if part.strip()),
+        "city": address.city,
+        "state": address.province,
+        "postal_code": address.postal_code,
+        "country": address.country,
+        "phone": address.phone,
+    }
+    return {name: value.strip() for name, value in fields.items() if value.strip()}
+
+
+def same_address(wanted: dict[str, str], there: Sequence[Postal]) -> int | None:
+    """The id of this very address, letter case aside."""
+    names_ = ("first_name", "last_name", "line_1", "line_2", "city", "state", "postal_code", "country", "phone")
+    ours = [wanted.get(name, "").lower() for name in names_]
+    return next((one.id for one in there if [getattr(one, name).strip().lower() for name in names_] == ours), None)
+
+
+def _several(order: Order, found: Sequence[Customer]) -> Finding:
+    return Finding(
+        kind="duplicate_customers",
+        title=f"{len(found)} customers in Heartland share the e-mail address of order {order.name}",
+        advice=f"Merge them in Heartland; the order went to the oldest, {found[0].public_id or found[0].id}.",
+        details={"customer_ids": [one.id for one in found]},
+    )

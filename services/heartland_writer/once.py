@@ -1,0 +1,96 @@
+"""A create that happens once, over crashes, timeouts and replicas: noted before it is sent, looked up when in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.connectors.heartland.errors import Refused
+from shared.errors import OutcomeUnknown, TargetDown
+from shared.runtime.clock import Clock
+from shared.state.ledger import Claim, Effect, Ledger
+
+Send = Callable[[], Awaitable[int | None]]
+Find = Callable[[], Awaitable[int | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """`id` in Heartland. `found`: it was there already, with whatever hangs on it; `sent_at` is when it was sent."""
+
+    id: int
+    found: bool
+    sent_at: datetime
+
+
+class Once:
+    """Guards creates by the ledger.
+
+    A look-up that finds nothing proves something only `lag_seconds` after the write could last have been sent: by this
+    process, or by the one before it, of which we only know that it ended before we started.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._started_at = clock.now()
+
+    async def create(self, effect: Effect, send: Send, find: Find, lag_seconds: float) -> Made:
+        """The record's id, made by `send` or found. Raises what these raise; OutcomeUnknown asks for a retry."""
+        claim = await self._ledger.claim(effect)
+        if claim.state == "done":
+            return Made(_id(claim.result), True, claim.sent_at)
+        if claim.state == "in_doubt":
+            found = await self._find(effect, claim, find, lag_seconds)
+            if found is not None:
+                return found
+        return await self._send(effect, send, find)
+
+    async def last_sent(self, connection: str, entity: str, key: str) -> datetime | None:
+        """When something was last created for this aggregate, by whichever process."""
+        claims = await self._ledger.of_key(connection, entity, key)
+        return max((claim.sent_at for claim in claims.values()), default=None)
+
+    def unsettled_seconds(self, sent_at: datetime, lag_seconds: float, looked_at: datetime | None = None) -> float:
+        """How long until a look-up (one made at `looked_at`) shows what was sent at `sent_at`, at the latest."""
+        since = max(sent_at, self._started_at)
+        return (since + timedelta(seconds=lag_seconds) - (looked_at or self._clock.now())).total_seconds()
+
+    async def _find(self, effect: Effect, claim: Claim, find: Find, lag_seconds: float) -> Made | None:
+        looked_at = self._clock.now()
+        found = await find()
+        if found is not None:
+            await self._ledger.done(effect, {"id": found})
+            return Made(found, True, claim.sent_at)
+        wait = self.unsettled_seconds(claim.sent_at, lag_seconds, looked_at)
+        if wait > 0:
+            raise TargetDown(
+                f"{effect.operation} of {effect.key} is in doubt and cannot be seen in Heartland yet", wait
+            )
+        if not await self._ledger.again(effect):
+            raise TargetDown(f"{effect.operation} of {effect.key} is being settled elsewhere")
+        return None
+
+    async def _send(self, effect: Effect, send: Send, find: Find) -> Made:
+        sent_at = self._clock.now()
+        try:
+            made = await send()
+        except OutcomeUnknown:
+            # The call may have waited long for its turn: the doubt begins now, not when it was noted.
+            await self._ledger.again(effect)
+            raise
+        except (TargetDown, Refused) as error:
+            await self._ledger.failed(effect, error.reason)
+            raise
+        if made is None:
+            made = await find()
+        if made is None:
+            raise OutcomeUnknown(f"Heartland did not say what {effect.operation} of {effect.key} made")
+        await self._ledger.done(effect, {"id": made})
+        return Made(made, False, sent_at)
+
+
+def _id(result: dict[str, Any] | None) -> int:
+    return int((result or {})["id"])

@@ -1,0 +1,222 @@
+"""A canonical order becomes, or updates, one sales order in Heartland.
+
+Asked with the whole order as it stands, it makes Heartland match: customer, addresses, the order as pending, lines,
+exact taxes, payments, and only then open. The same road finishes what a crash left half-built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from services.heartland_writer.accounts import Account, Accounts
+from services.heartland_writer.steps import Finding
+from services.heartland_writer.write import Writing, Written, noted_id
+from shared.canonical.events import LinkEvent, OrderEvent, content_hash
+from shared.canonical.link import Link
+from shared.connectors.heartland.errors import Refused
+from shared.errors import NeedsReview, Rejected, RetryLater
+from shared.messaging.envelope import Envelope, child_traceparent
+from shared.messaging.producer import Producer
+from shared.messaging.record import Record, Result
+from shared.messaging.topics import CANONICAL_LINK
+from shared.runtime.clock import Clock
+from shared.state.links import LinkRow, Links
+from shared.state.reviews import Reviews
+from shared.state.versions import Version, Versions, gate
+
+TARGET = "heartland"
+ENTITY = "order"
+# Every review that this service opens about an order, so that it can close what is over.
+KINDS = (
+    "cancel_by_hand", "canceled_in_heartland", "customer_linked_twice", "duplicate_customers", "duplicate_orders",
+    "edit_after_invoice", "extra_lines", "heartland_refused", "order_missing", "order_unbalanced",
+    "payment_by_hand", "payment_currency", "refund_by_hand",
+)  # fmt: skip
+# Marks before a noted content hash: a person must act, and the same content is tried again when it comes; or: all is
+# written, but a review is open. Without a mark there is no review to close, which saves asking.
+BLOCKED, OPEN = "!", "?"
+
+
+class Orders:
+    """The handler of canonical orders."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        *,
+        links: Links,
+        versions: Versions,
+        reviews: Reviews,
+        producer: Producer,
+        clock: Clock,
+    ) -> None:
+        self._accounts = accounts
+        self._links = links
+        self._versions = versions
+        self._reviews = reviews
+        self._producer = producer
+        self._clock = clock
+
+    async def handle(self, records: Sequence[Record]) -> Result:
+        """Write the newest of these records of one order."""
+        record, event = newest(records)
+        stored = await self._versions.get(event.connection, ENTITY, event.key, TARGET)
+        link = await self._links.get(event.connection, ENTITY, shopify_id=event.record.id)
+        verdict = decide(stored, event)
+        if verdict != "apply":
+            return _result(verdict, event, link.heartland_id if link else "")
+        account = self._accounts.get(event.connection)
+        written = await self._write(account, event, link)
+        return await self._settle(account, record.envelope, event, written, stored)
+
+    async def _write(self, account: Account, event: OrderEvent, link: LinkRow | None) -> Written:
+        try:
+            return await Writing(account, self._links, event.record).run(link)
+        except NeedsReview:
+            await self._note(event, BLOCKED)
+            raise
+        except Refused as refusal:
+            account.items.forget(line.sku for line in event.record.lines)
+            await self._open(event, _refused(refusal))
+            await self._note(event, BLOCKED)
+            raise RetryLater(refusal.reason) from refusal
+
+    async def _settle(
+        self, account: Account, envelope: Envelope, event: OrderEvent, written: Written, stored: Version | None
+    ) -> Result:
+        """Everything that follows the writing; the version comes last, so that a crash repeats the rest."""
+        blocking = next((finding for finding in written.findings if finding.blocks), None)
+        for finding in written.findings:
+            if finding is not blocking:
+                await self._open(event, finding)
+        if stored and stored.content_hash[:1] in (BLOCKED, OPEN):
+            over = set(KINDS) - {finding.kind for finding in written.findings}
+            await self._reviews.resolve(event.connection, ENTITY, event.key, sorted(over))
+        await self._publish_link(account, envelope, event, written)
+        await self._note(event, BLOCKED if blocking else OPEN if written.findings else "")
+        if blocking:
+            raise blocking.error()
+        return _result("applied", event, str(written.known.order.id), _told(written))
+
+    async def _note(self, event: OrderEvent, mark: str) -> None:
+        noted = mark + event.content_hash
+        await self._versions.put(event.connection, ENTITY, event.key, TARGET, event.version, noted)
+
+    async def _open(self, event: OrderEvent, finding: Finding) -> None:
+        await self._reviews.open(
+            event.connection, finding.kind, ENTITY, event.key, finding.title, finding.advice, finding.details
+        )
+
+    async def _publish_link(self, account: Account, envelope: Envelope, event: OrderEvent, written: Written) -> None:
+        """Tell Shopify's side our id, until the order itself shows that it knows it."""
+        there = written.known.order
+        if noted_id(event.record, account.namespace) == str(there.id):
+            return
+        now = self._clock.now()
+        link = Link(
+            entity=ENTITY,
+            shopify_id=event.record.id,
+            heartland_id=str(there.id),
+            heartland_public_id=there.public_id,
+            linked_at=now,
+        )
+        await self._producer.send(CANONICAL_LINK, _announce(link, envelope, event))
+
+    async def existing(self, names: set[str]) -> set[str]:
+        """Which of the awaited names (`<connection>|item:<sku>`) are there now; one look-up per connection."""
+        asked: dict[str, dict[str, str]] = {}
+        for name in names:
+            connection, _, rest = name.partition("|item:")
+            asked.setdefault(connection, {})[rest] = name
+        found: set[str] = set()
+        for connection, skus in asked.items():
+            found |= await self._found(connection, skus)
+        return found
+
+    async def _found(self, connection: str, skus: dict[str, str]) -> set[str]:
+        try:
+            there = await self._accounts.get(connection).items.existing(skus)
+        except RetryLater:  # this connection cannot be asked now; the others can
+            return set()
+        return {skus[sku] for sku in there}
+
+
+def newest(records: Sequence[Record]) -> tuple[Record, OrderEvent]:
+    """The record with the newest version: a replay may bring an older one in last. Raises Rejected."""
+    read = [(record, _read(record)) for record in records]
+    return max(read, key=lambda pair: pair[1].version)
+
+
+def _read(record: Record) -> OrderEvent:
+    try:
+        return OrderEvent.model_validate_json(record.envelope.body)
+    except ValidationError as error:
+        raise Rejected(
+            f"not a canonical order: {error.error_count()} errors, first {error.errors()[0]['loc']}"
+        ) from None
+
+
+def decide(stored: Version | None, event: OrderEvent) -> str:
+    """`apply`, or why not: `stale`, `duplicate`, or `echo` (a newer version that says the same: our own metafield)."""
+    if stored is not None and stored.content_hash.startswith((BLOCKED, OPEN)):
+        blocked = stored.content_hash.startswith(BLOCKED)
+        stored = replace(stored, content_hash="" if blocked else stored.content_hash[1:])
+    verdict = gate(stored, event.version, event.content_hash)
+    return "echo" if verdict == "duplicate" and stored and event.version > stored.version else verdict
+
+
+def _announce(link: Link, cause: Envelope, event: OrderEvent) -> Envelope:
+    body = LinkEvent(
+        schema_name="tillbridge.link/1",
+        connection=event.connection,
+        entity="link",
+        source="heartland",
+        key=event.key,
+        version=link.linked_at,
+        content_hash=content_hash(link, ignore=frozenset({"linked_at"})),
+        lineage=(cause.id,),
+        read_at=link.linked_at,
+        record=link,
+    )
+    return Envelope(
+        id=f"heartland:order:{link.heartland_id}:link",
+        source="heartland",
+        type="canonical.link",
+        time=link.linked_at,
+        connection=event.connection,
+        entity="link",
+        subject=event.key,
+        body=body.model_dump_json().encode(),
+        traceparent=child_traceparent(cause.traceparent),
+        hop=cause.hop + 1,
+    )
+
+
+def _refused(refusal: Refused) -> Finding:
+    return Finding(
+        kind="heartland_refused",
+        title=refusal.reason,
+        advice="Change in Heartland what it asks for (a required field, a setting); it is tried again by itself.",
+        details={"code": refusal.code, "fields": {name: list(texts) for name, texts in refusal.details.items()}},
+    )
+
+
+def _told(written: Written) -> str:
+    known = written.known
+    verb = "created" if written.created else "brought up to date"
+    return f"{verb}: {len(known.lines)} lines, {len(known.payments)} payments, {known.status}"
+
+
+def _result(outcome: str, event: OrderEvent, heartland_id: str, detail: str = "") -> Result:
+    return Result(
+        outcome=outcome,
+        detail=detail,
+        order_number=event.record.name,
+        shopify_id=event.record.id,
+        heartland_id=heartland_id,
+        source_time=event.version,
+        lineage=event.lineage,
+    )

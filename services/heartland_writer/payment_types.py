@@ -1,0 +1,56 @@
+"""Which Heartland payment type stands for a Shopify gateway: as configured, else by name, else made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from services.heartland_writer.locks import Locks
+from services.heartland_writer.once import Once
+from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.settings import HeartlandSettings
+from shared.state.ledger import Effect
+
+
+class PaymentTypes:
+    """Gateway -> payment type id. Types are never deleted while payments hang on them, so they are kept for good."""
+
+    def __init__(self, heartland: HeartlandClient, once: Once, rules: HeartlandSettings, connection: str) -> None:
+        self._heartland = heartland
+        self._once = once
+        self._rules = rules
+        self._connection = connection
+        self._by_name: dict[str, int] = {}
+        self._locks = Locks()
+
+    async def find(self, gateways: Iterable[str]) -> Mapping[str, int]:
+        """The type of each gateway; creates what is missing."""
+        return {gateway: await self._of(gateway) for gateway in dict.fromkeys(gateways)}
+
+    async def _of(self, gateway: str) -> int:
+        configured = self._rules.payment_types.get(gateway)
+        if configured is not None:
+            return configured
+        name = type_name(gateway)
+        if name not in self._by_name:
+            async with self._locks.of(""):
+                if name not in self._by_name:
+                    self._by_name[name] = await self._find_or_create(gateway, name)
+        return self._by_name[name]
+
+    async def _find_or_create(self, gateway: str, name: str) -> int:
+        async def send() -> int | None:
+            return await self._heartland.create_payment_type(name)
+
+        async def find() -> int | None:
+            types = sorted(await self._heartland.payment_types(), key=lambda one: one.id)
+            return next((one.id for one in types if one.name.lower() == name.lower()), None)
+
+        found = await find()
+        if found is not None:
+            return found
+        effect = Effect(self._connection, "heartland", "payment_type", gateway, "payment_type:create")
+        return (await self._once.create(effect, send, find, self._rules.read_lag_seconds)).id
+
+
+def type_name(gateway: str) -> str:
+    return f"Shopify {gateway}" if gateway else "Shopify payment"

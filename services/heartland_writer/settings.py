@@ -1,0 +1,19 @@
+"""Settings of the Heartland writer."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.runtime.settings import Settings as Common
+
+
+class Settings(Common):
+    heartland_requests_per_second: float = Field(
+        4.0,
+        ge=0,
+        description="Calls per second to one Heartland account, 0 for no limit; Heartland publishes no figure",
+    )
+    heartland_max_in_flight: int = Field(2, ge=1, description="Calls to one Heartland account at a time")
+    heartland_timeout_seconds: float = Field(30.0, gt=0, description="How long a call to Heartland may take in all")
+    writer_concurrency: int = Field(32, ge=1, description="Orders in work at a time")
+    item_cache_seconds: float = Field(300.0, ge=0, description="How long an item once found is taken to exist")

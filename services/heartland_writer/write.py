@@ -1,0 +1,195 @@
+"""Writes one order: resolves what it refers to, then plans and carries out until Heartland matches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from services.heartland_writer.accounts import Account
+from services.heartland_writer.carry_out import Bench, carry_out
+from services.heartland_writer.customer import Buyer
+from services.heartland_writer.known import Known, References, read_order
+from services.heartland_writer.plan import plan_order, refund_finding
+from services.heartland_writer.steps import CreateOrder, Finding, Plan
+from services.heartland_writer.wanted import Wanted, want
+from shared.canonical.order import Order
+from shared.connectors.heartland.errors import NotFound, Refused
+from shared.connectors.heartland.models import SalesOrder
+from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, RetryLater, TargetDown
+from shared.state.ledger import Effect
+from shared.state.links import LinkRow, Links
+
+# Create, lines with their taxes, invoices, the rest: more rounds than that mean that something keeps changing.
+_ROUNDS = 8
+
+
+@dataclass(slots=True)
+class Written:
+    """The order as Heartland now holds it, and what a person must look at."""
+
+    known: Known
+    created: bool
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Writing:
+    """One order on its way into one account."""
+
+    def __init__(self, account: Account, links: Links, order: Order) -> None:
+        self._account = account
+        self._links = links
+        self._order = order
+        self._lag = account.rules.read_lag_seconds
+        self._bench = Bench(account.heartland, account.once, account.name, order.id, self._lag)
+        self._findings: list[Finding] = []
+        self._created = False
+
+    async def run(self, link: LinkRow | None) -> Written:
+        """Make Heartland match. Raises Waiting, NeedsReview, Refused and what the client raises.
+
+        After anything but a certain answer, what was remembered of the order no longer counts, and the next look waits
+        until it can be trusted.
+        """
+        try:
+            return await self._run(link)
+        except OutcomeUnknown as error:
+            self._account.recent.doubt(self._order.id)
+            raise OutcomeUnknown(error.reason, max(error.after or 0.0, self._lag)) from error
+        except IntegrationError:
+            raise
+        except BaseException:
+            self._account.recent.doubt(self._order.id)
+            raise
+
+    async def _run(self, link: LinkRow | None) -> Written:
+        wanted = want(self._order, self._account.rules)
+        items = await self._account.items.find(wanted.skus, wanted.extras)
+        payment_types = await self._account.payment_types.find(payment.gateway for payment in wanted.payments)
+        place = await self._account.places.get()
+        known = await self._there(link)
+        buyer = await self._account.customers.of(self._order, known.order.customer_id if known else None)
+        references = References(
+            items=items,
+            payment_types=payment_types,
+            customer_id=buyer.customer_id,
+            billing_address_id=buyer.billing_address_id,
+            shipping_address_id=buyer.shipping_address_id,
+            source_location_id=place.source_location_id,
+            station_id=place.station_id,
+            ship_from_location_id=place.ship_from_location_id,
+        )
+        return await self._match(wanted, references, known, buyer)
+
+    async def _match(self, wanted: Wanted, references: References, known: Known | None, buyer: Buyer) -> Written:
+        for _ in range(_ROUNDS):
+            plan = plan_order(self._order, wanted, references, known, self._account.rules)
+            known = await self._round(plan, known)
+            if plan.complete:
+                refund = refund_finding(self._order)
+                findings = [*self._findings, *buyer.findings, *plan.findings, *([refund] if refund else [])]
+                return Written(known, self._created, findings)
+        raise RetryLater(f"order {self._order.name} kept changing in Heartland while it was written")
+
+    async def _round(self, plan: Plan, known: Known | None) -> Known:
+        if known is not None:
+            return await carry_out(plan.steps, known, self._bench, self._keep)
+        (step,) = plan.steps
+        assert isinstance(step, CreateOrder)  # noqa: S101 - the only step there is for an order that is nowhere
+        return await self._create(step)
+
+    def _keep(self, known: Known) -> None:
+        self._account.recent.keep(self._order.id, known)
+
+    # What is there
+
+    async def _there(self, link: LinkRow | None) -> Known | None:
+        """The order in Heartland by our link; or, after a lost database, where Shopify knows of one."""
+        if link is not None:
+            return await self._read(int(link.heartland_id))
+        if not noted_id(self._order, self._account.namespace):
+            return None
+        found = await self._look_up()
+        if found is None:
+            return None
+        await self._link(found, "")
+        return await self._read(found)
+
+    async def _read(self, order_id: int) -> Known:
+        known = self._account.recent.recall(self._order.id, self._lag)
+        if known is not None:
+            return known
+        written_at = await self._account.once.last_sent(self._account.name, "order", self._order.id)
+        wait = self._account.recent.unsettled_seconds(self._order.id, written_at, self._lag)
+        if wait > 0:
+            raise TargetDown(f"order {self._order.name} was written a moment ago and cannot be read reliably yet", wait)
+        try:
+            return await read_order(self._account.heartland, order_id)
+        except NotFound as error:
+            raise NeedsReview(
+                f"Heartland order {order_id} of Shopify order {self._order.name} is gone",
+                kind="order_missing",
+                advice="Check who removed it in Heartland; enter it again by hand if it was a mistake.",
+                details={"heartland_order_id": order_id},
+            ) from error
+
+    async def _look_up(self) -> int | None:
+        """By Shopify's id in the custom field; two orders may share a name, so the number proves nothing."""
+        found = await self._account.heartland.orders_by_custom(self._account.rules.order_id_field, self._order.id)
+        if len(found) > 1:
+            self._findings.append(_duplicates(self._order, found))
+        return found[0].id if found else None
+
+    # Create
+
+    async def _create(self, step: CreateOrder) -> Known:
+        body = dict(step.body)
+        adopted = False
+
+        async def send() -> int | None:
+            nonlocal adopted
+            if not self._account.rules.unique_order_public_id and await self._is_taken(body["public_id"]):
+                body["public_id"] = self._longer_number(body["public_id"])
+            try:
+                return await self._account.heartland.create_order(body)
+            except Refused as refusal:
+                if not refusal.names("public_id"):
+                    raise
+            ours = await self._look_up()
+            adopted = ours is not None
+            body["public_id"] = self._longer_number(body["public_id"])
+            return ours or await self._account.heartland.create_order(body)
+
+        effect = Effect(self._account.name, "heartland", "order", self._order.id, "order:create")
+        made = await self._account.once.create(effect, send, self._look_up, self._lag)
+        if made.found or adopted:
+            known = await self._read(made.id)
+            await self._link(made.id, known.order.public_id)
+            return known
+        await self._link(made.id, body["public_id"])
+        self._created = True
+        known = Known(SalesOrder.model_validate({**body, "id": made.id}), invoiced=False)
+        self._keep(known)
+        return known
+
+    async def _is_taken(self, public_id: str) -> bool:
+        return bool(await self._account.heartland.orders_by_number(public_id))
+
+    def _longer_number(self, public_id: str) -> str:
+        return f"{public_id}-{self._order.id}"
+
+    async def _link(self, order_id: int, public_id: str) -> None:
+        await self._links.put(self._account.name, "order", self._order.id, str(order_id), public_id)
+
+
+def noted_id(order: Order, namespace: str) -> str:
+    """The Heartland id that the Shopify order carries in its metafield; empty if none."""
+    keys = (namespace, "heartland_order_id")
+    return next((value for space, key, value in order.metafields if (space, key) == keys), "")
+
+
+def _duplicates(order: Order, found: list[SalesOrder]) -> Finding:
+    return Finding(
+        kind="duplicate_orders",
+        title=f"{len(found)} Heartland orders stand for Shopify order {order.name}",
+        advice=f"Keep {found[0].public_id or found[0].id} and cancel the others in Heartland.",
+        details={"heartland_order_ids": [one.id for one in found]},
+    )

@@ -1,0 +1,27 @@
+"""Settings of ingress."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.runtime.settings import Settings as Common
+
+
+class Settings(Common):
+    ingress_host: str = Field("127.0.0.1", description="Where webhooks are received")
+    ingress_port: int = Field(8080, ge=0, description="Port for webhooks; 0 takes a free one")
+    ingress_max_body_bytes: int = Field(
+        8 * 1024 * 1024 - 64 * 1024,
+        ge=1024,
+        description="Largest webhook body; with its headers it must fit into a topic's 8 MiB",
+    )
+    ingress_max_waiting_bytes: int = Field(
+        64 * 1024 * 1024,
+        ge=1024,
+        description="Bytes of webhooks that may wait for the broker at a time; more are answered 503",
+    )
+    ingress_body_timeout_seconds: float = Field(4.0, gt=0, description="How long a sender may take over a body")
+    ingress_publish_timeout_seconds: float = Field(
+        3.0, gt=0, description="How long the broker may take to acknowledge before the answer is 503"
+    )
+    ingress_retry_after_seconds: int = Field(5, ge=1, description="Retry-After of a 503")

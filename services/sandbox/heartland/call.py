@@ -1,0 +1,112 @@
+"""One request and one answer, between the web server and the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+from services.sandbox.heartland import numerals, query, views
+from services.sandbox.heartland.account import Heartland
+from services.sandbox.heartland.refused import not_found
+from services.sandbox.heartland.select import select
+from services.sandbox.heartland.table import Row
+
+
+@dataclass(frozen=True)
+class Call:
+    """`ids` are the numbers in the path, in order; `lag` is for how many seconds new records are not listed."""
+
+    account: Heartland
+    method: str
+    path: str
+    ids: tuple[int, ...]
+    pairs: tuple[tuple[str, str], ...]
+    raw: bytes
+    lag: float = 0.0
+
+    def body(self) -> Row:
+        return numerals.load(self.raw)
+
+    def query(self, plain: Collection[str] = ()) -> query.Query:
+        return query.parse(self.pairs, plain, self.account.switches.strict_operators)
+
+    def row(self, table: str, index: int = 0) -> Row:
+        """The record that the path names. Raises Refused when there is none."""
+        row = self.account[table].rows.get(self.ids[index])
+        if row is None:
+            raise not_found()
+        return row
+
+    def child(self, table: str) -> Row:
+        """The sub-record that the path names, below its own parent."""
+        row = self.row(table, 1)
+        if self.account[table].parent(row["id"]) != self.ids[0]:
+            raise not_found()
+        return row
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any = None
+    location: str = ""  # path of what was created
+
+
+Rule = Callable[[Call], Answer]
+
+
+def created(call: Call, number: int) -> Answer:
+    return Answer(201, None, f"{call.path.rstrip('/')}/{number}")
+
+
+def changed(call: Call, table: str, row: Row) -> Answer:
+    return Answer(200, views.shown(table, row) if call.account.switches.put_answers else None)
+
+
+def show(table: str) -> Rule:
+    return lambda call: Answer(200, views.shown(table, call.row(table)))
+
+
+def show_child(table: str) -> Rule:
+    return lambda call: Answer(200, views.shown(table, call.child(table)))
+
+
+def index(table: str) -> Rule:
+    """The whole collection."""
+    return lambda call: collection(call, table)
+
+
+def index_of(parent: str, table: str) -> Rule:
+    """The sub-collection of the record that the path names."""
+
+    def rule(call: Call) -> Answer:
+        return collection(call, table, call.account[table].child_ids(call.row(parent)["id"]))
+
+    return rule
+
+
+def collection(call: Call, name: str, within: Collection[int] | None = None) -> Answer:
+    table = call.account[name]
+    asked = call.query(table.resource.plain)
+    hidden = table.younger_than(call.lag) if call.lag else set()
+    ids = select(table, asked, within, hidden)
+    rows = [views.listed(call.account.tables, name, table.rows[number], asked) for number in paged(ids, asked)]
+    return envelope(rows, len(ids), asked)
+
+
+def rows_answer(rows: list[Row], asked: query.Query) -> Answer:
+    """A collection that no table holds."""
+    return envelope(paged(rows, asked), len(rows), asked)
+
+
+def paged(found: list[Any], asked: query.Query) -> list[Any]:
+    if asked.per_page is None:
+        return found
+    start = (asked.page - 1) * asked.per_page
+    return found[start : start + asked.per_page]
+
+
+def envelope(rows: list[Row], total: int, asked: query.Query) -> Answer:
+    pages = 1 if asked.per_page is None else -(-total // asked.per_page)
+    return Answer(200, {"total": total, "pages": pages if total else 0, "results": rows})

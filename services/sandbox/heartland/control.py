@@ -1,0 +1,183 @@
+"""Handles on the imitated Heartland that the real one has only for people: ship an order, add an item, look in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from services.sandbox.heartland.account import MAIN_STREET, Heartland
+from services.sandbox.heartland.invoices import ship
+from services.sandbox.heartland.numerals import Number, dump, load
+from services.sandbox.heartland.refused import Refused, invalid, not_found
+from services.sandbox.heartland.switches import Switches
+from services.sandbox.heartland.table import Row
+from services.sandbox.heartland.views import shown
+
+Handler = Callable[[web.Request], Awaitable[web.Response]]
+TRACKING = ("tracking_number", "carrier", "tracking_url")
+
+
+def routes(account: Heartland) -> list[web.RouteDef]:
+    control, base = Control(account), "/_sandbox/heartland"
+    return [
+        web.post(base + "/orders/{order}/ship", guarded(control.ship)),
+        web.get(base + "/orders/{order}", guarded(control.picture)),
+        web.post(base + "/items", guarded(control.add_item)),
+        web.post(base + "/stock", guarded(control.receive)),
+        web.post(base + "/custom_fields/{key}", guarded(control.require)),
+        web.get(base + "/summary", guarded(control.summary)),
+        web.get(base + "/switches", guarded(control.read_switches)),
+        web.post(base + "/switches", guarded(control.set_switches)),
+    ]
+
+
+def guarded(handler: Handler) -> Handler:
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            return await handler(request)
+        except Refused as refused:
+            return answered({"error": refused.message, "details": refused.details}, refused.status)
+        except ValidationError as error:
+            return answered({"error": str(error)}, 400)
+
+    return answer
+
+
+def answered(body: object, status: int = 200) -> web.Response:
+    return web.Response(body=dump(body), status=status, content_type="application/json")
+
+
+class Control:
+    def __init__(self, account: Heartland) -> None:
+        self._account = account
+
+    async def ship(self, request: web.Request) -> web.Response:
+        """Completes one invoice over the lines named, or over all that still wait."""
+        order, body = self._order(request), load(await request.read())
+        custom = {name: body[name] for name in TRACKING if body.get(name)}
+        wanted = self._wanted(order, body.get("lines"))
+        invoice = ship(self._account, order, wanted, body.get("location_id") or self._place(wanted), custom)
+        lines = [
+            {"line_id": line["id"], "item_id": line["item_id"], "sku": self._sku(line), "qty": qty}
+            for line, qty in wanted
+        ]
+        status = self._account["orders"].rows[order["id"]]["status"]
+        return answered({"invoice_id": invoice["id"], "status": status, "lines": lines}, 201)
+
+    async def picture(self, request: web.Request) -> web.Response:
+        order, account = self._order(request), self._account
+        parts = {"lines": "order_lines", "taxes": "order_taxes", "discounts": "order_discounts", "payments": "payments"}
+        picture: Row = {"order": order}
+        for name, table in parts.items():
+            picture[name] = [shown(table, row) for row in account[table].children(order["id"])]
+        picture["lines"] = [row | {"sku": self._sku(row)} for row in picture["lines"]]
+        picture["customer"] = self._linked("customers", order["customer_id"])
+        picture["billing_address"] = self._linked("addresses", order["billing_address_id"])
+        picture["shipping_address"] = self._linked("addresses", order["shipping_address_id"])
+        invoices = account["invoices"].equal_to("order_id", order["id"])
+        picture["invoices"] = [self._invoice(number) for number in sorted(invoices)]
+        return answered(picture)
+
+    async def add_item(self, request: web.Request) -> web.Response:
+        body = load(await request.read())
+        if not isinstance(body.get("public_id"), str) or not body["public_id"].strip():
+            raise invalid("public_id", "is required")
+        price = Decimal(str(body.get("price") or 0))
+        number = self._account.ensure_item(body["public_id"], str(body.get("description") or ""), price)
+        return answered({"id": number, "public_id": body["public_id"]}, 201)
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """Goods that arrive: {"public_id", "location_id", "qty"}."""
+        body = load(await request.read())
+        item = self._account["items"].first("public_id", body.get("public_id"))
+        location, qty = body.get("location_id", MAIN_STREET), body.get("qty", 0)
+        if item is None or location not in self._account["locations"].rows:
+            raise not_found()
+        self._account.stock.move((item["id"], location), qty, 0, ("Receipt", 0))
+        on_hand, committed = self._account.stock.at(item["id"], location)
+        return answered({"qty_on_hand": on_hand, "qty_committed": committed})
+
+    async def require(self, request: web.Request) -> web.Response:
+        """Turns a custom field's `required` or `unique` on or off, as a retailer may at any time."""
+        fields, body = self._account["custom_fields"], load(await request.read())
+        known = [fields.rows[number] for number in fields.equal_to("key", request.match_info["key"])]
+        if not known:
+            raise not_found()
+        for row in known:
+            fields.change(row["id"], {name: bool(body[name]) for name in ("required", "unique") if name in body})
+        return answered(known)
+
+    async def summary(self, _: web.Request) -> web.Response:
+        account = self._account
+        counts: dict[str, Any] = {name: len(table.rows) for name, table in account.tables.items()}
+        orders = account["orders"]
+        statuses = ("pending", "open", "closed", "canceled")
+        counts["orders_by_status"] = {status: len(orders.equal_to("status", status)) for status in statuses}
+        counts["movements"] = len(account.stock.movements)
+        return answered(counts)
+
+    async def read_switches(self, _: web.Request) -> web.Response:
+        return answered(self._account.switches.model_dump())
+
+    async def set_switches(self, request: web.Request) -> web.Response:
+        """Changes the switches named; "tax_rate" (exact text) changes the account's rate."""
+        body = load(await request.read())
+        if "tax_rate" in body:
+            self._account.tax_rate = Decimal(str(body.pop("tax_rate")))
+        self._account.switches = Switches.model_validate(self._account.switches.model_dump() | body)
+        return await self.read_switches(request)
+
+    def _order(self, request: web.Request) -> Row:
+        """By number of the shop (public_id), or by id."""
+        name, orders = request.match_info["order"], self._account["orders"]
+        row = orders.first("public_id", name)
+        if row is None and name.isdigit():
+            row = orders.rows.get(int(name))
+        if row is None:
+            raise not_found()
+        return row
+
+    def _wanted(self, order: Row, asked: list[Row] | None) -> list[tuple[Row, Number]]:
+        lines = self._account["order_lines"].children(order["id"])
+        left = {line["id"]: line["qty"] - self._account.books.claimed.get(line["id"], 0) for line in lines}
+        if asked is None:
+            return [(line, left[line["id"]]) for line in lines if left[line["id"]] > 0]
+        wanted: list[tuple[Row, Number]] = []
+        for part in asked:
+            wanted.extend(self._taken(part, lines, left))
+        return wanted
+
+    def _taken(self, part: Row, lines: list[Row], left: dict[int, Number]) -> list[tuple[Row, Number]]:
+        mine = [line for line in lines if part.get("line_id") == line["id"] or part.get("sku") == self._sku(line)]
+        if not mine:
+            raise invalid("lines", f"has no line for {part.get('line_id') or part.get('sku')}")
+        qty = part.get("qty")
+        qty = sum(left[line["id"]] for line in mine) if qty is None else qty
+        taken: list[tuple[Row, Number]] = []
+        for line in mine:
+            # The last line takes what is too much, so that the rule that refuses it sees it.
+            share = qty if line is mine[-1] else min(qty, left[line["id"]])
+            if share > 0:
+                taken.append((line, share))
+                left[line["id"]] -= share
+                qty -= share
+        return taken
+
+    def _place(self, wanted: list[tuple[Row, Number]]) -> int:
+        places = [line["ship_from_location_id"] for line, _ in wanted if line["ship_from_location_id"] is not None]
+        return int(places[0]) if places else MAIN_STREET
+
+    def _sku(self, line: Row) -> str:
+        return str(self._account.item(line["item_id"])["public_id"])
+
+    def _linked(self, table: str, number: int | None) -> Row | None:
+        row = self._account[table].rows.get(number or 0)
+        return None if row is None else shown(table, row)
+
+    def _invoice(self, number: int) -> Row:
+        lines = self._account["invoice_lines"].children(number)
+        return shown("invoices", self._account["invoices"].rows[number]) | {"lines": lines}

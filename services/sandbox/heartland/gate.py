@@ -1,0 +1,90 @@
+"""The web side: who may call, which rule answers, what the answer looks like, what is journaled."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Final
+
+from aiohttp import web
+
+from services.sandbox.heartland.account import Heartland
+from services.sandbox.heartland.call import Answer, Call, Rule
+from services.sandbox.heartland.numerals import dump
+from services.sandbox.heartland.refused import Refused, not_allowed, not_found
+from services.sandbox.heartland.table_of_calls import CALLS
+
+PREFIX: Final = "/api/"
+
+
+class Gate:
+    def __init__(self, account: Heartland) -> None:
+        self._account = account
+        self._bearer = f"Bearer {account.world.settings.sandbox_api_token}".encode()
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        pattern, ids = pattern_of(request.path.removeprefix(PREFIX))
+        answer = self._answered(request, body, pattern, ids)
+        if request.method not in ("GET", "HEAD"):
+            self._journal(request, body, pattern, answer)
+        return self._response(request, answer)
+
+    def _answered(self, request: web.Request, body: bytes, pattern: str, ids: tuple[int, ...]) -> Answer:
+        """Without an await between its parts: each call is applied as a whole, or not at all."""
+        try:
+            self._check_token(request)
+            rule = rule_for(pattern, request.method)
+            return rule(self._call(request, body, ids))
+        except Refused as refused:
+            status = refused.status
+            if refused.error in ("validation_error", "payment_error"):
+                status = self._account.switches.validation_status
+            return Answer(status, {"error": refused.error, "message": refused.message, "details": refused.details})
+
+    def _check_token(self, request: web.Request) -> None:
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(given, self._bearer):
+            raise Refused(401, "unauthorized", "The token is missing or not valid")
+
+    def _call(self, request: web.Request, body: bytes, ids: tuple[int, ...]) -> Call:
+        faults, lag = self._account.world.faults, 0.0
+        if faults and request.method == "GET":
+            lag = faults.read_lag("heartland", f"GET {request.path}")
+        return Call(self._account, request.method, request.path, ids, tuple(request.query.items()), body, lag)
+
+    def _journal(self, request: web.Request, body: bytes, pattern: str, answer: Answer) -> None:
+        response = {"location": answer.location} if answer.location else answer.body
+        operation = f"{request.method} {pattern}"
+        self._account.world.journal.add(
+            "heartland", operation, request.method, request.path_qs, body or None, answer.status, response
+        )
+
+    def _response(self, request: web.Request, answer: Answer) -> web.Response:
+        headers = {}
+        if answer.location and self._account.switches.post_location:
+            headers["Location"] = f"{request.scheme}://{request.host}{answer.location}"
+        body = b"" if answer.body is None or request.method == "HEAD" else dump(answer.body)
+        return web.Response(status=answer.status, body=body, headers=headers, content_type="application/json")
+
+
+def rule_for(pattern: str, method: str) -> Rule:
+    rules = CALLS.get(pattern)
+    if rules is None:
+        raise not_found()
+    rule = rules.get("GET" if method == "HEAD" else method)
+    if rule is None:
+        raise not_allowed()
+    return rule
+
+
+def pattern_of(path: str) -> tuple[str, tuple[int, ...]]:
+    """`sales/orders/100001/lines` -> `sales/orders/#/lines` and its ids."""
+    parts = path.rstrip("/").split("/")
+    if parts[0] == "settings" and len(parts) == 2:
+        return "settings/*", ()
+    ids = tuple(int(part) for part in parts if _is_id(part))
+    return "/".join("#" if _is_id(part) else part for part in parts), ids
+
+
+def _is_id(part: str) -> bool:
+    return part.isascii() and part.isdigit() and len(part) < 19

@@ -1,0 +1,88 @@
+"""Heartland's webhooks: the bare record, one POST for each event, tried again until it is taken."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+
+from services.sandbox.heartland.numerals import dump
+from services.sandbox.heartland.switches import Switches
+from services.sandbox.heartland.table import Row, Table
+from services.sandbox.heartland.views import shown
+from services.sandbox.world import World
+
+EVENTS: Final = frozenset(
+    {"item_created", "item_updated", "customer_created", "customer_updated", "sales_transaction_completed"}
+)
+
+
+class Hooks:
+    def __init__(self, world: World, switches: Callable[[], Switches], registered: Table) -> None:
+        self._world = world
+        self._switches = switches
+        self._registered = registered
+        self._held: list[tuple[str, bytes]] = []
+
+    def fire(self, event: str, row: Row) -> None:
+        """Sends the record as it is now to everyone who registered for the event."""
+        urls = [hook["url"] for hook in self._registered.rows.values() if event in hook["events"]]
+        if not urls:
+            return
+        body = dump(self._body(event, row))
+        for url in urls:
+            self._send(event, url, body)
+
+    def _send(self, event: str, url: str, body: bytes) -> None:
+        faults = self._world.faults
+        if faults.strikes("webhooks", event, ("drop",)):
+            return
+        if faults.strikes("webhooks", event, ("reorder",)):
+            self._held.append((url, body))
+            return
+        delay = faults.strikes("webhooks", event, ("delay",))
+        copies = 2 if faults.strikes("webhooks", event, ("duplicate",)) else 1
+        for _ in range(copies):
+            self._world.spawn(self._deliver(url, body, delay.seconds if delay else 0.0))
+        held, self._held = self._held, []
+        for old_url, old_body in held:
+            self._world.spawn(self._deliver(old_url, old_body, 0.05))
+
+    async def _deliver(self, url: str, body: bytes, delay: float) -> None:
+        wait = self._switches().hook_retry_seconds
+        if delay:
+            await self._world.clock.sleep(delay)
+        for _ in range(self._switches().hook_attempts):
+            if await self._is_taken(url, body):
+                return
+            await self._world.clock.sleep(wait)
+            wait *= 2
+
+    async def _is_taken(self, url: str, body: bytes) -> bool:
+        timeout = aiohttp.ClientTimeout(total=self._switches().hook_timeout_seconds)
+        headers = {"Content-Type": "application/json"}
+        try:
+            async with self._world.session.post(url, data=body, headers=headers, timeout=timeout) as response:
+                return response.status < 300
+        except (TimeoutError, aiohttp.ClientError, ValueError):
+            return False
+
+    def _body(self, event: str, row: Row) -> Any:
+        if event == "sales_transaction_completed":
+            return {**row, "completed?": row.get("completed", True), "voided?": row.get("voided", False)}
+        if self._switches().camel_case_hooks:
+            return camel_body(row)
+        return shown(f"{event.partition('_')[0]}s", row)
+
+
+def camel_body(row: Row) -> Row:
+    """The spelling of item and customer hooks; `custom` carries each key of several words twice."""
+    body = {camel(name): value for name, value in row.items() if name != "custom"}
+    custom: Row = row.get("custom") or {}
+    return {**body, "custom": {camel(key): value for key, value in custom.items()} | custom}
+
+
+def camel(name: str) -> str:
+    return re.sub(r"_(\w)", lambda found: found.group(1).upper(), name)

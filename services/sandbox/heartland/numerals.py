@@ -1,0 +1,51 @@
+"""JSON whose numbers stay what they were: 21.60 comes in, is added up and goes out without ever being binary."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from services.sandbox.heartland.refused import bad_request
+
+Number = int | Decimal
+
+
+def load(body: bytes) -> dict[str, Any]:
+    """The object in `body`; an empty body is an empty object. Raises Refused for anything else."""
+    if not body.strip():
+        return {}
+    try:
+        loaded = json.loads(body, parse_float=Decimal, parse_constant=_constant)
+    except (ValueError, RecursionError):
+        raise bad_request("The body is not JSON") from None
+    if not isinstance(loaded, dict):
+        raise bad_request("The body is not a JSON object")
+    return loaded
+
+
+def dump(body: object) -> bytes:
+    return orjson.dumps(body, default=exact)
+
+
+def exact(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(format(value, "f").encode())
+    if isinstance(value, int):  # beyond 64 bits
+        return orjson.Fragment(str(value).encode())
+    raise TypeError(f"not JSON: {type(value).__name__}")
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, (int, Decimal)) and not isinstance(value, bool)
+
+
+def cents(value: Decimal) -> Decimal:
+    """Rounded to two decimals, half up, as a till rounds."""
+    return value.quantize(Decimal("0.01"), rounding="ROUND_HALF_UP")
+
+
+def _constant(name: str) -> None:
+    raise ValueError(name)

@@ -1,0 +1,171 @@
+"""Execution by graphql-core, with a short cut for the many small objects of an order.
+
+graphql-core decides what is executed: it parses, validates, coerces variables and arguments, collects fields and
+runs the roots. Only the completion of an object is done here, by a plan that is made once per place in the document:
+which key, from which resolver, with which sub-plan. Where a plan meets something out of the ordinary (an error, a
+null that must not be), the object is completed again by graphql-core itself, so that errors are the real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graphql import (
+    GraphQLError,
+    GraphQLField,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    is_abstract_type,
+    is_leaf_type,
+)
+from graphql.execution.executor import Executor
+from graphql.execution.values import get_argument_values
+
+Resolver = Callable[[Any, dict[str, Any]], Any]
+Resolvers = Mapping[str, Mapping[str, Resolver]]
+NO_ARGUMENTS: dict[str, Any] = {}
+
+
+class OffRoad(Exception):
+    """The short cut does not lead there."""
+
+
+class Context:
+    """What one request's resolvers share: the shop, and the plans of the document."""
+
+    def __init__(self, shop: Any, resolvers: Resolvers) -> None:
+        self.shop = shop
+        self.resolvers = resolvers
+        self.plans: dict[tuple[str, int], Plan] = {}
+
+
+def type_of(value: Any) -> str:
+    """The name of a record's GraphQL type: records say it themselves."""
+    return str(value["__typename"] if isinstance(value, dict) else value.kind)
+
+
+def resolve_type(value: Any, _info: GraphQLResolveInfo, _abstract: Any) -> str:
+    return type_of(value)
+
+
+def resolve_field(source: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+    """Every field's resolver: the table's, else the value of that name."""
+    table: Mapping[str, Resolver] = info.context.resolvers.get(info.parent_type.name, {})
+    found = table.get(info.field_name)
+    if found is not None:
+        return found(source, args)
+    return source.get(info.field_name) if isinstance(source, dict) else getattr(source, info.field_name)
+
+
+class Plan:
+    """How objects of one type are completed at one place of a document."""
+
+    __slots__ = ("cells",)
+
+    def __init__(self) -> None:
+        # (response key, resolver or None, field name, arguments, sub-plan or None, depth of lists, may be null)
+        self.cells: list[tuple[str, Resolver | None, str, dict[str, Any], Branch | None, int, bool]] = []
+
+    def complete(self, source: Any) -> dict[str, Any]:
+        result = {}
+        for key, resolver, name, args, branch, depth, nullable in self.cells:
+            value = source.get(name) if resolver is None else resolver(source, args)
+            if value is None:
+                if not nullable:
+                    raise OffRoad
+            elif branch is not None:
+                value = branch.complete(value) if depth == 0 else _completed(branch, value)
+            result[key] = value
+        return result
+
+
+def _completed(branch: Branch, values: Any) -> list[Any]:
+    # Lists of our schema never hold nulls, save for nodes(ids:), which is a root and comes from graphql-core.
+    return [branch.complete(value) for value in values]
+
+
+class Branch:
+    """The plan of an object, or one for each type that an abstract place can hold."""
+
+    __slots__ = ("_by_type", "_make", "_only")
+
+    def __init__(self, make: Callable[[str], Plan], only: str | None) -> None:
+        self._make = make
+        self._by_type: dict[str, Plan] = {}
+        self._only = make(only) if only else None
+
+    def complete(self, value: Any) -> dict[str, Any]:
+        if self._only is not None:
+            return self._only.complete(value)
+        name = type_of(value)
+        plan = self._by_type.get(name)
+        if plan is None:
+            plan = self._by_type[name] = self._make(name)
+        return plan.complete(value)
+
+
+class PlanExecutor(Executor[Any]):
+    """graphql-core's executor, with objects completed by plan."""
+
+    def complete_object_value(
+        self,
+        return_type: GraphQLObjectType,
+        field_details_list: Any,
+        info: GraphQLResolveInfo,
+        path: Any,
+        result: Any,
+        position_context: Any,
+    ) -> Any:
+        try:
+            return self._plan(return_type, field_details_list).complete(result)
+        except (OffRoad, GraphQLError):
+            return super().complete_object_value(
+                return_type, field_details_list, info, path, result, position_context
+            )
+
+    def _plan(self, kind: GraphQLObjectType, field_details_list: Any) -> Plan:
+        context: Context = self.context_value
+        key = (kind.name, id(field_details_list))
+        plan = context.plans.get(key)
+        if plan is None:
+            plan = Plan()
+            fields = self.collect_subfields(kind, field_details_list).grouped_field_set
+            plan.cells = [self._cell(kind, name, details) for name, details in fields.items()]
+            # The executor keeps the details list alive, so its id stays its own.
+            context.plans[key] = plan
+        return plan
+
+    def _cell(
+        self, kind: GraphQLObjectType, key: str, details: Any
+    ) -> tuple[str, Resolver | None, str, dict[str, Any], Branch | None, int, bool]:
+        node = details[0].node
+        name = node.name.value
+        if name == "__typename":
+            return key, lambda _source, _args: kind.name, name, NO_ARGUMENTS, None, 0, False
+        field = kind.fields[name]
+        resolver = self.context_value.resolvers.get(kind.name, {}).get(name)
+        return key, resolver, name, self._arguments(field, details), *self._shape(field, details)
+
+    def _arguments(self, field: GraphQLField, details: Any) -> dict[str, Any]:
+        if not field.args:
+            return NO_ARGUMENTS
+        return get_argument_values(
+            field, details[0].node, self.variable_values, details[0].fragment_variable_values
+        )
+
+    def _shape(self, field: GraphQLField, details: Any) -> tuple[Branch | None, int, bool]:
+        kind: Any = field.type
+        nullable, depth = not isinstance(kind, GraphQLNonNull), 0
+        while isinstance(kind, (GraphQLNonNull, GraphQLList)):
+            depth += isinstance(kind, GraphQLList)
+            kind = kind.of_type
+        if is_leaf_type(kind):
+            return None, 0, nullable
+
+        def make(name: str) -> Plan:
+            return self._plan(self.schema.type_map[name], details)  # type: ignore[arg-type]
+
+        return Branch(make, None if is_abstract_type(kind) else kind.name), depth, nullable

@@ -1,0 +1,66 @@
+"""Errors in Shopify's words: top-level ones with their code, and the codes of what static validation finds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from graphql import GraphQLError
+
+from services.sandbox.shopify.money import Json
+
+# What graphql-core says -> Shopify's code for it. The first that fits counts.
+CODES: Final = (
+    (r"Cannot query field", "undefinedField"),
+    (r"Unknown argument", "argumentNotAccepted"),
+    (r"Unknown type|Unknown fragment", "undefinedType"),
+    (r"Unknown directive", "undefinedDirective"),
+    (r"argument .* is required|required type .* not provided", "missingRequiredArguments"),
+    (r"must have a selection|must not have a selection", "selectionMismatch"),
+    (r"used in position expecting", "variableMismatch"),
+    (r"is not defined", "variableNotDefined"),
+    (r"is never used", "variableNotUsed"),
+    (r"Fragment .* cannot be spread", "cannotSpreadFragment"),
+    (r"conflict", "fieldConflict"),
+    (r"Syntax Error", "BAD_REQUEST"),
+)
+
+
+class Refusal(GraphQLError):
+    """A top-level error that carries one of Shopify's codes."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message, extensions={"code": code})
+
+
+def static(errors: Iterable[GraphQLError]) -> list[Json]:
+    """The errors of a document that was not executed."""
+    return [_with_code(error) for error in errors]
+
+
+def of_variables(errors: Iterable[GraphQLError]) -> list[Json]:
+    return [{**_plain(error), "extensions": {"code": "INVALID_VARIABLE"}} for error in errors]
+
+
+def of_execution(errors: Iterable[GraphQLError]) -> list[Json]:
+    return [_plain(error) if error.extensions else _internal(error) for error in errors]
+
+
+def _plain(error: GraphQLError) -> Json:
+    return dict(error.formatted)
+
+
+def _internal(error: GraphQLError) -> Json:
+    # A failing resolver is the sandbox's own fault; Shopify hides the cause, a sandbox had better show it.
+    return {**_plain(error), "extensions": {"code": "INTERNAL_SERVER_ERROR", "cause": repr(error.original_error)}}
+
+
+def _with_code(error: GraphQLError) -> Json:
+    code = next((code for pattern, code in CODES if re.search(pattern, error.message)), "BAD_REQUEST")
+    return {**_plain(error), "extensions": {"code": code}}
+
+
+def user_error(message: str, *field: str, **more: Any) -> Json:
+    """A refusal inside a mutation's payload; `more` are the extra fields of the typed ones."""
+    return {"field": list(field) or None, "message": message, **more}

@@ -1,0 +1,66 @@
+"""The handlers of the Shopify writer: which canonical event goes where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from services.shopify_writer.fulfilment import Shipments
+from services.shopify_writer.link import LinkWriter, metafields
+from services.shopify_writer.settings import Settings
+from shared.canonical.events import CanonicalEvent, FulfilmentEvent, LinkEvent
+from shared.connectors.shopify.client import ShopifyClient
+from shared.connectors.shopify.clients import ShopifyClients
+from shared.connectors.shopify.errors import UserErrors
+from shared.errors import Rejected, RetryLater
+from shared.messaging.record import Record, Result
+from shared.runtime.clock import Clock
+from shared.state.ledger import Ledger
+
+E = TypeVar("E", bound=CanonicalEvent)  # type: ignore[type-arg]
+
+
+class Writer:
+    """One per process; link calls are collected per shop."""
+
+    def __init__(self, shops: ShopifyClients, ledger: Ledger, clock: Clock, settings: Settings) -> None:
+        self._shops = shops
+        self._shipments = Shipments(ledger, clock, settings.shopify_read_lag_seconds)
+        self._wait_seconds = settings.link_batch_wait_ms / 1000
+        self._links: dict[str, tuple[ShopifyClient, LinkWriter]] = {}
+
+    async def fulfilment(self, records: Sequence[Record]) -> Result:
+        """One shipment. Facts come one at a time."""
+        event = read(FulfilmentEvent, records[-1])
+        shop = self._shops.get(event.connection)
+        location = shop.rules.location_map.get(event.record.location_id, "")
+        return await self._shipments.carry_out(event, shop.client, location)
+
+    async def link(self, records: Sequence[Record]) -> Result:
+        """The newest link of one order."""
+        event = read(LinkEvent, records[-1])
+        shop = self._shops.get(event.connection)
+        fields = metafields(event.record, shop.rules.metafield_namespace)
+        try:
+            await self._link_writer(event.connection, shop.client).write(fields)
+        except UserErrors as error:
+            # Right after an order was made its metafields can be refused; a deleted order is refused for good.
+            raise RetryLater(error.reason) from error
+        return Result(outcome="applied", shopify_id=event.record.shopify_id, heartland_id=event.record.heartland_id)
+
+    def _link_writer(self, connection: str, client: ShopifyClient) -> LinkWriter:
+        known = self._links.get(connection)
+        if known is None or known[0] is not client:
+            known = self._links[connection] = (client, LinkWriter(client, self._wait_seconds))
+        return known[1]
+
+
+def read(kind: type[E], record: Record) -> E:
+    """The canonical event in the record. Raises Rejected for what is none."""
+    try:
+        return kind.model_validate_json(record.envelope.body)
+    except ValidationError as error:
+        where = ", ".join(".".join(map(str, fault["loc"])) or "body" for fault in error.errors()[:5])
+        raise Rejected(f"not a canonical {record.envelope.entity}: {where} cannot be read") from error

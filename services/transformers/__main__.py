@@ -1,0 +1,55 @@
+"""The transformers: notices in, records as they stand out."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.transformers.settings import Settings
+from services.transformers.shops import open_shops
+from services.transformers.table import Parts, routes
+from shared.messaging.consumer import ConsumerOptions, open_consumer
+from shared.messaging.producer import open_producer
+from shared.messaging.topics import DEAD_LETTERS
+from shared.runtime.service import launch, open_shell
+from shared.state.connections import open_connections
+from shared.state.database import Database
+from shared.state.parked import Parked
+from shared.state.reviews import Reviews
+
+NAME = "transformers"
+
+
+def options(settings: Settings) -> ConsumerOptions:
+    return ConsumerOptions(
+        concurrency=settings.transformer_concurrency,
+        lane_attempts=settings.lane_attempts,
+        park_schedule=tuple(float(seconds) for seconds in settings.park_schedule_seconds.split(",")),
+        session_timeout_seconds=settings.session_timeout_seconds,
+    )
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    async with (
+        open_shell(NAME, settings, stop) as shell,
+        Database.open(settings.database_url, settings.database_pool_size) as database,
+        open_connections(database, settings, shell.log) as connections,
+        open_producer(settings, shell.clock) as producer,
+        open_shops(shell, settings, connections) as shops,
+    ):
+        reviews = Reviews(database)
+        table = routes(settings.transformer_entities, Parts(shell, producer, reviews, shops))
+        async with open_consumer(
+            shell,
+            group=NAME,
+            routes=table,
+            producer=producer,
+            parked=Parked(database, NAME),
+            reviews=reviews,
+            dead_letters=DEAD_LETTERS[NAME],
+            options=options(settings),
+        ) as consumer:
+            await consumer.run()
+
+
+if __name__ == "__main__":
+    launch(NAME, Settings, run)

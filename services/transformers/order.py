@@ -1,0 +1,197 @@
+"""Shopify's order notices become canonical orders.
+
+A notice only says which order changed. The order is read back, since a body lacks the payments and may be out of
+date by the time it arrives; many notices of one order become one event, which names them all.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import orjson
+
+from shared.canonical.events import OrderEvent, content_hash
+from shared.canonical.money import total
+from shared.canonical.order import Order
+from shared.connectors.shopify import webhook
+from shared.connectors.shopify.order import from_shopify
+from shared.connectors.shopify.pages import Node
+from shared.connectors.shopify.settings import ShopifySettings
+from shared.connectors.shopify.values import moment
+from shared.errors import NeedsReview, Rejected, RetryLater
+from shared.messaging.envelope import Envelope, child_traceparent
+from shared.messaging.producer import Producer
+from shared.messaging.record import Handler, Record, Result
+from shared.messaging.topics import CANONICAL_ORDER
+from shared.runtime.clock import Clock
+
+UNBALANCED = "order_unbalanced"
+GONE = "order_gone"
+_SCHEMA = "tillbridge.order/1"
+_NAMESPACE = uuid.UUID("6f1b6a3e-33b0-5a52-8c0e-6d2f5a3f6c40")
+_ID_DIGITS = 20
+# Shopify's reads lag its notices now and then: so often an order may be missing or old before that is believed.
+_LOOKS = 3
+
+
+class Shop(Protocol):
+    """What is used of `shops.Shop`."""
+
+    @property
+    def settings(self) -> ShopifySettings: ...
+    async def read(self, order_id: str) -> Node | None: ...
+
+
+class Resolves(Protocol):
+    """What is used of Reviews."""
+
+    async def resolve(self, connection: str, entity: str, key: str, kinds: Iterable[str]) -> object: ...
+
+
+def handler(shop_of: Callable[[str], Awaitable[Shop]], producer: Producer, reviews: Resolves, clock: Clock) -> Handler:
+    """Takes all waiting notices of one order, oldest first."""
+
+    async def handle(records: Sequence[Record]) -> Result:
+        last = records[-1].envelope
+        order_id = subject_of(last)
+        shop = await shop_of(last.connection)
+        order = await read(records, order_id, shop)
+        require_balance(order)
+        event = canonical(records, order, shop.settings, clock.now())
+        await producer.send(CANONICAL_ORDER, envelope(event, last))
+        await reviews.resolve(last.connection, "order", order.id, (UNBALANCED, GONE))
+        return Result(
+            outcome="published",
+            order_number=order.name,
+            shopify_id=order.id,
+            source_time=last.time,
+            lineage=event.lineage,
+        )
+
+    return handle
+
+
+def subject_of(notice: Envelope) -> str:
+    """The order's id. Raises Rejected for what cannot be one."""
+    subject = notice.subject
+    if not (subject.isascii() and subject.isdigit() and len(subject) <= _ID_DIGITS):
+        raise Rejected("the notice does not name an order by its number")
+    return subject
+
+
+async def read(records: Sequence[Record], order_id: str, shop: Shop) -> Order:
+    """The order as it now stands."""
+    last = records[-1]
+    if not shop.settings.read_back and (trusted := _told(last.envelope, order_id)):
+        return trusted
+    node = await shop.read(order_id)
+    if node is None:
+        raise _missing(order_id, last)
+    order = from_shopify(node)
+    told = [moment for record in records if (moment := updated_at(record.envelope.body))]
+    if told and order.updated_at < max(told) and last.attempts < _LOOKS:
+        raise RetryLater("Shopify still shows the order as it was before the notice", after=1)
+    return order
+
+
+def updated_at(body: bytes) -> datetime | None:
+    """When the order in a notice's body changed; None for a body that does not say."""
+    try:
+        stated = orjson.loads(body)
+        return moment(stated.get("updated_at")) if "line_items" in stated else None
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return None
+
+
+def _told(notice: Envelope, order_id: str) -> Order | None:
+    """The order in the notice's own body, where that says all there is."""
+    if not notice.type.startswith("shopify.orders/"):
+        return None
+    body = webhook.parse(notice.body)
+    return webhook.from_webhook(body) if webhook.says_all(body) and str(body["id"]) == order_id else None
+
+
+def _missing(order_id: str, record: Record) -> Exception:
+    if record.attempts < _LOOKS:
+        return RetryLater(f"Shopify does not show order {order_id} yet", after=1)
+    return NeedsReview(
+        f"Shopify does not show order {order_id}",
+        kind=GONE,
+        advice="It was deleted, or is older than 60 days and the app lacks read_all_orders. If Heartland has it and it "
+        "was deleted, cancel it there.",
+        details={"topic": record.envelope.type},
+    )
+
+
+def require_balance(order: Order) -> None:
+    """Raises NeedsReview, with the figures, where the order's parts do not come to its total."""
+    if order.difference == 0:
+        return
+    raise NeedsReview(
+        f"the parts of order {order.name} come to {order.computed_total}, Shopify says {order.total} {order.currency}",
+        kind=UNBALANCED,
+        advice="Compare the order's lines, discounts and taxes in Shopify with its total, and enter it by hand if need "
+        "be. A later change that makes it add up is carried over by itself.",
+        details={
+            "order": order.name,
+            "currency": order.currency,
+            "stated": str(order.total),
+            "computed": str(order.computed_total),
+            "difference": str(order.difference),
+            "parts": parts(order),
+        },
+    )
+
+
+def parts(order: Order) -> dict[str, str]:
+    """What the computed total is made of."""
+    off = total(discount.amount for discount in order.order_discounts)
+    amounts = {
+        "lines": total(line.net for line in order.lines),
+        "shipping": total(line.net for line in order.shipping_lines),
+        "tax (included)" if order.taxes_included else "tax": order.tax,
+        "order discounts": -off,
+        "tip": order.tip,
+        "duties": order.duties,
+        "fees": order.fees,
+        "rounding": order.rounding,
+    }
+    return {name: str(amount) for name, amount in amounts.items() if amount}
+
+
+def canonical(records: Sequence[Record], order: Order, settings: ShopifySettings, now: datetime) -> OrderEvent:
+    """The order's event. Our own metafields do not count as content: writing them must not look like a change."""
+    others = tuple(field for field in order.metafields if field[0] != settings.metafield_namespace)
+    content = order.model_copy(update={"metafields": others})
+    return OrderEvent(
+        schema_name=_SCHEMA,
+        connection=records[-1].envelope.connection,
+        entity="order",
+        source="shopify",
+        key=order.id,
+        version=order.updated_at,
+        content_hash=content_hash(content, ignore=frozenset({"updated_at"})),
+        lineage=tuple(dict.fromkeys(record.envelope.id for record in records)),
+        read_at=now,
+        record=order,
+    )
+
+
+def envelope(event: OrderEvent, notice: Envelope) -> Envelope:
+    """The same order in the same state is the same event, however often it is read."""
+    name = f"{event.connection}|{event.key}|{event.content_hash}|{event.version.isoformat()}"
+    return Envelope(
+        id=str(uuid.uuid5(_NAMESPACE, name)),
+        source="tillbridge/transformers",
+        type="tillbridge.order.v1",
+        time=notice.time,
+        connection=event.connection,
+        entity="order",
+        subject=event.key,
+        body=event.model_dump_json().encode(),
+        traceparent=child_traceparent(notice.traceparent),
+        hop=notice.hop + 1,
+    )

@@ -1,0 +1,26 @@
+"""Settings of the transformers."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.runtime.settings import Settings as Common
+
+
+class Settings(Common):
+    transformer_entities: str = Field(
+        "order,fulfilment", description="Which transformers this process runs, separated by commas"
+    )
+    transformer_concurrency: int = Field(128, ge=1, description="Records in work at a time, each of another key")
+    read_window_ms: float = Field(12.0, ge=0, description="How long orders are collected for one query, milliseconds")
+    read_batch_maximum: int = Field(
+        100, ge=1, le=250, description="Orders per query at most; how many really fit is learnt from Shopify's replies"
+    )
+    shopify_points_per_second: float = Field(
+        100.0, ge=0, description="Query points a shop restores per second until its replies say so; 0 for no limit"
+    )
+    lane_attempts: int = Field(3, ge=1, description="Attempts of an event before its key is parked")
+    park_schedule_seconds: str = Field(
+        "60,300,900,3600", description="Waits of a parked key before each further attempt, in seconds"
+    )
+    session_timeout_seconds: float = Field(30.0, gt=0, description="After how long Kafka gives up a silent replica")

@@ -1,0 +1,78 @@
+"""The Shopify side of each connection: its client and the reader that batches over it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from services.transformers.reader import OrderReader
+from services.transformers.settings import Settings
+from shared.connectors.shopify.clients import Shopify, ShopifyClients
+from shared.connectors.shopify.pages import Node
+from shared.connectors.shopify.settings import ShopifySettings
+from shared.errors import Misconfigured, TargetDown
+from shared.runtime.service import Shell
+from shared.state.connections import Connections
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """One shop: what it chose, and the reader of its orders."""
+
+    shopify: Shopify
+    reader: OrderReader
+
+    @property
+    def settings(self) -> ShopifySettings:
+        return self.shopify.rules
+
+    async def read(self, order_id: str) -> Node | None:
+        return await self.reader.read(order_id)
+
+
+class Shops:
+    """All shops of this process, by connection, made anew when a connection changes. Made by `open_shops`."""
+
+    def __init__(self, clients: ShopifyClients, settings: Settings) -> None:
+        self._clients = clients
+        self._window = settings.read_window_ms / 1000
+        self._maximum = settings.read_batch_maximum
+        self._known: dict[str, Shop] = {}
+
+    async def of(self, name: str) -> Shop:
+        """The shop of the connection `name`.
+
+        Raises RetryLater for a connection that is not known (yet), and TargetDown for one whose credentials or
+        settings cannot work: that must not stop a service that serves other shops too.
+        """
+        try:
+            shopify = self._clients.get(name)
+        except Misconfigured as error:
+            raise TargetDown(f"connection {name}: {error.reason}") from error
+        shop = self._known.get(name)
+        if shop is None or shop.shopify is not shopify:
+            # The old reader, if there was one, finishes what it has in hand.
+            reader = OrderReader(shopify.client, window_seconds=self._window, maximum=self._maximum)
+            shop = self._known[name] = Shop(shopify, reader)
+        return shop
+
+    async def close(self) -> None:
+        """Give up what is still being read."""
+        for shop in self._known.values():
+            await shop.reader.close()
+
+
+@asynccontextmanager
+async def open_shops(shell: Shell, settings: Settings, connections: Connections) -> AsyncIterator[Shops]:
+    """The shops with their HTTP session, closed together."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        rate = settings.shopify_points_per_second
+        clients = ShopifyClients(connections, session, metrics=shell.metrics, clock=shell.clock, points_per_second=rate)
+        shops = Shops(clients, settings)
+        try:
+            yield shops
+        finally:
+            await shops.close()

@@ -1,0 +1,100 @@
+"""The Heartland client of each connection, made when first needed, and anew when the connection changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import aiohttp
+
+from shared.connectors.heartland.account import HeartlandAccount
+from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.settings import HeartlandSettings, read_settings
+from shared.connectors.heartland.transport import Limits, Observe
+from shared.errors import RetryLater
+from shared.resilience.breaker import Breaker
+from shared.resilience.budget import RequestBudget
+from shared.runtime.clock import Clock
+from shared.runtime.metrics import ServiceMetrics
+from shared.state.connections import Connection, Connections
+
+
+@dataclass(frozen=True, slots=True)
+class Heartland:
+    """One connection's account: how to reach it and what its merchant chose."""
+
+    connection: Connection
+    client: HeartlandClient
+    rules: HeartlandSettings
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """Calls per second to one account (0: no limit), calls at a time, seconds a call may take."""
+
+    per_second: float
+    max_in_flight: int
+    timeout_seconds: float
+
+
+class HeartlandClients:
+    """Each connection has a budget and a breaker of its own, which outlive a change of its settings."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        session: aiohttp.ClientSession,
+        limits: CallLimits,
+        *,
+        metrics: ServiceMetrics,
+        clock: Clock,
+    ) -> None:
+        self._connections = connections
+        self._session = session
+        self._limits = limits
+        self._metrics = metrics
+        self._clock = clock
+        self._known: dict[str, Heartland] = {}
+        self._guards: dict[str, tuple[RequestBudget, Breaker]] = {}
+
+    def get(self, name: str) -> Heartland:
+        """Raises RetryLater for a connection that is not known (yet), Misconfigured for one that cannot work."""
+        connection = self._connections.get(name)
+        if connection is None:
+            raise RetryLater(f"there is no connection {name}")
+        known = self._known.get(name)
+        if known is None or known.connection != connection:
+            known = self._known[name] = self._build(connection)
+        return known
+
+    def _build(self, connection: Connection) -> Heartland:
+        budget, breaker = self._guards.setdefault(connection.name, self._guard(connection.name))
+        client = HeartlandClient(
+            self._session,
+            HeartlandAccount.read(connection.credentials.get("heartland", {})),
+            budget=budget,
+            breaker=breaker,
+            clock=self._clock,
+            observe=self._observe(),
+            limits=Limits(self._limits.timeout_seconds),
+        )
+        return Heartland(connection, client, read_settings(connection.settings))
+
+    def _guard(self, name: str) -> tuple[RequestBudget, Breaker]:
+        limits = self._limits
+        budget = RequestBudget(
+            limits.per_second,
+            burst=max(1, round(limits.per_second)),
+            max_in_flight=limits.max_in_flight,
+            clock=self._clock,
+        )
+        gauge = self._metrics.breaker_state.labels(connection=name, system="heartland")
+        return budget, Breaker(f"{name}/heartland", clock=self._clock, on_change=gauge.set)
+
+    def _observe(self) -> Observe:
+        calls, seconds = self._metrics.api_calls, self._metrics.api_seconds
+
+        def observe(operation: str, outcome: str, duration: float) -> None:
+            calls.labels("heartland", operation, outcome).inc()
+            seconds.labels("heartland", operation).observe(duration)
+
+        return observe

@@ -1,0 +1,52 @@
+"""What Heartland can say no with. Everything else that goes wrong is one of the errors in `shared.errors`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shared.errors import Rejected
+
+Details = Mapping[str, tuple[str, ...]]
+
+
+class Refused(Rejected):
+    """Heartland understood the call and said no: nothing was applied.
+
+    `code` is Heartland's word (`validation_error`, `payment_error`, `invalid_request`, ...) or `http_<status>`;
+    `details` has its messages by field.
+    """
+
+    def __init__(self, reason: str, *, code: str, status: int, details: Details | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.status = status
+        self.details: Details = details or {}
+
+    def names(self, field: str) -> bool:
+        """Whether it is this field that was refused."""
+        return field in self.details
+
+
+class NotFound(Refused):
+    """There is no such record, or it is hidden from the token's user."""
+
+
+def refusal(operation: str, status: int, answer: object) -> Refused:
+    """The error in a 4xx answer: `{error, message, details}`, or `{errors: {field: [..]}}` as some accounts answer."""
+    body: Mapping[str, object] = answer if isinstance(answer, Mapping) else {}
+    details = _details(body.get("details") or body.get("errors"))
+    code = str(body.get("error") or ("validation_error" if details else f"http_{status}"))
+    message = str(body.get("message") or code)
+    told = "".join(f"; {field} {', '.join(texts)}" for field, texts in details.items())
+    kind = NotFound if status == 404 else Refused
+    return kind(f"Heartland refused {operation}: {message}{told}", code=code, status=status, details=details)
+
+
+def _details(value: object) -> dict[str, tuple[str, ...]]:
+    # Whether a field's value is one text or a list of texts is not settled: both are read.
+    if not isinstance(value, Mapping):
+        return {}
+    return {
+        str(field): tuple(map(str, texts)) if isinstance(texts, list) else (str(texts),)
+        for field, texts in value.items()
+    }

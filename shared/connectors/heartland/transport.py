@@ -1,0 +1,191 @@
+"""One HTTP call to Heartland. Here, and only here, what comes back becomes an answer or one of our errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+
+import aiohttp
+
+from shared.connectors.heartland import wire
+from shared.connectors.heartland.account import HeartlandAccount
+from shared.connectors.heartland.errors import NotFound, Refused, refusal
+from shared.errors import IntegrationError, OutcomeUnknown, TargetDown
+from shared.resilience.breaker import Breaker
+from shared.resilience.budget import RequestBudget
+from shared.runtime.clock import Clock
+
+Observe = Callable[[str, str, float], None]
+Query = Sequence[tuple[str, str]]
+
+_LONGEST_WAIT_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`total_seconds` covers a call from the first byte to the last, `connect_seconds` the connection alone."""
+
+    total_seconds: float = 30.0
+    connect_seconds: float = 10.0
+    max_answer_bytes: int = 32 * 1024 * 1024
+
+    @property
+    def timeout(self) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=self.total_seconds, sock_connect=self.connect_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`data` is the parsed body, None where it is empty. `location` names what a POST made, if the vendor said so."""
+
+    data: Any
+    location: str = ""
+
+    @property
+    def id(self) -> int | None:
+        """The id of the record that a POST made: from Location (an address or a path), else from the body."""
+        last = self.location.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
+        if last.isdecimal():
+            return int(last)
+        value = self.data.get("id") if isinstance(self.data, Mapping) else None
+        return value if isinstance(value, int) else None
+
+
+class Transport:
+    """Calls to one account, within its request budget and behind its breaker."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        account: HeartlandAccount,
+        *,
+        budget: RequestBudget,
+        breaker: Breaker,
+        clock: Clock,
+        observe: Observe,
+        limits: Limits,
+    ) -> None:
+        self._session = session
+        self._base = f"{account.base_url}/api/"
+        self._headers = {"Authorization": f"Bearer {account.api_token}", "Accept": "application/json"}
+        self._budget = budget
+        self._breaker = breaker
+        self._clock = clock
+        self._observe = observe
+        self._limits = limits
+        self._timeout = limits.timeout
+
+    async def send(
+        self, method: str, path: str, *ids: int, query: Query = (), body: Mapping[str, object] | None = None
+    ) -> Answer:
+        """Send one call. `{}` in `path` stand for `ids`; the path with its braces is the operation's name in metrics.
+
+        Raises TargetDown (certainly not applied), OutcomeUnknown (a write that may have been), NotFound, Refused.
+        """
+        operation = f"{method} {path.replace('/{}', '')}"
+        async with self._breaker, self._budget.slot():
+            started = self._clock.monotonic()
+            outcome = "ok"
+            try:
+                return await self._exchange(operation, method, path.format(*ids), query, body)
+            except IntegrationError as error:
+                outcome = _outcome(error)
+                raise
+            finally:
+                self._observe(operation, outcome, self._clock.monotonic() - started)
+
+    async def _exchange(
+        self, operation: str, method: str, path: str, query: Query, body: Mapping[str, object] | None
+    ) -> Answer:
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        try:
+            async with self._session.request(
+                method,
+                self._base + path,
+                params=query or None,
+                data=None if body is None else wire.write(body),
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,
+            ) as response:
+                return self._read(operation, method, response, await self._body(operation, method, response))
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise TargetDown(f"Heartland cannot be reached ({type(error).__name__})") from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            _lost(operation, method, f"the connection broke ({type(error).__name__})", cause=error)
+
+    async def _body(self, operation: str, method: str, response: aiohttp.ClientResponse) -> bytes:
+        parts, size = [], 0
+        async for part in response.content.iter_any():
+            size += len(part)
+            if size > self._limits.max_answer_bytes:
+                _lost(operation, method, f"the answer is larger than {self._limits.max_answer_bytes} bytes")
+            parts.append(part)
+        return b"".join(parts)
+
+    def _read(self, operation: str, method: str, response: aiohttp.ClientResponse, body: bytes) -> Answer:
+        status = response.status
+        if 200 <= status < 300:
+            location = response.headers.get("Location", "")
+            return Answer(_parsed(operation, method, body, location), location)
+        if status >= 500 or status == 408:
+            _lost(operation, method, f"status {status}", after=self._wait(response))
+        if status in (401, 403):
+            raise TargetDown(f"Heartland does not let the API token do {operation} (status {status})")
+        if status == 429:
+            raise TargetDown("Heartland's rate limit was met", self._wait(response))
+        if status < 400:
+            raise TargetDown(f"Heartland answered {operation} with status {status}: check the address of the account")
+        raise refusal(operation, status, _maybe(body))
+
+    def _wait(self, response: aiohttp.ClientResponse) -> float | None:
+        """Retry-After in seconds; the header may hold seconds or a date."""
+        text = response.headers.get("Retry-After", "").strip()
+        try:
+            seconds = float(text) if text[:1].isdigit() else self._until(text)
+        except (ValueError, TypeError):
+            return None
+        return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS) if math.isfinite(seconds) else None
+
+    def _until(self, date: str) -> float:
+        moment = parsedate_to_datetime(date)
+        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return (aware - self._clock.now()).total_seconds()
+
+
+def _lost(
+    operation: str, method: str, what: str, *, after: float | None = None, cause: BaseException | None = None
+) -> NoReturn:
+    """No answer that can be trusted: a read is simply repeated, a write may have been applied."""
+    kind = TargetDown if method == "GET" else OutcomeUnknown
+    raise kind(f"Heartland, {operation}: {what}", after) from cause
+
+
+def _parsed(operation: str, method: str, body: bytes, location: str) -> Any:
+    # A POST that names what it made has told all we need, whatever its body is.
+    if not body.strip():
+        if method == "GET":
+            _lost(operation, method, "an empty answer")
+        return None
+    try:
+        return wire.read(body)
+    except ValueError as error:
+        if method == "POST" and location:
+            return None
+        _lost(operation, method, "the answer is not JSON", cause=error)
+
+
+def _maybe(body: bytes) -> Any:
+    try:
+        return wire.read(body)
+    except ValueError:
+        return None
+
+
+def _outcome(error: IntegrationError) -> str:
+    kinds = ((NotFound, "not_found"), (Refused, "refused"), (OutcomeUnknown, "unknown"), (TargetDown, "down"))
+    return next((name for kind, name in kinds if isinstance(error, kind)), "failed")

@@ -1,0 +1,42 @@
+"""Heartland's JSON: money is a bare number there, so numerals are read and written without ever being a float."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+_HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
+
+
+def read(body: bytes) -> Any:
+    """The JSON in `body`, decimals exact. Raises ValueError for what is not JSON, NaN and Infinity among it."""
+    return json.loads(body, parse_float=Decimal, parse_constant=_no_number)
+
+
+def write(value: object) -> bytes:
+    """`value` as JSON; each Decimal as the numeral it is. Raises TypeError for what JSON does not have."""
+    return orjson.dumps(value, default=_numeral)
+
+
+def plain(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record under its REST names: `active?` and `publicId` become `active` and `public_id`; `custom` stays."""
+    return {name if name.isidentifier() and name.islower() else _snake(name): value for name, value in record.items()}
+
+
+def _snake(name: str) -> str:
+    return _HUMP.sub(r"_\1", name.rstrip("?")).lower()
+
+
+def _numeral(value: object) -> orjson.Fragment:
+    if isinstance(value, Decimal) and value.is_finite():
+        return orjson.Fragment(format(value, "f").encode())
+    raise TypeError(f"not for JSON: {value!r}")
+
+
+def _no_number(literal: str) -> None:
+    raise ValueError(f"{literal} is not a number")

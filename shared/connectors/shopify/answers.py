@@ -1,0 +1,123 @@
+"""Shopify's three layers of refusal, turned into our errors: HTTP status, top-level errors, and what is not an answer.
+
+Pure. The third layer, a mutation's own userErrors, is `errors.accepted`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from shared.connectors.shopify.documents import Document
+from shared.connectors.shopify.errors import TooMuch
+from shared.errors import IntegrationError, OutcomeUnknown, Rejected, TargetDown
+
+# No answer that we asked for is larger; what is larger is not read to its end.
+MAX_ANSWER_BYTES = 20 * 1024 * 1024
+
+_STATUSES = {
+    301: "it redirects us: is the shop's domain its own myshopify.com name?",
+    302: "it redirects us: is the shop's domain its own myshopify.com name?",
+    307: "it redirects us: is the shop's domain its own myshopify.com name?",
+    308: "it redirects us: is the shop's domain its own myshopify.com name?",
+    401: "it does not accept our token",
+    402: "the shop is frozen until its bill is paid",
+    403: "the app may not use the API of this shop",
+    404: "it knows no such shop or API version",
+    423: "the shop is locked",
+    429: "too many requests",
+    430: "it takes us for an attacker",
+}
+
+
+class Throttled(Exception):
+    """The bucket was too empty for the query; nothing was executed."""
+
+
+def uncertain(document: Document, reason: str) -> TargetDown:
+    """What no trustworthy answer means: a query just failed, a mutation may have been applied."""
+    said = f"Shopify, {document.name}: {reason}"
+    return OutcomeUnknown(said) if document.mutates else TargetDown(said)
+
+
+def refused(document: Document, status: int, retry_after: str | None) -> IntegrationError:
+    """The error of any HTTP status but 200."""
+    if status in _STATUSES:
+        return TargetDown(f"Shopify, {document.name}: {_STATUSES[status]} (HTTP {status})", _seconds(retry_after))
+    if status == 408 or not 400 <= status < 500:
+        return uncertain(document, f"HTTP {status}")
+    return Rejected(f"Shopify calls our request {document.name} malformed (HTTP {status})")
+
+
+def read(document: Document, body: bytes) -> dict[str, Any]:
+    """The reply of an HTTP 200, as an object. Raises TargetDown or OutcomeUnknown for what is none."""
+    try:
+        reply = orjson.loads(body)
+    except ValueError as error:
+        raise uncertain(document, "the answer is not JSON") from error
+    if not isinstance(reply, dict):
+        raise uncertain(document, "the answer is not a GraphQL reply")
+    return reply
+
+
+def cost_of(reply: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`extensions.cost`, empty where a plan leaves it out."""
+    extensions = reply.get("extensions")
+    cost = extensions.get("cost") if isinstance(extensions, Mapping) else None
+    return cost if isinstance(cost, Mapping) else {}
+
+
+def is_throttled(reply: Mapping[str, Any]) -> bool:
+    errors = reply.get("errors")
+    return isinstance(errors, list) and any(_code(error) == "THROTTLED" for error in errors)
+
+
+def data_of(document: Document, reply: Mapping[str, Any]) -> dict[str, Any]:
+    """The reply's data. Raises Throttled, or one of our errors for top-level errors and replies without data."""
+    errors, data = reply.get("errors"), reply.get("data")
+    if errors:
+        _raise(document, errors if isinstance(errors, list) else [{"message": str(errors)}], data)
+    if not isinstance(data, dict):
+        raise uncertain(document, "the answer has no data")
+    return data
+
+
+def _raise(document: Document, errors: list[Any], data: object) -> None:
+    codes = {_code(error) for error in errors}
+    said = "; ".join(str(error.get("message")) if isinstance(error, Mapping) else str(error) for error in errors)[:500]
+    if "THROTTLED" in codes:
+        raise Throttled
+    if "MAX_COST_EXCEEDED" in codes:
+        raise TooMuch(f"Shopify, {document.name}: {said}")
+    if codes == {"ACCESS_DENIED"} and isinstance(data, dict) and all(_dispensable(document, e) for e in errors):
+        return
+    # A missing scope is the shop's matter: it must not stop the service, which serves other shops too.
+    if "ACCESS_DENIED" in codes:
+        raise TargetDown(f"Shopify denies access, the app lacks a scope or an approval: {said}")
+    if "SHOP_INACTIVE" in codes:
+        raise TargetDown(f"the shop is not active: {said}")
+    if codes & {"INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE", "TIMEOUT"}:
+        raise uncertain(document, said)
+    # Static validation codes are in camelCase. They say that document and API version do not match: all calls fail.
+    if any(code[:1].islower() for code in codes):
+        raise TargetDown(f"Shopify does not accept our {document.name}, is the API version right? {said}")
+    raise Rejected(f"Shopify refused {document.name}: {said}")
+
+
+def _code(error: object) -> str:
+    extensions = error.get("extensions") if isinstance(error, Mapping) else None
+    return str(extensions.get("code") or "") if isinstance(extensions, Mapping) else ""
+
+
+def _dispensable(document: Document, error: Mapping[str, Any]) -> bool:
+    path = error.get("path")
+    return isinstance(path, list) and any(step in document.may_lack for step in path)
+
+
+def _seconds(header: str | None) -> float | None:
+    try:
+        return max(0.0, float(header)) if header else None
+    except ValueError:
+        return None

@@ -1,0 +1,155 @@
+"""The Admin GraphQL API of one shop: one document in, its data out, everything that can go wrong as our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import aiohttp
+import orjson
+
+from shared.connectors.shopify import answers
+from shared.connectors.shopify.account import ShopifyAccount
+from shared.connectors.shopify.answers import MAX_ANSWER_BYTES, Throttled
+from shared.connectors.shopify.costs import Costs
+from shared.connectors.shopify.documents import Document
+from shared.connectors.shopify.errors import TooMuch
+from shared.connectors.shopify.tokens import Tokens
+from shared.errors import IntegrationError, TargetDown
+from shared.resilience.breaker import Breaker
+from shared.resilience.budget import CostBudget
+from shared.runtime.clock import Clock
+
+Observe = Callable[[str, str, float], None]  # operation, outcome, seconds
+
+_USER_AGENT = "Tillbridge (Shopify connector)"
+_TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)
+# A query that is throttled so often has not the bucket's emptiness to blame.
+_THROTTLED_TRIES = 8
+_CHUNK = 64 * 1024
+
+
+class ShopifyClient:
+    """Calls one shop. Queries may be sent again freely; of a mutation without an answer nobody knows: OutcomeUnknown.
+
+    `budget` None sets no limit of our own. `observe` is told of each HTTP request: operation, outcome and seconds.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        account: ShopifyAccount,
+        *,
+        budget: CostBudget | None,
+        breaker: Breaker,
+        clock: Clock,
+        observe: Observe,
+    ) -> None:
+        self.costs = Costs()
+        self._session = session
+        self._account = account
+        self._budget = budget
+        self._breaker = breaker
+        self._clock = clock
+        self._observe = observe
+        self._tokens = Tokens(session, account, clock)
+
+    async def execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """The data of `document`; waits for query budget, and again while Shopify throttles.
+
+        Raises TargetDown (OutcomeUnknown for a mutation that may have been applied), TooMuch for a query beyond what
+        one may cost or answer, Rejected for what Shopify will never take.
+        """
+        units = document.units(variables)
+        for _ in range(_THROTTLED_TRIES):
+            estimate = self.costs.estimate(document.name, units, document.cost_hint)
+            if self._budget is not None:
+                await self._budget.reserve(estimate)
+            reply = await self._reply(document, variables)
+            self._learn(document, units, estimate, reply)
+            try:
+                return answers.data_of(document, reply)
+            except Throttled:
+                continue
+            except TooMuch:
+                self.costs.exceeded(document.name, units)
+                raise
+        raise TargetDown(f"Shopify throttles {document.name} without end")
+
+    def fitting(self, document: Document) -> int:
+        """How many units (ids) surely fit in one query, as far as is known by now."""
+        return self.costs.fitting(document.name, document.cost_hint)
+
+    def _learn(self, document: Document, units: int, estimate: float, reply: Mapping[str, Any]) -> None:
+        cost = answers.cost_of(reply)
+        requested = _number(cost.get("requestedQueryCost"))
+        if requested is not None:
+            self.costs.learn(document.name, units, requested)
+        status = cost.get("throttleStatus")
+        if not isinstance(status, Mapping):
+            # Some plans leave it out. All that is known then is that a throttled query met an empty bucket.
+            status = {"currentlyAvailable": 0} if answers.is_throttled(reply) else {}
+        if (most := _number(status.get("maximumAvailable"))) is not None:
+            self.costs.bucket(most)
+        if self._budget is not None and status:
+            actual = _number(cost.get("actualQueryCost"))
+            self._budget.learn(status, estimate if requested is None else requested, actual)
+
+    async def _reply(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
+        body = orjson.dumps({"query": document.text, "variables": dict(variables)})
+        async with self._breaker:
+            token = await self._tokens.current()
+            status, answer, after = await self._post(document, body, token)
+            # Tokens die early when a secret is rotated or the app is installed anew: one fresh one is worth a try.
+            if status == 401 and await self._tokens.replace(token):
+                status, answer, after = await self._post(document, body, await self._tokens.current())
+            if status != 200:
+                raise answers.refused(document, status, after)
+            return answers.read(document, answer)
+
+    async def _post(self, document: Document, body: bytes, token: str) -> tuple[int, bytes, str | None]:
+        started = self._clock.monotonic()
+        outcome = "no_answer"
+        try:
+            async with self._session.post(
+                self._account.graphql_url, data=body, headers=_headers(token), allow_redirects=False, timeout=_TIMEOUT
+            ) as response:
+                answer = await _bounded(document, response)
+                outcome = str(response.status)
+                return response.status, answer, response.headers.get("Retry-After")
+        except aiohttp.ClientConnectorError as error:
+            raise TargetDown(f"Shopify cannot be reached: {error}") from error
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise answers.uncertain(document, type(error).__name__) from error
+        finally:
+            self._observe(document.name, outcome, self._clock.monotonic() - started)
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {
+        "X-Shopify-Access-Token": token,
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "User-Agent": _USER_AGENT,
+    }
+
+
+async def _bounded(document: Document, response: aiohttp.ClientResponse) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_chunked(_CHUNK):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER_BYTES:
+            response.close()
+            raise _too_large(document)
+    return b"".join(parts)
+
+
+def _too_large(document: Document) -> IntegrationError:
+    reason = f"the answer is larger than {MAX_ANSWER_BYTES} bytes"
+    return answers.uncertain(document, reason) if document.mutates else TooMuch(f"Shopify, {document.name}: {reason}")
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -1,0 +1,88 @@
+"""The Shopify client of each connection, made when first needed, and anew when the connection changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import aiohttp
+
+from shared.connectors.shopify.account import ShopifyAccount
+from shared.connectors.shopify.client import Observe, ShopifyClient
+from shared.connectors.shopify.settings import ShopifySettings
+from shared.errors import RetryLater
+from shared.resilience.breaker import Breaker
+from shared.resilience.budget import CostBudget
+from shared.runtime.clock import Clock
+from shared.runtime.metrics import ServiceMetrics
+from shared.state.connections import Connection, Connections
+
+
+@dataclass(frozen=True, slots=True)
+class Shopify:
+    """One connection's shop: how to reach it and what its merchant chose."""
+
+    connection: Connection
+    client: ShopifyClient
+    rules: ShopifySettings
+
+
+class ShopifyClients:
+    """Each connection has a budget and a breaker of its own, which outlive a change of its settings.
+
+    `points_per_second` is what a shop restores until its replies say so; 0 sets no limit of our own.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        session: aiohttp.ClientSession,
+        *,
+        metrics: ServiceMetrics,
+        clock: Clock,
+        points_per_second: float = 100.0,
+    ) -> None:
+        self._connections = connections
+        self._session = session
+        self._metrics = metrics
+        self._clock = clock
+        self._rate = points_per_second
+        self._known: dict[str, Shopify] = {}
+        self._guards: dict[str, tuple[CostBudget | None, Breaker]] = {}
+
+    def get(self, name: str) -> Shopify:
+        """Raises RetryLater for a connection that is not known (yet), Misconfigured for one that cannot work."""
+        connection = self._connections.get(name)
+        if connection is None:
+            raise RetryLater(f"there is no connection {name}")
+        known = self._known.get(name)
+        if known is None or known.connection != connection:
+            known = self._known[name] = self._build(connection)
+        return known
+
+    def _build(self, connection: Connection) -> Shopify:
+        if connection.name not in self._guards:
+            self._guards[connection.name] = self._guard(connection.name)
+        budget, breaker = self._guards[connection.name]
+        client = ShopifyClient(
+            self._session,
+            ShopifyAccount.read(connection.credentials.get("shopify", {})),
+            budget=budget,
+            breaker=breaker,
+            clock=self._clock,
+            observe=self._observe(),
+        )
+        return Shopify(connection, client, ShopifySettings.read(connection.settings))
+
+    def _guard(self, name: str) -> tuple[CostBudget | None, Breaker]:
+        gauge = self._metrics.breaker_state.labels(connection=name, system="shopify")
+        budget = CostBudget(self._clock, restore_rate=self._rate) if self._rate else None
+        return budget, Breaker(f"{name}/shopify", clock=self._clock, on_change=gauge.set)
+
+    def _observe(self) -> Observe:
+        calls, seconds = self._metrics.api_calls, self._metrics.api_seconds
+
+        def observe(operation: str, outcome: str, duration: float) -> None:
+            calls.labels("shopify", operation, outcome).inc()
+            seconds.labels("shopify", operation).observe(duration)
+
+        return observe

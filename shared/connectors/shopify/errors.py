@@ -1,0 +1,37 @@
+"""Shopify's refusals that a caller acts upon, beyond the common errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.errors import Rejected, RetryLater
+
+
+class TooMuch(RetryLater):
+    """The query costs more than one query may, or its answer is larger than we read: ask for less at a time."""
+
+
+class UserErrors(Rejected):
+    """A mutation was understood and refused; nothing of it was applied.
+
+    `errors` are Shopify's own: `field` (a path), `message`, and `code` where the mutation has typed errors.
+    """
+
+    def __init__(self, operation: str, errors: Sequence[Mapping[str, Any]]) -> None:
+        said = "; ".join(str(error.get("message") or error.get("code") or error) for error in errors)
+        super().__init__(f"Shopify refused {operation}: {said}")
+        self.errors = tuple(dict(error) for error in errors)
+
+    @property
+    def codes(self) -> frozenset[str]:
+        return frozenset(str(error["code"]) for error in self.errors if error.get("code"))
+
+
+def accepted(operation: str, payload: Mapping[str, Any] | None, errors_field: str = "userErrors") -> Mapping[str, Any]:
+    """The mutation's `payload`, if it was applied. Raises UserErrors otherwise."""
+    if payload is None:
+        raise UserErrors(operation, [{"message": "it returned nothing"}])
+    if payload.get(errors_field):
+        raise UserErrors(operation, payload[errors_field])
+    return payload

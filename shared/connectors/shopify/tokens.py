@@ -1,0 +1,78 @@
+"""Access tokens: the static one, or client credentials asked for once for all who wait and renewed ahead of expiry."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import orjson
+
+from shared.connectors.shopify.account import ShopifyAccount
+from shared.errors import TargetDown
+from shared.runtime.clock import Clock
+
+# A token is renewed when this part of its life is over, so that no call carries one that dies on the way.
+_LIFE_USED = 0.9
+_REFUSED = range(400, 500)
+
+
+class Tokens:
+    """The token of one account."""
+
+    def __init__(self, session: aiohttp.ClientSession, account: ShopifyAccount, clock: Clock) -> None:
+        self._session = session
+        self._account = account
+        self._clock = clock
+        self._static = account.access_token.get_secret_value()
+        self._token = ""
+        self._renew_at = 0.0
+        self._lock = asyncio.Lock()
+
+    async def current(self) -> str:
+        """A token that is good for now. Raises TargetDown when Shopify gives none."""
+        if self._static:
+            return self._static
+        async with self._lock:
+            if not self._token or self._clock.monotonic() >= self._renew_at:
+                await self._ask()
+            return self._token
+
+    async def replace(self, refused: str) -> bool:
+        """Forget the `refused` token; whether asking again can help (never with a static one)."""
+        if self._static:
+            return False
+        async with self._lock:
+            if self._token == refused:
+                self._token = ""
+        return True
+
+    async def _ask(self) -> None:
+        body = await self._answer()
+        try:
+            answer = orjson.loads(body)
+            token, seconds = str(answer["access_token"]), float(answer.get("expires_in") or 3600)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise TargetDown("Shopify's answer to the request for a token cannot be read") from error
+        self._token = token
+        self._renew_at = self._clock.monotonic() + seconds * _LIFE_USED
+
+    async def _answer(self) -> bytes:
+        form = {
+            "client_id": self._account.client_id,
+            "client_secret": self._account.client_secret.get_secret_value(),
+            "grant_type": "client_credentials",
+        }
+        try:
+            async with self._session.post(self._account.token_url, json=form, allow_redirects=False) as response:
+                body = await response.content.read(65536)
+                status = response.status
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise TargetDown(f"Shopify gives no token: {type(error).__name__}") from error
+        if status == 200:
+            return body
+        if status in _REFUSED and status != 429:
+            raise TargetDown(
+                f"Shopify refuses our client id and secret (HTTP {status}): the secret is wrong or the app is not "
+                "installed in this shop"
+            )
+        raise TargetDown(f"Shopify gives no token (HTTP {status})")

@@ -1,0 +1,87 @@
+"""Dead letters: what can never work, bytes and headers unchanged, with where it came from and why it is here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from shared.errors import Misconfigured
+from shared.messaging.envelope import Headers
+from shared.messaging.producer import Producer
+from shared.messaging.record import Record, Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a record is a dead letter. `attempts` counts all tries; `retriable`: it failed for a reason that may pass."""
+
+    reason: str
+    error_class: str
+    attempts: int
+    first_failed: datetime
+    last_failed: datetime
+    retriable: bool = False
+
+
+class DeadLetters:
+    """One service's dead letters. `limit` in a row stop the service: then the fault is ours, not the messages'."""
+
+    def __init__(self, producer: Producer, topic: str, *, service: str, version: str, limit: int) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._service = service
+        self._version = version
+        self._limit = limit
+        self._in_a_row = 0
+
+    async def send(self, record: Record | Unreadable, cause: Cause) -> None:
+        """Returns once the letter is acknowledged: only then may the record's offset pass.
+
+        Raises TargetDown if it cannot be written, Misconfigured when there are too many in a row.
+        """
+        body = record.body if isinstance(record, Unreadable) else record.envelope.body
+        headers = [*record.headers, *dead_letter_headers(record, cause, self._service, self._version)]
+        await self._producer.send_raw(self._topic, record.key, body, headers)
+        self._in_a_row += 1
+        if self._in_a_row >= self._limit:
+            raise Misconfigured(f"{self._in_a_row} dead letters in a row, the last one: {cause.reason}")
+
+    def interrupt(self) -> None:
+        """An event worked: what comes next begins a new row."""
+        self._in_a_row = 0
+
+
+def dead_letter_headers(record: Record | Unreadable, cause: Cause, service: str, version: str) -> Headers:
+    """The `x-dlq-*` headers; times are ISO 8601, `orig-ts` is milliseconds since 1970 UTC."""
+    named = {
+        "service": service,
+        "version": version,
+        "orig-topic": record.topic,
+        "orig-partition": str(record.partition),
+        "orig-offset": str(record.offset),
+        "orig-ts": str(record.timestamp),
+        "reason": cause.reason,
+        "error-class": cause.error_class,
+        "attempts": str(cause.attempts),
+        "first-failed": cause.first_failed.isoformat(),
+        "last-failed": cause.last_failed.isoformat(),
+        "retriable": "true" if cause.retriable else "false",
+        "replay-count": _replay_count(record),
+    }
+    headers = [(f"x-dlq-{name}", value.encode()) for name, value in named.items()]
+    return headers if record.key is None else [*headers, ("x-dlq-orig-key", record.key)]
+
+
+def _replay_count(record: Record | Unreadable) -> str:
+    """How often this event came back from the dead letters; the replay tool notes it on the record."""
+    counts = [value for name, value in record.headers if name == "x-replay-count"]
+    return counts[-1].decode("ascii", "replace") if counts else "0"
+
+
+def own_version() -> str:
+    """The version that is installed; empty when run from a folder that is not."""
+    try:
+        return version("tillbridge")
+    except PackageNotFoundError:
+        return ""

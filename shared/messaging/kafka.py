@@ -1,0 +1,131 @@
+"""The one place that makes Kafka clients, with the settings that were measured or that prevent loss."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from structlog.typing import FilteringBoundLogger
+
+from shared.errors import Misconfigured
+from shared.messaging.record import ConsumerOptions
+from shared.messaging.topics import MAX_RECORD_BYTES
+from shared.runtime.settings import Settings
+
+# Many concurrent senders fill the usual 16 KiB batch at once and then wake each other in vain: 7 times slower.
+_BATCH_BYTES = 256 * 1024
+_LINGER_MS = 2
+# Also how long a batch waits for a partition without a leader before it fails for good.
+_REQUEST_TIMEOUT_MS = 15_000
+# What a request carries besides records.
+_FETCH_BYTES = MAX_RECORD_BYTES + 64 * 1024
+_STOP_SECONDS = 5.0
+
+
+async def connect_producer(settings: Settings) -> AIOKafkaProducer:
+    """A started idempotent producer. Raises KafkaError if no broker answers."""
+    client = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        acks="all",
+        enable_idempotence=True,
+        compression_type="lz4",
+        max_batch_size=_BATCH_BYTES,
+        linger_ms=_LINGER_MS,
+        max_request_size=MAX_RECORD_BYTES,
+        request_timeout_ms=_REQUEST_TIMEOUT_MS,
+    )
+    try:
+        await client.start()
+    except BaseException:
+        await client.stop()
+        raise
+    return client
+
+
+async def abandon_producer(client: AIOKafkaProducer, seconds: float = 3.0) -> None:
+    """End a producer that cannot be trusted any more, without sending what it still holds.
+
+    `stop` would first flush, which a poisoned producer can never finish. Requests already out get `seconds` to be
+    answered, so that what the broker took is not sent again.
+    """
+    task = client._sender.sender_task
+    if task is not None and not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=seconds)
+    client._closed = True
+    await client.client.close()
+
+
+async def stop_producer(client: AIOKafkaProducer) -> None:
+    """Flush and close; what cannot be flushed in time is abandoned."""
+    flushed = asyncio.ensure_future(client.flush())
+    await asyncio.wait({flushed}, timeout=_STOP_SECONDS)
+    flushed.cancel()
+    with suppress(asyncio.CancelledError, KafkaError):
+        await flushed
+    await abandon_producer(client)
+
+
+async def connect_consumer(
+    settings: Settings, group: str, options: ConsumerOptions, topics: Iterable[str], log: FilteringBoundLogger
+) -> AIOKafkaConsumer:
+    """A started consumer that commits only what it is told; waits until a broker answers.
+
+    Raises Misconfigured if one of the topics does not exist.
+    """
+    attempt = 0
+    while True:
+        consumer = _new_consumer(settings, group, options)
+        try:
+            await consumer.start()
+            await _check_topics(consumer, topics)
+        except KafkaError as error:
+            await stop_consumer(consumer)
+            attempt += 1
+            log.warning("no connection to Kafka yet", error=repr(error))
+            await asyncio.sleep(min(0.2 * attempt, 5.0))
+        except BaseException:
+            await stop_consumer(consumer)
+            raise
+        else:
+            return consumer
+
+
+async def _check_topics(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
+    missing = set(topics) - await consumer.topics()
+    if missing:
+        raise Misconfigured(f"Kafka has no topic {', '.join(sorted(missing))}: create the topics first")
+
+
+def _new_consumer(settings: Settings, group: str, options: ConsumerOptions) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap_servers,
+        group_id=settings.topic_prefix + group,
+        group_instance_id=settings.instance or None,
+        enable_auto_commit=False,
+        # The library's default skips everything older than the first start.
+        auto_offset_reset="earliest",
+        fetch_max_bytes=_FETCH_BYTES,
+        max_partition_fetch_bytes=_FETCH_BYTES,
+        session_timeout_ms=_ms(options.session_timeout_seconds),
+        # By default as short as the session: too short to drain what is in flight.
+        rebalance_timeout_ms=_ms(options.rebalance_timeout_seconds),
+        heartbeat_interval_ms=_ms(options.heartbeat_seconds),
+        request_timeout_ms=max(_REQUEST_TIMEOUT_MS, _ms(options.rebalance_timeout_seconds) + 5_000),
+    )
+
+
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Leave the group and close. With the broker away, leaving is given up after a while."""
+    try:
+        async with asyncio.timeout(_STOP_SECONDS):
+            await consumer.stop()
+    except (TimeoutError, KafkaError):
+        await consumer._client.close()
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

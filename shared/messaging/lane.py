@@ -1,0 +1,66 @@
+"""One key's lane, and a piece of work cut from it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from enum import Enum
+
+from shared.messaging.record import Record, Unreadable
+
+LaneKey = tuple[str, str]  # topic on the broker, key as text
+Place = tuple[str, int]  # topic on the broker, partition
+
+
+class Kind(Enum):
+    """What is to be done with a piece of work."""
+
+    RUN = "run"  # hand the records to the handler
+    APPEND = "append"  # the key is parked: put them behind what waits
+    REPLAY = "replay"  # the key is parked and due: try what waits; carries no records of its own
+    BURY = "bury"  # unreadable: to the dead letters
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One key. `attempts` counts failed tries of its first record, `tries` all of them (for the backoff)."""
+
+    key: LaneKey
+    connection: str
+    waiting: deque[Record | Unreadable] = field(default_factory=deque)
+    working: bool = False
+    resting: bool = False
+    queued: bool = False
+    replay: bool = False
+    attempts: int = 0
+    tries: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """Records of one lane, to be worked on by one task. Give it back by `finish` or `rest`."""
+
+    kind: Kind
+    lane: Lane
+    epoch: int
+    records: list[Record]
+    unreadable: Unreadable | None = None
+
+    @property
+    def key(self) -> LaneKey:
+        return self.lane.key
+
+
+def lane_key(record: Record) -> LaneKey:
+    """The lane of a record. Without a Kafka key every record is alone in its lane."""
+    return (record.topic, key_text(record.key) if record.key is not None else synthetic(record))
+
+
+def key_text(key: bytes) -> str:
+    """The key as text, one to one: also for bytes that are no UTF-8."""
+    return key.decode("utf-8", "backslashreplace")
+
+
+def synthetic(record: Record | Unreadable) -> str:
+    """A key of its own for a record that has none."""
+    return f"#{record.partition}:{record.offset}"

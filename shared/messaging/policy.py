@@ -1,0 +1,48 @@
+"""What an error means for the record that met it: the one table of the error policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown, Waiting
+
+
+class Verdict(Enum):
+    AGAIN = "again"  # the same record in its lane, after a rest
+    PARK = "park"  # the key into the database; other keys flow
+    REVIEW = "review"  # a person decides; the record is done
+    BURY = "bury"  # to the dead letters; the record is done
+    STOP = "stop"  # the service ends without a commit
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`label` is the metric's reason; `after` the earliest sensible wait in seconds; `counts`: uses up an attempt."""
+
+    verdict: Verdict
+    label: str = ""
+    after: float = 0.0
+    counts: bool = False
+
+
+def judge(error: Exception, *, attempts: int, lane_attempts: int, longest_rest: float) -> Judgement:
+    """The verdict on an error at the record's `attempts`th try (this one included).
+
+    A wait above `longest_rest` seconds is not sat out in a lane, where it would hold the watermark.
+    """
+    match error:
+        case TargetDown():
+            return Judgement(Verdict.AGAIN, "target_down", error.after or 0.0)
+        case RetryLater():
+            after = error.after or 0.0
+            used_up = attempts >= lane_attempts or after > longest_rest
+            return Judgement(Verdict.PARK if used_up else Verdict.AGAIN, "retry", after, counts=True)
+        case Waiting():
+            return Judgement(Verdict.PARK, "waiting")
+        case NeedsReview():
+            return Judgement(Verdict.REVIEW, "review")
+        case Rejected():
+            return Judgement(Verdict.BURY, "rejected")
+        case _:
+            return Judgement(Verdict.STOP)

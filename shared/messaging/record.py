@@ -1,0 +1,120 @@
+"""What a handler gets and gives: records of one key, a result, and the table row that binds them to a topic."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from shared.messaging.envelope import Envelope, Headers
+from shared.messaging.topics import Topic
+
+# What a record costs besides its bytes, roughly: the objects around it. Memory bounds count it.
+_OVERHEAD_BYTES = 512
+
+
+@dataclass(slots=True)
+class Record:
+    """One event in a service's hands.
+
+    `topic` is the name on the broker (with prefix); `timestamp` is the broker's, milliseconds since 1970 UTC;
+    `attempts` counts this try too. `key` and `headers` are those of the Kafka record, unchanged.
+    """
+
+    envelope: Envelope
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    attempts: int = 1
+    key: bytes | None = None
+    headers: Headers | tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def written_at(self) -> datetime:
+        """When the record entered its topic (aware, UTC)."""
+        return datetime.fromtimestamp(self.timestamp / 1000, UTC)
+
+
+@dataclass(slots=True)
+class Unreadable:
+    """A record whose envelope cannot be read. It never reaches a handler."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    headers: Headers | tuple[tuple[str, bytes], ...]
+    body: bytes | None
+    reason: str
+
+
+def size_of(key: bytes | None, body: bytes | None) -> int:
+    """Bytes that one record holds in memory, about."""
+    return _OVERHEAD_BYTES + len(key or b"") + len(body or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an event ended. `outcome` is one of `trace.OUTCOMES`; the ids are for the journal, empty where unknown.
+
+    `source_time` defaults to the envelope's time, `lineage` names the events this one stands for.
+    """
+
+    outcome: str
+    detail: str = ""
+    order_number: str = ""
+    shopify_id: str = ""
+    heartland_id: str = ""
+    source_time: datetime | None = None
+    lineage: tuple[str, ...] = ()
+
+
+Handler = Callable[[Sequence[Record]], Awaitable[Result]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One topic, who handles it, and how its keys behave.
+
+    collapse: the handler gets all waiting records of a key, oldest first; all but the last are superseded.
+    give_up: what becomes of a key whose retries are used up: `halt` keeps it for a person, `skip` lets its next
+    record pass.
+    """
+
+    topic: Topic
+    handle: Handler
+    entity: str
+    collapse: bool
+    give_up: Literal["halt", "skip"] = "halt"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerOptions:
+    """Bounds and times of one consumer. Times are in seconds.
+
+    awaited: asked every `awaited_check_seconds`, while keys wait for something named, which of the names now exist.
+    Names have the form `<connection>|<waits_for>`; it answers with those of them that exist.
+    traced: False for a consumer that only watches (the journal): its records end without a hop.
+    """
+
+    concurrency: int = 32
+    lane_attempts: int = 3
+    park_schedule: tuple[float, ...] = (60.0, 300.0, 900.0, 3600.0)
+    waiting_give_up_seconds: float = 7 * 24 * 3600.0
+    max_records: int = 2_000
+    max_bytes: int = 16 * 1024 * 1024
+    commit_seconds: float = 0.5
+    drain_seconds: float = 25.0
+    retry_check_seconds: float = 1.0
+    awaited: Callable[[set[str]], Awaitable[set[str]]] | None = None
+    awaited_check_seconds: float = 5.0
+    max_dead_letters_in_a_row: int = 1_000
+    traced: bool = True
+    backoff_base_seconds: float = 0.2
+    backoff_cap_seconds: float = 30.0
+    session_timeout_seconds: float = 30.0
+    rebalance_timeout_seconds: float = 60.0
+    heartbeat_seconds: float = 3.0

@@ -1,0 +1,154 @@
+"""A parked key's turn: what waits in the database goes through the handler again, in order, until it is free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.errors import IntegrationError, NeedsReview, RetryLater, Waiting
+from shared.messaging.dead_letter import Cause, DeadLetters
+from shared.messaging.envelope import read_envelope
+from shared.messaging.policy import Verdict, judge
+from shared.messaging.record import ConsumerOptions, Record, Result, Route
+from shared.messaging.reporter import Reporter
+from shared.resilience.retry import Schedule
+from shared.runtime.clock import Clock
+from shared.state.parked import Parked, ParkedKey, ParkedRecord
+from shared.state.reviews import Reviews
+
+HALTED = "halted"
+
+
+class Replay:
+    """Replays parked keys. One call at a time per key: the key's lane sees to that."""
+
+    def __init__(
+        self,
+        parked: Parked,
+        reviews: Reviews,
+        dead_letters: DeadLetters,
+        reporter: Reporter,
+        options: ConsumerOptions,
+        clock: Clock,
+        random: Callable[[], float],
+    ) -> None:
+        self._parked = parked
+        self._reviews = reviews
+        self._dead_letters = dead_letters
+        self._reporter = reporter
+        self._options = options
+        self._schedule = Schedule(options.park_schedule)
+        self._clock = clock
+        self._random = random
+
+    async def replay(self, key: ParkedKey, route: Route) -> bool:
+        """True: nothing of the key is parked any more. False: it stays, due later or halted for a person.
+
+        Raises TargetDown when the target or the database is away: nothing was counted, try the same again.
+        """
+        while rows := await self._parked.records(key.topic, key.key):
+            batch = rows if route.collapse else rows[:1]
+            if not await self._try(key, route, batch):
+                return False
+            if await self._parked.release(key.topic, key.key, batch[-1].seq or 0):
+                await self._reviews.resolve(key.connection, key.entity, _subject(key), (HALTED,))
+                return True
+            key = replace(key, attempts=0, first_failed_at=self._clock.now())
+        return await self._parked.release(key.topic, key.key, 0)
+
+    async def _try(self, key: ParkedKey, route: Route, rows: Sequence[ParkedRecord]) -> bool:
+        """Whether these rows are done with."""
+        tried = self._options.lane_attempts + key.attempts + 1
+        records = [_record(row, tried) for row in rows]
+        started_at = self._clock.now()
+        try:
+            result = await route.handle(records)
+        except IntegrationError as error:
+            return await self._failed(key, route, records, error, started_at)
+        self._dead_letters.interrupt()
+        self._reporter.ended(route, records, result, started_at)
+        return True
+
+    async def _failed(
+        self, key: ParkedKey, route: Route, records: list[Record], error: IntegrationError, started_at: datetime
+    ) -> bool:
+        judgement = judge(error, attempts=1, lane_attempts=1, longest_rest=0.0)
+        if judgement.verdict in (Verdict.AGAIN, Verdict.STOP):
+            raise error
+        self._reporter.failed(route.entity, judgement.label)
+        if isinstance(error, NeedsReview):
+            await open_review(self._reviews, records[-1], route, error)
+            self._reporter.ended(route, records, Result("review", error.reason), started_at)
+            return True
+        if judgement.verdict is Verdict.PARK and await self._later(key, error):
+            self._reporter.tried(route, records[-1], error.reason, started_at)
+            return False
+        return await self._give_up(key, route, records, error, started_at)
+
+    async def _later(self, key: ParkedKey, error: IntegrationError) -> bool:
+        """Set the key's next attempt; False when its attempts, or its time to wait, are used up."""
+        now = self._clock.now()
+        wait = self._wait(key, error, now)
+        if wait is None:
+            return False
+        waits_for = error.waits_for if isinstance(error, Waiting) else None
+        await self._parked.failed_again(
+            key.topic, key.key, error.reason, type(error).__name__, waits_for, now + timedelta(seconds=wait)
+        )
+        return True
+
+    def _wait(self, key: ParkedKey, error: IntegrationError, now: datetime) -> float | None:
+        tries = key.attempts + 2  # those after parking, this one and the next: the first wait began them
+        if isinstance(error, Waiting):
+            if (now - key.first_failed_at).total_seconds() >= self._options.waiting_give_up_seconds:
+                return None
+            return self._schedule.wait(min(tries, len(self._options.park_schedule)), self._random)
+        wait = self._schedule.wait(tries, self._random)
+        after = error.after if isinstance(error, RetryLater) else None
+        return wait if wait is None else max(wait, after or 0.0)
+
+    async def _give_up(
+        self, key: ParkedKey, route: Route, records: list[Record], error: IntegrationError, started_at: datetime
+    ) -> bool:
+        last = records[-1]
+        cause = Cause(
+            reason=error.reason,
+            error_class=type(error).__name__,
+            attempts=last.attempts,
+            first_failed=key.first_failed_at,
+            last_failed=self._clock.now(),
+            retriable=isinstance(error, (RetryLater, Waiting)),
+        )
+        await self._dead_letters.send(last, cause)
+        self._reporter.buried(route.entity)
+        self._reporter.ended(route, records, Result("dead_letter", error.reason), started_at)
+        if not cause.retriable or route.give_up == "skip":
+            return True
+        await self._halt(key, route, last, error)
+        return False
+
+    async def _halt(self, key: ParkedKey, route: Route, record: Record, error: IntegrationError) -> None:
+        advice = "Remove the cause, then start the key again; its later events wait behind it."
+        review = NeedsReview(error.reason, kind=HALTED, advice=advice, details={"attempts": record.attempts})
+        await open_review(self._reviews, record, route, review)
+        await self._parked.halt(key.topic, key.key, error.reason)
+
+
+async def open_review(reviews: Reviews, record: Record, route: Route, error: NeedsReview) -> None:
+    """A person has something to decide about this record's aggregate. Raises TargetDown without a database."""
+    envelope = record.envelope
+    await reviews.open(
+        envelope.connection, error.kind, route.entity, envelope.subject, error.reason, error.advice, error.details
+    )
+
+
+def _record(row: ParkedRecord, attempts: int) -> Record:
+    envelope = read_envelope(row.headers, row.body)
+    stamp = round(envelope.time.timestamp() * 1000)
+    return Record(envelope, row.topic, row.partition, row.offset, stamp, attempts, envelope.key, tuple(row.headers))
+
+
+def _subject(key: ParkedKey) -> str:
+    """The aggregate's id: what follows the connection in the key."""
+    return key.key.partition("|")[2] or key.key

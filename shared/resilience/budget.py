@@ -1,0 +1,198 @@
+"""Rate limits as a budget: calls wait here, in the order of their worth, so that the vendor has nothing to refuse.
+
+Live work goes before repair, repair before backfill; but of every ten grants one goes to each lower class that waits, so
+that nothing starves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+from shared.runtime.clock import Clock
+
+Priority = Literal["live", "repair", "backfill"]
+PRIORITIES: tuple[Priority, ...] = ("live", "repair", "backfill")
+# A waiting class is passed over at most this often in a row.
+MOST_PASSES = 9
+
+
+class Queue:
+    """Who waits, and whose turn it is. Pure."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[Priority, deque[asyncio.Future[None]]] = {name: deque() for name in PRIORITIES}
+        self._passed: dict[Priority, int] = dict.fromkeys(PRIORITIES, 0)
+
+    def add(self, priority: Priority, future: asyncio.Future[None]) -> None:
+        self._waiting[priority].append(future)
+
+    def next(self) -> asyncio.Future[None] | None:
+        """Take the one whose turn it is; those who gave up are dropped."""
+        for queue in self._waiting.values():
+            while queue and queue[0].done():
+                queue.popleft()
+        present = [name for name in PRIORITIES if self._waiting[name]]
+        if not present:
+            return None
+        chosen = next((name for name in present if self._passed[name] >= MOST_PASSES), present[0])
+        for name in present:
+            self._passed[name] = 0 if name == chosen else self._passed[name] + 1
+        return self._waiting[chosen].popleft()
+
+    def __bool__(self) -> bool:
+        return any(not future.done() for queue in self._waiting.values() for future in queue)
+
+
+class RequestBudget:
+    """At most `per_second` calls a second (0: no limit) with bursts of `burst`, and `max_in_flight` at a time."""
+
+    def __init__(self, per_second: float, burst: int, max_in_flight: int, clock: Clock) -> None:
+        self._rate = per_second
+        self._burst = max(1, burst)
+        self._most = max_in_flight
+        self._clock = clock
+        self._tokens = float(self._burst)
+        self._at = clock.monotonic()
+        self._in_flight = 0
+        self._queue = Queue()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def slot(self, priority: Priority = "live") -> AsyncIterator[None]:
+        """Wait for a turn; the place is free again on leaving."""
+        await self._turn(priority)
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self._grant()
+
+    async def _turn(self, priority: Priority) -> None:
+        if not self._queue and self._take():
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queue.add(priority, future)
+        self._grant()
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self._in_flight -= 1  # granted and cancelled in the same breath
+                self._grant()
+            raise
+
+    def _take(self) -> bool:
+        if self._in_flight >= self._most:
+            return False
+        if self._rate > 0:
+            self._refill()
+            # Sums of fractions miss a whole by a hair; a hair is no call too many.
+            if self._tokens < 1 - 1e-9:
+                return False
+            self._tokens -= 1
+        self._in_flight += 1
+        return True
+
+    def _refill(self) -> None:
+        now = self._clock.monotonic()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
+        self._at = now
+
+    def _grant(self) -> None:
+        while self._queue:
+            if not self._take():
+                self._wake_later()
+                return
+            future = self._queue.next()
+            if future is None:
+                self._in_flight -= 1
+                return
+            future.set_result(None)
+
+    def _wake_later(self) -> None:
+        if self._timer is not None or self._in_flight >= self._most:
+            return  # a call that ends will look again
+        wait = max(0.001, (1 - self._tokens) / self._rate)
+        self._timer = asyncio.get_running_loop().call_later(wait, self._woken)
+
+    def _woken(self) -> None:
+        self._timer = None
+        self._grant()
+
+
+class CostBudget:
+    """Shopify's bucket of query points, learnt from its replies: `restore_rate` points a second up to `maximum`."""
+
+    def __init__(self, clock: Clock, maximum: float = 1000, restore_rate: float = 50) -> None:
+        self._clock = clock
+        self._maximum = maximum
+        self._rate = restore_rate
+        self._available = maximum
+        self._at = clock.monotonic()
+        self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def available(self) -> float:
+        """Points that can be spent now, as far as is known."""
+        self._refill()
+        return self._available
+
+    async def reserve(self, cost: float) -> None:
+        """Wait until `cost` points are there, and take them. First come, first served. More than all there is is all."""
+        if not self._waiting and self._take(cost):
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((cost, future))
+        self._grant()
+        await future
+
+    def learn(self, throttle_status: Mapping[str, Any], requested: float, actual: float | None) -> None:
+        """Take over what a reply says of the bucket. `actual` None: it was throttled, nothing was spent."""
+        self._maximum = float(throttle_status.get("maximumAvailable") or self._maximum)
+        self._rate = float(throttle_status.get("restoreRate") or self._rate)
+        self._refill()
+        # The reply knows what is in the bucket now. Calls still on their way have not been taken off there yet, so
+        # the lower figure is the safe one; what this call did not use comes back to us.
+        returned = max(0.0, requested - actual) if actual is not None else 0.0
+        ours = min(self._maximum, self._available + returned)
+        self._available = min(ours, float(throttle_status.get("currentlyAvailable", ours)))
+        self._grant()
+
+    def _refill(self) -> None:
+        now = self._clock.monotonic()
+        self._available = min(self._maximum, self._available + (now - self._at) * self._rate)
+        self._at = now
+
+    def _take(self, cost: float) -> bool:
+        self._refill()
+        wanted = min(cost, self._maximum)
+        if self._available < wanted - 1e-9:
+            return False
+        self._available -= wanted
+        return True
+
+    def _grant(self) -> None:
+        while self._waiting:
+            cost, future = self._waiting[0]
+            if future.done():
+                self._waiting.popleft()
+            elif self._take(cost):
+                self._waiting.popleft()
+                future.set_result(None)
+            else:
+                self._wake_later(min(cost, self._maximum) - self._available)
+                return
+
+    def _wake_later(self, missing: float) -> None:
+        if self._timer is None:
+            wait = max(0.001, missing / self._rate)
+            self._timer = asyncio.get_running_loop().call_later(wait, self._woken)
+
+    def _woken(self) -> None:
+        self._timer = None
+        self._grant()

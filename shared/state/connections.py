@@ -1,0 +1,128 @@
+"""Connections: one Heartland account and one Shopify shop each, with their credentials and settings."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import orjson
+from pydantic import SecretStr
+from structlog.typing import FilteringBoundLogger
+
+from shared.errors import Misconfigured, TargetDown
+from shared.runtime.settings import Settings
+from shared.state.database import Database
+from shared.state.seal import read_key, seal, unseal
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """`credentials` are by system (`shopify`, `heartland`) and never printed; `settings` hold nothing secret."""
+
+    name: str
+    credentials: dict[str, dict[str, str]] = field(repr=False)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+class ConnectionStore:
+    """The table of connections. Raises Misconfigured for a key that is not 32 bytes in base64."""
+
+    def __init__(self, db: Database, secret_key: SecretStr | str) -> None:
+        self._db = db
+        self._key = read_key(secret_key.get_secret_value() if isinstance(secret_key, SecretStr) else secret_key)
+
+    async def put(self, connection: Connection) -> None:
+        """Store or replace a connection, and make it active."""
+        _check_name(connection.name)
+        await self._db.execute(
+            """insert into connections (name, sealed, settings) values ($1, $2, $3)
+               on conflict (name) do update set sealed = excluded.sealed, settings = excluded.settings, active = true,
+                      updated_at = clock_timestamp()""",
+            connection.name,
+            seal(self._key, connection.name, orjson.dumps(connection.credentials)),
+            connection.settings,
+        )
+
+    async def all(self) -> list[Connection]:
+        """All active connections by name. Raises Misconfigured if one was sealed with another key."""
+        return [self.open(row) for row in await self.rows()]
+
+    async def rows(self) -> list[asyncpg.Record]:
+        """Active connections, still sealed."""
+        return await self._db.fetch("select name, sealed, settings from connections where active order by name")
+
+    def open(self, row: asyncpg.Record) -> Connection:
+        """Unseal one row. Raises Misconfigured."""
+        name: str = row["name"]
+        return Connection(name, orjson.loads(unseal(self._key, name, row["sealed"])), row["settings"])
+
+
+class Connections:
+    """The connections as last read. They outlive an outage of the database: the last good view stays."""
+
+    def __init__(self, known: Iterable[Connection]) -> None:
+        self._known = {connection.name: connection for connection in known}
+
+    def get(self, name: str) -> Connection | None:
+        """The connection as it stands; the same object for as long as nothing about it changed."""
+        return self._known.get(name)
+
+    def names(self) -> list[str]:
+        return sorted(self._known)
+
+    def replace(self, fresh: Iterable[Connection]) -> None:
+        """Take a new view; what did not change keeps its object, so that holders need not build anew."""
+        view = {connection.name: connection for connection in fresh}
+        self._known = {name: old if (old := self._known.get(name)) == new else new for name, new in view.items()}
+
+
+@asynccontextmanager
+async def open_connections(db: Database, settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[Connections]:
+    """Read the connections now, and again every `connections_refresh_seconds`.
+
+    Raises TargetDown or Misconfigured if the first reading fails. A later one only logs.
+    """
+    store = ConnectionStore(db, settings.secret_key)
+    view = Connections(await store.all())
+    task = asyncio.create_task(_keep_fresh(store, view, settings.connections_refresh_seconds, log))
+    try:
+        yield view
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _keep_fresh(store: ConnectionStore, view: Connections, seconds: float, log: FilteringBoundLogger) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            view.replace(_readable(store, view, await store.rows(), log))
+        except TargetDown as error:
+            log.warning("connections are as last read", error=error.reason)
+
+
+def _readable(
+    store: ConnectionStore, view: Connections, rows: Iterable[asyncpg.Record], log: FilteringBoundLogger
+) -> list[Connection]:
+    """One unreadable row must not take the others away: for it, the last good state stays."""
+    found = []
+    for row in rows:
+        try:
+            found.append(store.open(row))
+        except Misconfigured as error:
+            log.error("a connection cannot be read", connection=row["name"], error=error.reason)
+            if (known := view.get(row["name"])) is not None:
+                found.append(known)
+    return found
+
+
+def _check_name(name: str) -> None:
+    """The name stands in addresses, keys and metrics."""
+    if not name or len(name) > 64 or not all(sign.isascii() and (sign.isalnum() or sign in "-_.") for sign in name):
+        raise Misconfigured(f"a connection's name is letters, digits, '-', '_' and '.', 64 at most: {name!r}")

@@ -1,0 +1,129 @@
+"""Group commit: calls that come at the same time share one statement, and one fsync.
+
+A commit costs about 0.4 ms for one row and hardly more for a hundred. The first call of a quiet moment goes at once;
+those that come while a statement is under way are collected, for at most two milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from shared.errors import IntegrationError
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+ROWS = 100
+SECONDS = 0.002
+
+
+@dataclass(slots=True)
+class _Call(Generic[T, R]):
+    key: Hashable
+    item: T
+    answer: asyncio.Future[R]
+
+
+class Grouped(Generic[T, R]):
+    """`run` carries out many items in one statement and returns their answers in the same order.
+
+    Two items of one `key` never share a statement: the second goes in a later one. If a statement fails for a reason
+    of its content, its items are tried one by one, so that only the bad one fails. With `keep`, what a cancelled
+    caller asked for is carried out all the same; otherwise it is dropped if it has not gone out yet.
+    `spawn` starts a task and holds on to it.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        key: Callable[[T], Hashable],
+        spawn: Callable[[Coroutine[Any, Any, None]], object],
+        *,
+        keep: bool = True,
+    ) -> None:
+        self._run = run
+        self._key = key
+        self._spawn = spawn
+        self._keep = keep
+        self._waiting: list[_Call[T, R]] = []
+        self._under_way = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def __call__(self, item: T) -> R:
+        """The answer for `item`, once its statement is committed. Raises what the statement raised for it."""
+        loop = asyncio.get_running_loop()
+        call = _Call[T, R](self._key(item), item, loop.create_future())
+        self._waiting.append(call)
+        if len(self._waiting) >= ROWS:
+            self._send()
+        elif self._timer is None:
+            self._timer = loop.call_later(SECONDS if self._under_way else 0, self._send)
+        return await call.answer
+
+    def _send(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        group = self._take()
+        if group:
+            self._under_way += 1
+            self._spawn(self._carry_out(group))
+
+    def _take(self) -> list[_Call[T, R]]:
+        """The next group: one call of each key, in the order they came."""
+        wanted = [call for call in self._waiting if self._keep or not call.answer.cancelled()]
+        group: dict[Hashable, _Call[T, R]] = {}
+        self._waiting = []
+        for call in wanted:
+            if len(group) < ROWS and call.key not in group:
+                group[call.key] = call
+            else:
+                self._waiting.append(call)
+        return list(group.values())
+
+    async def _carry_out(self, group: list[_Call[T, R]]) -> None:
+        try:
+            await self._answer(group)
+        finally:
+            self._under_way -= 1
+            if self._waiting:
+                self._send()
+
+    async def _answer(self, group: list[_Call[T, R]]) -> None:
+        try:
+            answers = await self._run([call.item for call in group])
+        except IntegrationError as error:  # the database is away: that is everybody's fate
+            _fail(group, error)
+        except Exception as error:
+            if len(group) == 1:
+                _fail(group, error)
+                return
+            for call in group:
+                await self._answer([call])
+        except BaseException:
+            for call in group:
+                call.answer.cancel()
+            raise
+        else:
+            for call, answer in zip(group, answers, strict=True):
+                if not call.answer.done():
+                    call.answer.set_result(answer)
+
+
+def _fail(group: Sequence[_Call[T, R]], error: Exception) -> None:
+    """Everyone gets an error of its own: tasks that raise one object would grow each other's traceback."""
+    for call in group:
+        if not call.answer.done():
+            call.answer.set_exception(_copy(error))
+
+
+def _copy(error: Exception) -> Exception:
+    if not isinstance(error, IntegrationError):
+        return error
+    twin = type(error).__new__(type(error), *error.args)
+    twin.__dict__.update(error.__dict__)
+    twin.__cause__ = error.__cause__
+    return twin

@@ -1,0 +1,99 @@
+"""The identity map: which record here is which record there. Unique both ways, by the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import asyncpg
+
+from shared.errors import NeedsReview
+from shared.state.database import Database, clean
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRow:
+    connection: str
+    entity: str
+    shopify_id: str
+    heartland_id: str
+    heartland_public_id: str
+    linked_at: datetime
+
+
+_COLUMNS = "connection, entity, shopify_id, heartland_id, heartland_public_id, linked_at"
+
+
+class Links:
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def get(
+        self, connection: str, entity: str, *, shopify_id: str | None = None, heartland_id: str | None = None
+    ) -> LinkRow | None:
+        """The link by either id, or by both if both are given."""
+        row = await self._db.fetchrow(
+            f"""select {_COLUMNS} from links where connection = $1 and entity = $2
+                   and ($3::text is null or shopify_id = $3) and ($4::text is null or heartland_id = $4)
+                   and coalesce($3, $4) is not null""",
+            connection, entity, shopify_id, heartland_id,
+        )  # fmt: skip
+        return _link(row) if row else None
+
+    async def get_many(self, connection: str, entity: str, shopify_ids: Iterable[str]) -> dict[str, LinkRow]:
+        """Links by Shopify id; ids without a link are absent."""
+        rows = await self._db.fetch(
+            f"select {_COLUMNS} from links where connection = $1 and entity = $2 and shopify_id = any($3::text[])",
+            connection, entity, [clean(one) for one in shopify_ids],
+        )  # fmt: skip
+        return {row["shopify_id"]: _link(row) for row in rows}
+
+    async def by_heartland_ids(self, connection: str, entity: str, heartland_ids: Iterable[str]) -> dict[str, LinkRow]:
+        """Links by Heartland id; ids without a link are absent."""
+        rows = await self._db.fetch(
+            f"select {_COLUMNS} from links where connection = $1 and entity = $2 and heartland_id = any($3::text[])",
+            connection, entity, [clean(one) for one in heartland_ids],
+        )  # fmt: skip
+        return {row["heartland_id"]: _link(row) for row in rows}
+
+    async def put(
+        self, connection: str, entity: str, shopify_id: str, heartland_id: str, heartland_public_id: str = ""
+    ) -> None:
+        """Link two records. Once more is harmless, and may add the public id.
+
+        Raises NeedsReview if either is linked to another record already.
+        """
+        values = (connection, entity, clean(shopify_id), clean(heartland_id), clean(heartland_public_id))
+        status = await self._db.execute(
+            """insert into links (connection, entity, shopify_id, heartland_id, heartland_public_id)
+               values ($1, $2, $3, $4, $5) on conflict do nothing""",
+            *values,
+        )
+        if status:
+            return
+        same = await self._db.execute(
+            """update links set heartland_public_id = case $5 when '' then heartland_public_id else $5 end
+                where connection = $1 and entity = $2 and shopify_id = $3 and heartland_id = $4""",
+            *values,
+        )
+        if not same:
+            raise await self._conflict(connection, entity, shopify_id, heartland_id)
+
+    async def _conflict(self, connection: str, entity: str, shopify_id: str, heartland_id: str) -> NeedsReview:
+        rows = await self._db.fetch(
+            f"""select {_COLUMNS} from links
+                 where connection = $1 and entity = $2 and (shopify_id = $3 or heartland_id = $4)""",
+            connection, entity, clean(shopify_id), clean(heartland_id),
+        )  # fmt: skip
+        known = [f"Shopify {row['shopify_id']} = Heartland {row['heartland_id']}" for row in rows]
+        return NeedsReview(
+            f"{entity}: Shopify {shopify_id} and Heartland {heartland_id} cannot be linked: {'; '.join(known)}",
+            kind="link_conflict",
+            advice="Two records claim to be the same one. Find out which pair is right, and merge or remove the other.",
+            details={"shopify_id": shopify_id, "heartland_id": heartland_id, "known": known},
+        )
+
+
+def _link(row: asyncpg.Record) -> LinkRow:
+    return LinkRow(**dict(row.items()))

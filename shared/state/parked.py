@@ -1,0 +1,251 @@
+"""Parked keys: what could not be done yet waits here, in order, while all other keys flow.
+
+A key of `parked_keys` has its records in `parked`. Only the process that owns the partition touches them.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from shared.state.database import Database, clean, columns, to_json
+
+if TYPE_CHECKING:
+    from shared.state.database import Connection
+
+Header = tuple[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedRecord:
+    """A Kafka record as it came. `seq` is the order of waiting; None before it is stored."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    headers: Sequence[Header]
+    body: bytes
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedKey:
+    """A key that waits. `state` is `waiting` or `halted` (a person must decide).
+
+    `waits_for` names what would wake it (`item:TEE-NVY-M`), None for time alone. `attempts` counts the failures.
+    """
+
+    topic: str
+    partition: int
+    key: str
+    connection: str
+    entity: str
+    state: str
+    reason: str
+    error_class: str
+    waits_for: str | None
+    attempts: int
+    first_failed_at: datetime
+    next_attempt_at: datetime
+
+
+_KEY = """topic, partition, key, connection, entity, state, reason, error_class, waits_for, attempts,
+          first_failed_at, next_attempt_at"""
+
+
+class Parked:
+    """The parked keys of one service (consumer group)."""
+
+    def __init__(self, db: Database, service: str) -> None:
+        self._db = db
+        self._service = service
+
+    async def keys(self, topic: str, partitions: Iterable[int]) -> list[ParkedKey]:
+        """All keys of these partitions: read once after an assignment, before their first record runs."""
+        rows = await self._db.fetch(
+            f"select {_KEY} from parked_keys where service = $1 and topic = $2 and partition = any($3::int[])",
+            self._service, topic, list(partitions),
+        )  # fmt: skip
+        return [_key(row) for row in rows]
+
+    async def park(self, key: ParkedKey, records: Sequence[ParkedRecord]) -> None:
+        """Store a key with its records, all or none. Once more is harmless: its first failure and its records stay."""
+        async with self._db.transaction() as connection:
+            await connection.execute(
+                f"""insert into parked_keys (service, {_KEY}, last_failed_at)
+                    values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, clock_timestamp())
+                    on conflict (service, topic, key) do update
+                       set state = excluded.state, reason = excluded.reason, error_class = excluded.error_class,
+                           waits_for = excluded.waits_for, next_attempt_at = excluded.next_attempt_at,
+                           attempts = greatest(parked_keys.attempts, excluded.attempts),
+                           last_failed_at = excluded.last_failed_at""",
+                self._service, key.topic, key.partition, clean(key.key), key.connection, key.entity, key.state,
+                clean(key.reason), key.error_class, _name(key.waits_for), key.attempts, key.first_failed_at,
+                key.next_attempt_at,
+            )  # fmt: skip
+            await self._insert(connection, records)
+
+    async def append(self, topic: str, key: str, records: Sequence[ParkedRecord], collapse: bool) -> bool:
+        """Let records wait behind a parked key. False if it is not parked any more: the caller handles them itself.
+
+        collapse: they are states, of which only the newest (the highest offset) counts; the others are dropped.
+        """
+        async with self._db.transaction() as connection:
+            if not await self._locked(connection, topic, key):
+                return False
+            await self._insert(connection, records)
+            if collapse:
+                await connection.execute(
+                    """delete from parked where service = $1 and topic = $2 and key = $3 and "offset" <
+                         (select max("offset") from parked where service = $1 and topic = $2 and key = $3)""",
+                    self._service, topic, clean(key),
+                )  # fmt: skip
+            return True
+
+    async def due(self, now: datetime, topic: str, partitions: Iterable[int], limit: int) -> list[ParkedKey]:
+        """Waiting keys whose time has come, the longest overdue first."""
+        rows = await self._db.fetch(
+            f"""select {_KEY} from parked_keys
+                 where service = $1 and state = 'waiting' and next_attempt_at <= $2 and topic = $3
+                   and partition = any($4::int[])
+                 order by next_attempt_at limit $5""",
+            self._service, now, topic, list(partitions), limit,
+        )  # fmt: skip
+        return [_key(row) for row in rows]
+
+    async def awaited(self) -> dict[str, list[ParkedKey]]:
+        """What is waited for, and by which keys, over all topics and partitions of the service."""
+        rows = await self._db.fetch(
+            f"select {_KEY} from parked_keys where service = $1 and waits_for is not null and state = 'waiting'",
+            self._service,
+        )
+        awaited: dict[str, list[ParkedKey]] = {}
+        for row in rows:
+            awaited.setdefault(row["waits_for"], []).append(_key(row))
+        return awaited
+
+    async def wake(self, waits_for: Iterable[str], now: datetime) -> int:
+        """What these keys waited for is there: they are due at once. Returns how many were woken."""
+        return await self._db.execute(
+            """update parked_keys set next_attempt_at = $3
+                where service = $1 and waits_for = any($2::text[]) and state = 'waiting' and next_attempt_at > $3""",
+            self._service, [clean(name) for name in waits_for], now,
+        )  # fmt: skip
+
+    async def records(self, topic: str, key: str) -> list[ParkedRecord]:
+        """The waiting records of a key, oldest first."""
+        rows = await self._db.fetch(
+            """select seq, topic, partition, "offset", key, headers, body from parked
+                where service = $1 and topic = $2 and key = $3 order by seq""",
+            self._service, topic, clean(key),
+        )  # fmt: skip
+        return [_record(row, key) for row in rows]
+
+    async def release(self, topic: str, key: str, through_seq: int) -> bool:
+        """Records up to `through_seq` are done. True if none is left: the key flows again."""
+        async with self._db.transaction() as connection:
+            if not await self._locked(connection, topic, key):
+                return True
+            place = (self._service, topic, clean(key))
+            await connection.execute(
+                "delete from parked where service = $1 and topic = $2 and key = $3 and seq <= $4", *place, through_seq
+            )
+            status = await connection.execute(
+                """delete from parked_keys where service = $1 and topic = $2 and key = $3
+                      and not exists (select from parked where service = $1 and topic = $2 and key = $3)""",
+                *place,
+            )
+            return status == "DELETE 1"
+
+    async def failed_again(
+        self,
+        topic: str,
+        key: str,
+        reason: str,
+        error_class: str,
+        waits_for: str | None,
+        next_attempt_at: datetime,
+    ) -> None:
+        """One more attempt failed; the next is at `next_attempt_at`."""
+        await self._db.execute(
+            """update parked_keys
+                  set attempts = attempts + 1, reason = $4, error_class = $5, waits_for = $6, next_attempt_at = $7,
+                      last_failed_at = clock_timestamp()
+                where service = $1 and topic = $2 and key = $3""",
+            self._service, topic, clean(key), clean(reason), error_class, _name(waits_for), next_attempt_at,
+        )  # fmt: skip
+
+    async def halt(self, topic: str, key: str, reason: str) -> None:
+        """No more attempts: the key stays parked until a person releases it."""
+        await self._db.execute(
+            """update parked_keys set state = 'halted', reason = $4, last_failed_at = clock_timestamp()
+                where service = $1 and topic = $2 and key = $3""",
+            self._service, topic, clean(key), clean(reason),
+        )  # fmt: skip
+
+    async def count(self) -> dict[str, int]:
+        """Parked keys by entity."""
+        rows = await self._db.fetch(
+            "select entity, count(*) as keys from parked_keys where service = $1 group by entity", self._service
+        )
+        return {row["entity"]: row["keys"] for row in rows}
+
+    async def _locked(self, connection: Connection, topic: str, key: str) -> bool:
+        """Is the key parked? If so its row is locked, and `append` and `release` cannot miss each other."""
+        row = await connection.fetchrow(
+            "select from parked_keys where service = $1 and topic = $2 and key = $3 for update",
+            self._service, topic, clean(key),
+        )  # fmt: skip
+        return row is not None
+
+    async def _insert(self, connection: Connection, records: Sequence[ParkedRecord]) -> None:
+        rows = [
+            (one.topic, one.partition, one.offset, clean(one.key), _stored(one.headers), one.body) for one in records
+        ]
+        await connection.execute(
+            """insert into parked (service, topic, partition, "offset", key, headers, body)
+               select $1, topic, partition, "offset", key, headers::jsonb, body
+                 from unnest($2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::bytea[])
+                      as r (topic, partition, "offset", key, headers, body)
+               on conflict (service, topic, partition, "offset") do nothing""",
+            self._service, *columns(rows, 6),
+        )  # fmt: skip
+
+
+def _name(waits_for: str | None) -> str | None:
+    return None if waits_for is None else clean(waits_for)
+
+
+def _key(row: asyncpg.Record) -> ParkedKey:
+    return ParkedKey(**dict(row.items()))
+
+
+def _record(row: asyncpg.Record, key: str) -> ParkedRecord:
+    headers = tuple((name, _bytes(value)) for name, value in row["headers"])
+    return ParkedRecord(row["topic"], row["partition"], row["offset"], key, headers, row["body"], row["seq"])
+
+
+def _stored(headers: Iterable[Header]) -> str:
+    """Headers as JSON: text where it is text, so that a person can read the table; else base64. No byte changes.
+
+    As text of JSON, since a list within an array of jsonb would be taken for one more dimension of the array.
+    """
+    return to_json([[clean(name), _readable(value)] for name, value in headers]).decode()
+
+
+def _readable(value: bytes) -> str | dict[str, str]:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        text = "\x00"
+    return {"base64": base64.b64encode(value).decode()} if "\x00" in text else text
+
+
+def _bytes(value: str | dict[str, str]) -> bytes:
+    return value.encode() if isinstance(value, str) else base64.b64decode(value["base64"])

@@ -1,0 +1,135 @@
+"""A shop day through the sandbox: orders are placed and shipped, some in parts; the journals tell the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+
+from deploy.local import traffic
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Placed:
+    """An order as it was sent, and what was shipped of it."""
+
+    document: Json
+    sent_at: datetime
+    shipments: list[Json] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        return str(self.document["id"])
+
+    @property
+    def number(self) -> str:
+        return f"S-{self.document['name'].lstrip('#')}"
+
+    @property
+    def total(self) -> Decimal:
+        return Decimal(self.document["total_price"])
+
+    @property
+    def units(self) -> Counter[str]:
+        units: Counter[str] = Counter()
+        for line in self.document["line_items"]:
+            units[line["sku"]] += line["quantity"]
+        return units
+
+
+class Shop:
+    """The sandbox's controls at `url`."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session = session
+        self._url = url
+
+    async def place(self, number: int, seed: int) -> Placed:
+        document = traffic.order(seed, number, datetime.now(UTC))
+        placed = Placed(document, datetime.now(UTC))
+        await self.post("/_sandbox/shopify/orders", document)
+        return placed
+
+    async def place_all(self, numbers: Sequence[int], seed: int, per_second: float) -> list[Placed]:
+        """At a steady rate, whether or not the earlier ones have arrived."""
+        started = time.monotonic()
+        tasks = []
+        for index, number in enumerate(numbers):
+            await asyncio.sleep(max(0.0, started + index / per_second - time.monotonic()))
+            tasks.append(asyncio.create_task(self.place(number, seed)))
+        return list(await asyncio.gather(*tasks))
+
+    async def ship(self, order: Placed, lines: Sequence[Json] | None, number: str) -> None:
+        body: Json = {"tracking_number": number, "carrier": "UPS"}
+        if lines is not None:
+            body["lines"] = list(lines)
+        order.shipments.append(await self.post(f"/_sandbox/heartland/orders/{order.number}/ship", body))
+
+    async def post(self, path: str, body: Json) -> Json:
+        async with self._session.post(self._url + path, json=body) as response:
+            answer: Json = await response.json()
+            if response.status >= 300:
+                raise RuntimeError(f"POST {path} answered {response.status}: {answer}")
+            return answer
+
+    async def get(self, path: str) -> Json:
+        async with self._session.get(self._url + path) as response:
+            answer: Json = await response.json()
+            if response.status >= 300:
+                raise RuntimeError(f"GET {path} answered {response.status}: {answer}")
+            return answer
+
+    async def journal(self, system: str, after: int = 0) -> list[Json]:
+        entries: list[Json] = (await self.get(f"/_sandbox/journal?system={system}&after={after}"))["entries"]
+        return entries
+
+
+async def until(what: str, done: Callable[[], Any], seconds: float, poll: float = 0.25) -> None:
+    """Wait until `await done()` is true. Raises TimeoutError that says for what it waited."""
+    deadline = time.monotonic() + seconds
+    while not await done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not within {seconds:.0f} s: {what}")
+        await asyncio.sleep(poll)
+
+
+def opened_at(entries: Iterable[Json]) -> dict[str, datetime]:
+    """Heartland order id -> when it was opened, from the writes that Heartland received."""
+    return {
+        entry["path"].rpartition("/")[2]: datetime.fromisoformat(entry["at"])
+        for entry in entries
+        if entry["method"] == "PUT" and "/sales/orders/" in entry["path"] and _body(entry).get("status") == "open"
+    }
+
+
+def created(entries: Iterable[Json]) -> Counter[str]:
+    """Shopify order id -> how many Heartland orders were made for it."""
+    return Counter(
+        str((_body(entry).get("custom") or {}).get("shopify_order_id"))
+        for entry in entries
+        if entry["method"] == "POST" and entry["path"].endswith("/sales/orders") and entry["status"] < 300
+    )
+
+
+def fulfilments(entries: Iterable[Json]) -> int:
+    return sum(1 for entry in entries if entry["operation"] == "fulfillmentCreate")
+
+
+def _body(entry: Json) -> Json:
+    body = entry.get("body")
+    return body if isinstance(body, dict) else {}
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` of them do not exceed; 0 for none."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else 0.0

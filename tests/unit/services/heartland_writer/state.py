@@ -1,0 +1,145 @@
+"""The state modules in memory, for tests that stop the writer at every await."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from shared.errors import NeedsReview
+from shared.messaging.envelope import Envelope
+from shared.messaging.topics import Topic
+from shared.state.ledger import Claim, Effect
+from shared.state.links import LinkRow
+from shared.state.versions import Version
+from tests.unit.services.heartland_writer.heartland import START, HandClock, Points
+
+
+@dataclass
+class Stored:
+    """What survives a crash."""
+
+    effects: dict[str, Claim] = field(default_factory=dict)
+    named: dict[str, Effect] = field(default_factory=dict)
+    links: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)
+    versions: dict[tuple[str, str, str, str], Version] = field(default_factory=dict)
+    reviews: dict[tuple[str, str, str, str], dict[str, Any]] = field(default_factory=dict)
+    sent: list[tuple[Topic, Envelope]] = field(default_factory=list)
+
+    def open_reviews(self) -> set[str]:
+        return {name[1] for name, review in self.reviews.items() if review["state"] == "open"}
+
+
+class MemoryLedger:
+    def __init__(self, stored: Stored, clock: HandClock, points: Points) -> None:
+        self._stored, self._clock, self._points = stored, clock, points
+
+    async def claim(self, effect: Effect, intent: dict[str, Any] | None = None) -> Claim:
+        return await self._points.at("ledger.claim", lambda: self._claim(effect))
+
+    def _claim(self, effect: Effect) -> Claim:
+        self._stored.named[effect.id] = effect
+        there = self._stored.effects.get(effect.id)
+        if there is not None and there.state != "failed":
+            return there
+        attempts = there.attempts + 1 if there else 1
+        self._stored.effects[effect.id] = Claim("in_doubt", None, self._clock.now(), attempts)
+        return Claim("new", None, self._clock.now(), attempts)
+
+    async def done(self, effect: Effect, result: dict[str, Any]) -> None:
+        await self._points.at("ledger.done", lambda: self._note(effect, "done", result))
+
+    async def failed(self, effect: Effect, reason: str) -> None:
+        await self._points.at("ledger.failed", lambda: self._note(effect, "failed", None))
+
+    def _note(self, effect: Effect, state: Any, result: dict[str, Any] | None) -> None:
+        there = self._stored.effects[effect.id]
+        if there.state != "done":
+            self._stored.effects[effect.id] = Claim(state, result, there.sent_at, there.attempts)
+
+    async def again(self, effect: Effect) -> bool:
+        return await self._points.at("ledger.again", lambda: self._again(effect))
+
+    def _again(self, effect: Effect) -> bool:
+        there = self._stored.effects[effect.id]
+        if there.state != "in_doubt":
+            return False
+        self._stored.effects[effect.id] = Claim("in_doubt", None, self._clock.now(), there.attempts + 1)
+        return True
+
+    async def of_key(self, connection: str, entity: str, key: str) -> dict[str, Claim]:
+        def do() -> dict[str, Claim]:
+            named = {name: e for name, e in self._stored.named.items() if (e.entity, e.key) == (entity, key)}
+            return {effect.operation: self._stored.effects[name] for name, effect in named.items()}
+
+        return await self._points.at("ledger.of_key", do)
+
+
+class MemoryLinks:
+    def __init__(self, stored: Stored, points: Points) -> None:
+        self._stored, self._points = stored, points
+
+    async def get(self, connection: str, entity: str, *, shopify_id: str | None = None) -> LinkRow | None:
+        return await self._points.at(
+            "links.get", lambda: self._stored.links.get((connection, entity, shopify_id or ""))
+        )
+
+    async def put(self, connection: str, entity: str, shopify_id: str, heartland_id: str, public_id: str = "") -> None:
+        def do() -> None:
+            taken = [
+                name for name, row in self._stored.links.items()
+                if name[:2] == (connection, entity) and row.heartland_id == heartland_id and name[2] != shopify_id
+            ]  # fmt: skip
+            if taken:
+                raise NeedsReview("linked to another", kind="link_conflict", advice="Compare them.")
+            row = LinkRow(connection, entity, shopify_id, heartland_id, public_id, START)
+            self._stored.links.setdefault((connection, entity, shopify_id), row)
+
+        await self._points.at("links.put", do)
+
+
+class MemoryVersions:
+    def __init__(self, stored: Stored, points: Points) -> None:
+        self._stored, self._points = stored, points
+
+    async def get(self, *name: str) -> Version | None:
+        return await self._points.at("versions.get", lambda: self._stored.versions.get(name))  # type: ignore[call-overload]
+
+    async def put(
+        self, connection: str, entity: str, key: str, target: str, version: datetime, content_hash: str
+    ) -> None:
+        def do() -> None:
+            name = (connection, entity, key, target)
+            there = self._stored.versions.get(name)
+            if there is None or there.version <= version:
+                self._stored.versions[name] = Version(version, content_hash)
+
+        await self._points.at("versions.put", do)
+
+
+class MemoryReviews:
+    def __init__(self, stored: Stored, points: Points) -> None:
+        self._stored, self._points = stored, points
+
+    async def open(
+        self, connection: str, kind: str, entity: str, key: str, title: str, advice: str, details: Any = None
+    ) -> None:
+        row = {"title": title, "advice": advice, "details": details, "state": "open"}
+        await self._points.at(
+            "reviews.open", lambda: self._stored.reviews.__setitem__((connection, kind, entity, key), row)
+        )
+
+    async def resolve(self, connection: str, entity: str, key: str, kinds: Iterable[str]) -> int:
+        wanted = {(connection, kind, entity, key) for kind in kinds}
+        found = [row for name, row in self._stored.reviews.items() if name in wanted and row["state"] == "open"]
+        await self._points.at("reviews.resolve", lambda: [row.update(state="resolved") for row in found])
+        return len(found)
+
+
+class MemoryProducer:
+    def __init__(self, stored: Stored, points: Points) -> None:
+        self._stored, self._points = stored, points
+
+    async def send(self, topic: Topic, envelope: Envelope, timeout_seconds: float | None = None) -> None:
+        await self._points.at("producer.send", lambda: self._stored.sent.append((topic, envelope)))

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from shared.messaging.lane import Kind, Work, key_text, lane_key
+from shared.messaging.lanes import Lanes
+from shared.messaging.record import Record, Unreadable
+from tests.support.messaging import a_record
+
+ORDERS = ("orders", 0)
+
+
+def lanes(*, collapse: bool = False, concurrency: int = 4, max_records: int = 100, max_bytes: int = 10**6) -> Lanes:
+    made = Lanes({"orders": collapse}, concurrency=concurrency, max_records=max_records, max_bytes=max_bytes)
+    made.assign([ORDERS])
+    made.open()
+    return made
+
+
+def filled(made: Lanes, *subjects: str) -> Lanes:
+    for offset, subject in enumerate(subjects):
+        assert made.add(a_record(subject, offset))
+    return made
+
+
+def started(made: Lanes) -> Iterator[Work]:
+    while (work := made.next()) is not None:
+        yield work
+
+
+def offsets(work: Work) -> list[int]:
+    return [record.offset for record in work.records]
+
+
+def test_different_keys_run_at_once_and_one_key_one_at_a_time() -> None:
+    made = filled(lanes(), "a", "b", "a")
+
+    first = list(started(made))
+    assert [offsets(work) for work in first] == [[0], [1]]
+    made.finish(first[0])
+    assert [offsets(work) for work in started(made)] == [[2]]
+
+
+def test_no_more_run_than_the_concurrency_allows() -> None:
+    made = filled(lanes(concurrency=2), "a", "b", "c")
+
+    first = list(started(made))
+    assert len(first) == 2
+    made.finish(first[0])
+    assert len(list(started(made))) == 1
+
+
+def test_a_collapsing_topic_hands_over_all_that_waits_for_a_key() -> None:
+    made = filled(lanes(collapse=True), "a", "a", "b", "a")
+
+    assert [offsets(work) for work in started(made)] == [[0, 1, 3], [2]]
+
+
+def test_what_rests_comes_back_first_and_together_with_what_arrived_meanwhile() -> None:
+    made = filled(lanes(collapse=True), "a", "a")
+    work = next(started(made))
+    made.rest(work)
+    assert made.running == 0
+    made.add(a_record("a", 2))
+    assert made.next() is None
+
+    made.wake(work)
+    again = next(started(made))
+    assert offsets(again) == [0, 1, 2]
+
+
+def test_a_resting_key_takes_no_slot_from_others() -> None:
+    made = filled(lanes(concurrency=1), "a", "b")
+    made.rest(next(started(made)))
+
+    assert [work.key[1] for work in started(made)] == ["main|b"]
+
+
+def test_the_watermark_waits_for_the_slowest_key() -> None:
+    made = filled(lanes(), "a", "b")
+    slow, quick = started(made)
+    made.finish(quick)
+    assert made.positions() == {ORDERS: 0}
+
+    made.finish(slow)
+    assert made.positions() == {ORDERS: 2}
+    assert len(made) == 0
+
+
+def test_work_of_a_past_assignment_is_ignored() -> None:
+    made = filled(lanes(), "a")
+    straggler = next(started(made))
+    made.revoke()
+    made.assign([ORDERS])
+    made.open()
+    made.add(a_record("a", 0))
+
+    assert not made.finish(straggler)
+    assert not made.rest(straggler)
+    assert not made.wake(straggler)
+    assert made.positions() == {ORDERS: 0}
+    assert made.running == 0
+
+
+def test_nothing_starts_before_the_parked_keys_are_known() -> None:
+    made = Lanes({"orders": False}, concurrency=4, max_records=10, max_bytes=10**6)
+    made.assign([ORDERS])
+    made.add(a_record("a", 0))
+    assert made.next() is None
+
+    made.park(("orders", "main|a"))
+    made.open()
+    assert next(started(made)).kind is Kind.APPEND
+
+
+def test_nothing_starts_on_hold() -> None:
+    made = filled(lanes(), "a")
+    made.hold()
+
+    assert made.next() is None
+    assert not made.is_ready
+
+
+def test_a_partition_that_is_not_ours_is_not_taken() -> None:
+    made = lanes()
+
+    assert not made.add(a_record("a", 0, partition=7))
+
+
+def test_records_of_a_parked_key_are_appended_all_at_once() -> None:
+    made = lanes()
+    made.park(("orders", "main|a"))
+    filled(made, "a", "b", "a")
+
+    assert [(work.kind, offsets(work)) for work in started(made)] == [(Kind.APPEND, [0, 2]), (Kind.RUN, [1])]
+
+
+def test_a_due_key_is_replayed_before_what_waits_behind_it() -> None:
+    made = lanes()
+    made.replay(("orders", "main|a"), "main")
+    filled(made, "a")
+
+    replay = next(started(made))
+    assert (replay.kind, replay.records) == (Kind.REPLAY, [])
+    made.unpark(replay.key)
+    made.finish(replay)
+    assert [(work.kind, offsets(work)) for work in started(made)] == [(Kind.RUN, [0])]
+
+
+def test_a_key_that_is_due_while_it_is_replayed_is_not_replayed_twice() -> None:
+    made = lanes()
+    made.replay(("orders", "main|a"), "main")
+    replay = next(started(made))
+    made.replay(("orders", "main|a"), "main")
+
+    made.finish(replay)
+    assert made.next() is None
+    assert len(made) == 0
+
+
+def test_a_replay_that_rests_is_a_replay_again() -> None:
+    made = lanes()
+    made.replay(("orders", "main|a"), "main")
+    replay = next(started(made))
+    made.rest(replay)
+    assert made.next() is None
+
+    made.wake(replay)
+    assert next(started(made)).kind is Kind.REPLAY
+
+
+def test_an_unreadable_record_has_a_lane_of_its_own_and_holds_the_watermark() -> None:
+    made = lanes()
+    made.bury(Unreadable("orders", 0, 0, 1, b"main|a", (), b"{", "no"))
+    made.add(a_record("a", 1))
+
+    bury, run = started(made)
+    assert (bury.kind, run.kind) == (Kind.BURY, Kind.RUN)
+    made.finish(run)
+    assert made.positions() == {ORDERS: 0}
+    made.finish(bury)
+    assert made.positions() == {ORDERS: 2}
+
+
+def test_records_without_a_key_do_not_wait_for_each_other() -> None:
+    made = lanes()
+    for offset in range(2):
+        record = a_record("a", offset)
+        record.key = None
+        made.add(record)
+
+    assert len(list(started(made))) == 2
+
+
+def test_connections_take_turns() -> None:
+    made = lanes(concurrency=100)
+    for offset in range(4):
+        made.add(a_record(f"big-{offset}", offset, connection="big"))
+    made.add(a_record("one", 4, connection="small"))
+
+    assert [work.lane.connection for work in started(made)] == ["big", "small", "big", "big", "big"]
+
+
+def test_a_partition_is_full_by_records_and_has_room_again_at_half() -> None:
+    made = filled(lanes(max_records=4, concurrency=9), "a", "b", "c", "d")
+    assert made.is_full(ORDERS)
+    works = list(started(made))
+
+    made.finish(works[0])
+    assert not made.has_room(ORDERS)
+    made.finish(works[1])
+    made.finish(works[2])
+    assert made.has_room(ORDERS)
+
+
+def test_a_partition_is_full_by_bytes() -> None:
+    made = lanes(max_bytes=5_000)
+    made.add(a_record("a", 0, body=b"x" * 5_000))
+
+    assert made.is_full(ORDERS)
+
+
+def test_the_oldest_record_tells_the_lag() -> None:
+    made = filled(lanes(), "a", "b")
+    assert made.oldest("orders") == 1_000
+
+    made.finish(next(started(made)))
+    assert made.oldest("orders") == 1_001
+
+
+def test_lanes_that_are_done_leave_nothing_behind() -> None:
+    made = filled(lanes(), *(f"key-{n}" for n in range(50)))
+    while (work := made.next()) is not None:
+        made.finish(work)
+
+    assert len(made) == 0
+    assert not made.is_ready
+
+
+def test_keys_that_are_no_text_stay_apart() -> None:
+    def record(key: bytes) -> Record:
+        made = a_record("a", 0)
+        made.key = key
+        return made
+
+    assert lane_key(record(b"\xff")) != lane_key(record(b"\xfe"))
+    assert key_text("main|ü".encode()) == "main|ü"
