@@ -31,6 +31,9 @@ HEARTLAND = {
 SECRETS = frozenset({*SHOPIFY, *HEARTLAND})
 SANDBOX_HOOK_TOKEN = "sandbox-hook-token"  # noqa: S105 - of a vendor that is imitated
 
+# The imitated account has two locations with stations; which one takes web orders is the merchant's choice.
+SANDBOX_SETTINGS = {"source_location": "Online"}
+
 
 def wants_sandbox(environ: Mapping[str, str]) -> bool:
     """Whether no credential of either vendor is there."""
@@ -46,7 +49,7 @@ def connection_from(environ: Mapping[str, str], sandbox: str) -> tuple[str, Cred
     name = environ.get("CONNECTION_NAME") or "main"
     settings = read_settings(environ)
     if wants_sandbox(environ):
-        return name, sandbox_credentials(environ, sandbox), settings
+        return name, sandbox_credentials(environ, sandbox), {**SANDBOX_SETTINGS, **settings}
     if missing := missing_credentials(environ):
         raise Misconfigured(
             f"{'; '.join(missing)} missing: fill in both vendors, or leave both empty to work with the sandbox"

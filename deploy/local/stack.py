@@ -65,17 +65,15 @@ async def open_stack(
     """
     folder = made(folder)
     async with AsyncExitStack() as stack:
-        _hold(stack, folder)
         given = {**environ, **(settings_overrides or {})}
         # The sandbox begins empty at every start: what we remember of its records would be of others by then.
-        if fresh or wants_sandbox(given):
-            await asyncio.to_thread(_clear, folder)
+        await _claim(stack, folder, clear=fresh or wants_sandbox(given))
         watchdog, ports = stack.enter_context(Watchdog()), stack.enter_context(Ports())
         supervisor = await stack.enter_async_context(open_supervisor(watchdog, made(build / "logs")))
         ingress = plan(named("ingress"), given, ports.reserve)
         ingress_url = ingress.address("INGRESS_PORT")
         sandbox_url = _start_sandbox(supervisor, given, ports, ingress_url) if wants_sandbox(given) else None
-        name, credentials, settings = connection_from(given, sandbox_url or "")
+        connection = Connection(*connection_from(given, sandbox_url or ""))
 
         tell("starting broker and database")
         engine = await stack.enter_async_context(open_engine(given, folder, high_throughput=high_throughput))
@@ -83,28 +81,25 @@ async def open_stack(
         stack.push_async_callback(supervisor.stop)
         common = _common(given, engine, secret_key(given, folder))
         tell("preparing schema and topics")
-        await _prepare(common, Connection(name, credentials, settings))
-
+        await _prepare(common, connection)
         tell("starting services")
-        await supervisor.wait_ready(READY_SECONDS)
-        _start_services(supervisor, common, ports, ingress)
-        await supervisor.wait_ready(READY_SECONDS)
-        running = Stack(engine, supervisor, name, ingress_url, sandbox_url, common, folder, build / "run.json")
+        await _start_services(supervisor, common, ports, ingress)
+        running = Stack(
+            engine, supervisor, connection.name, ingress_url, sandbox_url, common, folder, build / "run.json"
+        )
         await stack.enter_async_context(_reported(running))
         yield running
 
 
-def _hold(stack: AsyncExitStack, folder: Path) -> None:
+async def _claim(stack: AsyncExitStack, folder: Path, *, clear: bool) -> None:
+    """One run per folder; the lock ends with us, however we end."""
     lock = try_lock(folder / "run.lock")
     if lock is None:
         raise Misconfigured(f"another run works in {folder}: stop it first, or choose another folder")
     stack.callback(lock.close)
-
-
-def _clear(folder: Path) -> None:
     for name in ("kafka", "postgres"):
-        if (folder / name).exists():
-            shutil.rmtree(folder / name)
+        if clear:
+            await asyncio.to_thread(shutil.rmtree, folder / name, ignore_errors=True)
 
 
 def _start_sandbox(supervisor: Supervisor, given: Mapping[str, str], ports: Ports, ingress_url: str) -> str:
@@ -135,7 +130,9 @@ async def _prepare(common: Mapping[str, str], connection: Connection) -> None:
         raise Misconfigured(error.reason) from error
 
 
-def _start_services(supervisor: Supervisor, common: Mapping[str, str], ports: Ports, ingress: Launch) -> None:
+async def _start_services(supervisor: Supervisor, common: Mapping[str, str], ports: Ports, ingress: Launch) -> None:
+    """Returns once all are ready, the sandbox among them: whoever starts before it would count it as down."""
+    await supervisor.wait_ready(READY_SECONDS)
     for service in SERVICES:
         if service.name == "sandbox":
             continue
@@ -143,6 +140,7 @@ def _start_services(supervisor: Supervisor, common: Mapping[str, str], ports: Po
         if service.name == "ingress":  # its address is with the sandbox already
             given["INGRESS_PORT"] = ingress.environ["INGRESS_PORT"]
         supervisor.start(plan(service, given, ports.reserve))
+    await supervisor.wait_ready(READY_SECONDS)
 
 
 @asynccontextmanager

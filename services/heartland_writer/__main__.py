@@ -32,7 +32,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
         open_connections(database, settings, shell.log) as connections,
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, shell.clock) as producer,
     ):
         limits = CallLimits(

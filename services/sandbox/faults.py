@@ -28,7 +28,6 @@ Kind = Literal[
     "reorder",  # sent after the next one
     "delay",  # sent `seconds` later
 ]
-STATE: frozenset[Kind] = frozenset({"stale_reads", "concurrency"})
 
 
 class Fault(BaseModel):

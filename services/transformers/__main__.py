@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
+
 from services.transformers.settings import Settings
 from services.transformers.shops import open_shops
 from services.transformers.table import Parts, routes
+from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.messaging.consumer import ConsumerOptions, open_consumer
 from shared.messaging.producer import open_producer
 from shared.messaging.topics import DEAD_LETTERS
@@ -28,6 +31,12 @@ def options(settings: Settings) -> ConsumerOptions:
     )
 
 
+def limits(settings: Settings) -> CallLimits:
+    return CallLimits(
+        settings.heartland_requests_per_second, settings.heartland_max_in_flight, settings.heartland_timeout_seconds
+    )
+
+
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_shell(NAME, settings, stop) as shell,
@@ -35,9 +44,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         open_connections(database, settings, shell.log) as connections,
         open_producer(settings, shell.clock) as producer,
         open_shops(shell, settings, connections) as shops,
+        aiohttp.ClientSession() as session,
     ):
         reviews = Reviews(database)
-        table = routes(settings.transformer_entities, Parts(shell, producer, reviews, shops))
+        heartland = HeartlandClients(connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock)
+        table = routes(settings.transformer_entities, Parts(shell, producer, reviews, shops, heartland))
         async with open_consumer(
             shell,
             group=NAME,

@@ -13,12 +13,13 @@ from shared.canonical.events import FulfilmentEvent, content_hash
 from shared.canonical.fulfilment import Fulfilment
 from shared.connectors.heartland import wire
 from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.clients import Heartland, HeartlandClients
 from shared.connectors.heartland.fulfilment import from_heartland, is_completed, shipped_items
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.errors import Rejected
 from shared.messaging.envelope import Envelope, child_traceparent
 from shared.messaging.producer import Producer
-from shared.messaging.record import Record, Result
+from shared.messaging.record import Handler, Record, Result
 from shared.messaging.topics import CANONICAL_FULFILMENT
 from shared.runtime.clock import Clock
 
@@ -88,6 +89,21 @@ def envelope(event: FulfilmentEvent, notice: Envelope) -> Envelope:
         traceparent=child_traceparent(notice.traceparent),
         hop=notice.hop + 1,
     )
+
+
+def handler(clients: HeartlandClients, producer: Producer, clock: Clock) -> Handler:
+    """The handler of invoice notices. Facts come one at a time."""
+    known: dict[str, tuple[Heartland, Skus]] = {}
+
+    async def handle(records: Sequence[Record]) -> Result:
+        record = records[-1]
+        heartland = clients.get(record.envelope.connection)
+        kept = known.get(record.envelope.connection)
+        if kept is None or kept[0] is not heartland:
+            kept = known[record.envelope.connection] = (heartland, Skus(heartland.client))
+        return await translate(record, kept[1], heartland.rules, producer, clock)
+
+    return handle
 
 
 async def translate(

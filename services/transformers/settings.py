@@ -19,6 +19,13 @@ class Settings(Common):
     shopify_points_per_second: float = Field(
         100.0, ge=0, description="Query points a shop restores per second until its replies say so; 0 for no limit"
     )
+    heartland_requests_per_second: float = Field(
+        4.0,
+        ge=0,
+        description="Calls per second to one Heartland account, 0 for no limit; Heartland publishes no figure",
+    )
+    heartland_max_in_flight: int = Field(2, ge=1, description="Calls to one Heartland account at a time")
+    heartland_timeout_seconds: float = Field(30.0, gt=0, description="How long a call to Heartland may take in all")
     lane_attempts: int = Field(3, ge=1, description="Attempts of an event before its key is parked")
     park_schedule_seconds: str = Field(
         "60,300,900,3600", description="Waits of a parked key before each further attempt, in seconds"

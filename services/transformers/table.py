@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from services.transformers import order
+from services.transformers import fulfilment, order
 from services.transformers.shops import Shops
+from shared.connectors.heartland.clients import HeartlandClients
 from shared.errors import Misconfigured
 from shared.messaging.producer import Producer
 from shared.messaging.record import Route
-from shared.messaging.topics import RAW_SHOPIFY_ORDER
+from shared.messaging.topics import RAW_HEARTLAND_FULFILMENT, RAW_SHOPIFY_ORDER
 from shared.runtime.service import Shell
 from shared.state.reviews import Reviews
 
@@ -23,6 +24,7 @@ class Parts:
     producer: Producer
     reviews: Reviews
     shops: Shops
+    heartland: HeartlandClients
 
 
 def order_route(parts: Parts) -> Route:
@@ -30,8 +32,14 @@ def order_route(parts: Parts) -> Route:
     return Route(RAW_SHOPIFY_ORDER, handle, "order", collapse=True)
 
 
+def fulfilment_route(parts: Parts) -> Route:
+    handle = fulfilment.handler(parts.heartland, parts.producer, parts.shell.clock)
+    return Route(RAW_HEARTLAND_FULFILMENT, handle, "fulfilment", collapse=False)
+
+
 TABLE: dict[str, Callable[[Parts], Route]] = {
     "order": order_route,
+    "fulfilment": fulfilment_route,
 }
 
 

@@ -54,9 +54,10 @@ async def _start(admin: AIOKafkaAdminClient) -> None:
 
 
 async def _create(admin: AIOKafkaAdminClient, wanted: dict[str, Topic]) -> None:
-    # Replication -1 takes the broker's default: one on a laptop, three in a cluster.
+    # Replication -1 takes the broker's default: one on a laptop, three in a cluster. The client takes -1 only beside
+    # assignments of replicas, be they none.
     new = [
-        NewTopic(name, topic.partitions, replication_factor=-1, topic_configs=topic.config())
+        NewTopic(name, topic.partitions, -1, replica_assignments={}, topic_configs=topic.config())
         for name, topic in wanted.items()
     ]
     answer = await admin.create_topics(new)

@@ -1,22 +1,26 @@
-"""A circuit breaker per connection and system: after a run of failures of the target it lets nothing through for a while.
+"""A circuit breaker per connection and system: when the target fails, it lets nothing through for a while.
 
 aiobreaker keeps the state. What it lacks is ours: it lets every waiting call through once half-open, counts a call that
 began before it opened, and knows failures in a row only. Here one probe tests the water, late failures change nothing,
-and a share of failures in a sliding window opens it. The refusal of a single event never counts, only TargetDown does.
+and failures among the
+latest calls of a sliding window open it. The refusal of a single event never counts, only TargetDown does.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import TypeVar
 
 from aiobreaker import CircuitBreaker, CircuitBreakerState
+from aiobreaker.storage.memory import CircuitMemoryStorage
 
 from shared.errors import TargetDown
 from shared.runtime.clock import Clock
+
+R = TypeVar("R")
 
 CLOSED, HALF_OPEN, OPEN = 0, 1, 2
 _NUMBERS = {
@@ -24,6 +28,7 @@ _NUMBERS = {
     CircuitBreakerState.HALF_OPEN: HALF_OPEN,
     CircuitBreakerState.OPEN: OPEN,
 }
+_STATES = {number: state for state, number in _NUMBERS.items()}
 # How soon a call that meets a probe under way asks again, seconds.
 _PROBE_WAIT = 0.5
 
@@ -31,8 +36,9 @@ _PROBE_WAIT = 0.5
 class Breaker:
     """`async with breaker:` around each call. Raises TargetDown, with the seconds to wait, while it is open.
 
-    It opens after `failures` failures within `window_seconds`, when they are at least half of the calls in it, for
-    `open_seconds` or for as long as the target itself said. `on_change` gets the new state: 0, 1 or 2.
+    It opens when `failures` of the latest 2 * `failures` calls failed, all within `window_seconds`: a burst opens it at
+    once whatever went well before, and a rare failure among many calls never does. It stays open for `open_seconds`,
+    or for as long as the target itself said. `on_change` gets the new state: 0, 1 or 2.
     """
 
     def __init__(
@@ -46,14 +52,15 @@ class Breaker:
         on_change: Callable[[int], object] | None = None,
     ) -> None:
         self.name = name
-        self._machine = CircuitBreaker(fail_max=failures, timeout_duration=timedelta(seconds=open_seconds), name=name)
+        self._storage = CircuitMemoryStorage(CircuitBreakerState.CLOSED)
+        self._machine = CircuitBreaker(fail_max=failures, state_storage=self._storage, name=name)
         self._most = failures
         self._window = window_seconds
         self._open_seconds = open_seconds
         self._clock = clock
         self._on_change = on_change
-        self._failed: deque[float] = deque(maxlen=1000)
-        self._worked: deque[float] = deque(maxlen=1000)
+        # The latest calls: when each ended, and whether it failed.
+        self._latest: deque[tuple[float, bool]] = deque(maxlen=2 * failures)
         self._until = 0.0
         # Calls under way by task, each with the generation it began in; a change of state begins a new one.
         self._begun: dict[asyncio.Task[object] | None, int] = {}
@@ -63,6 +70,11 @@ class Breaker:
     @property
     def state(self) -> int:
         return _NUMBERS[self._machine.current_state]
+
+    async def call(self, work: Callable[[], Awaitable[R]]) -> R:
+        """The result of `work` behind the breaker. Raises what `work` raises, itself and unwrapped."""
+        async with self:
+            return await work()
 
     async def __aenter__(self) -> None:
         if self.state == OPEN:
@@ -90,26 +102,21 @@ class Breaker:
 
     def _note_failure(self, after: float | None) -> None:
         now = self._clock.monotonic()
-        self._failed.append(now)
-        self._trim(now)
-        often = len(self._failed) >= self._most and len(self._failed) >= len(self._worked)
-        if self.state == HALF_OPEN or often:
+        self._latest.append((now, True))
+        failed = sum(bad and at >= now - self._window for at, bad in self._latest)
+        if self.state == HALF_OPEN or failed >= self._most:
             self._until = now + max(self._open_seconds, after or 0.0)
             self._move(OPEN)
 
     def _note_success(self) -> None:
-        self._worked.append(self._clock.monotonic())
+        self._latest.append((self._clock.monotonic(), False))
         if self.state == HALF_OPEN:
-            self._failed.clear()
+            self._latest.clear()
             self._move(CLOSED)
 
-    def _trim(self, now: float) -> None:
-        for times in (self._failed, self._worked):
-            while times and times[0] < now - self._window:
-                times.popleft()
-
     def _move(self, state: int) -> None:
-        {OPEN: self._machine.open, HALF_OPEN: self._machine.half_open, CLOSED: self._machine.close}[state]()
+        # Not by aiobreaker's open(): it keeps its deadline on the wall clock, by a call that Python 3.12 deprecates.
+        self._machine.state = self._storage.state = _STATES[state]
         self._generation += 1
         self._probing = False
         if self._on_change is not None:

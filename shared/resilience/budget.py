@@ -1,7 +1,7 @@
 """Rate limits as a budget: calls wait here, in the order of their worth, so that the vendor has nothing to refuse.
 
-Live work goes before repair, repair before backfill; but of every ten grants one goes to each lower class that waits, so
-that nothing starves.
+Live work goes before repair, repair before backfill. But a class that waits gets at least one of any ten grants in a
+row, so that nothing starves: live work keeps at least eight of ten.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from shared.runtime.clock import Clock
 
 Priority = Literal["live", "repair", "backfill"]
 PRIORITIES: tuple[Priority, ...] = ("live", "repair", "backfill")
-# A waiting class is passed over at most this often in a row.
-MOST_PASSES = 9
+# Then it is a waiting class's turn. Two may reach it at once; the second is passed over once more, and has its tenth.
+MOST_PASSES = 8
 
 
 class Queue:
@@ -38,9 +38,10 @@ class Queue:
         present = [name for name in PRIORITIES if self._waiting[name]]
         if not present:
             return None
-        chosen = next((name for name in present if self._passed[name] >= MOST_PASSES), present[0])
-        for name in present:
-            self._passed[name] = 0 if name == chosen else self._passed[name] + 1
+        longest = max(present, key=lambda name: self._passed[name])
+        chosen = longest if self._passed[longest] >= MOST_PASSES else present[0]
+        for name in PRIORITIES:
+            self._passed[name] = self._passed[name] + 1 if name in present and name != chosen else 0
         return self._waiting[chosen].popleft()
 
     def __bool__(self) -> bool:
@@ -48,7 +49,7 @@ class Queue:
 
 
 class RequestBudget:
-    """At most `per_second` calls a second (0: no limit) with bursts of `burst`, and `max_in_flight` at a time."""
+    """At most `per_second` calls a second with bursts of `burst`, and `max_in_flight` at a time; 0 lifts a limit."""
 
     def __init__(self, per_second: float, burst: int, max_in_flight: int, clock: Clock) -> None:
         self._rate = per_second
@@ -81,12 +82,17 @@ class RequestBudget:
             await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled():
-                self._in_flight -= 1  # granted and cancelled in the same breath
+                # Granted and cancelled in the same breath: no call was made, the token is as good as new.
+                self._in_flight -= 1
+                self._tokens = min(self._burst, self._tokens + 1)
                 self._grant()
             raise
 
+    def _is_full(self) -> bool:
+        return 0 < self._most <= self._in_flight
+
     def _take(self) -> bool:
-        if self._in_flight >= self._most:
+        if self._is_full():
             return False
         if self._rate > 0:
             self._refill()
@@ -110,11 +116,12 @@ class RequestBudget:
             future = self._queue.next()
             if future is None:
                 self._in_flight -= 1
+                self._tokens = min(self._burst, self._tokens + 1)
                 return
             future.set_result(None)
 
     def _wake_later(self) -> None:
-        if self._timer is not None or self._in_flight >= self._most:
+        if self._timer is not None or self._is_full():
             return  # a call that ends will look again
         wait = max(0.001, (1 - self._tokens) / self._rate)
         self._timer = asyncio.get_running_loop().call_later(wait, self._woken)
@@ -143,13 +150,19 @@ class CostBudget:
         return self._available
 
     async def reserve(self, cost: float) -> None:
-        """Wait until `cost` points are there, and take them. First come, first served. More than all there is is all."""
+        """Wait until `cost` points are there and take them, first come first served. More than there can be means all."""
         if not self._waiting and self._take(cost):
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((cost, future))
         self._grant()
-        await future
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():  # granted and cancelled in the same breath
+                self._available = min(self._maximum, self._available + min(cost, self._maximum))
+            self._grant()  # whoever stood behind may need less
+            raise
 
     def learn(self, throttle_status: Mapping[str, Any], requested: float, actual: float | None) -> None:
         """Take over what a reply says of the bucket. `actual` None: it was throttled, nothing was spent."""

@@ -13,7 +13,7 @@ def backoff(attempt: int, base: float, cap: float, random: Random) -> float:
 
     `random` gives [0, 1).
     """
-    ceiling = min(cap, base * 2 ** min(attempt - 1, 62))
+    ceiling: float = min(cap, base * 2.0 ** min(attempt - 1, 62))
     return ceiling * random()
 
 

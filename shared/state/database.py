@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import hashlib
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -28,6 +29,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 COMMAND_SECONDS = 30.0
+# The escape of a NUL; a backslash that is itself escaped and stands before u0000 is none.
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 # Any number that nobody else uses as an advisory lock in this database.
 _MIGRATION_LOCK = 7_145_520_260
 
@@ -184,9 +187,9 @@ async def _prepare(connection: Connection) -> None:
 
 
 def to_json(value: object) -> bytes:
-    """JSON with decimals as strings, so that no reader turns money into a float, and without what PostgreSQL refuses."""
+    """JSON with decimals as strings, so that no reader makes floats of money, and without what PostgreSQL refuses."""
     data = orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
-    return data.replace(b"\\u0000", b"\\ufffd") if b"\\u0000" in data else data
+    return _NUL.sub(rb"\1\\ufffd", data) if b"\\u0000" in data else data
 
 
 def _plain(value: object) -> object:

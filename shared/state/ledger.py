@@ -87,7 +87,7 @@ _DONE = """
 
 _READ = """
     select connection, effect_id, state, result, sent_at, attempts
-      from effects join unnest($1::text[], $2::text[]) as wanted (connection, effect_id) using (connection, effect_id)"""
+      from effects join unnest($1::text[], $2::text[]) as w (connection, effect_id) using (connection, effect_id)"""
 
 
 class Ledger:

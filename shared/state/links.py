@@ -36,7 +36,7 @@ class Links:
         row = await self._db.fetchrow(
             f"""select {_COLUMNS} from links where connection = $1 and entity = $2
                    and ($3::text is null or shopify_id = $3) and ($4::text is null or heartland_id = $4)
-                   and coalesce($3, $4) is not null""",
+                   and coalesce($3, $4) is not null""",  # noqa: S608
             connection, entity, shopify_id, heartland_id,
         )  # fmt: skip
         return _link(row) if row else None
@@ -44,7 +44,7 @@ class Links:
     async def get_many(self, connection: str, entity: str, shopify_ids: Iterable[str]) -> dict[str, LinkRow]:
         """Links by Shopify id; ids without a link are absent."""
         rows = await self._db.fetch(
-            f"select {_COLUMNS} from links where connection = $1 and entity = $2 and shopify_id = any($3::text[])",
+            f"select {_COLUMNS} from links where connection = $1 and entity = $2 and shopify_id = any($3::text[])",  # noqa: S608
             connection, entity, [clean(one) for one in shopify_ids],
         )  # fmt: skip
         return {row["shopify_id"]: _link(row) for row in rows}
@@ -52,7 +52,7 @@ class Links:
     async def by_heartland_ids(self, connection: str, entity: str, heartland_ids: Iterable[str]) -> dict[str, LinkRow]:
         """Links by Heartland id; ids without a link are absent."""
         rows = await self._db.fetch(
-            f"select {_COLUMNS} from links where connection = $1 and entity = $2 and heartland_id = any($3::text[])",
+            f"select {_COLUMNS} from links where connection = $1 and entity = $2 and heartland_id = any($3::text[])",  # noqa: S608
             connection, entity, [clean(one) for one in heartland_ids],
         )  # fmt: skip
         return {row["heartland_id"]: _link(row) for row in rows}
@@ -83,7 +83,7 @@ class Links:
     async def _conflict(self, connection: str, entity: str, shopify_id: str, heartland_id: str) -> NeedsReview:
         rows = await self._db.fetch(
             f"""select {_COLUMNS} from links
-                 where connection = $1 and entity = $2 and (shopify_id = $3 or heartland_id = $4)""",
+                 where connection = $1 and entity = $2 and (shopify_id = $3 or heartland_id = $4)""",  # noqa: S608
             connection, entity, clean(shopify_id), clean(heartland_id),
         )  # fmt: skip
         known = [f"Shopify {row['shopify_id']} = Heartland {row['heartland_id']}" for row in rows]

@@ -69,7 +69,7 @@ class Parked:
     async def keys(self, topic: str, partitions: Iterable[int]) -> list[ParkedKey]:
         """All keys of these partitions: read once after an assignment, before their first record runs."""
         rows = await self._db.fetch(
-            f"select {_KEY} from parked_keys where service = $1 and topic = $2 and partition = any($3::int[])",
+            f"select {_KEY} from parked_keys where service = $1 and topic = $2 and partition = any($3::int[])",  # noqa: S608
             self._service, topic, list(partitions),
         )  # fmt: skip
         return [_key(row) for row in rows]
@@ -84,7 +84,7 @@ class Parked:
                        set state = excluded.state, reason = excluded.reason, error_class = excluded.error_class,
                            waits_for = excluded.waits_for, next_attempt_at = excluded.next_attempt_at,
                            attempts = greatest(parked_keys.attempts, excluded.attempts),
-                           last_failed_at = excluded.last_failed_at""",
+                           last_failed_at = excluded.last_failed_at""",  # noqa: S608
                 self._service, key.topic, key.partition, clean(key.key), key.connection, key.entity, key.state,
                 clean(key.reason), key.error_class, _name(key.waits_for), key.attempts, key.first_failed_at,
                 key.next_attempt_at,
@@ -114,7 +114,7 @@ class Parked:
             f"""select {_KEY} from parked_keys
                  where service = $1 and state = 'waiting' and next_attempt_at <= $2 and topic = $3
                    and partition = any($4::int[])
-                 order by next_attempt_at limit $5""",
+                 order by next_attempt_at limit $5""",  # noqa: S608
             self._service, now, topic, list(partitions), limit,
         )  # fmt: skip
         return [_key(row) for row in rows]
@@ -122,7 +122,7 @@ class Parked:
     async def awaited(self) -> dict[str, list[ParkedKey]]:
         """What is waited for, and by which keys, over all topics and partitions of the service."""
         rows = await self._db.fetch(
-            f"select {_KEY} from parked_keys where service = $1 and waits_for is not null and state = 'waiting'",
+            f"select {_KEY} from parked_keys where service = $1 and waits_for is not null and state = 'waiting'",  # noqa: S608
             self._service,
         )
         awaited: dict[str, list[ParkedKey]] = {}

@@ -16,6 +16,7 @@ from shared.connectors.shopify.client import ShopifyClient
 from shared.resilience.breaker import Breaker
 from shared.resilience.budget import CostBudget
 from shared.runtime.clock import SystemClock
+from tests.support.sandbox import Sandbox
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 CREDENTIALS = {"shop_domain": "demo.myshopify.com", "client_id": "id", "client_secret": "secret"}
@@ -98,3 +99,22 @@ async def open_shop_server(*answers: Answer) -> AsyncIterator[tuple[ShopServer, 
             yield server, session
     finally:
         await runner.cleanup()
+
+
+def sandbox_client(sandbox: Sandbox, **credentials: str) -> ShopifyClient:
+    """Our client against the sandbox's shop."""
+    told = sandbox.world.settings
+    account = ShopifyAccount.read(
+        {
+            "shop_domain": told.sandbox_shop_domain,
+            "client_id": told.sandbox_client_id,
+            "client_secret": told.sandbox_client_secret,
+            "base_url": sandbox.url,
+            **credentials,
+        }
+    )
+    clock = SystemClock()
+    breaker = Breaker("sandbox", clock=clock)
+    return ShopifyClient(
+        sandbox.session, account, budget=CostBudget(clock), breaker=breaker, clock=clock, observe=lambda *_: None
+    )

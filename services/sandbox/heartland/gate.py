@@ -56,7 +56,7 @@ class Gate:
         response = {"location": answer.location} if answer.location else answer.body
         operation = f"{request.method} {pattern}"
         self._account.world.journal.add(
-            "heartland", operation, request.method, request.path_qs, body or None, answer.status, response
+            "heartland", operation, request.method, request.path, body or None, answer.status, response
         )
 
     def _response(self, request: web.Request, answer: Answer) -> web.Response:

@@ -17,6 +17,7 @@ from services.sandbox.world import World
 EVENTS: Final = frozenset(
     {"item_created", "item_updated", "customer_created", "customer_updated", "sales_transaction_completed"}
 )
+LONGEST_HOLD_SECONDS: Final = 5.0
 
 
 class Hooks:
@@ -39,16 +40,26 @@ class Hooks:
         faults = self._world.faults
         if faults.strikes("webhooks", event, ("drop",)):
             return
-        if faults.strikes("webhooks", event, ("reorder",)):
+        reorder = faults.strikes("webhooks", event, ("reorder",))
+        if reorder:
             self._held.append((url, body))
+            # The last one before a pause is late, not lost.
+            self._world.spawn(self._release_later(reorder.seconds or LONGEST_HOLD_SECONDS))
             return
         delay = faults.strikes("webhooks", event, ("delay",))
         copies = 2 if faults.strikes("webhooks", event, ("duplicate",)) else 1
         for _ in range(copies):
             self._world.spawn(self._deliver(url, body, delay.seconds if delay else 0.0))
+        self._release()
+
+    def _release(self) -> None:
         held, self._held = self._held, []
-        for old_url, old_body in held:
-            self._world.spawn(self._deliver(old_url, old_body, 0.05))
+        for url, body in held:
+            self._world.spawn(self._deliver(url, body, 0.05))
+
+    async def _release_later(self, seconds: float) -> None:
+        await self._world.clock.sleep(seconds)
+        self._release()
 
     async def _deliver(self, url: str, body: bytes, delay: float) -> None:
         wait = self._switches().hook_retry_seconds

@@ -18,7 +18,7 @@ def load(body: bytes) -> dict[str, Any]:
     if not body.strip():
         return {}
     try:
-        loaded = json.loads(body, parse_float=Decimal, parse_constant=_constant)
+        loaded = json.loads(body, parse_float=Decimal, parse_int=_whole, parse_constant=_constant)
     except (ValueError, RecursionError):
         raise bad_request("The body is not JSON") from None
     if not isinstance(loaded, dict):
@@ -33,8 +33,6 @@ def dump(body: object) -> bytes:
 def exact(value: object) -> orjson.Fragment:
     if isinstance(value, Decimal):
         return orjson.Fragment(format(value, "f").encode())
-    if isinstance(value, int):  # beyond 64 bits
-        return orjson.Fragment(str(value).encode())
     raise TypeError(f"not JSON: {type(value).__name__}")
 
 
@@ -45,6 +43,11 @@ def is_number(value: object) -> bool:
 def cents(value: Decimal) -> Decimal:
     """Rounded to two decimals, half up, as a till rounds."""
     return value.quantize(Decimal("0.01"), rounding="ROUND_HALF_UP")
+
+
+def _whole(numeral: str) -> Number:
+    # What does not fit 64 bits is no id and no quantity of ours, but it must not be lost either.
+    return int(numeral) if len(numeral) < 19 else Decimal(numeral)
 
 
 def _constant(name: str) -> None:

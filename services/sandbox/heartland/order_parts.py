@@ -115,7 +115,7 @@ def _add_amount(call: Call, table: str) -> Answer:
 def add_payment(call: Call) -> Answer:
     order, body, account = call.row("orders"), call.body(), call.account
     _check_takes_payments(account, order)
-    if body.get("type") not in PAYMENT_TYPES:
+    if str(body.get("type")) not in PAYMENT_TYPES:
         raise invalid("type", "is not a type of payment")
     now = account.now()
     row = create(account, "payments", body | {"completed_at": body.get("completed_at") or now}, order["id"])

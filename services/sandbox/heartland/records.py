@@ -89,7 +89,7 @@ def _check_address(body: Row) -> None:
 
 def add_custom_field(call: Call) -> Answer:
     body = call.body()
-    if body.get("group_id") not in GROUPS:
+    if str(body.get("group_id")) not in GROUPS:
         raise invalid("group_id", "is not a group of custom fields")
     fields = call.account["custom_fields"]
     same = (fields.rows[number] for number in fields.equal_to("key", body.get("key")))
@@ -103,7 +103,7 @@ def add_webhook(call: Call) -> Answer:
     url, events = body.get("url"), body.get("events")
     if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https"):
         raise invalid("url", "is not a web address")
-    if not isinstance(events, list) or not events or any(event not in EVENTS for event in events):
+    if not isinstance(events, list) or not events or any(str(event) not in EVENTS for event in events):
         raise invalid("events", f"must be one or more of {', '.join(sorted(EVENTS))}")
     return created(call, create(call.account, "webhooks", body)["id"])
 

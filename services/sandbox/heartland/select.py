@@ -81,6 +81,8 @@ def narrow(condition: Condition, table: Table) -> Candidates | None:
 
 def _narrow_test(test: Where, table: Table) -> Candidates | None:
     if test.operator in ("$gt", "$gte", "$lt", "$lte"):
+        if test.value is None:
+            return None
         span = table.span(test.field, test.operator, test.value)
         return None if span is None else Candidates(*span, exact=True)
     if not table.is_indexed(test.field) or test.operator not in ("$eq", "$in"):

@@ -90,7 +90,7 @@ class Table:
         if name == "id":
             low, high = _bounds(operator, bisect_left(self.ids, value), bisect_right(self.ids, value), len(self.ids))
             return high - low, lambda: self.ids[low:high]
-        if name != "updated_at" or value is None:
+        if name != "updated_at":
             return None
         left, right = bisect_left(self._stamps, (value, 0)), bisect_left(self._stamps, (value, self._next))
         low, high = _bounds(operator, left, right, len(self._stamps))

@@ -15,6 +15,7 @@ from services.sandbox.heartland.schema import Kind, Resource
 from services.sandbox.heartland.table import Row
 
 EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+LARGEST_NUMBER: Final = 10**12
 SCALARS: Final = (str, int, Decimal, type(None))
 
 
@@ -152,16 +153,23 @@ def _no_time(value: Any) -> str:
     return ""
 
 
-def _no_money(value: Any) -> str:
+def _no_number(value: Any) -> str:
     if not is_number(value):
         return "is not a number"
+    return "" if abs(value) < LARGEST_NUMBER else "is out of range"
+
+
+def _no_money(value: Any) -> str:
+    problem = _no_number(value)
+    if problem:
+        return problem
     return "" if Decimal(value) == round(Decimal(value), 2) else "has more than two decimals"
 
 
 PROBLEMS: Final[Mapping[Kind, Callable[[Any], str]]] = {
     "int": lambda value: "" if isinstance(value, int) and not isinstance(value, bool) else "is not a whole number",
     "money": _no_money,
-    "number": lambda value: "" if is_number(value) else "is not a number",
+    "number": _no_number,
     "text": lambda value: "" if isinstance(value, str) else "is not a text",
     "flag": lambda value: "" if isinstance(value, bool) else "is not true or false",
     "time": _no_time,

@@ -185,7 +185,9 @@ def _edited(shop: Shop, doc: Json, additions: list[Json], removals: list[Json], 
 
 def _line(rest: Json, row: Json) -> Json:
     wanted, sku = number(row.get("line_item_id")), row.get("sku")
-    found = next((line for line in totals.lines(rest) if line["id"] == wanted or (sku and line.get("sku") == sku)), None)
+    found = next(
+        (line for line in totals.lines(rest) if line["id"] == wanted or (sku and line.get("sku") == sku)), None
+    )
     if found is None:
         raise Impossible(f"the order has no such line: {row}")
     return found

@@ -47,11 +47,11 @@ def type_of(value: Any) -> str:
     return str(value["__typename"] if isinstance(value, dict) else value.kind)
 
 
-def resolve_type(value: Any, _info: GraphQLResolveInfo, _abstract: Any) -> str:
+def resolve_type(value: Any, _info: GraphQLResolveInfo[Any], _abstract: Any) -> str:
     return type_of(value)
 
 
-def resolve_field(source: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+def resolve_field(source: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
     """Every field's resolver: the table's, else the value of that name."""
     table: Mapping[str, Resolver] = info.context.resolvers.get(info.parent_type.name, {})
     found = table.get(info.field_name)
@@ -114,7 +114,7 @@ class PlanExecutor(Executor[Any]):
         self,
         return_type: GraphQLObjectType,
         field_details_list: Any,
-        info: GraphQLResolveInfo,
+        info: GraphQLResolveInfo[Any],
         path: Any,
         result: Any,
         position_context: Any,
@@ -122,9 +122,7 @@ class PlanExecutor(Executor[Any]):
         try:
             return self._plan(return_type, field_details_list).complete(result)
         except (OffRoad, GraphQLError):
-            return super().complete_object_value(
-                return_type, field_details_list, info, path, result, position_context
-            )
+            return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
 
     def _plan(self, kind: GraphQLObjectType, field_details_list: Any) -> Plan:
         context: Context = self.context_value
@@ -152,9 +150,7 @@ class PlanExecutor(Executor[Any]):
     def _arguments(self, field: GraphQLField, details: Any) -> dict[str, Any]:
         if not field.args:
             return NO_ARGUMENTS
-        return get_argument_values(
-            field, details[0].node, self.variable_values, details[0].fragment_variable_values
-        )
+        return get_argument_values(field, details[0].node, self.variable_values, details[0].fragment_variable_values)
 
     def _shape(self, field: GraphQLField, details: Any) -> tuple[Branch | None, int, bool]:
         kind: Any = field.type

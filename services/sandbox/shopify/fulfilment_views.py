@@ -159,9 +159,7 @@ def display_status(part: Part, _: Json) -> str:
 
 
 def lines(part: Part, args: Json) -> Any:
-    return page(
-        part.data.get("line_items") or [], args, lambda row: Part("FulfillmentLineItem", part.order, row)
-    )
+    return page(part.data.get("line_items") or [], args, lambda row: Part("FulfillmentLineItem", part.order, row))
 
 
 def _location(part: Part, _: Json) -> LocationView | None:

@@ -61,7 +61,9 @@ def _order_state(row: OrderRow) -> list[str | float]:
 
 def _fulfilment_state(row: OrderRow) -> list[str | float]:
     posted = row.doc["rest"].get("fulfillment_status")
-    return ["shipped", "fulfilled"] if posted == "fulfilled" else [str(posted)] if posted else ["unshipped", "unfulfilled"]
+    return (
+        ["shipped", "fulfilled"] if posted == "fulfilled" else [str(posted)] if posted else ["unshipped", "unfulfilled"]
+    )
 
 
 ORDER_FILTERS: Final[Mapping[str, Values]] = {

@@ -92,11 +92,8 @@ BY_KIND: Final[Mapping[str, Callable[[Shop, int], Any]]] = {
     "WebhookSubscription": subscription,
     "Shop": lambda shop, number: ShopView(shop) if number == 1 else None,
     "AppInstallation": lambda shop, number: ShopView(shop, "AppInstallation") if number == 1 else None,
-    **{
-        kind: (lambda shop, number, kind=kind: part(shop, kind, number))
-        for kind in ("FulfillmentOrder", "Fulfillment", "OrderTransaction", "Refund", "LineItem")
-    },
 }
+PARTS: Final = ("FulfillmentOrder", "Fulfillment", "OrderTransaction", "Refund", "LineItem")
 
 
 def node(shop: Shop, text: str, kind: str = "") -> Any:
@@ -104,5 +101,7 @@ def node(shop: Shop, text: str, kind: str = "") -> Any:
     found = parse(text)
     if found is None or (kind and found[0] != kind):
         raise Refusal(f"Invalid global id '{text}'", "argumentLiteralsIncompatible")
+    if found[0] in PARTS:
+        return part(shop, *found)
     read = BY_KIND.get(found[0])
     return read(shop, found[1]) if read else None

@@ -7,7 +7,7 @@ from typing import Any, Final
 from services.sandbox.shopify import admin
 from services.sandbox.shopify.gid import gid
 from services.sandbox.shopify.lookups import node
-from services.sandbox.shopify.metafields import set_many
+from services.sandbox.shopify.metafield_changes import set_many
 from services.sandbox.shopify.money import Json
 from services.sandbox.shopify.order_views import can_mark_as_paid, words
 from services.sandbox.shopify.problems import user_error

@@ -164,7 +164,9 @@ def line_items(order: OrderView, args: Json) -> Any:
 
 
 def shipping_lines(order: OrderView, args: Json) -> Any:
-    rows = [row for row in totals.shipping_lines(order.rest) if args.get("includeRemovals") or not row.get("is_removed")]
+    rows = [
+        row for row in totals.shipping_lines(order.rest) if args.get("includeRemovals") or not row.get("is_removed")
+    ]
     return page(rows, args, lambda row: Part("ShippingLine", order, row))
 
 
@@ -176,7 +178,9 @@ def first_shipping_line(order: OrderView, _: Json) -> Part | None:
 def transactions(order: OrderView, args: Json) -> list[Part]:
     rows = order.payments[: args.get("first")]
     if args.get("capturable"):
-        rows = [row for row in rows if row["kind"] == "authorization" and order.rest.get("financial_status") != "voided"]
+        rows = [
+            row for row in rows if row["kind"] == "authorization" and order.rest.get("financial_status") != "voided"
+        ]
     return parts("OrderTransaction", order, rows)
 
 
@@ -241,7 +245,9 @@ ORDER: Final[dict[str, Resolver]] = {
     "currencyCode": key("currency"),
     "presentmentCurrencyCode": lambda o, _: o.purse.presentment,
     "totalPriceSet": lambda o, _: o.purse.of(o.rest, "total_price", lambda: totals.total_price(o.rest)),
-    "currentTotalPriceSet": lambda o, _: o.purse.of(o.rest, "current_total_price", lambda: totals.current_total(o.rest)),
+    "currentTotalPriceSet": lambda o, _: o.purse.of(
+        o.rest, "current_total_price", lambda: totals.current_total(o.rest)
+    ),
     "originalTotalPriceSet": lambda o, _: o.purse.of(o.rest, "total_price", lambda: totals.total_price(o.rest)),
     "subtotalPriceSet": lambda o, _: o.purse.of(o.rest, "subtotal_price", lambda: totals.subtotal(o.rest)),
     "currentSubtotalPriceSet": lambda o, _: o.purse.of(

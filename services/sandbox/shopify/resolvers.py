@@ -58,4 +58,4 @@ def table(schema: GraphQLSchema) -> dict[str, dict[str, Any]]:
         for name, kind in schema.type_map.items()
         if isinstance(kind, GraphQLObjectType) and name.endswith("Connection")
     )
-    return {**TABLE, **{name: CONNECTION for name in connections}}
+    return {**TABLE, **dict.fromkeys(connections, CONNECTION)}

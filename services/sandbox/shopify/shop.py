@@ -8,7 +8,7 @@ from itertools import count
 
 from services.sandbox.shopify import intake, shipping, totals
 from services.sandbox.shopify.catalog import Catalog
-from services.sandbox.shopify.gid import fresh_ids
+from services.sandbox.shopify.gid import fresh_ids, numeric
 from services.sandbox.shopify.money import Json
 from services.sandbox.shopify.options import Options
 from services.sandbox.shopify.orders import Orders
@@ -58,7 +58,7 @@ class Shop:
 
     def take(self, posted: Json) -> Json:
         """Stores an order that is new or changed. Raises ValueError for what cannot be one."""
-        known_id = intake.numeric(posted.get("id"))
+        known_id = numeric(posted.get("id"))
         previous = self.orders.get(known_id) if known_id else None
         desk = intake.Desk(self.ids, self._numbers, self.options.currency, self.places.primary)
         doc = intake.accept(posted, previous, desk, self.now())

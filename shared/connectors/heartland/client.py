@@ -197,7 +197,8 @@ class HeartlandClient:
             query = [*_filter({**(condition or {}), **bounds}), ("sort[]", "id"), ("per_page", str(per_page)), *extra]
             rows = _rows((await self._http.send("GET", path, query=query)).data)
             for row in rows:
-                yield row
+                if int(row["id"]) > last:
+                    yield row
             highest = max((int(row["id"]) for row in rows), default=last)
             if len(rows) < per_page or highest <= last:
                 return

@@ -14,10 +14,10 @@ from functools import cached_property
 # First pages of one order. All but few orders fit in these.
 LINES = 7
 SHIPPING_LINES = 3
-METAFIELDS = 15
+METAFIELDS = 9
 TRANSACTIONS = 7
 REFUNDS = 3
-REFUND_LINES = 7
+REFUND_LINES = 3
 # Lists without a cursor, in whole.
 MANY = 200
 
@@ -141,7 +141,7 @@ fragment WholeOrder on Order {{
 READ_ORDERS = Document(
     "ReadOrders",
     "query ReadOrders($ids: [ID!]!) { nodes(ids: $ids) { ... on Order { ...WholeOrder } } }" + _ORDER,
-    cost_hint=150,
+    cost_hint=32,
     per="ids",
     may_lack=PERSONAL,
 )

@@ -113,6 +113,10 @@ class FakeHeartland:
         taxes = sum((tax["value"] for tax in self.all("taxes", order=order_id)), Decimal(0))
         return goods + taxes + order.get("shipping_charge", Decimal(0))
 
+    def _goods(self, order_id: int) -> Decimal:
+        lines = self.all("lines", order=order_id)
+        return sum((line["qty"] * line["adjusted_unit_price"] for line in lines), Decimal(0))
+
     # Plumbing
 
     async def _create(

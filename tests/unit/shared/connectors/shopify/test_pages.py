@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from shared.connectors.shopify.documents import LINES, MANY, READ_ORDERS, REFUNDS, TRANSACTIONS, Document
+from shared.connectors.shopify.documents import (
+    LINES,
+    MANY,
+    METAFIELDS,
+    READ_ORDERS,
+    REFUND_LINES,
+    REFUNDS,
+    SHIPPING_LINES,
+    TRANSACTIONS,
+    Document,
+)
 from shared.connectors.shopify.pages import complete, is_whole, read_orders
 from shared.errors import NeedsReview, RetryLater, TargetDown
 from tests.support.orders import Node, an_order_node, line_node, page, refund_node, shipping_node, transaction_node
@@ -46,12 +56,14 @@ def cut(nodes: list[Node], size: int, after: int = 0) -> Node:
 
 def first_page(whole: Node) -> Node:
     """What READ_ORDERS would give of `whole`."""
-    refunds = [{**r, "refundLineItems": cut(r["refundLineItems"]["nodes"], 7)} for r in whole["refunds"][:REFUNDS]]
+    refunds = [
+        {**r, "refundLineItems": cut(r["refundLineItems"]["nodes"], REFUND_LINES)} for r in whole["refunds"][:REFUNDS]
+    ]
     return {
         **whole,
         "lineItems": cut(whole["lineItems"]["nodes"], LINES),
-        "shippingLines": cut(whole["shippingLines"]["nodes"], 3),
-        "metafields": cut(whole["metafields"]["nodes"], 15),
+        "shippingLines": cut(whole["shippingLines"]["nodes"], SHIPPING_LINES),
+        "metafields": cut(whole["metafields"]["nodes"], METAFIELDS),
         "transactions": whole["transactions"][:TRANSACTIONS],
         "refunds": refunds,
     }

@@ -1,0 +1,184 @@
+"""The sandbox's own handles on the imitated shop: put orders in, act as its staff, look at what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from services.sandbox.shopify import admin, payments, totals
+from services.sandbox.shopify.endpoint import answer
+from services.sandbox.shopify.gid import gid, numeric
+from services.sandbox.shopify.money import Json, number, text
+from services.sandbox.shopify.order_views import words
+from services.sandbox.shopify.shop import Shop
+
+SAID_NO: Final = ("false", "0", "no")
+
+
+class Control:
+    def __init__(self, shop: Shop) -> None:
+        self._shop = shop
+
+    async def post_order(self, request: web.Request) -> web.Response:
+        """Stores the order in the body, makes what it names, and sends its webhooks."""
+        body = await _object(request)
+        if body is None:
+            return refusal("the body is an order as JSON")
+        posted = body["order"] if isinstance(body.get("order"), dict) else body
+        wants_items = _flag(request, body, "items") and _flag(request, posted, "items")
+        is_silent = not _flag(request, body, "webhook")
+        posted = {name: value for name, value in posted.items() if name not in ("items", "webhook")}
+        try:
+            before, doc = self._take(posted)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return refusal(f"not an order: {error}")
+        if wants_items:
+            self._make_items(doc["rest"])
+        topics = () if is_silent else self._topics(before, doc["rest"])
+        sent = self._shop.announce(doc, topics)
+        return answer({**_identity(doc), "webhook": {"topics": list(topics), "ids": sent}})
+
+    def _take(self, posted: Json) -> tuple[Json | None, Json]:
+        known = numeric(posted.get("id"))
+        previous = self._shop.orders.get(known) if known else None
+        before = None if previous is None else dict(previous["rest"])
+        return before, self._shop.take(posted)
+
+    @staticmethod
+    def _topics(before: Json | None, rest: Json) -> tuple[str, ...]:
+        is_paid = payments.status(rest) == "paid"
+        if before is None:
+            return ("orders/create", "orders/paid") if is_paid else ("orders/create",)
+        newly_paid = is_paid and payments.status(before) != "paid"
+        newly_cancelled = bool(rest.get("cancelled_at")) and not before.get("cancelled_at")
+        extra = [*(["orders/paid"] if newly_paid else []), *(["orders/cancelled"] if newly_cancelled else [])]
+        return ("orders/updated", *extra)
+
+    def _make_items(self, rest: Json) -> None:
+        shelf: Any = getattr(self._shop.world, "heartland", None)
+        for line in totals.lines(rest):
+            if shelf is not None and line.get("sku"):
+                title = str(line.get("name") or line.get("title") or line["sku"])
+                shelf.ensure_item(str(line["sku"]), title, text(totals.price(line)))
+
+    async def get_order(self, request: web.Request) -> web.Response:
+        """The whole stored record: body, transactions, fulfilment orders, fulfilments, metafields, tags."""
+        return self._with_order(request, lambda doc: {**_identity(doc), **_state(doc)})
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        wish = await _object(request) or {}
+
+        def work(doc: Json) -> Json:
+            admin.cancel(self._shop, doc, str(wish.get("reason") or "other"), refund=bool(wish.get("refund")))
+            return _state(doc)
+
+        return self._with_order(request, work)
+
+    async def edit(self, request: web.Request) -> web.Response:
+        wish = await _object(request) or {}
+        return self._with_order(request, lambda doc: admin.edit(self._shop, doc, wish))
+
+    async def pay(self, request: web.Request) -> web.Response:
+        wish = await _object(request) or {}
+
+        def work(doc: Json) -> Json:
+            paid = admin.pay(self._shop, doc, number(wish.get("amount")), str(wish.get("gateway") or "manual"))
+            return {"transaction": paid, "financial_status": doc["rest"]["financial_status"]}
+
+        return self._with_order(request, work)
+
+    def _with_order(self, request: web.Request, work: Callable[[Json], Json]) -> web.Response:
+        wanted = numeric(request.match_info["id"])
+        doc = self._shop.orders.get(wanted) if wanted else None
+        if doc is None:
+            return answer({"error": "no such order"}, 404)
+        try:
+            return answer(work(doc))
+        except admin.Impossible as error:
+            return answer({"error": str(error)}, 409)
+
+    async def list_orders(self, request: web.Request) -> web.Response:
+        """Ids, names and times of all orders, oldest first; `after` skips that many."""
+        after, limit = (int(request.query.get(name, default)) for name, default in (("after", "0"), ("limit", "1000")))
+        entries = list(self._shop.orders.entries())
+        rows = [{"id": e.id, "name": e.name, "updated": e.updated} for e in entries[after : after + limit]]
+        return answer({"orders": rows, "total": len(entries)})
+
+    async def deliveries(self, request: web.Request) -> web.Response:
+        """The latest webhook deliveries with their outcome, oldest first."""
+        topic = request.query.get("topic")
+        rows = [row.report() for row in self._shop.webhooks.log if topic in (None, row.topic)]
+        return answer({"deliveries": rows})
+
+    async def webhook_url(self, request: web.Request) -> web.Response:
+        """Where the app's own webhooks go from now on: the base address of whoever receives them."""
+        body = await _object(request) or {}
+        self._shop.webhooks.base_url = str(body.get("url") or "")
+        return answer({"url": self._shop.webhooks.base_url})
+
+    async def add_location(self, request: web.Request) -> web.Response:
+        body = await _object(request)
+        if body is None:
+            return refusal("the body is a location as JSON")
+        row = {"name": "Location", **body, "id": numeric(body.get("id")) or next(self._shop.ids)}
+        self._shop.places.add(row)
+        return answer({"id": row["id"], "gid": gid("Location", row["id"])})
+
+    async def revoke(self, _: web.Request) -> web.Response:
+        """All tokens given out so far are worth nothing."""
+        self._shop.tokens.revoke_all()
+        return answer({"revoked": True})
+
+    async def hold(self, request: web.Request) -> web.Response:
+        """Puts the order's open fulfilment orders on hold, or lets them go: `{"reason": null}`."""
+        wish = await _object(request) or {}
+
+        def work(doc: Json) -> Json:
+            for order in doc["fos"]:
+                order["held"] = wish.get("reason", "OTHER")
+            self._shop.rearrange(doc)
+            self._shop.touch(doc)
+            self._shop.announce(doc, ("orders/updated",))
+            return _state(doc)
+
+        return self._with_order(request, work)
+
+
+def _identity(doc: Json) -> Json:
+    rest = doc["rest"]
+    return {"id": rest["id"], "name": rest["name"], "gid": gid("Order", rest["id"])}
+
+
+def _state(doc: Json) -> Json:
+    rest = doc["rest"]
+    notified = doc.get("notified", {})
+    shipped = [{**row, "notify_customer": notified.get(str(row["id"]))} for row in rest.get("fulfillments") or []]
+    return {
+        "order": rest,
+        "transactions": doc["payments"],
+        "fulfillment_orders": doc["fos"],
+        "fulfillments": shipped,
+        "metafields": doc["metafields"],
+        "tags": words(rest.get("tags")),
+    }
+
+
+def _flag(request: web.Request, body: Json, name: str) -> bool:
+    """True unless the query or the body says no."""
+    said = str(request.query.get(name, body.get(name, True))).lower()
+    return said not in SAID_NO
+
+
+async def _object(request: web.Request) -> Json | None:
+    try:
+        body: Any = orjson.loads(await request.read())
+    except orjson.JSONDecodeError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def refusal(message: str) -> web.Response:
+    return answer({"error": message}, 400)

@@ -1,0 +1,71 @@
+"""A server that answers what a test tells it to, and a client that talks to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+from aiohttp import web
+
+from shared.connectors.heartland.account import HeartlandAccount
+from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.transport import Limits
+from shared.resilience.breaker import Breaker
+from shared.resilience.budget import RequestBudget
+from shared.runtime.clock import SystemClock
+
+Respond = Callable[[web.Request], web.StreamResponse]
+
+
+@dataclass
+class Spoken:
+    """What was asked (method, path, query, body) and what was observed (operation, outcome)."""
+
+    client: HeartlandClient
+    asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
+    observed: list[tuple[str, str]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    breaker: Breaker | None = None
+
+
+def a_client(
+    session: aiohttp.ClientSession, url: str, observed: list[tuple[str, str]], limits: Limits
+) -> HeartlandClient:
+    clock = SystemClock()
+    return HeartlandClient(
+        session,
+        HeartlandAccount.read({"base_url": url, "api_token": "sesame"}),
+        budget=RequestBudget(0, burst=1, max_in_flight=10, clock=clock),
+        breaker=Breaker("test", failures=1000, clock=clock),
+        clock=clock,
+        observe=lambda operation, outcome, seconds: observed.append((operation, outcome)),
+        limits=limits,
+    )
+
+
+@asynccontextmanager
+async def answering(respond: Respond, limits: Limits | None = None) -> AsyncIterator[Spoken]:
+    """A client whose every call is answered by `respond`."""
+    spoken: Spoken
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        spoken.asked.append((request.method, request.path, dict(request.query), await request.read()))
+        spoken.headers.update(request.headers)
+        return respond(request)
+
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        url = "http://{}:{}".format(*runner.addresses[0][:2])
+        async with aiohttp.ClientSession() as session:
+            observed: list[tuple[str, str]] = []
+            spoken = Spoken(a_client(session, url, observed, limits or Limits()), observed=observed)
+            yield spoken
+    finally:
+        await runner.cleanup()

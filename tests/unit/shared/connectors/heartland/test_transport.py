@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.errors import NotFound, Refused
+from shared.connectors.heartland.transport import Limits
+from shared.errors import OutcomeUnknown, RetryLater, TargetDown
+from tests.unit.shared.connectors.heartland.server import Respond, a_client, answering
+
+Call = Callable[[HeartlandClient], Awaitable[Any]]
+
+
+async def read(client: HeartlandClient) -> Any:
+    return await client.order(5)
+
+
+async def write(client: HeartlandClient) -> Any:
+    return await client.create_order({"status": "pending"})
+
+
+async def change(client: HeartlandClient) -> Any:
+    await client.update_order(5, {"status": "open"})
+
+
+def status(code: int, text: str = "", **headers: str) -> Respond:
+    return lambda request: web.Response(status=code, text=text, headers=headers)
+
+
+def hang_up(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+@pytest.mark.parametrize(
+    ("respond", "call", "error"),
+    [
+        pytest.param(status(401), read, TargetDown, id="token not accepted"),
+        pytest.param(status(403), write, TargetDown, id="not permitted"),
+        pytest.param(status(429), write, TargetDown, id="throttled: not applied"),
+        pytest.param(status(500), read, TargetDown, id="a read that failed"),
+        pytest.param(status(503), write, OutcomeUnknown, id="a write that failed"),
+        pytest.param(status(500), change, OutcomeUnknown, id="a change that failed"),
+        pytest.param(status(408), write, OutcomeUnknown, id="a write that took too long for them"),
+        pytest.param(status(302, location="https://elsewhere"), read, TargetDown, id="redirected"),
+        pytest.param(status(200, "<html>"), read, TargetDown, id="a page instead of a record"),
+        pytest.param(status(200, ""), read, TargetDown, id="nothing instead of a record"),
+        pytest.param(status(200, "[1]"), read, TargetDown, id="a list instead of a record"),
+        pytest.param(status(200, '{"public_id": "S-1"}'), read, TargetDown, id="a record without id"),
+        pytest.param(status(200, '{"id": 1, "shipping_charge": NaN}'), read, TargetDown, id="not a number"),
+        pytest.param(status(201, "<html>"), write, OutcomeUnknown, id="a page as answer to a create"),
+        pytest.param(status(200, "<html>"), change, OutcomeUnknown, id="a page as answer to a change"),
+        pytest.param(hang_up, read, TargetDown, id="a read cut off"),
+        pytest.param(hang_up, write, OutcomeUnknown, id="a write cut off"),
+        pytest.param(status(404), read, NotFound, id="no such record"),
+        pytest.param(status(422, '{"error": "validation_error"}'), write, Refused, id="refused"),
+        pytest.param(status(405), write, Refused, id="method not allowed"),
+    ],
+)
+async def test_what_comes_back_becomes_one_of_our_errors(respond: Respond, call: Call, error: type[Exception]) -> None:
+    async with answering(respond) as spoken:
+        with pytest.raises(error) as caught:
+            await call(spoken.client)
+
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(
+    ("headers", "after"),
+    [({"Retry-After": "7"}, 7.0), ({"Retry-After": "99999999"}, 3600.0), ({}, None), ({"Retry-After": "soon"}, None)],
+)
+async def test_a_throttled_call_says_when_to_come_back(headers: dict[str, str], after: float | None) -> None:
+    async with answering(status(429, "", **headers)) as spoken:
+        with pytest.raises(TargetDown) as caught:
+            await write(spoken.client)
+
+    assert caught.value.after == after
+
+
+async def test_a_date_in_retry_after_is_read_too() -> None:
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
+    async with answering(status(503, "", **{"Retry-After": date})) as spoken:
+        with pytest.raises(RetryLater) as caught:
+            await read(spoken.client)
+
+    assert caught.value.after == pytest.approx(60, abs=5)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error":"validation_error","message":"Qty is too large","details":{"qty":["must be at most 99"]}}',
+        '{"error":"validation_error","message":"Qty is too large","details":{"qty":"must be at most 99"}}',
+    ],
+)
+async def test_a_refusal_carries_code_message_and_fields(body: str) -> None:
+    async with answering(status(400, body)) as spoken:
+        with pytest.raises(Refused, match="Qty is too large; qty must be at most 99") as caught:
+            await write(spoken.client)
+
+    assert (caught.value.code, caught.value.status) == ("validation_error", 400)
+    assert caught.value.names("qty")
+
+
+@pytest.mark.parametrize(("call", "error"), [(read, TargetDown), (write, OutcomeUnknown)])
+async def test_an_answer_that_takes_too_long(call: Call, error: type[Exception]) -> None:
+    class Never(web.Response):
+        async def prepare(self, request: web.BaseRequest) -> Any:
+            import asyncio
+
+            await asyncio.Event().wait()
+
+    async with answering(lambda request: Never(), Limits(total_seconds=0.05)) as spoken:
+        with pytest.raises(error) as caught:
+            await call(spoken.client)
+
+    assert type(caught.value) is error
+
+
+async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
+    async with answering(status(200, "x" * 5000), Limits(max_answer_bytes=1000)) as spoken:
+        with pytest.raises(TargetDown, match="larger than 1000 bytes"):
+            await read(spoken.client)
+
+
+async def test_a_refused_connection_is_certainly_not_applied() -> None:
+    async with aiohttp.ClientSession() as session:
+        client = a_client(session, "http://127.0.0.1:1", [], Limits())
+        with pytest.raises(TargetDown) as caught:
+            await write(client)
+
+    assert type(caught.value) is TargetDown
+
+
+@pytest.mark.parametrize(
+    ("headers", "text", "made"),
+    [
+        ({"Location": "https://acme.example/api/sales/orders/100123"}, "", 100123),
+        ({"Location": "/api/sales/orders/100124"}, "", 100124),
+        ({"Location": "/api/sales/orders/100125"}, "<html>", 100125),
+        ({}, '{"id": 100126}', 100126),
+        ({}, "", None),
+    ],
+)
+async def test_a_create_tells_the_id_as_far_as_heartland_does(
+    headers: dict[str, str], text: str, made: int | None
+) -> None:
+    async with answering(status(201, text, **headers)) as spoken:
+        assert await write(spoken.client) == made
+
+
+async def test_operations_have_few_names_without_ids() -> None:
+    async with answering(status(201)) as spoken:
+        await spoken.client.add_order_line(5, {"qty": 1})
+        await spoken.client.update_order_line(5, 6, {"qty": 1})
+
+    assert spoken.observed == [("POST sales/orders/lines", "ok"), ("PUT sales/orders/lines", "ok")]
+    assert [path for _, path, _, _ in spoken.asked] == ["/api/sales/orders/5/lines", "/api/sales/orders/5/lines/6"]
+
+
+async def test_the_token_goes_along_and_is_never_shown() -> None:
+    async with answering(status(201)) as spoken:
+        await write(spoken.client)
+
+    assert spoken.headers["Authorization"] == "Bearer sesame"
+    assert spoken.headers["Content-Type"] == "application/json"
