@@ -26,6 +26,23 @@ from shared.state.versions import Versions
 NAME = "heartland_writer"
 
 
+def options(settings: Settings, orders: Orders) -> ConsumerOptions:
+    return ConsumerOptions(
+        concurrency=settings.writer_concurrency,
+        lane_attempts=settings.lane_attempts,
+        park_schedule=tuple(float(seconds) for seconds in settings.park_schedule_seconds.split(",")),
+        session_timeout_seconds=settings.session_timeout_seconds,
+        awaited=orders.existing,
+        awaited_check_seconds=settings.awaited_check_seconds,
+    )
+
+
+def limits(settings: Settings) -> CallLimits:
+    return CallLimits(
+        settings.heartland_requests_per_second, settings.heartland_max_in_flight, settings.heartland_timeout_seconds
+    )
+
+
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Write canonical orders into Heartland until `stop`."""
     async with (
@@ -35,10 +52,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, shell.clock) as producer,
     ):
-        limits = CallLimits(
-            settings.heartland_requests_per_second, settings.heartland_max_in_flight, settings.heartland_timeout_seconds
-        )
-        clients = HeartlandClients(connections, session, limits, metrics=shell.metrics, clock=shell.clock)
+        clients = HeartlandClients(connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock)
         links, reviews = Links(database), Reviews(database)
         accounts = Accounts(
             clients,
@@ -63,7 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             parked=Parked(database, NAME),
             reviews=reviews,
             dead_letters=DEAD_LETTERS[NAME],
-            options=ConsumerOptions(concurrency=settings.writer_concurrency, awaited=orders.existing),
+            options=options(settings, orders),
         ) as consumer:
             await consumer.run()
 

@@ -28,6 +28,8 @@ class Settings(Common):
     heartland_timeout_seconds: float = Field(30.0, gt=0, description="How long a call to Heartland may take in all")
     lane_attempts: int = Field(3, ge=1, description="Attempts of an event before its key is parked")
     park_schedule_seconds: str = Field(
-        "60,300,900,3600", description="Waits of a parked key before each further attempt, in seconds"
+        "60,300,900,3600",
+        pattern=r"^\d+(\.\d+)?(,\d+(\.\d+)?)*$",
+        description="Waits of a parked key before each further attempt, in seconds",
     )
     session_timeout_seconds: float = Field(30.0, gt=0, description="After how long Kafka gives up a silent replica")

@@ -150,7 +150,7 @@ class CostBudget:
         return self._available
 
     async def reserve(self, cost: float) -> None:
-        """Wait until `cost` points are there and take them, first come first served. More than there can be means all."""
+        """Wait until `cost` points are there and take them, first come first served. More than can be there is all."""
         if not self._waiting and self._take(cost):
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -53,6 +53,7 @@ def main() -> int:
     build = Path("build").resolve()
     build.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="smoke-", dir=build) as folder:
+        Path(folder).chmod(0o711)  # started by root, PostgreSQL runs as somebody who must get through
         report = asyncio.run(run(build, Path(folder)))
     (build / "smoke.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2))

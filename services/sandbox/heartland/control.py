@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from aiohttp import web
@@ -43,6 +43,8 @@ def guarded(handler: Handler) -> Handler:
             return answered({"error": refused.message, "details": refused.details}, refused.status)
         except ValidationError as error:
             return answered({"error": str(error)}, 400)
+        except (TypeError, AttributeError, InvalidOperation):
+            return answered({"error": "the body has not the shape that this handle takes"}, 400)
 
     return answer
 

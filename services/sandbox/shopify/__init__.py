@@ -27,6 +27,7 @@ def routes(world: World) -> list[web.RouteDef]:
         web.get(f"{own}/deliveries", control.deliveries),
         web.post(f"{own}/webhook_url", control.webhook_url),
         web.post(f"{own}/locations", control.add_location),
+        web.post(f"{own}/options", control.switch),
         web.post(f"{own}/revoke_tokens", control.revoke),
     ]
 

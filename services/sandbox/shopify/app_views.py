@@ -83,7 +83,7 @@ INSTALLATION: Final[dict[str, Resolver]] = {
         "apiKey": s.shop.options.client_id,
     },
     "accessScopes": lambda s, _: [
-        {"handle": scope, "description": scope.replace("_", " ").capitalize()} for scope in s.shop.options.scopes
+        {"handle": scope, "description": scope.replace("_", " ").capitalize()} for scope in s.shop.options.granted
     ],
     **HOLDER,
 }

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import orjson
 from aiohttp import web
+from pydantic import ValidationError
 
 from services.sandbox.shopify import admin, payments, totals
 from services.sandbox.shopify.endpoint import answer
@@ -126,6 +127,15 @@ class Control:
         row = {"name": "Location", **body, "id": numeric(body.get("id")) or next(self._shop.ids)}
         self._shop.places.add(row)
         return answer({"id": row["id"], "gid": gid("Location", row["id"])})
+
+    async def switch(self, request: web.Request) -> web.Response:
+        """Changes options while it runs, e.g. `{"unknown_enums": true}`; a reset sets them back."""
+        try:
+            self._shop.options.switch(await _object(request) or {})
+        except ValidationError as error:
+            return refusal(str(error))
+        self._shop.fill_bucket()
+        return answer(self._shop.options.model_dump(exclude={"client_secret", "access_token"}))
 
     async def revoke(self, _: web.Request) -> web.Response:
         """All tokens given out so far are worth nothing."""

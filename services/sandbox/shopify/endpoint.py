@@ -27,7 +27,6 @@ class Endpoint:
         self._schema: GraphQLSchema = load_schema()
         self._documents = Documents(self._schema)
         self._resolvers = table(self._schema)
-        self._factor = cost.FACTORS.get(shop.options.cost_model, cost.by_logarithm)
 
     async def token(self, request: web.Request) -> web.Response:
         """Client credentials, as JSON or as a form."""
@@ -37,7 +36,7 @@ class Endpoint:
         token = self._shop.tokens.grant(str(body.get("client_id")), str(body.get("client_secret")))
         if token is None:
             return answer({"error": "invalid_client", "error_description": "The client is not known"}, 401)
-        scope = ",".join(self._shop.options.scopes)
+        scope = ",".join(self._shop.options.granted)
         return answer({"access_token": token, "scope": scope, "expires_in": STATED_SECONDS})
 
     async def graphql(self, request: web.Request) -> web.Response:
@@ -51,28 +50,33 @@ class Endpoint:
         body = _parsed(raw, request.content_type)
         if body is None:
             return answer({"errors": {"query": "Required parameter missing or invalid"}}, 400, headers)
+        result, written = self.run(body)
+        if written:
+            self._shop.world.journal.add("shopify", written, "POST", request.path, raw, 200, orjson.dumps(result))
+        return answer(result, 200, headers)
+
+    def run(self, body: Json) -> tuple[Json, str]:
+        """The answer to a query or mutation, and the names of the mutations that were carried out ('' for none)."""
         operation = self._documents.operation(body["query"], body.get("operationName"))
         if isinstance(operation, list):
-            return answer({"errors": problems.static(operation)}, 200, headers)
+            return {"errors": problems.static(operation)}, ""
         result = self._run(operation, variables_of(body), body)
-        if operation.is_mutation and "data" in result:
-            names = ",".join(operation.fields)
-            self._shop.world.journal.add("shopify", names, "POST", request.path, raw, 200, orjson.dumps(result))
-        return answer(result, 200, headers)
+        return result, ",".join(operation.fields) if operation.is_mutation and "data" in result else ""
 
     def _run(self, operation: Operation, variables: Json, body: Json) -> Json:
         values = get_variable_values(self._schema, operation.node.variable_definitions or (), variables)
         wrong = getattr(values, "errors", None)
         if wrong:
             return {"errors": problems.of_variables(wrong)}
-        worst = max(1.0, cost.requested(operation.cost_items, {**_defaults(operation), **variables}, self._factor))
+        factor = cost.FACTORS.get(self._shop.options.cost_model, cost.by_logarithm)
+        worst = max(1.0, cost.requested(operation.cost_items, {**_defaults(operation), **variables}, factor))
         bucket = self._shop.bucket
         if worst > cost.MOST and not operation.is_mutation and not bucket.is_unlimited:
             return self._refused("Query cost is too high", "MAX_COST_EXCEEDED", worst, cost=worst, maxCost=cost.MOST)
         if not bucket.take(worst):
             return self._refused("Throttled", "THROTTLED", worst)
         result = self._execute(operation, variables, body)
-        spent = max(1.0, cost.actual(operation.cost_items, result.data, self._factor))
+        spent = max(1.0, cost.actual(operation.cost_items, result.data, factor))
         bucket.give_back(worst - spent)
         answered: Json = {"data": result.data, "extensions": {"cost": self._cost(worst, spent)}}
         if result.errors:

@@ -88,7 +88,7 @@ def _pick_lines(order: Json, wishes: list[Json] | None) -> tuple[Picked, list[Js
 
 
 def _made(shop: Shop, order: OrderView, picked: Picked, wish: Json) -> Json:
-    rest, now = order.rest, stamp(shop.now())
+    rest, now = order.doc["rest"], stamp(shop.now())
     units: dict[int, int] = {}
     for row, quantity in picked:
         units[row["line_id"]] = units.get(row["line_id"], 0) + quantity
@@ -124,7 +124,7 @@ def _tracking(info: Json) -> Json:
 
 
 def _book(shop: Shop, order: OrderView, fulfilment: Json, picked: Picked, *, notify: bool) -> None:
-    doc, rest = order.doc, order.rest
+    doc, rest = order.doc, order.doc["rest"]
     for row, quantity in picked:
         row["remaining"] -= quantity
     doc["shipments"][str(fulfilment["id"])] = [[row["id"], quantity] for row, quantity in picked]

@@ -8,6 +8,7 @@ from typing import Any, Final
 from services.sandbox.shopify import shipping, totals
 from services.sandbox.shopify.gid import parse
 from services.sandbox.shopify.orders import Entry
+from services.sandbox.shopify.personal import nameless
 from services.sandbox.shopify.problems import Refusal
 from services.sandbox.shopify.records import (
     CustomerView,
@@ -33,7 +34,7 @@ def order(shop: Shop, number: int) -> OrderView | None:
 
 def is_visible(shop: Shop, entry: Entry | None) -> bool:
     """Without a further permission an app sees the orders of the last sixty days only."""
-    if entry is None or READ_ALL in shop.options.scopes:
+    if entry is None or READ_ALL in shop.options.granted:
         return entry is not None
     return entry.created >= shop.now().timestamp() - WINDOW_SECONDS
 
@@ -55,6 +56,8 @@ def part(shop: Shop, kind: str, number: int) -> Part | None:
 
 def customer(shop: Shop, number: int) -> CustomerView | None:
     found = shop.people.get(number)
+    if found and shop.options.hide_personal_data:
+        found = nameless(found)
     return CustomerView(shop, found) if found else None
 
 

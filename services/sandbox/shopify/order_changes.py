@@ -71,10 +71,11 @@ def _change_tags(shop: Shop, text: str, change: Any) -> Json:
 
 
 def _tag_order(shop: Shop, order: OrderView, change: Any) -> None:
-    before = words(order.rest.get("tags"))
+    rest = order.doc["rest"]
+    before = words(rest.get("tags"))
     after = words(change(before))
     if after != before:
-        order.rest["tags"] = ", ".join(after)
+        rest["tags"] = ", ".join(after)
         shop.touch(order.doc)
         shop.announce(order.doc, ("orders/updated",))
 
@@ -90,15 +91,16 @@ def update(shop: Shop, args: Json) -> Json:
         _, errors = set_many(shop, rows, owner)
         if errors:
             return {"order": None, "userErrors": [user_error(row["message"], "metafields") for row in errors]}
-    order.rest.update({PLAIN_KEYS[name]: wish[name] for name in PLAIN_KEYS if name in wish})
+    rest = order.doc["rest"]
+    rest.update({PLAIN_KEYS[name]: wish[name] for name in PLAIN_KEYS if name in wish})
     if "tags" in wish:
-        order.rest["tags"] = ", ".join(words(wish["tags"] or []))
+        rest["tags"] = ", ".join(words(wish["tags"] or []))
     if "customAttributes" in wish:
         rows = wish["customAttributes"] or []
-        order.rest["note_attributes"] = [{"name": row["key"], "value": row["value"]} for row in rows]
+        rest["note_attributes"] = [{"name": row["key"], "value": row["value"]} for row in rows]
     if wish.get("shippingAddress"):
         changed = {ADDRESS_KEYS[name]: value for name, value in wish["shippingAddress"].items() if name in ADDRESS_KEYS}
-        order.rest["shipping_address"] = {**(order.rest.get("shipping_address") or {}), **changed}
+        rest["shipping_address"] = {**(rest.get("shipping_address") or {}), **changed}
     shop.touch(order.doc)
     shop.announce(order.doc, ("orders/updated",))
     return {"order": order, "userErrors": []}

@@ -10,6 +10,7 @@ from services.sandbox.shopify.executor import Resolver
 from services.sandbox.shopify.gid import gid, numeric
 from services.sandbox.shopify.money import ZERO, Json, shop_amount, total
 from services.sandbox.shopify.paging import page
+from services.sandbox.shopify.problems import Refusal
 from services.sandbox.shopify.records import CustomerView, LocationView, OrderView, Part, location_view, parts
 from services.sandbox.shopify.times import graphql_time
 
@@ -188,6 +189,10 @@ def customer(order: OrderView, _: Json) -> CustomerView | None:
     data = order.rest.get("customer")
     if not data:
         return None
+    if order.shop.options.deny_customers:
+        raise Refusal("This app is not approved to access the Customer object.", "ACCESS_DENIED")
+    if order.shop.options.hide_personal_data:
+        return CustomerView(order.shop, data)
     return CustomerView(order.shop, order.shop.people.get(int(data["id"])) or data)
 
 

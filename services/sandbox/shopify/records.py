@@ -10,6 +10,7 @@ from services.sandbox.shopify import payments, totals
 from services.sandbox.shopify.catalog import Product, Variant
 from services.sandbox.shopify.money import ZERO, Json, shop_amount
 from services.sandbox.shopify.money_views import Purse
+from services.sandbox.shopify.personal import without_people
 from services.sandbox.shopify.shop import Shop
 from services.sandbox.shopify.subscriptions import Subscription
 
@@ -23,7 +24,8 @@ class OrderView:
     def __init__(self, shop: Shop, doc: Json) -> None:
         self.shop = shop
         self.doc = doc
-        self.rest: Json = doc["rest"]
+        hidden = shop.options.hide_personal_data
+        self.rest: Json = without_people(doc["rest"]) if hidden else doc["rest"]
         self.purse = Purse(self.rest)
 
     @property

@@ -13,6 +13,7 @@ from services.sandbox.shopify.money import Json
 from services.sandbox.shopify.options import Options
 from services.sandbox.shopify.orders import Orders
 from services.sandbox.shopify.people import People
+from services.sandbox.shopify.personal import without_people
 from services.sandbox.shopify.places import Places
 from services.sandbox.shopify.subscriptions import Subscriptions
 from services.sandbox.shopify.throttle import Bucket
@@ -29,10 +30,10 @@ class Shop:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.options = Options.of(world.settings)
-        self._begin()
+        self._begin(str(getattr(world.settings, "sandbox_webhook_url", "")), None)
 
-    def _begin(self) -> None:
+    def _begin(self, webhook_url: str, tokens: Tokens | None) -> None:
+        self.options = Options.of(self.world.settings)
         self.ids = fresh_ids()
         self.orders = Orders()
         self.people = People()
@@ -41,17 +42,19 @@ class Shop:
         self.metafields: dict[str, list[Json]] = {}
         self.tags: dict[str, list[str]] = {}
         self.subscriptions = Subscriptions()
-        self.tokens = Tokens(self.options, self.world.clock.monotonic, self.world.random)
-        self.bucket = Bucket(self.options.plan, self.world.clock.monotonic)
-        self.webhooks = Webhooks(self.world, self.options, self.subscriptions)
+        self.tokens = tokens or Tokens(self.options, self.world.clock.monotonic, self.world.random)
+        self.fill_bucket()
+        self.webhooks = Webhooks(self.world, self.options, self.subscriptions, webhook_url)
         self._numbers = count(FIRST_ORDER_NUMBER)
         self.read_lag = 0.0
 
     def reset(self) -> None:
         """Forgets everything but where webhooks go and which tokens it gave out."""
-        url, tokens = self.webhooks.base_url, self.tokens
-        self._begin()
-        self.webhooks.base_url, self.tokens = url, tokens
+        self._begin(self.webhooks.base_url, self.tokens)
+
+    def fill_bucket(self) -> None:
+        """A full bucket of the plan's size."""
+        self.bucket = Bucket(self.options.plan, self.world.clock.monotonic)
 
     def now(self) -> datetime:
         return self.world.clock.now()
@@ -90,7 +93,8 @@ class Shop:
 
     def announce(self, doc: Json, topics: Iterable[str]) -> list[str]:
         """Sends the order's body under each topic; gives the webhook ids."""
-        sent = self.webhooks.send(topics, doc["rest"], str(doc["rest"]["name"]))
+        body = without_people(doc["rest"]) if self.options.hide_personal_data else doc["rest"]
+        sent = self.webhooks.send(topics, body, str(doc["rest"]["name"]))
         return [delivery.webhook_id for delivery in sent]
 
     def announce_part(self, doc: Json, topic: str, part: Json) -> None:

@@ -24,6 +24,7 @@ CONNECT_SECONDS: Final = 1.0
 TOTAL_SECONDS: Final = 5.0
 AT_ONCE: Final = 64
 REMEMBERED: Final = 20_000
+UNKNOWN_FIELD: Final = "brand_new_field"
 # A delivery that is to be overtaken waits for the next one, but not for ever.
 OVERTAKEN_WITHIN_SECONDS: Final = 2.0
 
@@ -51,18 +52,20 @@ class Delivery:
 class Webhooks:
     """Sends in the background; `log` has the latest deliveries, oldest first."""
 
-    def __init__(self, world: World, options: Options, subscriptions: Subscriptions) -> None:
+    def __init__(self, world: World, options: Options, subscriptions: Subscriptions, base_url: str) -> None:
         self._world = world
         self._options = options
         self._subscriptions = subscriptions
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._passed: dict[str, asyncio.Event] = {}
-        self.base_url = options.webhook_url
+        self.base_url = base_url
         self.log: deque[Delivery] = deque(maxlen=REMEMBERED)
 
     def send(self, topics: Iterable[str], resource: Json, name: str, api_version: str = "2026-10") -> list[Delivery]:
         """One merchant's action: every topic shares the event id, every delivery has a webhook id of its own."""
         event_id, now = self._uuid(), self._world.clock.now()
+        if self._options.unknown_fields:
+            resource = {**resource, UNKNOWN_FIELD: {"since": "next quarter", "values": [1, None]}}
         sent = []
         for topic in topics:
             for url, subscription in self._addresses(topic):
@@ -133,7 +136,7 @@ class Webhooks:
             return
 
     async def _deliver(self, delivery: Delivery, body: bytes, headers: dict[str, str]) -> None:
-        for wait in (*self._options.retry_seconds, None):
+        for wait in (*self._options.retries, None):
             async with self._slots:
                 await self._attempt(delivery, body, headers)
             self._passed.pop(delivery.url, asyncio.Event()).set()

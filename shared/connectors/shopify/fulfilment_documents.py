@@ -94,6 +94,7 @@ FULFILMENT_SCOPES = frozenset(
     {
         "read_orders",
         "write_orders",
+        "read_locations",
         "read_merchant_managed_fulfillment_orders",
         "write_merchant_managed_fulfillment_orders",
     }

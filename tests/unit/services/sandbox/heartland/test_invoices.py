@@ -159,3 +159,26 @@ async def test_the_full_picture_of_an_order(till: Till) -> None:
     assert picture["invoices"][0]["custom"]["tracking_number"] == "1Z"
     assert [line["qty"] for line in picture["invoices"][0]["lines"]] == [2]
     assert (await till.sandbox.control("GET", "/heartland/summary"))["orders_by_status"]["closed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("orders/100001/ship", {"lines": 7}),
+        ("orders/100001/ship", {"lines": [7]}),
+        ("orders/100001/ship", {"lines": [{"sku": "TEE", "qty": "one"}]}),
+        ("orders/100001/ship", {"location_id": "x"}),
+        ("items", {"public_id": "A", "price": "cheap"}),
+        ("items", {}),
+        ("stock", {"public_id": "TEE", "qty": "many"}),
+        ("switches", {"unheard_of": True}),
+    ],
+)
+async def test_a_handle_turned_the_wrong_way_says_so_and_changes_nothing(till: Till, path: str, body: object) -> None:
+    order = await till.open_order()
+
+    with pytest.raises(AssertionError, match=": 400"):
+        await till.sandbox.control("POST", f"/heartland/{path}", body)
+
+    assert await till.ids("sales/invoices") == []
+    assert (await till.get(f"sales/orders/{order}"))["status"] == "open"

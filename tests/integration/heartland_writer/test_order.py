@@ -1,0 +1,183 @@
+"""From canonical.order to open Heartland orders, through outages, lost answers and restarts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from deploy.local.engine import Engine
+from services.heartland_writer.settings import Settings
+from shared.canonical.order import Customer, Discount, Order
+from shared.messaging.admin import create_topics
+from shared.messaging.producer import open_producer
+from shared.messaging.topics import CANONICAL_LINK, CANONICAL_ORDER, DEAD_LETTERS, TRACE
+from shared.runtime.clock import SystemClock
+from shared.state.connections import Connection, ConnectionStore
+from shared.state.database import Database
+from tests.integration.heartland_writer.place import CONNECTION, Place, exact, killed_at_the_end, watching, writing
+from tests.support.engine import service_environ
+from tests.support.messaging import until
+from tests.support.orders import a_line, a_tender, an_order
+from tests.support.sandbox import Sandbox, open_sandbox
+
+LIFTED = {
+    "HEARTLAND_REQUESTS_PER_SECOND": "0", "HEARTLAND_MAX_IN_FLIGHT": "20", "HEARTLAND_TIMEOUT_SECONDS": "0.5",
+    "PARK_SCHEDULE_SECONDS": "0.2,0.2", "AWAITED_CHECK_SECONDS": "0.2",
+}  # fmt: skip
+
+
+@pytest.fixture
+async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
+    environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
+    settings = Settings.from_env({**environ, **LIFTED})
+    await create_topics(settings, topics=(CANONICAL_ORDER, CANONICAL_LINK, DEAD_LETTERS["heartland_writer"], TRACE))
+    async with (
+        open_sandbox(sandbox_tax_rate="0.05") as sandbox,
+        Database.open(database_url, 2) as database,
+        open_producer(settings, SystemClock()) as producer,
+    ):
+        await connect(sandbox, database, settings)
+        place = Place(settings, sandbox, database, producer)
+        async with watching(place):
+            yield place
+
+
+async def connect(sandbox: Sandbox, database: Database, settings: Settings, **rules: Any) -> None:
+    heartland = {"base_url": sandbox.url, "api_token": sandbox.world.settings.sandbox_api_token}
+    store = ConnectionStore(database, settings.secret_key)
+    await store.put(Connection(CONNECTION, {"heartland": heartland}, {"source_location": "Online", "read_lag_seconds": 0.2, **rules}))
+
+
+def order(number: int) -> Order:
+    """Distinct buyer; three units that share a discount which does not divide; a card and a gift card."""
+    lines = (a_line(1, quantity=3, discounts=(Discount(label="TEN", amount="1.00"),)), a_line(2))
+    base = an_order(
+        id=str(number),
+        name=f"#{number}",
+        lines=lines,
+        customer=Customer(shopify_id=str(number), email=f"buyer{number}@example.com", first_name="Ada"),
+        tenders=(),
+    )
+    rest = str(base.total - 5)
+    tenders = (a_tender("5.00", number * 10, "gift_card"), a_tender(rest, number * 10 + 1))
+    return base.model_copy(update={"tenders": tenders})
+
+
+async def check(place: Place, expected: Order) -> None:
+    picture = await place.picture(f"S-{expected.name.removeprefix('#')}")
+    assert exact(picture) == expected.total
+    assert Decimal(str(picture["order"]["balance"])) == 0
+    assert picture["order"]["status"] == "open"
+    assert sorted((line["sku"], line["qty"]) for line in picture["lines"]) == [
+        ("SKU-1", 1), ("SKU-1", 2), ("SKU-2", 1),
+    ]  # fmt: skip
+
+
+async def test_orders_arrive_once_exact_and_open(place: Place) -> None:
+    await place.stock("SKU-1", "SKU-2")
+    orders = [order(number) for number in range(1001, 1021)]
+    for one in orders:
+        await place.publish(one)
+
+    async with writing(place):
+        await until(lambda: len(place.done()) == 20)
+        await until(lambda: len(place.links) == 20)
+
+    for one in orders:
+        await check(place, one)
+    counts = await place.summary()
+    assert (counts["orders"], counts["customers"], counts["payments"]) == (20, 20, 40)
+    assert {link.record.shopify_id for link in place.links} == {one.id for one in orders}
+
+
+BREAKS: list[dict[str, Any]] = [
+    {"kind": "error_after", "operation": "^(POST|PUT)", "rate": 0.2},
+    {"kind": "timeout_after", "operation": "^(POST|PUT)", "rate": 0.1, "seconds": 2},
+    {"kind": "error_before", "rate": 0.1},
+    {"kind": "garbage", "rate": 0.05},
+    {"kind": "stale_reads", "seconds": 0.1},
+]
+
+
+async def test_no_answer_is_trusted_and_nothing_is_doubled(place: Place) -> None:
+    await place.stock("SKU-1", "SKU-2")
+    orders = [order(number) for number in range(1001, 1011)]
+    await place.sandbox.control("POST", "/heartland/switches", {"tax_rate": "0"})
+    await place.sandbox.faults(*({"system": "heartland", **fault} for fault in BREAKS))
+    for one in orders:
+        await place.publish(one)
+
+    async with writing(place):
+        await until(lambda: len(place.done()) == 10, seconds=60)
+    await place.sandbox.faults()
+
+    for one in orders:
+        await check(place, one)
+    counts = await place.summary()
+    assert (counts["orders"], counts["customers"], counts["payments"]) == (10, 10, 20)
+
+
+async def test_a_killed_writer_leaves_no_half_order(place: Place) -> None:
+    await place.stock("SKU-1", "SKU-2")
+    orders = [order(number) for number in range(1001, 1011)]
+    for one in orders:
+        await place.publish(one)
+
+    for writes in (15, 45, 80):
+        async with killed_at_the_end(place):
+            await until(lambda writes=writes: place.sandbox.world.journal.last >= writes)
+    async with writing(place):
+        await until(lambda: len(place.done()) == 10, seconds=60)
+
+    for one in orders:
+        await check(place, one)
+    counts = await place.summary()
+    assert (counts["orders"], counts["customers"], counts["payments"]) == (10, 10, 20)
+
+
+async def test_an_order_waits_for_its_item_and_goes_through_when_it_appears(place: Place) -> None:
+    await place.stock("SKU-1")
+    await place.publish(order(1001))
+    await place.publish(an_order(id="7", name="#7", lines=(a_line(1),), customer=Customer(email="b@example.com")))
+
+    async with writing(place):
+        await until(lambda: place.outcomes(7) == ["applied"])
+        await until(lambda: "parked" in place.outcomes(1001))
+        await place.stock("SKU-2")
+        await until(lambda: "applied" in place.outcomes(1001))
+
+    await check(place, order(1001))
+
+
+async def test_an_outage_parks_nothing_and_ends_by_itself(place: Place) -> None:
+    await place.stock("SKU-1", "SKU-2")
+    await place.sandbox.faults({"system": "heartland", "kind": "outage"})
+    await place.publish(order(1001))
+
+    async with writing(place):
+        await until(lambda: place.outcomes(1001).count("retrying") or place.sandbox.world.faults.struck[0])
+        await place.sandbox.faults()
+        await until(lambda: "applied" in place.outcomes(1001), seconds=40)
+
+    assert set(place.outcomes(1001)) <= {"applied", "retrying"}
+
+
+async def test_a_payment_and_a_cancellation_follow(place: Place) -> None:
+    await place.stock("SKU-1", "SKU-2")
+    unpaid = order(1001).model_copy(update={"tenders": ()})
+    paid = order(1001).model_copy(update={"updated_at": unpaid.updated_at + timedelta(seconds=1)})
+    later = unpaid.updated_at + timedelta(seconds=2)
+    cancelled = paid.model_copy(update={"updated_at": later, "cancelled_at": later})
+
+    async with writing(place):
+        for number, state in enumerate((unpaid, paid, cancelled), start=1):
+            await place.publish(state)
+            await until(lambda number=number: place.outcomes(1001).count("applied") == number)
+
+    picture = await place.picture("S-1001")
+    assert picture["order"]["status"] == "canceled"
+    assert len(picture["payments"]) == 2

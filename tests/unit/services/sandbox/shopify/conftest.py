@@ -1,0 +1,94 @@
+"""A shop without HTTP: a clock that is set by hand, webhooks that are only noted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.sandbox.settings import Settings
+from services.sandbox.shopify import shop as shops
+from services.sandbox.shopify.endpoint import Endpoint
+from services.sandbox.shopify.shop import Shop
+from services.sandbox.world import World
+
+Json = dict[str, Any]
+
+
+class HandClock:
+    """Stands still until it is moved; whoever sleeps moves it."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+    def move(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.move(seconds)
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+def open_shop(clock: HandClock) -> Iterator[Callable[..., Shop]]:
+    """Makes shops with settings of one's own."""
+    worlds: list[World] = []
+
+    def make(**settings: Any) -> Shop:
+        worlds.append(World(Settings(sandbox_latency_ms=0, **settings), clock))
+        return shops.of(worlds[-1])
+
+    yield make
+    for world in worlds:
+        world.journal.close()
+
+
+@pytest.fixture
+def shop(open_shop: Callable[..., Shop]) -> Shop:
+    return open_shop(sandbox_plan="enterprise")
+
+
+Ask = Callable[..., Json]
+
+
+@pytest.fixture
+def ask(shop: Shop) -> Ask:
+    """Runs a document in the shop and gives its data; fails on errors."""
+    endpoint = Endpoint(shop)
+
+    def run(query: str, **variables: Any) -> Json:
+        result, _ = endpoint.run({"query": query, "variables": variables})
+        assert "errors" not in result, result["errors"]
+        found: Json = result["data"]
+        return found
+
+    return run
+
+
+@pytest.fixture
+def announced(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Json]]:
+    """Topics and bodies in the order in which they would be sent."""
+    sent: list[tuple[str, Json]] = []
+
+    def note(topics: Any, resource: Json, _name: str, _version: str = "") -> list[Any]:
+        sent.extend((topic, resource) for topic in topics)
+        return []
+
+    monkeypatch.setattr(shop.webhooks, "send", note)
+    return sent

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from shared.errors import IntegrationError, OutcomeUnknown, Rejected, TargetDown
+from shared.resilience.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
+from tests.support.clock import FakeClock
+
+
+def a_breaker(clock: FakeClock, seen: list[int] | None = None) -> Breaker:
+    return Breaker("demo/heartland", clock=clock, on_change=seen.append if seen is not None else None)
+
+
+async def fail(breaker: Breaker, error: Exception) -> None:
+    with pytest.raises(type(error)):
+        async with breaker:
+            raise error
+
+
+async def opened(clock: FakeClock, after: float | None = None) -> Breaker:
+    breaker = a_breaker(clock)
+    for _ in range(5):
+        await fail(breaker, TargetDown("refused", after))
+    assert breaker.state == OPEN
+    return breaker
+
+
+async def pass_through(breaker: Breaker) -> None:
+    async with breaker:
+        pass
+
+
+async def test_five_failures_open_it_and_say_how_long() -> None:
+    breaker = await opened(FakeClock())
+
+    with pytest.raises(TargetDown) as refused:
+        await pass_through(breaker)
+
+    assert refused.value.after == 10.0
+
+
+async def test_the_failure_that_opens_it_reaches_the_caller_itself() -> None:
+    breaker = a_breaker(FakeClock())
+    for _ in range(4):
+        await fail(breaker, TargetDown("refused"))
+    unknown = OutcomeUnknown("timeout")
+
+    async def send() -> None:
+        raise unknown
+
+    with pytest.raises(OutcomeUnknown) as caught:
+        await breaker.call(send)
+
+    assert caught.value is unknown
+    assert breaker.state == OPEN
+
+
+async def test_it_stays_open_for_as_long_as_the_target_said() -> None:
+    clock = FakeClock()
+    breaker = await opened(clock, after=60.0)
+    clock.advance(59)
+
+    with pytest.raises(TargetDown):
+        await pass_through(breaker)
+
+
+async def test_of_a_hundred_calls_exactly_one_probes() -> None:
+    clock = FakeClock()
+    breaker = await opened(clock)
+    clock.advance(10)
+    passed = 0
+    answer = asyncio.Event()
+
+    async def call() -> None:
+        nonlocal passed
+        async with breaker:
+            passed += 1
+            await answer.wait()
+
+    calls = [asyncio.create_task(call()) for _ in range(100)]
+    await asyncio.sleep(0)
+    answer.set()
+    ends = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert passed == 1
+    assert sum(isinstance(end, TargetDown) for end in ends) == 99
+    assert breaker.state == CLOSED
+
+
+async def test_a_failed_probe_opens_it_for_another_turn() -> None:
+    clock = FakeClock()
+    breaker = await opened(clock)
+    clock.advance(10)
+
+    await fail(breaker, TargetDown("still refused"))
+    clock.advance(9)
+
+    with pytest.raises(TargetDown):
+        await pass_through(breaker)
+
+
+async def test_a_cancelled_probe_makes_room_for_the_next() -> None:
+    clock = FakeClock()
+    breaker = await opened(clock)
+    clock.advance(10)
+    probe = asyncio.create_task(breaker.call(asyncio.Event().wait))
+    await asyncio.sleep(0)
+    probe.cancel()
+    await asyncio.gather(probe, return_exceptions=True)
+    assert breaker.state == HALF_OPEN
+
+    await pass_through(breaker)
+
+    assert breaker.state == CLOSED
+
+
+async def test_a_late_failure_of_a_call_begun_before_does_not_push_the_deadline() -> None:
+    clock = FakeClock()
+    breaker = a_breaker(clock)
+    end = asyncio.Event()
+
+    async def slow() -> None:
+        await end.wait()
+        raise TargetDown("late")
+
+    late = asyncio.create_task(breaker.call(slow))
+    await asyncio.sleep(0)
+    for _ in range(5):
+        await fail(breaker, TargetDown("refused"))
+    clock.advance(9)
+    end.set()
+    await asyncio.gather(late, return_exceptions=True)
+    clock.advance(1)
+
+    await pass_through(breaker)
+
+    assert breaker.state == CLOSED
+
+
+@pytest.mark.parametrize("error", [Rejected("no such item"), IntegrationError("other"), ValueError("a bug")])
+async def test_what_is_not_the_targets_fault_never_opens_it(error: Exception) -> None:
+    breaker = a_breaker(FakeClock())
+
+    for _ in range(50):
+        await fail(breaker, error)
+
+    assert breaker.state == CLOSED
+
+
+async def test_failures_far_apart_do_not_add_up() -> None:
+    clock = FakeClock()
+    breaker = a_breaker(clock)
+
+    for _ in range(20):
+        await fail(breaker, TargetDown("refused"))
+        clock.advance(8)
+
+    assert breaker.state == CLOSED
+
+
+async def test_a_rare_failure_among_many_calls_does_not_open_it() -> None:
+    breaker = a_breaker(FakeClock())
+
+    for _ in range(20):
+        await fail(breaker, TargetDown("refused"))
+        for _ in range(9):
+            await pass_through(breaker)
+
+    assert breaker.state == CLOSED
+
+
+async def test_a_burst_opens_it_at_once_whatever_went_well_before() -> None:
+    breaker = a_breaker(FakeClock())
+    for _ in range(1000):
+        await pass_through(breaker)
+
+    for _ in range(5):
+        await fail(breaker, TargetDown("refused"))
+
+    assert breaker.state == OPEN
+
+
+async def test_every_change_is_told() -> None:
+    clock = FakeClock()
+    seen: list[int] = []
+    breaker = a_breaker(clock, seen)
+    for _ in range(5):
+        await fail(breaker, TargetDown("refused"))
+    clock.advance(10)
+    await pass_through(breaker)
+
+    assert seen == [OPEN, HALF_OPEN, CLOSED]

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from shared.runtime.logging import configure, get_logger, masked
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    stream = io.StringIO()
+    configure("info", stream)
+    yield stream
+    root.handlers = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_one_json_object_with_its_fields(stream: io.StringIO) -> None:
+    get_logger("ingress").info("received", trace_id="ab", connection="demo", entity="order", key="1")
+
+    (line,) = lines(stream)
+
+    assert line["event"] == "received"
+    assert line["level"] == "info"
+    assert (line["service"], line["connection"], line["entity"], line["key"]) == ("ingress", "demo", "order", "1")
+
+
+def test_lower_levels_are_not_written(stream: io.StringIO) -> None:
+    get_logger("ingress").debug("noise")
+
+    assert lines(stream) == []
+
+
+def test_libraries_write_the_same_form(stream: io.StringIO) -> None:
+    logging.getLogger("aiokafka").warning("lost %s", "a broker")
+
+    assert lines(stream)[0]["event"] == "lost a broker"
+    assert lines(stream)[0]["logger"] == "aiokafka"
+
+
+def test_an_exception_keeps_its_traceback_and_loses_the_address(stream: io.StringIO) -> None:
+    try:
+        raise ValueError("no customer jane.doe@example.com")
+    except ValueError as error:
+        get_logger("writer").error("crashed", exc_info=error)
+
+    (line,) = lines(stream)
+
+    assert "ValueError: no customer <email>" in line["exception"]
+
+
+@pytest.mark.parametrize("name", ["body", "email", "token", "credentials"])
+def test_fields_that_hold_secrets_or_people_are_never_written(stream: io.StringIO, name: str) -> None:
+    get_logger("writer").info("called", **{name: "jane"})
+
+    assert "jane" not in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("mail to jane.doe+x@shop.example.com failed", "mail to <email> failed"),
+        ("token shpat_0123456789abcdef is bad", "token <token> is bad"),
+        ("Authorization: Bearer abc.def", "Authorization: <token>"),
+        ("postgresql://user:pass@db:5432/x", "postgresql://<login>db:5432/x"),
+        ("order 1001 of demo", "order 1001 of demo"),
+    ],
+)
+def test_what_slips_into_text_is_masked(text: str, expected: str) -> None:
+    assert masked(text) == expected
+
+
+def test_a_long_text_is_cut() -> None:
+    assert len(masked("x" * 100_000)) < 2_100
+
+
+def test_an_unknown_level_is_refused() -> None:
+    with pytest.raises(KeyError):
+        configure("loud")
