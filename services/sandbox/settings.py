@@ -28,7 +28,8 @@ class Settings(BaseModel):
     sandbox_tax_rate: Decimal = Field(
         Decimal(0), ge=0, description="Rate at which Heartland taxes an order's lines by itself, e.g. 0.07"
     )
-    sandbox_plan: Literal["standard", "advanced", "plus", "enterprise"] = Field(
+    sandbox_connection: str = Field("main", description="Connection that the shop's webhooks are addressed to")
+    sandbox_plan: Literal["standard", "advanced", "plus", "enterprise", "unlimited"] = Field(
         "standard", description="The imitated shop's plan, which sets how fast query cost is restored"
     )
     sandbox_journal_path: str = Field("", description="A file that each write is appended to; empty: a temporary one")

@@ -166,14 +166,20 @@ class CostBudget:
 
     def learn(self, throttle_status: Mapping[str, Any], requested: float, actual: float | None) -> None:
         """Take over what a reply says of the bucket. `actual` None: it was throttled, nothing was spent."""
-        self._maximum = float(throttle_status.get("maximumAvailable") or self._maximum)
-        self._rate = float(throttle_status.get("restoreRate") or self._rate)
         self._refill()
+        maximum = float(throttle_status.get("maximumAvailable") or self._maximum)
+        # A bucket larger than was believed has also been fuller.
+        self._available += max(0.0, maximum - self._maximum)
+        self._maximum = maximum
+        self._rate = float(throttle_status.get("restoreRate") or self._rate)
         # The reply knows what is in the bucket now. Calls still on their way have not been taken off there yet, so
         # the lower figure is the safe one; what this call did not use comes back to us.
         returned = max(0.0, requested - actual) if actual is not None else 0.0
         ours = min(self._maximum, self._available + returned)
         self._available = min(ours, float(throttle_status.get("currentlyAvailable", ours)))
+        if self._timer is not None:  # it was set by what was known before
+            self._timer.cancel()
+            self._timer = None
         self._grant()
 
     def _refill(self) -> None:

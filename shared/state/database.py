@@ -41,6 +41,8 @@ _AWAY: tuple[type[Exception], ...] = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # asyncpg says so of the first statement on a connection that the server closed while it was idle.
+    asyncpg.InternalClientError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.DeadlockDetectedError,
@@ -153,19 +155,26 @@ def clean(text: str) -> str:
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
+@contextlib.contextmanager
+def _connecting() -> Iterator[None]:
+    """While connecting, a wrong URL or login is told apart from a server that is away."""
+    with surfaced():
+        try:
+            yield
+        except _WRONG as error:  # first: asyncpg's ClientConfigurationError is an InterfaceError too
+            raise Misconfigured(f"DATABASE_URL: {error}") from error
+
+
 async def _open_pool(url: str, pool_size: int) -> Pool:
-    try:
-        with surfaced():
-            return await asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=pool_size,
-                init=_prepare,
-                command_timeout=COMMAND_SECONDS,
-                server_settings={"application_name": "tillbridge", "timezone": "UTC", "jit": "off"},
-            )
-    except _WRONG as error:
-        raise Misconfigured(f"DATABASE_URL: {error}") from error
+    with _connecting():
+        return await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=pool_size,
+            init=_prepare,
+            command_timeout=COMMAND_SECONDS,
+            server_settings={"application_name": "tillbridge", "timezone": "UTC", "jit": "off"},
+        )
 
 
 async def _close(pool: Pool) -> None:
@@ -203,17 +212,15 @@ async def migrate(url: str) -> list[str]:
 
     Raises TargetDown without a database, Misconfigured if a file was changed after it had been applied.
     """
-    try:
-        with surfaced():
-            connection = await asyncpg.connect(url, timeout=COMMAND_SECONDS)
-            try:
-                await connection.execute("select pg_advisory_lock($1)", _MIGRATION_LOCK)
-                return await _apply(connection)
-            finally:
-                # Closing the session gives the lock back.
-                await connection.close()
-    except _WRONG as error:
-        raise Misconfigured(f"DATABASE_URL: {error}") from error
+    with _connecting():
+        connection = await asyncpg.connect(url, timeout=COMMAND_SECONDS)
+    with surfaced():
+        try:
+            await connection.execute("select pg_advisory_lock($1)", _MIGRATION_LOCK)
+            return await _apply(connection)
+        finally:
+            # Closing the session gives the lock back.
+            await connection.close()
 
 
 async def _apply(connection: Connection) -> list[str]:

@@ -3,7 +3,7 @@
 No ledger, no lanes, no journal, no links, no reviews: read a batch of notices, read the orders back, write each into
 Heartland, set the metafields, commit. It loses and doubles at every crash.
 
-`python -m tests.bench.straight --environ build/bench-environ.json --from 5001 --orders 2000` prints one JSON object.
+`python -m tests.bench.straight --options FILE` prints one JSON object.
 """
 
 from __future__ import annotations
@@ -63,9 +63,7 @@ class Vendors:
         self.calls["heartland"] += 1
         data = None if body is None else orjson.dumps(body, default=_numeral)
         url = f"{self._url}/api/{path}"
-        async with self._session.request(
-            method, url, data=data, params=query, headers=self._heartland
-        ) as response:
+        async with self._session.request(method, url, data=data, params=query, headers=self._heartland) as response:
             answer = await response.read()
             if response.status >= 400:
                 raise RuntimeError(f"{method} {path}: {response.status} {answer!r}")
@@ -195,9 +193,10 @@ def _metafields(node: Json, order: int) -> list[Json]:
     ]
 
 
-async def drain(options: Json, first: int, orders: int) -> Json:
+async def drain(options: Json) -> Json:
     done: set[str] = set()
     wanted = {str(number) for number in options["ids"]}
+    orders = len(wanted)
     consumer = AIOKafkaConsumer(
         options["topic"],
         bootstrap_servers=options["bootstrap"],
@@ -244,7 +243,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="the straight-line script")
     parser.add_argument("--options", type=Path, required=True)
     options = json.loads(parser.parse_args().options.read_text(encoding="utf-8"))
-    print(json.dumps(asyncio.run(drain(options, options["first"], options["orders"]))))
+    print(json.dumps(asyncio.run(drain(options))))
 
 
 if __name__ == "__main__":

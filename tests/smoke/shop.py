@@ -107,7 +107,10 @@ def opened_at(entries: Iterable[Json]) -> dict[str, datetime]:
     return {
         entry["path"].rpartition("/")[2]: datetime.fromisoformat(entry["at"])
         for entry in entries
-        if entry["method"] == "PUT" and "/sales/orders/" in entry["path"] and _body(entry).get("status") == "open"
+        if entry["method"] == "PUT"
+        and "/sales/orders/" in entry["path"]
+        and _body(entry).get("status") == "open"
+        and entry["status"] < 300
     }
 
 
@@ -121,7 +124,7 @@ def created(entries: Iterable[Json]) -> Counter[str]:
 
 
 def fulfilments(entries: Iterable[Json]) -> int:
-    return sum(1 for entry in entries if entry["operation"] == "fulfillmentCreate")
+    return sum(1 for entry in entries if entry["operation"] == "fulfillmentCreate" and entry["status"] < 300)
 
 
 def _body(entry: Json) -> Json:

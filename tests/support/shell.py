@@ -22,7 +22,11 @@ def some_settings(**more: object) -> Settings:
 
 @asynccontextmanager
 async def a_shell(
-    settings: Settings | None = None, *, name: str = "test", stop: asyncio.Event | None = None, clock: Clock | None = None
+    settings: Settings | None = None,
+    *,
+    name: str = "test",
+    stop: asyncio.Event | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Shell]:
     async with open_shell(name, settings or some_settings(), stop or asyncio.Event(), clock) as shell:
         yield shell

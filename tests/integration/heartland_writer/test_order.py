@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
@@ -46,10 +47,14 @@ async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIt
             yield place
 
 
-async def connect(sandbox: Sandbox, database: Database, settings: Settings, **rules: Any) -> None:
+async def connect(sandbox: Sandbox, database: Database, settings: Settings) -> None:
     heartland = {"base_url": sandbox.url, "api_token": sandbox.world.settings.sandbox_api_token}
     store = ConnectionStore(database, settings.secret_key)
-    await store.put(Connection(CONNECTION, {"heartland": heartland}, {"source_location": "Online", "read_lag_seconds": 0.2, **rules}))
+    await store.put(
+        Connection(
+            CONNECTION, {"heartland": heartland}, {"source_location": "Online", "read_lag_seconds": 0.2, **rules}
+        )
+    )
 
 
 def order(number: int) -> Order:
@@ -95,10 +100,10 @@ async def test_orders_arrive_once_exact_and_open(place: Place) -> None:
 
 
 BREAKS: list[dict[str, Any]] = [
-    {"kind": "error_after", "operation": "^(POST|PUT)", "rate": 0.2},
-    {"kind": "timeout_after", "operation": "^(POST|PUT)", "rate": 0.1, "seconds": 2},
-    {"kind": "error_before", "rate": 0.1},
-    {"kind": "garbage", "rate": 0.05},
+    {"kind": "error_after", "operation": "^(POST|PUT)", "rate": 0.2, "times": 12},
+    {"kind": "timeout_after", "operation": "^(POST|PUT)", "rate": 0.1, "times": 6, "seconds": 2},
+    {"kind": "error_before", "rate": 0.1, "times": 6},
+    {"kind": "garbage", "rate": 0.05, "times": 4},
     {"kind": "stale_reads", "seconds": 0.1},
 ]
 
@@ -159,7 +164,9 @@ async def test_an_outage_parks_nothing_and_ends_by_itself(place: Place) -> None:
     await place.publish(order(1001))
 
     async with writing(place):
-        await until(lambda: place.outcomes(1001).count("retrying") or place.sandbox.world.faults.struck[0])
+        async with asyncio.timeout(20):
+            while not sum(await place.sandbox.struck()):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         await place.sandbox.faults()
         await until(lambda: "applied" in place.outcomes(1001), seconds=40)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from deploy.local.engine import Engine
 from shared.messaging.admin import create_topics
 from shared.messaging.consumer import Consumer, ConsumerOptions, Record, Result, Route, open_consumer
-from shared.messaging.envelope import Envelope
 from shared.messaging.producer import Producer, open_producer
 from shared.messaging.topics import CANONICAL_ORDER, DEAD_LETTERS, TRACE, Topic, topic_name
 from shared.runtime.clock import SystemClock
@@ -23,7 +21,7 @@ from shared.state.database import Database
 from shared.state.parked import Parked
 from shared.state.reviews import Reviews
 from tests.support.engine import service_environ
-from tests.support.messaging import an_envelope
+from tests.support.messaging import MemoryParked, an_envelope
 
 DEAD = DEAD_LETTERS["heartland_writer"]
 # Quick enough for tests; what they mean in production stands in the defaults.
@@ -145,6 +143,10 @@ class Running:
         self.shell.stop.set()
         await self.task
 
+    async def kill(self) -> None:
+        self.task.cancel()
+        await asyncio.wait({self.task})
+
 
 @asynccontextmanager
 async def consuming(
@@ -156,6 +158,8 @@ async def consuming(
     give_up: str = "halt",
     group: str = "writer",
     settings: Settings | None = None,
+    parked: Parked | MemoryParked | None = None,
+    dead_letters: Topic = DEAD,
 ) -> AsyncIterator[Running]:
     """A service that consumes the place's topic; stopped at the end, raising what it ended with."""
     settings = settings or place.settings
@@ -168,9 +172,9 @@ async def consuming(
             group=group,
             routes=[route],
             producer=producer,
-            parked=place.parked,
+            parked=parked or place.parked,  # type: ignore[arg-type]
             reviews=Reviews(place.database),
-            dead_letters=DEAD,
+            dead_letters=dead_letters,
             options=options,
         ) as consumer,
     ):
@@ -181,11 +185,3 @@ async def consuming(
             shell.stop.set()
             if not running.task.done():
                 await running.task
-
-
-def unique() -> str:
-    return uuid.uuid4().hex[:8]
-
-
-def event_of(envelope: Envelope) -> str:
-    return envelope.id

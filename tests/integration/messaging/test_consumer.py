@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 
 from deploy.local.engine import Engine
-from tests.integration.messaging.setting import Handled, Place, a_place, consuming
+from shared.errors import Misconfigured, NeedsReview, Rejected, RetryLater, TargetDown, Waiting
+from shared.messaging.record import Record
+from shared.messaging.topics import TRACE, Topic, topic_name
+from shared.messaging.trace import Hop
+from shared.state.reviews import Reviews
+from tests.integration.messaging.setting import DEAD, QUICK, Handled, Place, a_place, consuming
 from tests.support.messaging import until
 
 
@@ -15,6 +22,18 @@ from tests.support.messaging import until
 async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
     async with a_place(engine, topic_prefix, database_url) as made:
         yield made
+
+
+class Failing:
+    """Raises for the events it is told to, until told to stop."""
+
+    def __init__(self, **errors: Exception) -> None:
+        self.errors = errors
+
+    async def __call__(self, records: Sequence[Record]) -> None:
+        error = self.errors.get(records[-1].envelope.subject)
+        if error is not None:
+            raise error
 
 
 async def test_every_record_is_handled_once_and_in_order_of_its_key(place: Place) -> None:
@@ -30,3 +49,290 @@ async def test_every_record_is_handled_once_and_in_order_of_its_key(place: Place
         assert handled.seen(subject) == [f"{subject}.{number}" for number in range(20)]
     assert not handled.overlapped
     assert await place.committed() == 60
+
+
+async def test_a_slow_key_holds_up_no_other(place: Place) -> None:
+    released = asyncio.Event()
+
+    async def behaviour(records: Sequence[Record]) -> None:
+        if records[0].envelope.subject == "slow":
+            await released.wait()
+
+    handled = Handled(behaviour)
+    async with consuming(place, handled):
+        await place.publish("slow", 0)
+        for number in range(30):
+            await place.publish(f"key-{number}", 0)
+        await until(lambda: len(handled.done) == 30)
+        released.set()
+        await until(lambda: len(handled.done) == 31)
+
+
+async def test_notices_of_one_key_collapse_while_it_is_busy(place: Place) -> None:
+    released = asyncio.Event()
+
+    async def behaviour(records: Sequence[Record]) -> None:
+        await released.wait()
+
+    handled = Handled(behaviour)
+    async with consuming(place, handled, collapse=True) as running:
+        await place.publish("a", 0)
+        await until(lambda: handled.calls)
+        for number in range(1, 6):
+            await place.publish("a", number)
+        await until(lambda: running.shell.metrics.registry.get_sample_value(
+            "tillbridge_events_in_total", {"entity": "order"}) == 6)  # fmt: skip
+        released.set()
+        await until(lambda: len(handled.done) == 6)
+        await running.stop()
+
+    assert [len(call) for call in handled.calls] == [1, 5]
+
+
+async def test_every_record_ends_with_one_hop(place: Place) -> None:
+    handled = Handled(Failing(bad=Rejected("never")))
+    async with consuming(place, handled) as running:
+        await place.publish("a", 0)
+        await place.publish("bad", 0)
+        await until(lambda: len(handled.calls) == 2)
+        await running.stop()
+
+    hops = [Hop.model_validate_json(value) for _, _, value in await place.read(TRACE, 2)]
+    assert sorted((hop.event_id, hop.outcome, hop.service) for hop in hops) == [
+        ("a.0", "applied", "writer"),
+        ("bad.0", "dead_letter", "writer"),
+    ]
+
+
+async def test_an_unreadable_record_goes_to_the_dead_letters_unchanged(place: Place) -> None:
+    name = topic_name(place.settings.topic_prefix, place.topic)
+    await place.producer.send_raw(name, b"key", b"\xff\x00{", [("ce_id", b"e1"), ("odd", b"\xff")])
+    handled = Handled()
+    async with consuming(place, handled) as running:
+        [(key, headers, value)] = await place.read(DEAD, 1)
+        await running.stop()
+
+    assert (key, value, headers["odd"], headers["ce_id"]) == (b"key", b"\xff\x00{", b"\xff", b"e1")
+    assert headers["x-dlq-orig-topic"] == name.encode()
+    assert handled.calls == []
+    assert await place.committed() == 1
+
+
+async def test_without_its_dead_letter_topic_the_offset_stays(place: Place) -> None:
+    handled = Handled(Failing(bad=Rejected("never")))
+    missing = Topic("dlq.missing")
+    async with consuming(place, handled, dead_letters=missing) as running:
+        await place.publish("bad", 0)
+        await until(lambda: handled.calls)
+        await running.kill()
+
+    assert await place.committed() == 0
+
+
+async def test_a_key_in_trouble_is_parked_and_comes_back_in_order(place: Place) -> None:
+    failing = Failing(a=RetryLater("locked"))
+    handled = Handled(failing)
+    options = replace(QUICK, park_schedule=(0.2,) * 100)
+    async with consuming(place, handled, options=options) as running:
+        for number in range(3):
+            await place.publish("a", number)
+        await place.publish("b", 0)
+        await until(lambda: handled.done == ["b.0"])
+        async with asyncio.timeout(20):
+            while await place.committed() < 4:
+                await asyncio.sleep(0.02)
+        assert await place.parked.count() == {"order": 1}
+        failing.errors.clear()
+        await until(lambda: len(handled.done) == 4)
+        await place.publish("a", 3)
+        await until(lambda: len(handled.done) == 5)
+        await running.stop()
+
+    assert handled.seen("a") == ["a.0", "a.1", "a.2", "a.3"]
+    assert await place.parked.count() == {}
+
+
+async def test_what_is_awaited_wakes_its_keys_when_it_appears(place: Place) -> None:
+    there: set[str] = set()
+    asked: list[set[str]] = []
+
+    async def awaited(names: set[str]) -> set[str]:
+        asked.append(names)
+        return names & there
+
+    failing = Failing(a=Waiting("no item TEE", waits_for="item:TEE"))
+    handled = Handled(failing)
+    options = replace(QUICK, awaited=awaited, park_schedule=(3600.0,))
+    async with consuming(place, handled, options=options) as running:
+        await place.publish("a", 0)
+        await until(lambda: len(asked) >= 2)
+        assert asked[-1] == {"main|item:TEE"}
+        failing.errors.clear()
+        there.add("main|item:TEE")
+        await until(lambda: handled.done == ["a.0"])
+        await running.stop()
+
+
+async def test_a_handler_can_wake_what_waits_for_it(place: Place) -> None:
+    failing = Failing(a=Waiting("no item TEE", waits_for="item:TEE"))
+    handled = Handled(failing)
+    async with consuming(place, handled, options=replace(QUICK, park_schedule=(3600.0,))) as running:
+        await place.publish("a", 0)
+        async with asyncio.timeout(20):
+            while not await place.parked.count():
+                await asyncio.sleep(0.02)
+        failing.errors.clear()
+        assert await running.consumer.wake("item:OTHER") == 0
+        assert await running.consumer.wake("item:TEE") == 1
+        await until(lambda: handled.done == ["a.0"])
+
+
+async def test_a_halted_key_is_known_before_its_records_after_a_restart(place: Place) -> None:
+    failing = Failing(a=RetryLater("locked"))
+    async with consuming(place, Handled(failing)) as running:
+        await place.publish("a", 0)
+        await place.read(DEAD, 1)
+        async with asyncio.timeout(20):
+            while not await Reviews(place.database).list():
+                await asyncio.sleep(0.02)
+        await running.stop()
+    handled = Handled()
+    await place.publish("a", 1)
+    await place.publish("b", 0)
+    async with consuming(place, handled) as running:
+        await until(lambda: handled.done == ["b.0"])
+        async with asyncio.timeout(20):
+            while await place.committed() < 3:
+                await asyncio.sleep(0.02)
+        await running.stop()
+
+    assert handled.seen("a") == []
+    records = await place.parked.records(topic_name(place.settings.topic_prefix, place.topic), "main|a")
+    assert [dict(record.headers)["ce_id"] for record in records] == [b"a.0", b"a.1"]
+    assert [review.kind for review in await Reviews(place.database).list()] == ["halted"]
+
+
+async def test_an_outage_holds_its_key_and_nothing_is_counted(place: Place) -> None:
+    failing = Failing(a=TargetDown("away"))
+    handled = Handled(failing)
+    async with consuming(place, handled) as running:
+        await place.publish("a", 0)
+        await place.publish("b", 0)
+        await until(lambda: len(handled.calls) >= 8)
+        assert handled.done == ["b.0"]
+        failing.errors.clear()
+        await until(lambda: len(handled.done) == 2)
+        await running.stop()
+
+    assert await place.parked.count() == {}
+    assert handled.calls[-1][0].attempts == 1
+    assert await place.committed() == 2
+
+
+async def test_what_a_person_must_decide_is_done_here(place: Place) -> None:
+    error = NeedsReview("off by 1.00", kind="order_unbalanced", advice="Look.", details={"difference": "1.00"})
+    handled = Handled(Failing(a=error))
+    async with consuming(place, handled) as running:
+        await place.publish("a", 0)
+        await place.publish("a", 1)
+        await until(lambda: len(handled.calls) == 2)
+        await running.stop()
+
+    [review] = await Reviews(place.database).list()
+    assert (review.kind, review.key, review.details) == ("order_unbalanced", "a", {"difference": "1.00"})
+    assert await place.committed() == 2
+
+
+async def test_a_bug_stops_the_service_and_its_record_is_read_again(place: Place) -> None:
+    async with consuming(place, Handled(Failing(a=ZeroDivisionError("a bug")))) as running:
+        await place.publish("a", 0)
+        with pytest.raises(ZeroDivisionError):
+            await running.task
+    assert await place.committed() == 0
+
+    handled = Handled()
+    async with consuming(place, handled):
+        await until(lambda: handled.done == ["a.0"])
+
+
+async def test_nothing_starts_until_the_parked_keys_are_known(place: Place) -> None:
+    from tests.support.messaging import MemoryParked
+
+    parked = MemoryParked()
+    parked.down = True
+    handled = Handled()
+    await place.publish("a", 0)
+    async with consuming(place, handled, parked=parked) as running:
+        await until(lambda: running.shell.health._ready["consumer"]())
+        await asyncio.sleep(0.3)
+        assert handled.calls == []
+        parked.down = False
+        await until(lambda: handled.done == ["a.0"])
+
+
+async def test_a_full_partition_pauses_and_goes_on(place: Place) -> None:
+    waiting = 0
+    most = 0
+
+    async def behaviour(records: Sequence[Record]) -> None:
+        nonlocal waiting, most
+        most = max(most, records[0].offset - waiting)
+        await asyncio.sleep(0)
+        waiting = records[0].offset
+
+    handled = Handled(behaviour)
+    options = replace(QUICK, max_records=20)
+    await asyncio.gather(*(place.publish("a", number) for number in range(700)))
+    async with consuming(place, handled, options=options) as running:
+        await until(lambda: len(handled.done) == 700, seconds=40)
+        await running.stop()
+
+    assert handled.seen("a") == sorted(handled.seen("a"), key=lambda event: int(event.split(".")[1]))
+    assert await place.committed() == 700
+
+
+async def test_a_stop_finishes_what_is_in_hand_and_commits_it(place: Place) -> None:
+    released = asyncio.Event()
+
+    async def behaviour(records: Sequence[Record]) -> None:
+        await released.wait()
+
+    handled = Handled(behaviour)
+    async with consuming(place, handled) as running:
+        await place.publish("a", 0)
+        await place.publish("a", 1)
+        await until(lambda: handled.calls)
+        running.shell.stop.set()
+        await asyncio.sleep(0.1)
+        released.set()
+        await running.task
+
+    assert handled.done == ["a.0"]
+    assert await place.committed() == 1
+
+
+async def test_a_missing_topic_is_named(place: Place) -> None:
+    place.topic = Topic("not.there")
+
+    with pytest.raises(Misconfigured, match=r"not\.there"):
+        async with consuming(place, Handled()):
+            pass
+
+
+async def test_lag_is_told(place: Place) -> None:
+    released = asyncio.Event()
+
+    async def behaviour(records: Sequence[Record]) -> None:
+        await released.wait()
+
+    for number in range(5):
+        await place.publish("a", number)
+    async with consuming(place, Handled(behaviour)) as running:
+
+        def metric(name: str) -> float | None:
+            return running.shell.metrics.registry.get_sample_value(f"tillbridge_{name}", {"topic": place.topic.name})
+
+        await until(lambda: metric("lag_messages") == 5)
+        await until(lambda: (metric("lag_seconds") or 0) > 0)
+        released.set()
+        await until(lambda: metric("lag_messages") == 0)

@@ -18,6 +18,6 @@ def test_two_services_in_one_process_count_apart() -> None:
 def test_build_and_memory_are_shown() -> None:
     text = generate_latest(ServiceMetrics("ingress", CollectorRegistry()).registry).decode()
 
-    assert 'tillbridge_build_info{' in text
+    assert "tillbridge_build_info{" in text
     assert 'service="ingress"' in text
     assert "process_resident_memory_bytes" in text

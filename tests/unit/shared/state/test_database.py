@@ -35,18 +35,17 @@ def test_rows_touched(status: str, rows: int) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [ConnectionRefusedError(), TimeoutError(), asyncpg.ConnectionDoesNotExistError(), asyncpg.AdminShutdownError(),
-     asyncpg.CannotConnectNowError(), asyncpg.TooManyConnectionsError(), asyncpg.DeadlockDetectedError()],
-    ids=lambda error: type(error).__name__,
+    [ConnectionRefusedError, TimeoutError, asyncpg.ConnectionDoesNotExistError, asyncpg.AdminShutdownError,
+     asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, asyncpg.DeadlockDetectedError],
 )  # fmt: skip
-def test_a_database_that_is_away_is_target_down(error: Exception) -> None:
+def test_a_database_that_is_away_is_target_down(error: type[Exception]) -> None:
     with pytest.raises(TargetDown), surfaced():
-        raise error
+        raise error("gone")
 
 
 def test_a_mistake_of_ours_stays_what_it_is() -> None:
     with pytest.raises(asyncpg.UndefinedTableError), surfaced():
-        raise asyncpg.UndefinedTableError
+        raise asyncpg.UndefinedTableError("no such table")
 
 
 async def test_nobody_there_is_target_down() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from shared.errors import TargetDown
 from shared.state.grouped import ROWS, Grouped
+from tests.support.processes import until
 
 
 class Statement:
@@ -93,8 +94,7 @@ async def test_a_cancelled_caller_takes_no_row_of_another_with_it() -> None:
     statement.hold.clear()
     call = statement.grouped()
     tasks = [asyncio.create_task(call(number)) for number in range(3)]
-    while not statement.groups:
-        await asyncio.sleep(0)
+    await until(lambda: bool(statement.groups))
 
     tasks[0].cancel()
     statement.hold.set()
@@ -120,12 +120,10 @@ async def test_calls_during_a_statement_do_not_wait_for_its_end() -> None:
     statement.hold.clear()
     call = statement.grouped()
     first = asyncio.create_task(call(1))
-    while not statement.groups:
-        await asyncio.sleep(0)
+    await until(lambda: bool(statement.groups))
     second = asyncio.create_task(call(2))
 
-    while len(statement.groups) < 2:
-        await asyncio.sleep(0)
+    await until(lambda: len(statement.groups) == 2)
 
     assert statement.groups == [[1], [2]]
     statement.hold.set()

@@ -1,0 +1,80 @@
+"""`make bench`: ingress beside simpler handlers, the drain beside a straight-line script, calls, memory.
+
+Everything is measured in one run and compared by ratio; goals that are missed are said, not hidden.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+
+from deploy.local.stack import open_stack
+from tests.bench import ingress
+from tests.bench.drain import Drain
+
+SETTINGS = {
+    "SANDBOX_LATENCY_MS": "0",
+    "SANDBOX_PLAN": "unlimited",
+    "HEARTLAND_REQUESTS_PER_SECOND": "0",
+    "HEARTLAND_MAX_IN_FLIGHT": "64",
+    "SHOPIFY_POINTS_PER_SECOND": "0",
+    "LOG_LEVEL": "warning",
+}
+IGNORED = ("SHOPIFY_", "HEARTLAND_", "SANDBOX_", "CONNECTION_")
+# name -> (goal, whether the value has reached it)
+GOALS = {
+    "ingress_ratio": (">= 0.75", lambda value: value >= 0.75),
+    "cpu_ratio": ("<= 2.0", lambda value: value <= 2.0),
+    "reads_per_1000_orders": ("<= 40", lambda value: value <= 40),
+}
+Json = dict[str, Any]
+
+
+async def run(build: Path, folder: Path) -> Json:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED)}
+    report: Json = {}
+    async with aiohttp.ClientSession() as session:
+        print("(a) ingress")
+        async with open_stack(
+            environ, folder=folder / "a", fresh=True, settings_overrides=SETTINGS, build=build, high_throughput=True
+        ) as stack:
+            report |= await ingress.measure(stack)
+        print("(b) (c) (d) drain, calls, memory")
+        async with open_stack(
+            environ, folder=folder / "b", fresh=True, settings_overrides=SETTINGS, build=build, high_throughput=True
+        ) as stack:
+            report |= await Drain(stack, session).measure()
+    return report
+
+
+def table(report: Json) -> Table:
+    shown = Table("figure", "value", "goal", title="Tillbridge bench")
+    for name, value in report.items():
+        goal, reached = GOALS.get(name, ("", lambda _: True))
+        text = json.dumps(value, indent=1) if isinstance(value, dict) else str(value)
+        shown.add_row(name, text, goal if reached(value) else f"[red]{goal} MISSED[/red]")
+    return shown
+
+
+def main() -> int:
+    build = Path("build").resolve()
+    build.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=build) as folder:
+        Path(folder).chmod(0o711)  # started by root, PostgreSQL runs as somebody who must get through
+        report = asyncio.run(run(build, Path(folder)))
+    (build / "bench.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    Console().print(table(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The small tables: links, versions, reviews, cursors."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.errors import NeedsReview
+from shared.state.cursors import Cursors
+from shared.state.database import Database
+from shared.state.links import Links
+from shared.state.reviews import Reviews
+from shared.state.versions import Version, Versions
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+async def test_a_link_is_found_from_both_sides(db: Database) -> None:
+    links = Links(db)
+    await links.put("demo", "order", "11", "77", "S-1001")
+
+    assert await links.get("demo", "order", shopify_id="11") == await links.get("demo", "order", heartland_id="77")
+    assert list(await links.get_many("demo", "order", ["11", "12"])) == ["11"]
+    assert list(await links.by_heartland_ids("demo", "order", ["77", "78"])) == ["77"]
+    assert await links.get("other", "order", shopify_id="11") is None
+    assert await links.get("demo", "order") is None
+
+
+async def test_linking_again_is_harmless_and_may_add_the_number(db: Database) -> None:
+    links = Links(db)
+    for number in ("", "S-1001", ""):
+        await links.put("demo", "order", "11", "77", number)
+
+    link = await links.get("demo", "order", shopify_id="11")
+
+    assert link is not None
+    assert link.heartland_public_id == "S-1001"
+
+
+@pytest.mark.parametrize(("shopify_id", "heartland_id"), [("11", "78"), ("12", "77")])
+async def test_a_second_partner_is_for_a_person_to_decide(db: Database, shopify_id: str, heartland_id: str) -> None:
+    links = Links(db)
+    await links.put("demo", "order", "11", "77")
+
+    with pytest.raises(NeedsReview) as conflict:
+        await links.put("demo", "order", shopify_id, heartland_id)
+
+    assert conflict.value.kind == "link_conflict"
+    assert conflict.value.details["known"] == ["Shopify 11 = Heartland 77"]
+
+
+async def test_of_two_who_link_the_same_record_differently_one_wins(db: Database) -> None:
+    links = Links(db)
+
+    ends = await asyncio.gather(
+        *(links.put("demo", "order", "11", str(number)) for number in range(4)), return_exceptions=True
+    )
+
+    assert sum(end is None for end in ends) == 1
+    assert sum(isinstance(end, NeedsReview) for end in ends) == 3
+
+
+async def test_a_version_is_never_lowered(db: Database) -> None:
+    versions = Versions(db)
+    await asyncio.gather(
+        *(
+            versions.put("demo", "order", "11", "heartland", NOON + timedelta(minutes=minute), f"hash {minute}")
+            for minute in (3, 9, 1, 7)
+        )
+    )
+
+    stored = await versions.get("demo", "order", "11", "heartland")
+
+    assert stored == Version(NOON + timedelta(minutes=9), "hash 9")
+    assert await versions.get("demo", "order", "11", "shopify") is None
+
+
+async def test_many_versions_are_read_at_once(db: Database) -> None:
+    versions = Versions(db)
+    await asyncio.gather(
+        *(versions.put("demo", "order", str(key), "heartland", NOON, f"hash {key}") for key in range(150))
+    )
+
+    found = await asyncio.gather(*(versions.get("demo", "order", str(key), "heartland") for key in range(200)))
+
+    assert [one.content_hash if one else None for one in found[:150]] == [f"hash {key}" for key in range(150)]
+    assert found[150:] == [None] * 50
+
+
+async def test_a_review_is_one_entry_however_often_it_is_found(db: Database) -> None:
+    reviews = Reviews(db)
+    for difference in ("0.01", "0.02"):
+        await reviews.open("demo", "order_unbalanced", "order", "11", "off", "look", {"difference": difference})
+
+    (review,) = await reviews.list()
+
+    assert review.details == {"difference": "0.02"}
+
+
+async def test_a_resolved_review_opens_again(db: Database) -> None:
+    reviews = Reviews(db)
+    await reviews.open("demo", "order_unbalanced", "order", "11", "off", "look", {})
+
+    assert await reviews.resolve("demo", "order", "11", ["order_unbalanced", "other"]) == 1
+    assert await reviews.list() == []
+    assert len(await reviews.list("resolved")) == 1
+    await reviews.open("demo", "order_unbalanced", "order", "11", "off again", "look", {})
+
+    assert [review.title for review in await reviews.list()] == ["off again"]
+
+
+async def test_a_cursor_holds_the_last_position(db: Database) -> None:
+    cursors = Cursors(db)
+    assert await cursors.get("demo", "invoices") is None
+
+    for number in (1, 2):
+        await cursors.put("demo", "invoices", {"after": number})
+
+    assert await cursors.get("demo", "invoices") == {"after": 2}
+    assert await cursors.get("other", "invoices") is None
