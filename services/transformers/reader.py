@@ -1,7 +1,8 @@
-"""Reads orders for many keys at a time: whoever asks within a few milliseconds shares one query.
+"""Reads orders for many keys at a time: those who ask shortly after one another share one query.
 
-Two queries are under way at most; while they are, the next ones fill up. So a quiet shop waits for one short window
-and a burst is read in batches as large as one query may be.
+A batch leaves when nobody has joined it for one window, when it is as large as one query may be, or after eight windows.
+So a quiet shop waits for one short window and a burst, however it trickles in, is read in full batches. Two queries are
+under way at most; while they are, the next ones fill up.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from shared.connectors.shopify.pages import Node, complete, read_orders
 from shared.errors import IntegrationError, Rejected
 
 _IN_FLIGHT = 2
+_WINDOWS = 8
 
 
 class Reads(Protocol):
@@ -35,6 +37,7 @@ class OrderReader:
         self._most = maximum
         self._waiting: dict[str, list[asyncio.Future[Node | None]]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._latest = 0.0
         self._queries: set[asyncio.Task[None]] = set()
 
     async def read(self, order_id: str) -> Node | None:
@@ -46,8 +49,8 @@ class OrderReader:
         self._waiting.setdefault(order_id, []).append(answer)
         if len(self._waiting) >= self._size():
             self._send()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._window, self._send)
+        else:
+            self._send_later()
         node = await answer
         return await complete(node, self._client.execute) if node else None
 
@@ -63,6 +66,14 @@ class OrderReader:
 
     def _size(self) -> int:
         return max(1, min(self._most, self._client.fitting(READ_ORDERS)))
+
+    def _send_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._timer is None:
+            self._latest = loop.time() + _WINDOWS * self._window
+        else:
+            self._timer.cancel()
+        self._timer = loop.call_at(min(loop.time() + self._window, self._latest), self._send)
 
     def _send(self) -> None:
         if self._timer is not None:

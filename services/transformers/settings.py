@@ -12,7 +12,9 @@ class Settings(Common):
         "order,fulfilment", description="Which transformers this process runs, separated by commas"
     )
     transformer_concurrency: int = Field(128, ge=1, description="Records in work at a time, each of another key")
-    read_window_ms: float = Field(12.0, ge=0, description="How long orders are collected for one query, milliseconds")
+    read_window_ms: float = Field(
+        20.0, ge=0, description="How long a query waits for another order to join it, milliseconds"
+    )
     read_batch_maximum: int = Field(
         100, ge=1, le=250, description="Orders per query at most; how many really fit is learnt from Shopify's replies"
     )

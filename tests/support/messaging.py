@@ -102,10 +102,12 @@ class MemoryParked:
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], _Row] = {}
         self.down = False
+        self.refused = 0
         self._seq = 0
 
     def _reach(self) -> None:
         if self.down:
+            self.refused += 1
             raise TargetDown("PostgreSQL is away")
 
     async def keys(self, topic: str, partitions: Iterable[int]) -> list[ParkedKey]:

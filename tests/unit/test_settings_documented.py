@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+
+from shared.connectors.heartland.settings import HeartlandSettings
+from shared.connectors.shopify.settings import ShopifySettings
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(path.parent.name for path in (ROOT / "services").glob("*/settings.py"))
@@ -53,3 +57,11 @@ def test_every_setting_says_what_it_is(service: str) -> None:
     silent = [name for name, field in settings_of(service).model_fields.items() if not field.description]
 
     assert not silent
+
+
+def test_connection_settings_are_documented_as_they_are() -> None:
+    text = (ROOT / "docs" / "connection-settings.md").read_text(encoding="utf-8")
+    models: tuple[type[BaseModel], ...] = (HeartlandSettings, ShopifySettings)
+    for name, field in ((name, field) for model in models for name, field in model.model_fields.items()):
+        default = json.dumps(field.get_default(call_default_factory=True))
+        assert f"| `{name}` | `{default}` | {field.description} |" in text

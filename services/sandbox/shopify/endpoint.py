@@ -65,9 +65,8 @@ class Endpoint:
 
     def _run(self, operation: Operation, variables: Json, body: Json) -> Json:
         values = get_variable_values(self._schema, operation.node.variable_definitions or (), variables)
-        wrong = getattr(values, "errors", None)
-        if wrong:
-            return {"errors": problems.of_variables(wrong)}
+        if isinstance(values, list):
+            return {"errors": problems.of_variables(values)}
         factor = cost.FACTORS.get(self._shop.options.cost_model, cost.by_logarithm)
         worst = max(1.0, cost.requested(operation.cost_items, {**_defaults(operation), **variables}, factor))
         bucket = self._shop.bucket

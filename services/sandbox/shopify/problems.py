@@ -16,7 +16,7 @@ CODES: Final = (
     (r"Unknown argument", "argumentNotAccepted"),
     (r"Unknown type|Unknown fragment", "undefinedType"),
     (r"Unknown directive", "undefinedDirective"),
-    (r"argument .* is required|required type .* not provided", "missingRequiredArguments"),
+    (r"Argument .* is required", "missingRequiredArguments"),
     (r"must have a selection|must not have a selection", "selectionMismatch"),
     (r"used in position expecting", "variableMismatch"),
     (r"is not defined", "variableNotDefined"),

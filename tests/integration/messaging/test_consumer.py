@@ -15,7 +15,7 @@ from shared.messaging.topics import TRACE, Topic, topic_name
 from shared.messaging.trace import Hop
 from shared.state.reviews import Reviews
 from tests.integration.messaging.setting import DEAD, QUICK, Handled, Place, a_place, consuming
-from tests.support.messaging import until
+from tests.support.messaging import MemoryParked, until
 
 
 @pytest.fixture
@@ -256,39 +256,35 @@ async def test_a_bug_stops_the_service_and_its_record_is_read_again(place: Place
 
 
 async def test_nothing_starts_until_the_parked_keys_are_known(place: Place) -> None:
-    from tests.support.messaging import MemoryParked
-
     parked = MemoryParked()
     parked.down = True
     handled = Handled()
     await place.publish("a", 0)
-    async with consuming(place, handled, parked=parked) as running:
-        await until(lambda: running.shell.health._ready["consumer"]())
-        await asyncio.sleep(0.3)
+    async with consuming(place, handled, parked=parked):
+        await until(lambda: parked.refused >= 3)
         assert handled.calls == []
         parked.down = False
         await until(lambda: handled.done == ["a.0"])
 
 
 async def test_a_full_partition_pauses_and_goes_on(place: Place) -> None:
-    waiting = 0
-    most = 0
+    held: list[float] = []
 
     async def behaviour(records: Sequence[Record]) -> None:
-        nonlocal waiting, most
-        most = max(most, records[0].offset - waiting)
+        taken = running.shell.metrics.registry.get_sample_value("tillbridge_events_in_total", {"entity": "order"})
+        held.append((taken or 0) - len(handled.done))
         await asyncio.sleep(0)
-        waiting = records[0].offset
 
     handled = Handled(behaviour)
-    options = replace(QUICK, max_records=20)
-    await asyncio.gather(*(place.publish("a", number) for number in range(700)))
-    async with consuming(place, handled, options=options) as running:
-        await until(lambda: len(handled.done) == 700, seconds=40)
+    await asyncio.gather(*(place.publish("a", number) for number in range(1_500)))
+    async with consuming(place, handled, options=replace(QUICK, max_records=20)) as running:
+        await until(lambda: len(handled.done) == 1_500, seconds=40)
         await running.stop()
 
+    assert max(held) <= 520  # the bound and one poll
+
     assert handled.seen("a") == sorted(handled.seen("a"), key=lambda event: int(event.split(".")[1]))
-    assert await place.committed() == 700
+    assert await place.committed() == 1_500
 
 
 async def test_a_stop_finishes_what_is_in_hand_and_commits_it(place: Place) -> None:
@@ -303,12 +299,11 @@ async def test_a_stop_finishes_what_is_in_hand_and_commits_it(place: Place) -> N
         await place.publish("a", 1)
         await until(lambda: handled.calls)
         running.shell.stop.set()
-        await asyncio.sleep(0.1)
         released.set()
         await running.task
 
-    assert handled.done == ["a.0"]
-    assert await place.committed() == 1
+    assert handled.done[0] == "a.0"
+    assert await place.committed() == len(handled.done) == len(handled.calls)
 
 
 async def test_a_missing_topic_is_named(place: Place) -> None:

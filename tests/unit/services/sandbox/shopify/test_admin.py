@@ -199,7 +199,8 @@ def test_order_update_replaces_lists_and_keeps_the_rest(shop: Shop, ask: Ask) ->
 def test_personal_data_can_be_hidden_without_being_lost(shop: Shop, ask: Ask) -> None:
     shop.take(an_order(email="ada@example.com", line_items=[a_line()]))
     shop.options.hide_personal_data = True
-    query = """{ order(id: "gid://shopify/Order/5001") { email customer { id firstName defaultEmailAddress { emailAddress } }
+    query = """{ order(id: "gid://shopify/Order/5001") {
+        email customer { id firstName defaultEmailAddress { emailAddress } }
         shippingAddress { firstName city countryCodeV2 } } }"""
 
     hidden = ask(query)["order"]

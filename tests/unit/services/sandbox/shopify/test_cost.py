@@ -13,7 +13,8 @@ from tests.unit.services.sandbox.shopify.builders import an_order
 from tests.unit.services.sandbox.shopify.conftest import HandClock
 
 VARIANTS = "query($n: Int!) { products(first: $n) { nodes { id title } } }"
-IDS = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Order { name customer { firstName } totalPriceSet { shopMoney { amount } } } } }"
+IDS = """query($ids: [ID!]!) { nodes(ids: $ids) { ... on Order {
+  name customer { firstName } totalPriceSet { shopMoney { amount } } } } }"""
 
 
 def cost(shop: Shop, query: str, **variables: Any) -> dict[str, Any]:

@@ -150,7 +150,8 @@ def test_tracking_is_replaced(order: Json, ask: Ask, announced: list[Any]) -> No
     (found,) = opened(ask)
     shipped = ship(ask, (found["id"], None), trackingInfo={"number": "1"})["fulfillment"]["id"]
     text = """mutation($id: ID!, $t: FulfillmentTrackingInput!) { fulfillmentTrackingInfoUpdate(
-        fulfillmentId: $id, trackingInfoInput: $t) { fulfillment { trackingInfo { number } } userErrors { message } } }"""
+        fulfillmentId: $id, trackingInfoInput: $t) { fulfillment { trackingInfo { number } }
+        userErrors { message } } }"""
 
     answer = ask(text, id=shipped, t={"numbers": ["2", "3"]})["fulfillmentTrackingInfoUpdate"]
 

@@ -12,16 +12,17 @@ from tests.unit.services.sandbox.shopify.builders import an_order
 from tests.unit.services.sandbox.shopify.conftest import HandClock
 
 GRANT = {"client_id": "sandbox-client-id", "client_secret": "sandbox-client-secret", "grant_type": "client_credentials"}
+TOKEN = "fixed"
 PATH = "/admin/api/2026-10/graphql.json"
 
 
 @pytest.fixture
 async def sandbox(clock: HandClock) -> AsyncIterator[Sandbox]:
-    async with open_sandbox(clock=clock, sandbox_access_token="fixed") as found:
+    async with open_sandbox(clock=clock, sandbox_access_token=TOKEN) as found:
         yield found
 
 
-async def call(sandbox: Sandbox, query: Any, token: str = "fixed", path: str = PATH) -> tuple[int, Any, Any]:
+async def call(sandbox: Sandbox, query: Any, token: str = TOKEN, path: str = PATH) -> tuple[int, Any, Any]:
     headers = {"X-Shopify-Access-Token": token} if token else {}
     body = {"query": query} if isinstance(query, str) else query
     async with sandbox.session.post(sandbox.url + path, json=body, headers=headers) as response:
@@ -88,7 +89,7 @@ async def test_versions_fall_forward(sandbox: Sandbox, asked: str, status: int, 
         ("{ shop(a: 1) { name } }", "argumentNotAccepted"),
         ("{ order { id } }", "missingRequiredArguments"),
         ("{ shop }", "selectionMismatch"),
-        ("query($x: Nonsense) { shop { name } }", "undefinedType"),
+        ("query($x: Nonsense) { order(id: $x) { id } }", "undefinedType"),
         ("{ shop { name }", "BAD_REQUEST"),
         ({"query": "query($id: ID!) { order(id: $id) { id } }"}, "INVALID_VARIABLE"),
         ({"query": "query A { shop { name } } query B { shop { id } }"}, "BAD_REQUEST"),
@@ -104,7 +105,7 @@ async def test_what_cannot_be_run_is_said_within_a_200(sandbox: Sandbox, query: 
 
 @pytest.mark.parametrize("body", [b"nonsense", b"[]", b'{"variables": {}}'])
 async def test_what_is_no_request_is_a_400(sandbox: Sandbox, body: bytes) -> None:
-    headers = {"X-Shopify-Access-Token": "fixed", "Content-Type": "application/json"}
+    headers = {"X-Shopify-Access-Token": TOKEN, "Content-Type": "application/json"}
     async with sandbox.session.post(sandbox.url + PATH, data=body, headers=headers) as response:
         assert response.status == 400
 

@@ -60,8 +60,8 @@ async def sending(shop: Shop, receiver: Receiver) -> AsyncIterator[Shop]:
 
 async def settled(shop: Shop) -> list[Delivery]:
     """All deliveries, once none is under way."""
-    while any(row.outcome in ("waiting", "retrying") for row in shop.webhooks.log):
-        await asyncio.sleep(0.01)
+    while shop.world._tasks:
+        await asyncio.wait(list(shop.world._tasks))
     return list(shop.webhooks.log)
 
 
@@ -181,9 +181,11 @@ def test_addresses_are_checked(ask: Ask, uri: str, message: str) -> None:
 
 def test_subscriptions_are_changed_and_deleted(ask: Ask) -> None:
     number = ask(SUBSCRIBE, uri="https://one.test")["webhookSubscriptionCreate"]["webhookSubscription"]["id"]
-    change = """mutation($id: ID!) { webhookSubscriptionUpdate(id: $id, webhookSubscription: {uri: "https://two.test"}) {
+    change = """mutation($id: ID!) {
+        webhookSubscriptionUpdate(id: $id, webhookSubscription: {uri: "https://two.test"}) {
         webhookSubscription { uri topic } userErrors { message } } }"""
-    delete = "mutation($id: ID!) { webhookSubscriptionDelete(id: $id) { deletedWebhookSubscriptionId userErrors { message } } }"
+    delete = """mutation($id: ID!) { webhookSubscriptionDelete(id: $id) {
+        deletedWebhookSubscriptionId userErrors { message } } }"""
 
     changed = ask(change, id=number)["webhookSubscriptionUpdate"]["webhookSubscription"]
     deleted = ask(delete, id=number)["webhookSubscriptionDelete"]
@@ -203,8 +205,6 @@ async def test_faults(sending: Shop, receiver: Receiver, fault: dict[str, Any], 
     sending.world.faults.replace([{"system": "webhooks", "operation": "orders/create", **fault}])
 
     sending.announce(sending.take(an_order()), ("orders/create",))
-    while len(receiver.heard) < arrivals:
-        await asyncio.sleep(0.01)
     (delivery,) = await settled(sending)
 
     assert len(receiver.heard) == arrivals
