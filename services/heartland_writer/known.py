@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from services.heartland_writer.once import Settle
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.models import OrderLine, OrderTax, Payment, SalesOrder
 from shared.runtime.clock import Clock
@@ -63,6 +64,8 @@ class Recent:
         self._clock = clock
         self._limit = limit
         self._started_at = clock.now()
+        # Creates whose end could not be noted, the database being away: noted with the next attempt.
+        self.unsettled: dict[str, Settle] = {}
         self._kept: OrderedDict[str, tuple[Known | None, datetime]] = OrderedDict()
 
     def keep(self, key: str, known: Known) -> None:

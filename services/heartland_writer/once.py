@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
 
 Send = Callable[[], Awaitable[int | None]]
+Settle = list[tuple[Effect, int]]
 Find = Callable[[], Awaitable[int | None]]
 
 
@@ -23,6 +25,14 @@ class Made:
     id: int
     found: bool
     sent_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """When the last create went out, and those of which nobody noted the end."""
+
+    last_sent: datetime | None
+    in_doubt: tuple[str, ...]
 
 
 class Once:
@@ -37,8 +47,13 @@ class Once:
         self._clock = clock
         self._started_at = clock.now()
 
-    async def create(self, effect: Effect, send: Send, find: Find, lag_seconds: float) -> Made:
-        """The record's id, made by `send` or found. Raises what these raise; OutcomeUnknown asks for a retry."""
+    async def create(
+        self, effect: Effect, send: Send, find: Find, lag_seconds: float, *, settle: Settle | None = None
+    ) -> Made:
+        """The record's id, made by `send` or found. Raises what these raise; OutcomeUnknown asks for a retry.
+
+        With `settle`, the outcome is added there instead of being noted at once: see `note`.
+        """
         claim = await self._ledger.claim(effect)
         if claim.state == "done":
             return Made(_id(claim.result), True, claim.sent_at)
@@ -46,12 +61,26 @@ class Once:
             found = await self._find(effect, claim, find, lag_seconds)
             if found is not None:
                 return found
-        return await self._send(effect, send, find)
+        made = await self._send(effect, send, find)
+        if settle is None:
+            await self.note([(effect, made.id)])
+        else:
+            settle.append((effect, made.id))
+        return made
 
-    async def last_sent(self, connection: str, entity: str, key: str) -> datetime | None:
-        """When something was last created for this aggregate, by whichever process."""
+    async def note(self, outcomes: Settle) -> None:
+        """Note these as done, in one statement. Until then they are in doubt, and a crash costs a look-up each."""
+        noted = [self._ledger.done(effect, {"id": made}) for effect, made in outcomes]
+        if noted:
+            await asyncio.gather(*noted)
+
+    async def history(self, connection: str, entity: str, key: str) -> History:
+        """What was created for this aggregate, by whichever process."""
         claims = await self._ledger.of_key(connection, entity, key)
-        return max((claim.sent_at for claim in claims.values()), default=None)
+        return History(
+            last_sent=max((claim.sent_at for claim in claims.values()), default=None),
+            in_doubt=tuple(operation for operation, claim in claims.items() if claim.state == "in_doubt"),
+        )
 
     def unsettled_seconds(self, sent_at: datetime, lag_seconds: float, looked_at: datetime | None = None) -> float:
         """How long until a look-up (one made at `looked_at`) shows what was sent at `sent_at`, at the latest."""
@@ -69,7 +98,7 @@ class Once:
             raise TargetDown(
                 f"{effect.operation} of {effect.key} is in doubt and cannot be seen in Heartland yet", wait
             )
-        if not await self._ledger.again(effect):
+        if (await self._ledger.again(effect, claim)).state != "new":
             raise TargetDown(f"{effect.operation} of {effect.key} is being settled elsewhere")
         return None
 
@@ -88,9 +117,8 @@ class Once:
             made = await find()
         if made is None:
             raise OutcomeUnknown(f"Heartland did not say what {effect.operation} of {effect.key} made")
-        await self._ledger.done(effect, {"id": made})
         return Made(made, False, sent_at)
 
 
-def _id(result: dict[str, Any] | None) -> int:
+def _id(result: Mapping[str, Any] | None) -> int:
     return int((result or {})["id"])

@@ -15,7 +15,6 @@ from shared.canonical.order import Order
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.models import SalesOrder
 from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, RetryLater, TargetDown
-from shared.state.ledger import Effect
 from shared.state.links import LinkRow, Links
 
 # Create, lines with their taxes, invoices, the rest: more rounds than that mean that something keeps changing.
@@ -39,9 +38,11 @@ class Writing:
         self._links = links
         self._order = order
         self._lag = account.rules.read_lag_seconds
-        self._bench = Bench(account.heartland, account.once, account.name, order.id, self._lag)
+        settle = account.recent.unsettled.pop(order.id, [])
+        self._bench = Bench(account.heartland, account.once, account.name, order.id, self._lag, settle)
         self._findings: list[Finding] = []
         self._created = False
+        self._in_doubt: tuple[str, ...] = ()
 
     async def run(self, link: LinkRow | None) -> Written:
         """Make Heartland match. Raises Waiting, NeedsReview, Refused and what the client raises.
@@ -50,14 +51,31 @@ class Writing:
         until it can be trusted.
         """
         try:
-            return await self._run(link)
+            written = await self._run(link)
         except OutcomeUnknown as error:
             self._account.recent.doubt(self._order.id)
+            await self._note()
             raise OutcomeUnknown(error.reason, max(error.after or 0.0, self._lag)) from error
         except IntegrationError:
+            await self._note()
             raise
         except BaseException:
             self._account.recent.doubt(self._order.id)
+            raise
+        await self._note()
+        return written
+
+    def _settle_doubts(self, known: Known) -> None:
+        """What a crash left in doubt is there by now: Heartland matches, and was read after the doubt began."""
+        settled = {effect.operation for effect, _ in self._bench.settle}
+        doubts = [operation for operation in self._in_doubt if operation not in settled]
+        self._bench.settle.extend((self._bench.effect(operation), known.order.id) for operation in doubts)
+
+    async def _note(self) -> None:
+        try:
+            await self._account.once.note(self._bench.settle)
+        except IntegrationError:
+            self._account.recent.unsettled[self._order.id] = self._bench.settle
             raise
 
     async def _run(self, link: LinkRow | None) -> Written:
@@ -84,6 +102,7 @@ class Writing:
             plan = plan_order(self._order, wanted, references, known, self._account.rules)
             known = await self._round(plan, known)
             if plan.complete:
+                self._settle_doubts(known)
                 refund = refund_finding(self._order)
                 findings = [*self._findings, *buyer.findings, *plan.findings, *([refund] if refund else [])]
                 return Written(known, self._created, findings)
@@ -117,10 +136,11 @@ class Writing:
         known = self._account.recent.recall(self._order.id, self._lag)
         if known is not None:
             return known
-        written_at = await self._account.once.last_sent(self._account.name, "order", self._order.id)
-        wait = self._account.recent.unsettled_seconds(self._order.id, written_at, self._lag)
+        history = await self._account.once.history(self._account.name, "order", self._order.id)
+        wait = self._account.recent.unsettled_seconds(self._order.id, history.last_sent, self._lag)
         if wait > 0:
             raise TargetDown(f"order {self._order.name} was written a moment ago and cannot be read reliably yet", wait)
+        self._in_doubt = history.in_doubt
         try:
             return await read_order(self._account.heartland, order_id)
         except NotFound as error:
@@ -158,8 +178,8 @@ class Writing:
             body["public_id"] = self._longer_number(body["public_id"])
             return ours or await self._account.heartland.create_order(body)
 
-        effect = Effect(self._account.name, "heartland", "order", self._order.id, "order:create")
-        made = await self._account.once.create(effect, send, self._look_up, self._lag)
+        effect = self._bench.effect("order:create")
+        made = await self._account.once.create(effect, send, self._look_up, self._lag, settle=self._bench.settle)
         if made.found or adopted:
             known = await self._read(made.id)
             await self._link(made.id, known.order.public_id)

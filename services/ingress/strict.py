@@ -5,9 +5,9 @@ whole numbers of more than 19 digits (some parsers round them without a word), N
 text cannot hold it), and a top level that is not an object.
 
 Every webhook passes here, so the proof has to be cheap. orjson parses and checks the grammar; then it writes the value
-out again. If that gives the bytes we started from (but for white space, and escapes of letters that need none), the value says all that
-the body says: no key was dropped and no number was rounded. A body that does not come out alike is not wrong: it takes
-the exact and slower check.
+out again. If that gives the bytes we started from (but for white space, and for escapes of letters that need none),
+then the value says all that the body says: no key was dropped and no number was rounded. A body that does not come
+out alike is not wrong: it takes the exact and slower check.
 """
 
 from __future__ import annotations

@@ -61,8 +61,9 @@ def handler(shop_of: Callable[[str], Awaitable[Shop]], producer: Producer, revie
         order = await read(records, order_id, shop)
         require_balance(order)
         event = canonical(records, order, shop.settings, clock.now())
-        await producer.send(CANONICAL_ORDER, envelope(event, last))
+        # Before the event is out: what the writer finds wrong with it must not be closed here.
         await reviews.resolve(last.connection, "order", order.id, (UNBALANCED, GONE))
+        await producer.send(CANONICAL_ORDER, envelope(event, last))
         return Result(
             outcome="published",
             order_number=order.name,

@@ -1,8 +1,8 @@
 """Reads orders for many keys at a time: those who ask shortly after one another share one query.
 
-A batch leaves when nobody has joined it for one window, when it is as large as one query may be, or after eight windows.
-So a quiet shop waits for one short window and a burst, however it trickles in, is read in full batches. Two queries are
-under way at most; while they are, the next ones fill up.
+A batch leaves when nobody has joined it for one window, when it is as large as one query may be, or after eight
+windows. So a quiet shop waits for one short window and a burst, however it trickles in, is read in full batches. Two
+queries are under way at most; while they are, the next ones fill up.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from shared.messaging.commit import Committer
 from shared.messaging.crew import Crew
 from shared.messaging.dead_letter import DeadLetters, own_version
 from shared.messaging.envelope import read_envelope
-from shared.messaging.kafka import connect_consumer, stop_consumer
+from shared.messaging.kafka import connect_unless_stopped, new_consumer, stop_consumer
 from shared.messaging.lag import Lag
 from shared.messaging.lane import Place, Work
 from shared.messaging.lanes import Lanes
@@ -95,6 +95,8 @@ class Consumer:
 
         Raises Misconfigured, or whatever unexpected a handler raised; then nothing more is committed.
         """
+        if self._shell.stop.is_set():
+            return
         self._running = True
         listener = Listener(self._assigned, self._revoked, self._crew.fail)
         self._kafka.subscribe(topics=list(self._routes), listener=listener)
@@ -297,7 +299,9 @@ async def open_consumer(
     parking = Parking(lanes, parked, reporter, options, shell.clock)
     replay = Replay(parked, reviews, letters, reporter, options, shell.clock, random)
     treatment = Treatment(table, parking, replay, reviews, letters, reporter, options, shell.clock, random)
-    kafka = await connect_consumer(shell.settings, group, options, table, shell.log)
+    connected = await connect_unless_stopped(shell.stop, shell.settings, group, options, table, shell.log)
+    # Stopped before a broker answered: then `run` has nothing to do.
+    kafka = connected or new_consumer(shell.settings, group, options)
     try:
         yield Consumer(shell, kafka, table, lanes, parking, treatment, reporter, producer, options, random)
     finally:

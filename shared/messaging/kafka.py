@@ -78,7 +78,7 @@ async def connect_consumer(
     """
     attempt = 0
     while True:
-        consumer = _new_consumer(settings, group, options)
+        consumer = new_consumer(settings, group, options)
         try:
             await consumer.start()
             await _check_topics(consumer, topics)
@@ -94,13 +94,34 @@ async def connect_consumer(
             return consumer
 
 
+async def connect_unless_stopped(
+    stop: asyncio.Event,
+    settings: Settings,
+    group: str,
+    options: ConsumerOptions,
+    topics: Iterable[str],
+    log: FilteringBoundLogger,
+) -> AIOKafkaConsumer | None:
+    """As `connect_consumer`; None if `stop` is set before a broker answers."""
+    connecting = asyncio.ensure_future(connect_consumer(settings, group, options, topics, log))
+    stopped = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({connecting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return connecting.result() if connecting.done() else None
+    finally:
+        for task in (connecting, stopped):
+            task.cancel()
+        await asyncio.wait({connecting, stopped})
+
+
 async def _check_topics(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:
     missing = set(topics) - await consumer.topics()
     if missing:
         raise Misconfigured(f"Kafka has no topic {', '.join(sorted(missing))}: create the topics first")
 
 
-def _new_consumer(settings: Settings, group: str, options: ConsumerOptions) -> AIOKafkaConsumer:
+def new_consumer(settings: Settings, group: str, options: ConsumerOptions) -> AIOKafkaConsumer:
+    """A consumer that commits only what it is told, not started."""
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         group_id=settings.topic_prefix + group,

@@ -57,8 +57,8 @@ def lane_key(record: Record) -> LaneKey:
 
 
 def key_text(key: bytes) -> str:
-    """The key as text, one to one: also for bytes that are no UTF-8."""
-    return key.decode("utf-8", "backslashreplace")
+    """The key as text that a database can hold, also for bytes that are no UTF-8 or a NUL."""
+    return key.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 def synthetic(record: Record | Unreadable) -> str:

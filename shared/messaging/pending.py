@@ -28,7 +28,7 @@ class Pending:
     headers: Headers
     done: asyncio.Future[None] | None = None
     hops: Hops | None = None
-    sends: int = 0
+    failures: int = 0
 
     @property
     def is_over(self) -> bool:

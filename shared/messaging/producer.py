@@ -20,18 +20,18 @@ import structlog
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from shared.errors import Rejected, TargetDown
-from shared.messaging.envelope import Envelope, Headers, new_traceparent
+from shared.messaging.envelope import Envelope, Headers
 from shared.messaging.kafka import abandon_producer, connect_producer, stop_producer
 from shared.messaging.pending import Hops, Pending
 from shared.messaging.topics import MAX_MESSAGE_BYTES, TRACE, Topic, topic_name
-from shared.messaging.trace import Hop
+from shared.messaging.trace import Hop, hop_envelope
 from shared.runtime.clock import Clock
 from shared.runtime.settings import Settings
 
 _TIMEOUT_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
 # A record that poisoned this many clients is given back to its sender.
-_MAX_SENDS = 3
+_MAX_FAILURES = 3
 _RECONNECT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 
@@ -70,6 +70,9 @@ class Producer:
         self._hops = Hops()
         self._closed_hops: list[Hops] = []
         self._known: set[str] = set()
+        self._trace = topic_name(prefix, TRACE)
+        self._early: list[Pending] = []
+        self._learning: asyncio.Task[None] | None = None
         self._connected = asyncio.Event()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -112,20 +115,14 @@ class Producer:
 
     def trace(self, hop: Hop) -> None:
         """Publish a hop without waiting for it; `flush` does. It is sent until the broker has it."""
-        envelope = Envelope(
-            id=f"{hop.event_id}:{hop.service}:{hop.outcome}:{hop.finished_at.timestamp():.6f}",
-            source=hop.service,
-            type="tillbridge.trace",
-            time=hop.finished_at,
-            connection=hop.connection,
-            entity=hop.entity,
-            subject=hop.key,
-            body=hop.model_dump_json().encode(),
-            traceparent=f"00-{hop.trace_id}-{'0' * 15}1-01" if len(hop.trace_id) == 32 else new_traceparent(),
-        )
+        envelope = hop_envelope(hop)
         self._hops.open += 1
-        name = topic_name(self._prefix, TRACE)
-        self._enqueue(Pending(name, envelope.key, envelope.body, envelope.headers(), hops=self._hops))
+        pending = Pending(self._trace, envelope.key, envelope.body, envelope.headers(), hops=self._hops)
+        if self._trace in self._known:
+            self._enqueue(pending)
+        else:
+            self._early.append(pending)
+            self._learn_trace()
 
     async def flush(self, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         """Return once every hop traced before this call is acknowledged. Raises TargetDown after the time."""
@@ -140,6 +137,23 @@ class Producer:
         except TimeoutError as error:
             raise TargetDown(f"Kafka did not acknowledge trace records within {timeout_seconds:g} s") from error
 
+    def _learn_trace(self) -> None:
+        """A hop waits for its topic outside of the queue, as `_know` does for what is sent."""
+        self._check()
+        if self._learning is None:
+            self._learning = asyncio.create_task(self._release_hops(), name="trace topic")
+
+    async def _release_hops(self) -> None:
+        while self._trace not in self._known:
+            try:
+                await self._know(self._trace)
+            except TargetDown as error:
+                self._log.warning("hops wait for their topic", error=error.reason)
+                await asyncio.sleep(_RECONNECT_SECONDS[-1])
+        early, self._early = self._early, []
+        for pending in early:
+            self._enqueue(pending)
+
     async def _know(self, name: str) -> None:
         """Wait until the topic is known, here and not in the shared queue, where it would hold up other topics."""
         await self._connected.wait()
@@ -152,9 +166,12 @@ class Producer:
             raise TargetDown(f"Kafka shows no topic {name}: {error!r}") from error
         self._known.add(name)
 
-    def _enqueue(self, pending: Pending) -> None:
+    def _check(self) -> None:
         if self._task is not None and self._task.done():
             raise RuntimeError("the producer is closed or has crashed") from _error_of(self._task)
+
+    def _enqueue(self, pending: Pending) -> None:
+        self._check()
         self._queue.append(pending)
         self._wake.set()
 
@@ -171,8 +188,10 @@ class Producer:
         if self.is_connected:
             with suppress(TargetDown):
                 await self.flush(_CLOSE_SECONDS)
-        self._task.cancel()
-        await asyncio.wait({self._task})
+        tasks = {self._task} if self._learning is None else {self._task, self._learning}
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
         if self._client is not None:
             await self._clients.stop(self._client)
         for pending in (*self._unacked, *self._queue):
@@ -201,6 +220,7 @@ class Producer:
                     # The partition's batch is full and did not leave: no failure, the record was not taken yet.
                     continue
                 except KafkaError as error:
+                    pending.failures += 1
                     self._poison = error
                     return
             queue.popleft()
@@ -210,7 +230,6 @@ class Producer:
         future = await client.send(
             pending.topic, pending.value, pending.key, timestamp_ms=stamp, headers=pending.headers
         )
-        pending.sends += 1
         self._unacked[pending] = None
         future.add_done_callback(partial(self._settled, pending, self._generation))
 
@@ -219,9 +238,11 @@ class Producer:
         if error is None and not future.cancelled():
             self._unacked.pop(pending, None)
             pending.settle()
-        elif generation == self._generation and self._poison is None:
+        elif generation == self._generation:
             # Failures of a client that is already replaced say nothing new.
-            self._poison = error if isinstance(error, Exception) else KafkaError("the client gave up a record")
+            pending.failures += 1
+            if self._poison is None:
+                self._poison = error if isinstance(error, Exception) else KafkaError("the client gave up a record")
             self._wake.set()
 
     async def _replace(self, poisoned: Client) -> Client:
@@ -230,9 +251,9 @@ class Producer:
         self._connected.clear()
         self._generation += 1
         await self._clients.abandon(poisoned)
-        again = [pending for pending in self._unacked if not self._give_up(pending)]
+        again = [pending for pending in (*self._unacked, *self._queue) if not self._give_up(pending)]
         self._unacked.clear()
-        self._queue.extendleft(reversed(again))
+        self._queue = deque(again)
         client = await self._connect()
         self._poison = None
         self._wake.set()
@@ -242,9 +263,9 @@ class Producer:
         """Whether it is not sent again. A hop always is: nobody else would notice its loss."""
         if pending.is_over:
             return True
-        if pending.done is None or pending.sends < _MAX_SENDS:
+        if pending.done is None or pending.failures < _MAX_FAILURES:
             return False
-        pending.settle(TargetDown(f"Kafka failed a record {pending.sends} times: {self._poison!r}"))
+        pending.settle(TargetDown(f"Kafka failed a record {pending.failures} times: {self._poison!r}"))
         return True
 
     async def _connect(self) -> Client:

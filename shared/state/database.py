@@ -165,6 +165,16 @@ def _connecting() -> Iterator[None]:
             raise Misconfigured(f"DATABASE_URL: {error}") from error
 
 
+class _Plain(asyncpg.Connection):  # type: ignore[type-arg]  # generic to the checker, not at run time
+    """Nothing here changes a session (no listening, no cursors, no settings), so nothing needs undoing on release.
+
+    The undoing is a round trip after every statement: a fifth of what the database costs a writer.
+    """
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 async def _open_pool(url: str, pool_size: int) -> Pool:
     with _connecting():
         return await asyncpg.create_pool(
@@ -172,6 +182,7 @@ async def _open_pool(url: str, pool_size: int) -> Pool:
             min_size=1,
             max_size=pool_size,
             init=_prepare,
+            connection_class=_Plain,
             command_timeout=COMMAND_SECONDS,
             server_settings={"application_name": "tillbridge", "timezone": "UTC", "jit": "off"},
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from shared.state.database import Database, clean
+from shared.state.grouped import Grouped
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,27 @@ class Review:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """Trouble that is gone, if it was there."""
+
+    connection: str
+    entity: str
+    key: str
+    kinds: tuple[str, ...]
+
+
+def _columns(overs: Sequence[_Over]) -> tuple[list[int], list[str], list[str], list[str], list[str]]:
+    rows = [(number, over, kind) for number, over in enumerate(overs) for kind in over.kinds]
+    return (
+        [number for number, _, _ in rows],
+        [over.connection for _, over, _ in rows],
+        [over.entity for _, over, _ in rows],
+        [over.key for _, over, _ in rows],
+        [kind for _, _, kind in rows],
+    )
+
+
 _Found = list[Review]  # inside the class, `list` is the method
 
 
@@ -35,6 +58,7 @@ class Reviews:
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._resolve = Grouped[_Over, int](self._resolve_all, lambda over: over, db.spawn)
 
     async def open(
         self, connection: str, kind: str, entity: str, key: str, title: str, advice: str, details: Mapping[str, object]
@@ -52,11 +76,21 @@ class Reviews:
 
     async def resolve(self, connection: str, entity: str, key: str, kinds: Iterable[str]) -> int:
         """The trouble is gone: close the open reviews of these kinds. Returns how many there were."""
-        return await self._db.execute(
-            """update reviews set state = 'resolved', updated_at = clock_timestamp()
-                where connection = $1 and entity = $2 and key = $3 and kind = any($4::text[]) and state = 'open'""",
-            connection, entity, clean(key), list(kinds),
+        return await self._resolve(_Over(connection, entity, clean(key), tuple(kinds)))
+
+    async def _resolve_all(self, overs: Sequence[_Over]) -> Sequence[int]:
+        """Most orders never had a review, so the question comes with every order: many share one statement."""
+        rows = await self._db.fetch(
+            """update reviews r set state = 'resolved', updated_at = clock_timestamp()
+                 from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[])
+                      as o (number, connection, entity, key, kind)
+                where (r.connection, r.entity, r.key, r.kind) = (o.connection, o.entity, o.key, o.kind)
+                  and r.state = 'open'
+            returning o.number""",
+            *_columns(overs),
         )  # fmt: skip
+        closed = Counter(row["number"] for row in rows)
+        return [closed[number] for number in range(len(overs))]
 
     async def list(self, state: str = "open") -> _Found:
         """Reviews in this state, the newest first."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -35,7 +36,13 @@ class SteadyClock:
         self.seconds += seconds
 
 
-def an_envelope(subject: str = "1001", *, id: str = "e1", connection: str = "main", body: bytes = b"{}") -> Envelope:
+def an_envelope(
+    subject: str = "1001",
+    *,
+    id: str = "e1",  # noqa: A002
+    connection: str = "main",
+    body: bytes = b"{}",
+) -> Envelope:
     return Envelope(
         id=id,
         source="shopify",
@@ -274,8 +281,11 @@ class FakeClient:
         del self.held[:count]
 
 
-async def until(condition: Any, seconds: float = 20.0) -> None:
-    """Wait for a condition; a test's only way to wait."""
+async def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Wait until a condition holds, one that is awaited or not; a test's only way to wait."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
+        while True:
+            holds = condition()
+            if await holds if inspect.isawaitable(holds) else holds:
+                return
             await asyncio.sleep(0.005)

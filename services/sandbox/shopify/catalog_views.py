@@ -10,9 +10,9 @@ from services.sandbox.shopify.executor import Resolver
 from services.sandbox.shopify.gid import gid
 from services.sandbox.shopify.metafields import HOLDER
 from services.sandbox.shopify.money import Json
-from services.sandbox.shopify.order_views import words
 from services.sandbox.shopify.paging import page
 from services.sandbox.shopify.records import InventoryItemView, ProductView, VariantView
+from services.sandbox.shopify.shapes import words
 
 # Goods are there before the first order; when exactly, nobody asks.
 MADE_AT: Final = datetime(2024, 1, 2, 14, tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

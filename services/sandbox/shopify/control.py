@@ -13,7 +13,7 @@ from services.sandbox.shopify import admin, payments, totals
 from services.sandbox.shopify.endpoint import answer
 from services.sandbox.shopify.gid import gid, numeric
 from services.sandbox.shopify.money import Json, number, text
-from services.sandbox.shopify.order_views import words
+from services.sandbox.shopify.shapes import words
 from services.sandbox.shopify.shop import Shop
 
 SAID_NO: Final = ("false", "0", "no")

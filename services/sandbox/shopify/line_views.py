@@ -9,9 +9,9 @@ from services.sandbox.shopify import shipping, totals
 from services.sandbox.shopify.executor import Resolver
 from services.sandbox.shopify.gid import gid
 from services.sandbox.shopify.money import ZERO, Json, amount, number
-from services.sandbox.shopify.order_views import attributes, tax_line
 from services.sandbox.shopify.paging import page
 from services.sandbox.shopify.records import OrderView, Part, ProductView, VariantView
+from services.sandbox.shopify.shapes import attributes, tax_line
 
 APPLICATIONS: Final = {
     "discount_code": "DiscountCodeApplication",
@@ -78,7 +78,7 @@ def _allocation(order: OrderView, row: Json, known: list[Json]) -> Json:
 
 
 def taxes(part: Part, args: Json) -> list[Json]:
-    return [tax_line(part.order, row) for row in (part.data.get("tax_lines") or [])[: args.get("first")]]
+    return [tax_line(part.order.purse, row) for row in (part.data.get("tax_lines") or [])[: args.get("first")]]
 
 
 def unit(part: Part, whole: Decimal) -> Json:
@@ -116,7 +116,7 @@ def duties(part: Part, _: Json) -> list[Json]:
             "price": part.order.purse.of(row, "price"),
             "countryCodeOfOrigin": row.get("country_code_of_origin"),
             "harmonizedSystemCode": row.get("harmonized_system_code"),
-            "taxLines": [tax_line(part.order, tax) for tax in row.get("tax_lines") or []],
+            "taxLines": [tax_line(part.order.purse, tax) for tax in row.get("tax_lines") or []],
         }
         for row in part.data.get("duties") or []
         if isinstance(row, dict)

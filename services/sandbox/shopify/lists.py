@@ -9,7 +9,6 @@ from services.sandbox.shopify import totals
 from services.sandbox.shopify.executor import Context
 from services.sandbox.shopify.lookups import is_visible
 from services.sandbox.shopify.money import Json
-from services.sandbox.shopify.order_views import words
 from services.sandbox.shopify.orders import Entry
 from services.sandbox.shopify.paging import Key, page
 from services.sandbox.shopify.records import (
@@ -22,6 +21,7 @@ from services.sandbox.shopify.records import (
     location_view,
 )
 from services.sandbox.shopify.search import Values, matcher
+from services.sandbox.shopify.shapes import words
 from services.sandbox.shopify.shop import Shop
 from services.sandbox.shopify.times import seconds
 

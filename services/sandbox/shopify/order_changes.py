@@ -9,9 +9,10 @@ from services.sandbox.shopify.gid import gid
 from services.sandbox.shopify.lookups import node
 from services.sandbox.shopify.metafield_changes import set_many
 from services.sandbox.shopify.money import Json
-from services.sandbox.shopify.order_views import can_mark_as_paid, words
+from services.sandbox.shopify.order_views import can_mark_as_paid
 from services.sandbox.shopify.problems import user_error
 from services.sandbox.shopify.records import CustomerView, OrderView, ProductView
+from services.sandbox.shopify.shapes import words
 from services.sandbox.shopify.shop import Shop
 
 ADDRESS_KEYS: Final = {

@@ -12,6 +12,7 @@ from services.sandbox.shopify.money import ZERO, Json, shop_amount, total
 from services.sandbox.shopify.paging import page
 from services.sandbox.shopify.problems import Refusal
 from services.sandbox.shopify.records import CustomerView, LocationView, OrderView, Part, location_view, parts
+from services.sandbox.shopify.shapes import address, attributes, tax_line, tax_shape, words
 from services.sandbox.shopify.times import graphql_time
 
 UNKNOWN_MEMBER: Final = "SOMETHING_NEW"
@@ -45,58 +46,6 @@ def posted_money(name: str) -> Resolver:
     return lambda order, _: order.purse.posted(order.rest, name)
 
 
-def words(tags: object) -> list[str]:
-    """Tags: a text with commas in bodies, a list in GraphQL."""
-    found = tags if isinstance(tags, list) else str(tags or "").split(",")
-    return sorted({str(tag).strip() for tag in found if str(tag).strip()}, key=str.lower)
-
-
-def attributes(pairs: object) -> list[Json]:
-    """Name and value; a value that is not a text is shown as JSON would spell it."""
-    rows = pairs if isinstance(pairs, list) else []
-    return [
-        {"key": str(row.get("name", row.get("key"))), "value": _spelled(row.get("value"))}
-        for row in rows
-        if isinstance(row, dict)
-    ]
-
-
-def _spelled(value: object) -> str | None:
-    return value if value is None or isinstance(value, str) else str(value)
-
-
-def address(order_id: int, data: object, model: str) -> Json | None:
-    if not isinstance(data, dict):
-        return None
-    number = data.get("id") or order_id
-    return {
-        "id": gid("MailingAddress", f"{number}?model_name={model}"),
-        "firstName": data.get("first_name"),
-        "lastName": data.get("last_name"),
-        "name": data.get("name"),
-        "company": data.get("company"),
-        "address1": data.get("address1"),
-        "address2": data.get("address2"),
-        "city": data.get("city"),
-        "province": data.get("province"),
-        "provinceCode": data.get("province_code"),
-        "zip": data.get("zip"),
-        "country": data.get("country"),
-        "countryCodeV2": data.get("country_code"),
-        "phone": data.get("phone"),
-        "latitude": _degrees(data.get("latitude")),
-        "longitude": _degrees(data.get("longitude")),
-        "formattedArea": ", ".join(str(p) for p in (data.get("city"), data.get("country")) if p) or None,
-    }
-
-
-def _degrees(value: object) -> float | None:
-    try:
-        return float(str(value))
-    except ValueError:
-        return None
-
-
 def _address(name: str) -> Resolver:
     return lambda order, _: address(order.rest["id"], order.rest.get(name), "Address")
 
@@ -116,29 +65,13 @@ def fulfilment_status(order: OrderView, _: Json) -> str:
 def tax_lines(order: OrderView, _: Json) -> list[Json]:
     """The order's own, else those of its lines and shipping added up by title and rate."""
     if order.rest.get("tax_lines") is not None:
-        return [tax_line(order, line) for line in order.rest["tax_lines"]]
+        return [tax_line(order.purse, line) for line in order.rest["tax_lines"]]
     sums: dict[tuple[str, object], Decimal] = {}
     for line in (*totals.lines(order.rest), *totals.shipping_lines(order.rest)):
         for tax in line.get("tax_lines") or []:
             place = (str(tax.get("title")), tax.get("rate"))
             sums[place] = sums.get(place, ZERO) + (shop_amount(tax, "price") or ZERO)
-    return [_tax(title, rate, order.purse.bag(amount), None) for (title, rate), amount in sums.items()]
-
-
-def tax_line(order: OrderView, data: Json) -> Json:
-    return _tax(str(data.get("title") or ""), data.get("rate"), order.purse.of(data, "price"), data)
-
-
-def _tax(title: str, rate: object, price: Json, data: Json | None) -> Json:
-    share = _degrees(rate)
-    return {
-        "title": title,
-        "rate": share,
-        "ratePercentage": None if share is None else share * 100,
-        "priceSet": price,
-        "channelLiable": (data or {}).get("channel_liable"),
-        "source": None,
-    }
+    return [tax_shape(title, rate, order.purse.bag(amount), None) for (title, rate), amount in sums.items()]
 
 
 def current_shipping(order: OrderView) -> Decimal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 
 import orjson
@@ -10,7 +11,7 @@ from services.sandbox.shopify.money import Json
 
 
 class People:
-    """Kept as JSON text: a run may have as many customers as orders."""
+    """Kept as compressed JSON: a run may have as many customers as orders."""
 
     def __init__(self) -> None:
         self._rows: dict[int, bytes] = {}
@@ -28,7 +29,7 @@ class People:
         row = self._rows.get(customer_id)
         if row is None:
             return None
-        found: Json = orjson.loads(row)
+        found: Json = orjson.loads(zlib.decompress(row))
         return found
 
     def with_email(self, email: str) -> Json | None:
@@ -43,7 +44,7 @@ class People:
         """Takes over what is said; what is not mentioned stays as it was."""
         customer_id = int(customer["id"])
         row = {**(self.get(customer_id) or {}), **customer}
-        self._rows[customer_id] = orjson.dumps(row)
+        self._rows[customer_id] = zlib.compress(orjson.dumps(row), 1)
         self.stored[customer_id] = stored
         if row.get("email"):
             self._by_email[str(row["email"]).lower()] = customer_id

@@ -8,9 +8,9 @@ from services.sandbox.shopify.executor import Resolver
 from services.sandbox.shopify.gid import gid
 from services.sandbox.shopify.metafields import HOLDER
 from services.sandbox.shopify.money import Json
-from services.sandbox.shopify.order_views import address, words
 from services.sandbox.shopify.paging import page
 from services.sandbox.shopify.records import CustomerView, OrderView
+from services.sandbox.shopify.shapes import address, words
 from services.sandbox.shopify.times import EPOCH, graphql_time
 
 

@@ -13,11 +13,11 @@ from functools import cached_property
 
 # First pages of one order. All but few orders fit in these.
 LINES = 7
-SHIPPING_LINES = 3
+SHIPPING_LINES = 2
 METAFIELDS = 9
 TRANSACTIONS = 7
 REFUNDS = 3
-REFUND_LINES = 3
+REFUND_LINES = 2
 # Lists without a cursor, in whole.
 MANY = 200
 
@@ -141,7 +141,7 @@ fragment WholeOrder on Order {{
 READ_ORDERS = Document(
     "ReadOrders",
     "query ReadOrders($ids: [ID!]!) { nodes(ids: $ids) { ... on Order { ...WholeOrder } } }" + _ORDER,
-    cost_hint=32,
+    cost_hint=29,
     per="ids",
     may_lack=PERSONAL,
 )

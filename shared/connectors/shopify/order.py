@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from decimal import Decimal
+from typing import Any
 
 from shared.canonical.money import minor_unit
 from shared.canonical.order import (
@@ -56,11 +57,7 @@ def _plain(node: Node) -> Order:
         number=text(node.get("number")),
         source_name=text(node.get("sourceName")),
         test=bool(node.get("test")),
-        created_at=known_moment(node["createdAt"]),
-        processed_at=moment(node.get("processedAt")),
-        updated_at=known_moment(node["updatedAt"]),
-        cancelled_at=moment(node.get("cancelledAt")),
-        closed_at=moment(node.get("closedAt")),
+        **_moments(node),
         cancel_reason=text(node.get("cancelReason")).lower(),
         financial_status=text(node.get("displayFinancialStatus")).lower(),
         fulfilment_status=text(node.get("displayFulfillmentStatus")).lower(),
@@ -87,6 +84,16 @@ def _plain(node: Node) -> Order:
         note_attributes=_pairs(node.get("customAttributes")),
         metafields=tuple((m["namespace"], m["key"], m["value"]) for m in nodes(node.get("metafields"))),
     )
+
+
+def _moments(node: Node) -> dict[str, Any]:
+    return {
+        "created_at": known_moment(node["createdAt"]),
+        "processed_at": moment(node.get("processedAt")),
+        "updated_at": known_moment(node["updatedAt"]),
+        "cancelled_at": moment(node.get("cancelledAt")),
+        "closed_at": moment(node.get("closedAt")),
+    }
 
 
 def _figures(node: Node, order: Order) -> Figures:

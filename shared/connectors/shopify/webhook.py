@@ -87,6 +87,17 @@ def _node(body: Body) -> dict[str, Any]:
         "billingAddress": _address(body.get("billing_address")),
         "shippingAddress": _address(body.get("shipping_address")),
         "customAttributes": _pairs(body.get("note_attributes")),
+        **_totals(body, currency),
+        "taxLines": _taxes(body, currency),
+        "lineItems": {"nodes": lines},
+        "shippingLines": {"nodes": shipping},
+        "transactions": [_transaction(entry, currency) for entry in body.get("transactions") or []],
+        "refunds": [_refund(refund, currency) for refund in body.get("refunds") or []],
+    }
+
+
+def _totals(body: Body, currency: str) -> dict[str, Any]:
+    return {
         "totalPriceSet": _bag(body, "total_price", currency),
         "currentTotalPriceSet": _bag(body, "current_total_price", currency),
         "totalDiscountsSet": _bag(body, "total_discounts", currency),
@@ -94,11 +105,6 @@ def _node(body: Body) -> dict[str, Any]:
         "originalTotalDutiesSet": _bag(body, "original_total_duties", currency),
         "originalTotalAdditionalFeesSet": _bag(body, "original_total_additional_fees", currency),
         "totalCashRoundingAdjustment": {"paymentSet": _bag(body, "total_cash_rounding_payment_adjustment", currency)},
-        "taxLines": _taxes(body, currency),
-        "lineItems": {"nodes": lines},
-        "shippingLines": {"nodes": shipping},
-        "transactions": [_transaction(entry, currency) for entry in body.get("transactions") or []],
-        "refunds": [_refund(refund, currency) for refund in body.get("refunds") or []],
     }
 
 

@@ -116,6 +116,9 @@ class Place:
             offsets = [await reader.committed(partition) for partition in reader.assignment()]
         return sum(offset or 0 for offset in offsets)
 
+    async def has_committed(self, count: int) -> bool:
+        return await self.committed() >= count
+
 
 @asynccontextmanager
 async def a_place(
@@ -160,12 +163,13 @@ async def consuming(
     settings: Settings | None = None,
     parked: Parked | MemoryParked | None = None,
     dead_letters: Topic = DEAD,
+    stop: asyncio.Event | None = None,
 ) -> AsyncIterator[Running]:
     """A service that consumes the place's topic; stopped at the end, raising what it ended with."""
     settings = settings or place.settings
     route = Route(place.topic, handled, "order", collapse, give_up)  # type: ignore[arg-type]
     async with (
-        open_shell("writer", settings, asyncio.Event()) as shell,
+        open_shell("writer", settings, stop or asyncio.Event()) as shell,
         open_producer(settings, shell.clock) as producer,
         open_consumer(
             shell,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -138,9 +139,7 @@ async def test_a_key_in_trouble_is_parked_and_comes_back_in_order(place: Place) 
             await place.publish("a", number)
         await place.publish("b", 0)
         await until(lambda: handled.done == ["b.0"])
-        async with asyncio.timeout(20):
-            while await place.committed() < 4:
-                await asyncio.sleep(0.02)
+        await until(partial(place.has_committed, 4))
         assert await place.parked.count() == {"order": 1}
         failing.errors.clear()
         await until(lambda: len(handled.done) == 4)
@@ -178,9 +177,7 @@ async def test_a_handler_can_wake_what_waits_for_it(place: Place) -> None:
     handled = Handled(failing)
     async with consuming(place, handled, options=replace(QUICK, park_schedule=(3600.0,))) as running:
         await place.publish("a", 0)
-        async with asyncio.timeout(20):
-            while not await place.parked.count():
-                await asyncio.sleep(0.02)
+        await until(place.parked.count)
         failing.errors.clear()
         assert await running.consumer.wake("item:OTHER") == 0
         assert await running.consumer.wake("item:TEE") == 1
@@ -192,18 +189,14 @@ async def test_a_halted_key_is_known_before_its_records_after_a_restart(place: P
     async with consuming(place, Handled(failing)) as running:
         await place.publish("a", 0)
         await place.read(DEAD, 1)
-        async with asyncio.timeout(20):
-            while not await Reviews(place.database).list():
-                await asyncio.sleep(0.02)
+        await until(lambda: Reviews(place.database).list())
         await running.stop()
     handled = Handled()
     await place.publish("a", 1)
     await place.publish("b", 0)
     async with consuming(place, handled) as running:
         await until(lambda: handled.done == ["b.0"])
-        async with asyncio.timeout(20):
-            while await place.committed() < 3:
-                await asyncio.sleep(0.02)
+        await until(partial(place.has_committed, 3))
         await running.stop()
 
     assert handled.seen("a") == []
@@ -331,3 +324,17 @@ async def test_lag_is_told(place: Place) -> None:
         await until(lambda: (metric("lag_seconds") or 0) > 0)
         released.set()
         await until(lambda: metric("lag_messages") == 0)
+
+
+async def test_a_stop_before_a_broker_answers_is_obeyed(place: Place) -> None:
+    nowhere = place.settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    stop = asyncio.Event()
+
+    async def run() -> None:
+        async with consuming(place, Handled(), settings=nowhere, stop=stop):
+            pass
+
+    starting = asyncio.create_task(run())
+    await asyncio.sleep(0)
+    stop.set()
+    await asyncio.wait_for(starting, 20)

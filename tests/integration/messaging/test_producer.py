@@ -141,3 +141,12 @@ async def test_a_killed_broker_costs_time_and_no_record(own_broker: tuple[Settin
     values = {int(value) for value in await read_all(settings, ONE)}
     assert set(acknowledged) == set(range(100))
     assert set(acknowledged) <= values
+
+
+async def test_without_a_broker_a_service_still_starts_and_stops(settings: Settings) -> None:
+    nowhere = settings.model_copy(update={"kafka_bootstrap_servers": "127.0.0.1:1"})
+    async with open_producer(nowhere, SystemClock()) as producer:
+        with pytest.raises(TargetDown):
+            await producer.send(ONE, an_envelope(), timeout_seconds=0.2)
+
+        assert not producer.is_connected

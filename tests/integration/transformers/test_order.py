@@ -55,8 +55,7 @@ class Place:
         await self.sandbox.control("POST", "/shopify/orders", body)
 
     async def notify(self, subject: object, number: int = 1, body: bytes = b"{}") -> None:
-        notice = replace(an_envelope(str(subject), id=f"{subject}.{number}"), body=body)
-        await self.publish(notice)
+        await self.publish(replace(an_envelope(str(subject)), id=f"{subject}.{number}", body=body))
 
     async def publish(self, notice: Envelope) -> None:
         await self.producer.send(RAW_SHOPIFY_ORDER, notice)
@@ -206,7 +205,7 @@ async def test_an_order_the_shop_does_not_show_goes_to_a_person(place: Place) ->
 
 async def test_a_stranger_to_the_installation_stops_nobody(place: Place) -> None:
     await place.order(1)
-    await place.publish(an_envelope("1", id="stranger", connection="elsewhere"))
+    await place.publish(replace(an_envelope("1"), id="stranger", connection="elsewhere"))
     await place.notify(1)
 
     async with transforming(place):

@@ -58,15 +58,15 @@ class MemoryLedger:
         if there.state != "done":
             self._stored.effects[effect.id] = Claim(state, result, there.sent_at, there.attempts)
 
-    async def again(self, effect: Effect) -> bool:
-        return await self._points.at("ledger.again", lambda: self._again(effect))
+    async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:
+        return await self._points.at("ledger.again", lambda: self._again(effect, seen))
 
-    def _again(self, effect: Effect) -> bool:
+    def _again(self, effect: Effect, seen: Claim | None) -> Claim:
         there = self._stored.effects[effect.id]
-        if there.state != "in_doubt":
-            return False
+        if seen is not None and there.sent_at != seen.sent_at:
+            return there
         self._stored.effects[effect.id] = Claim("in_doubt", None, self._clock.now(), there.attempts + 1)
-        return True
+        return Claim("new", None, self._clock.now(), there.attempts + 1)
 
     async def of_key(self, connection: str, entity: str, key: str) -> dict[str, Claim]:
         def do() -> dict[str, Claim]:

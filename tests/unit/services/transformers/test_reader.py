@@ -58,6 +58,30 @@ async def test_many_keys_share_one_query() -> None:
     assert [node["id"] for node in nodes if node] == [f"gid://shopify/Order/{n}" for n in range(30)]
 
 
+async def test_a_burst_that_trickles_in_still_shares_a_query() -> None:
+    shop = FakeShop()
+    orders = reader(shop, window=0.2)
+    asked = []
+    for number in range(10):
+        asked.append(asyncio.create_task(orders.read(str(number))))
+        await asyncio.sleep(0.001)
+    await asyncio.gather(*asked)
+
+    assert len(shop.batches) == 1
+
+
+async def test_a_batch_does_not_wait_for_ever_for_more() -> None:
+    shop = FakeShop()
+    orders = reader(shop, window=0.01)
+    asked = []
+    while not shop.batches:
+        asked.append(asyncio.create_task(orders.read(str(len(asked)))))
+        await asyncio.sleep(0.001)
+    await asyncio.gather(*asked)
+
+    assert shop.batches
+
+
 async def test_a_full_batch_does_not_wait_for_the_window() -> None:
     shop = FakeShop(fitting=4)
     orders = reader(shop, window=3600)

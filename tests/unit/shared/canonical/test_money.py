@@ -14,7 +14,7 @@ from shared.canonical.money import Money, exact, minor_unit, rounded, split, tot
 
 @pytest.mark.parametrize("value", [0.1, float("nan"), True, "NaN", "Infinity", "ten", "", None])
 def test_what_is_not_exact_is_not_money(value: object) -> None:
-    with pytest.raises(ValueError, match="money|number"):
+    with pytest.raises(ValueError, match=r"money|number"):
         exact(value)
     with pytest.raises(ValidationError):
         Money(amount=value, currency="USD")  # type: ignore[arg-type]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,10 +31,8 @@ def test_an_envelope_comes_back_as_it_was_sent(
 
 @given(st.lists(st.tuples(ANY_TEXT, st.binary(max_size=10)), max_size=8), st.none() | st.binary(max_size=10))
 def test_any_headers_are_read_or_rejected(headers: list[tuple[str, bytes]], body: bytes | None) -> None:
-    try:
-        read_envelope(headers, body)
-    except Rejected as error:
-        assert error.reason
+    with suppress(Rejected):
+        assert read_envelope(headers, body).id
 
 
 @pytest.mark.parametrize("name", ["ce_id", "ce_time", "ce_subject", "x-connection", "x-entity"])

@@ -245,3 +245,4 @@ def test_keys_that_are_no_text_stay_apart() -> None:
 
     assert lane_key(record(b"\xff")) != lane_key(record(b"\xfe"))
     assert key_text("main|ü".encode()) == "main|ü"
+    assert "\0" not in key_text(b"a\0b")

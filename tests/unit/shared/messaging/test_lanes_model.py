@@ -1,4 +1,4 @@
-"""Lanes under anything that may happen: records, duplicates, failures, parking, crashes of an assignment, stragglers."""
+"""Lanes under anything that may happen: records, duplicates, failures, parking, rebalances, stragglers."""
 
 from __future__ import annotations
 

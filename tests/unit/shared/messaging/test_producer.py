@@ -55,7 +55,7 @@ async def test_send_returns_once_the_broker_has_it(producer: Producer, broker: F
 
 
 async def test_without_an_acknowledgement_in_time_the_target_is_down(producer: Producer) -> None:
-    with pytest.raises(TargetDown, match="within 0.01 s"):
+    with pytest.raises(TargetDown, match=r"within 0\.01 s"):
         await send(producer, b"1", seconds=0.01)
 
 

@@ -149,3 +149,13 @@ def test_records_survive_being_closed(shop: Shop, ask: Ask, monkeypatch: pytest.
     found = ask("query($ids: [ID!]!) { nodes(ids: $ids) { ... on Order { name } } }", ids=ids)
 
     assert [node["name"] for node in found["nodes"]] == [f"#{number}" for number in range(20)]
+
+
+def test_tax_lines_that_only_lines_have_are_added_up(shop: Shop, ask: Ask) -> None:
+    tax = {"title": "Tax", "rate": 0.08, "price": "1.60"}
+    shop.take(an_order(line_items=[a_line(1, tax_lines=[tax]), a_line(2, tax_lines=[tax])]))
+
+    query = "query($id: ID!) { order(id: $id) { taxLines { title rate priceSet { shopMoney { amount } } } } }"
+    found = ask(query, id="gid://shopify/Order/5001")["order"]["taxLines"]
+
+    assert found == [{"title": "Tax", "rate": 0.08, "priceSet": {"shopMoney": {"amount": "3.20"}}}]

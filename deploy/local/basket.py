@@ -1,0 +1,145 @@
+"""What is in an invented order, and what it costs. All amounts are whole cents, so nothing is rounded twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+STYLES = (
+    ("Harbor Tee", "TEE", 2400), ("Dockside Hoodie", "HOOD", 5850), ("Saltmarsh Cap", "CAP", 1999),
+    ("Gull Canvas Tote", "TOTE", 1750), ("Breakwater Jacket", "JACK", 12995), ("Tidepool Socks", "SOCK", 899),
+    ("Lantern Mug", "MUG", 1425), ("Ferryman Belt", "BELT", 3333), ("Keel Notebook", "NOTE", 1165),
+    ("Beacon Scarf", "SCRF", 4210),
+)  # fmt: skip
+COLOURS = (("Navy", "NVY"), ("Sand", "SND"), ("Moss", "MOS"), ("Coral", "COR"))
+SIZES = ("S", "M", "L", "XL")
+SHIPPING = (("Standard", "standard", 595), ("Express", "express", 1490))
+FREE_SHIPPING = ("Free over 150", "free", 0)
+_FREE_FROM = 15_000
+
+Tax = tuple[str, int, int]  # title, basis points, cents
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a shopper lives, and what that means for tax (in basis points) and money."""
+
+    city: str
+    province: str
+    province_code: str
+    country: str
+    country_code: str
+    zip: str
+    currency: str
+    taxes: tuple[tuple[str, int], ...]
+    taxes_included: bool = False
+
+
+@dataclass
+class Line:
+    """`allocated` is this line's share of the order's discount."""
+
+    id: int
+    variant: int
+    style: str
+    option: str
+    sku: str
+    quantity: int
+    price: int
+    allocated: int = 0
+    taxes: tuple[Tax, ...] = ()
+
+    @property
+    def gross(self) -> int:
+        return self.price * self.quantity
+
+    @property
+    def net(self) -> int:
+        return self.gross - self.allocated
+
+
+@dataclass(frozen=True)
+class Carriage:
+    """The shipping line."""
+
+    id: int
+    title: str
+    code: str
+    price: int
+    taxes: tuple[Tax, ...]
+
+
+@dataclass(frozen=True)
+class Basket:
+    place: Place
+    lines: list[Line]
+    carriage: Carriage
+    discount: int
+
+    @property
+    def gross(self) -> int:
+        return sum(line.gross for line in self.lines)
+
+    @property
+    def net(self) -> int:
+        return sum(line.net for line in self.lines)
+
+    @property
+    def taxes(self) -> list[Tax]:
+        """One entry per tax, over lines and shipping."""
+        sums: dict[tuple[str, int], int] = {}
+        for title, points, cents in (tax for taxed in (*self.lines, self.carriage) for tax in taxed.taxes):
+            sums[title, points] = sums.get((title, points), 0) + cents
+        return [(title, points, cents) for (title, points), cents in sums.items()]
+
+    @property
+    def tax(self) -> int:
+        return sum(cents for _, _, cents in self.taxes)
+
+    @property
+    def total(self) -> int:
+        return self.net + self.carriage.price + (0 if self.place.taxes_included else self.tax)
+
+
+def fill_basket(random: Random, ids: Iterator[int], number: int, place: Place) -> Basket:
+    """One to four different articles; every third order has a discount code."""
+    articles = random.sample(range(len(STYLES) * len(COLOURS) * len(SIZES)), random.choice((1, 2, 2, 3, 3, 4)))
+    lines = [_line(random, next(ids), article) for article in articles]
+    discount = _discount(random, lines) if number % 3 == 0 else 0
+    for line in lines:
+        line.taxes = _taxes(line.net, place)
+    return Basket(place, lines, _carriage(random, next(ids), place, sum(line.net for line in lines)), discount)
+
+
+def _line(random: Random, id_: int, article: int) -> Line:
+    style, code, price = STYLES[article // (len(COLOURS) * len(SIZES))]
+    colour, colour_code = COLOURS[article // len(SIZES) % len(COLOURS)]
+    size = SIZES[article % len(SIZES)]
+    sku, variant = f"{code}-{colour_code}-{size}", 4_400_000_000_000 + article
+    return Line(id_, variant, style, f"{colour} / {size}", sku, random.choice((1, 1, 2, 3, 3, 5, 7)), price)
+
+
+def _discount(random: Random, lines: list[Line]) -> int:
+    """Shared out by largest remainder, so that it rarely divides by a line's quantity."""
+    gross = [line.gross for line in lines]
+    off = min(random.choice((500, 1000, sum(gross) * 15 // 100)), sum(gross) // 2)
+    shares = [off * amount // sum(gross) for amount in gross]
+    by_rest = sorted(range(len(lines)), key=lambda i: (-(off * gross[i] % sum(gross)), i))
+    for index in by_rest[: off - sum(shares)]:
+        shares[index] += 1
+    for line, share in zip(lines, shares, strict=True):
+        line.allocated = share
+    return off
+
+
+def _carriage(random: Random, id_: int, place: Place, net: int) -> Carriage:
+    """Shipping is taxed where prices include tax, as usual there."""
+    title, code, price = FREE_SHIPPING if net >= _FREE_FROM else random.choice(SHIPPING)
+    return Carriage(id_, title, code, price, _taxes(price, place) if place.taxes_included and price else ())
+
+
+def _taxes(net: int, place: Place) -> tuple[Tax, ...]:
+    """Each tax rounded half up; taken out of the price where prices include it."""
+    base = 10_000 + (sum(points for _, points in place.taxes) if place.taxes_included else 0)
+    return tuple((title, points, (2 * net * points + base) // (2 * base)) for title, points in place.taxes)

@@ -1,0 +1,54 @@
+"""How the command line speaks: tables for people, JSON for programs, one line for what went wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+
+def console() -> Console:
+    return Console(highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """Two spaces of indent; times in ISO 8601, UTC."""
+    print(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """A table, or the sentence `empty` where it has no rows. What is in the rows is never read as markup."""
+    table = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console().print(table if table.row_count else empty)
+
+
+def fail(reason: str, code: int = 1) -> NoReturn:
+    """One line on stderr, and out."""
+    print(f"tillbridge: {' '.join(reason.split())}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """`12 s`, `4 min`, `3 h`, `2 d`, before (or after) now."""
+    seconds = abs((now - moment).total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size * 2:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def clock_time(moment: datetime) -> str:
+    """The time of day here, to the millisecond."""
+    return moment.astimezone().strftime("%H:%M:%S.%f")[:-3]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,71 @@
+"""What the database says of the whole, for `status` and `parked list`. Reads only."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from shared.state.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionState:
+    """Counts of one connection. `in_doubt`: effects that were sent and whose outcome is not known."""
+
+    connection: str
+    orders: int
+    open_reviews: int
+    parked: int
+    halted: int
+    in_doubt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParkedRow:
+    """One parked key with the number of its records."""
+
+    service: str
+    connection: str
+    entity: str
+    key: str
+    state: str
+    reason: str
+    waits_for: str | None
+    attempts: int
+    records: int
+    first_failed_at: datetime
+    next_attempt_at: datetime
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+_CONNECTIONS = """
+select c.name as connection,
+       (select count(*) from links l where l.connection = c.name and l.entity = 'order') as orders,
+       (select count(*) from reviews r where r.connection = c.name and r.state = 'open') as open_reviews,
+       (select count(*) from parked_keys p where p.connection = c.name and p.state = 'waiting') as parked,
+       (select count(*) from parked_keys p where p.connection = c.name and p.state = 'halted') as halted,
+       (select count(*) from effects e where e.connection = c.name and e.state = 'sent') as in_doubt
+from connections c where c.active order by c.name
+"""
+
+_PARKED = """
+select k.service, k.connection, k.entity, k.key, k.state, k.reason, k.waits_for, k.attempts,
+       (select count(*) from parked p where (p.service, p.topic, p.key) = (k.service, k.topic, k.key)) as records,
+       k.first_failed_at, k.next_attempt_at
+from parked_keys k
+where $1::text is null or k.connection = $1
+order by k.first_failed_at
+"""
+
+
+async def connection_states(database: Database) -> list[ConnectionState]:
+    """Every active connection. Raises TargetDown."""
+    return [ConnectionState(**dict(row)) for row in await database.fetch(_CONNECTIONS)]
+
+
+async def parked_rows(database: Database, connection: str | None = None) -> list[ParkedRow]:
+    """All parked keys, the longest waiting first. Raises TargetDown."""
+    return [ParkedRow(**dict(row)) for row in await database.fetch(_PARKED, connection)]

@@ -1,0 +1,60 @@
+"""Where the running system is: what the environment says, else what `tillbridge run` wrote down."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from shared.errors import Misconfigured
+
+RUN_JSON = Path("build") / "run.json"
+ENV_FILE = Path(".env")
+NOTHING_RUNS = "nothing runs here: start it with `tillbridge run`, or set DATABASE_URL"
+Json = dict[str, Any]
+
+
+def environment(environ: Mapping[str, str] = os.environ, file: Path = ENV_FILE) -> dict[str, str]:
+    """The environment, with what only `.env` says added to it."""
+    in_file = {name: value for name, value in dotenv_values(file).items() if value is not None}
+    return {**in_file, **environ}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A running system. Kafka's address is empty where it is not known; `services` are the entries of run.json."""
+
+    database_url: str
+    bootstrap_servers: str = ""
+    topic_prefix: str = ""
+    services: tuple[Json, ...] = ()
+
+
+def find(environ: Mapping[str, str], run_json: Path = RUN_JSON) -> Place:
+    """The running system. Raises Misconfigured, saying what to do, where there is none."""
+    run = read_run(run_json)
+    url = environ.get("DATABASE_URL") or run.get("database", {}).get("url")
+    if not url:
+        raise Misconfigured(NOTHING_RUNS)
+    return Place(
+        database_url=url,
+        bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS") or run.get("broker", {}).get("bootstrap_servers", ""),
+        topic_prefix=environ.get("TOPIC_PREFIX") or run.get("topic_prefix", ""),
+        services=tuple(run.get("services", ())),
+    )
+
+
+def read_run(path: Path) -> Json:
+    """What the run wrote down; empty where none is going on."""
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Misconfigured(f"{path} cannot be read: {error}") from None
+    return run if isinstance(run, dict) else {}

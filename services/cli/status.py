@@ -1,0 +1,88 @@
+"""`tillbridge status`: the state of the whole, on one screen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import aiohttp
+
+from services.cli.figures import COLUMNS, ServiceView, look_at, row
+from services.cli.letters import count_letters
+from services.cli.output import console, print_json, print_table
+from services.cli.overview import ConnectionState, connection_states
+from services.cli.place import Place
+from shared.errors import TargetDown
+from shared.state.database import Database
+from shared.state.reviews import Reviews
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`dead_letters` is None where the broker's address is not known or it does not answer."""
+
+    services: Sequence[ServiceView]
+    connections: Sequence[ConnectionState]
+    reviews: Mapping[str, int]
+    dead_letters: Mapping[str, int] | None
+
+    @property
+    def breakers(self) -> dict[str, str]:
+        """Those that are not closed, by `connection/system`."""
+        return {
+            name: state for view in self.services if view.figures for name, state in view.figures.breakers.items()
+        }
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "services": [asdict(view) for view in self.services],
+            "connections": [asdict(connection) for connection in self.connections],
+            "open_reviews": dict(self.reviews),
+            "dead_letters": self.dead_letters,
+            "breakers": self.breakers,
+        }
+
+
+async def read_status(place: Place) -> Status:
+    """Raises TargetDown where the database is away; everything else may be."""
+    async with Database.open(place.database_url, 1) as database, aiohttp.ClientSession() as session:
+        kinds = Counter(review.kind for review in await Reviews(database).list())
+        return Status(
+            services=await look_at(session, place.services),
+            connections=await connection_states(database),
+            reviews=kinds,
+            dead_letters=await _letters(place),
+        )
+
+
+async def _letters(place: Place) -> dict[str, int] | None:
+    if not place.bootstrap_servers:
+        return None
+    try:
+        return await count_letters(place.bootstrap_servers, place.topic_prefix)
+    except TargetDown:
+        return None
+
+
+def show(status: Status, *, as_json: bool) -> None:
+    if as_json:
+        print_json(status.as_json())
+        return
+    print_table("services", COLUMNS, map(row, status.services), empty="services: none known here (see build/run.json)")
+    columns = ("connection", "orders", "open reviews", "parked", "halted", "in doubt")
+    print_table("\nconnections", columns, map(_cells, status.connections), empty="connections: none yet")
+    console().print(f"\nopen reviews   {_counts(status.reviews)}", markup=False)
+    letters = "the broker does not tell" if status.dead_letters is None else _counts(status.dead_letters)
+    console().print(f"dead letters   {letters}", markup=False)
+    breakers = ", ".join(f"{name} {state}" for name, state in sorted(status.breakers.items()))
+    console().print(f"breakers       {breakers or 'all closed'}", markup=False)
+
+
+def _cells(state: ConnectionState) -> tuple[object, ...]:
+    return (state.connection, state.orders, state.open_reviews, state.parked, state.halted, state.in_doubt)
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()) if count) or "none"

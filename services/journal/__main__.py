@@ -1,0 +1,107 @@
+"""`python -m services.journal`: remembers what happened to every order."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from aiokafka import AIOKafkaConsumer
+
+from services.journal.keeper import Keeper
+from services.journal.settings import Settings
+from shared.errors import TargetDown
+from shared.messaging.dead_letter import DeadLetters, own_version
+from shared.messaging.kafka import connect_consumer, stop_consumer
+from shared.messaging.producer import Producer, open_producer
+from shared.messaging.record import ConsumerOptions
+from shared.messaging.topics import DEAD_LETTERS, RAW, TRACE, Topic, topic_name
+from shared.runtime.service import Shell, launch, open_shell
+from shared.state.database import Database
+from shared.state.journal import Journal
+
+NAME = "journal"
+_DEAD_LETTERS_IN_A_ROW = 1_000
+_FORGET_SECONDS = 3_600.0
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Keep the journal until `stop`."""
+    topics = {topic_name(settings.topic_prefix, topic): topic for topic in (TRACE, *RAW)}
+    async with (
+        open_shell(NAME, settings, stop) as shell,
+        Database.open(settings.database_url, settings.database_pool_size) as database,
+        open_producer(settings, shell.clock) as producer,
+    ):
+        connected = asyncio.Event()
+        shell.health.ready_when("consumer", connected.is_set)
+        async with _connected(shell, settings, topics) as kafka:
+            if kafka is None:
+                return
+            connected.set()
+            journal = Journal(database)
+            keeper = Keeper(
+                shell,
+                kafka,
+                topics,
+                journal,
+                _dead_letters(producer, settings),
+                batch_records=settings.journal_batch_records,
+                collect_seconds=settings.journal_collect_seconds,
+                random=random.random,
+            )
+            async with asyncio.TaskGroup() as tasks:
+                forgetting = tasks.create_task(_forget(shell, journal, settings.journal_retention_days))
+                await keeper.run()
+                forgetting.cancel()
+
+
+@asynccontextmanager
+async def _connected(
+    shell: Shell, settings: Settings, topics: dict[str, Topic]
+) -> AsyncIterator[AIOKafkaConsumer | None]:
+    """The consumer, subscribed; None if the service is to stop before a broker answers."""
+    options = ConsumerOptions(session_timeout_seconds=settings.session_timeout_seconds)
+    connecting = asyncio.create_task(connect_consumer(settings, NAME, options, topics, shell.log))
+    stopping = asyncio.create_task(shell.stop.wait())
+    await asyncio.wait({connecting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not connecting.done():
+        connecting.cancel()
+        await asyncio.wait({connecting})
+        yield None
+        return
+    kafka = connecting.result()
+    try:
+        kafka.subscribe(topics=list(topics))
+        yield kafka
+    finally:
+        await stop_consumer(kafka)
+
+
+def _dead_letters(producer: Producer, settings: Settings) -> DeadLetters:
+    return DeadLetters(
+        producer,
+        topic_name(settings.topic_prefix, DEAD_LETTERS[NAME]),
+        service=NAME,
+        version=own_version(),
+        limit=_DEAD_LETTERS_IN_A_ROW,
+    )
+
+
+async def _forget(shell: Shell, journal: Journal, days: float) -> None:
+    """Drop what is older than the retention, now and every hour."""
+    while True:
+        try:
+            dropped = await journal.forget(shell.clock.now() - timedelta(days=days))
+            if dropped:
+                shell.log.info("forgot old hops", count=dropped)
+        except TargetDown as error:
+            shell.log.warning("old hops not dropped yet", reason=error.reason)
+        await asyncio.sleep(_FORGET_SECONDS)
+
+
+if __name__ == "__main__":
+    launch(NAME, Settings, run)

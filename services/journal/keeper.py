@@ -1,0 +1,165 @@
+"""Keeps the journal: whole batches from Kafka, one statement each, and the offset after it.
+
+Adding a hop twice changes nothing, so a batch that is read again after a crash or a rebalance does no harm. That is
+why this needs no lanes and no parking: what cannot be read is a dead letter, all else goes into the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
+
+from services.journal.reading import hop_of_raw, hop_of_trace
+from shared.canonical.hop import Hop
+from shared.errors import Rejected, TargetDown
+from shared.messaging.dead_letter import Cause, DeadLetters
+from shared.messaging.record import Unreadable
+from shared.messaging.topics import TRACE, Topic
+from shared.resilience.retry import backoff
+from shared.runtime.service import Shell
+from shared.state.journal import Journal
+
+ENTITY = "hop"
+_POLL_MS = 500
+_BASE_SECONDS, _CAP_SECONDS = 0.2, 10.0
+Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
+
+
+class Keeper:
+    """One member of the journal's group. `topics` are by their names on the broker."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        kafka: AIOKafkaConsumer,
+        topics: Mapping[str, Topic],
+        journal: Journal,
+        dead_letters: DeadLetters,
+        *,
+        batch_records: int,
+        collect_seconds: float,
+        random: Callable[[], float],
+    ) -> None:
+        self._shell = shell
+        self._kafka = kafka
+        self._topics = topics
+        self._journal = journal
+        self._dead_letters = dead_letters
+        self._batch_records = batch_records
+        self._collect_seconds = collect_seconds
+        self._random = random
+
+    async def run(self) -> None:
+        """Write until the shell's `stop`. Raises Misconfigured when only dead letters come."""
+        while not self._shell.stop.is_set():
+            records = await self._poll()
+            taken = sum(map(len, records.values()))
+            if taken:
+                await self._write(records)
+            self._tell_lag(records)
+            if taken < self._batch_records:
+                # A statement for many costs what one for a single hop does: let some come.
+                await self._pause(self._collect_seconds)
+
+    async def _poll(self) -> Records:
+        try:
+            found: Records = await self._kafka.getmany(timeout_ms=_POLL_MS, max_records=self._batch_records)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            self._shell.log.warning("a poll failed", error=repr(error))
+            return {}
+        return found
+
+    async def _write(self, records: Records) -> None:
+        """Insert, dead letters, commit: in this order, so that a crash in between only repeats."""
+        hops, unreadable = self._read(records)
+        if not await self._until_up(self._journal.add, hops):
+            return
+        for record, reason in unreadable:
+            if not await self._until_up(self._bury, record, reason):
+                return
+        if hops:
+            self._dead_letters.interrupt()
+        self._shell.metrics.events_in.labels(ENTITY).inc(len(hops) + len(unreadable))
+        self._shell.metrics.events_out.labels(ENTITY).inc(len(hops))
+        await self._commit(records)
+
+    def _read(self, records: Records) -> tuple[list[Hop], list[tuple[ConsumerRecord, str]]]:
+        hops: list[Hop] = []
+        unreadable: list[tuple[ConsumerRecord, str]] = []
+        for place, batch in records.items():
+            topic = self._topics[place.topic]
+            for record in batch:
+                try:
+                    hops.append(_hop(topic, record))
+                except Rejected as error:
+                    unreadable.append((record, error.reason))
+        return hops, unreadable
+
+    async def _bury(self, record: ConsumerRecord, reason: str) -> None:
+        now = self._shell.clock.now()
+        letter = Unreadable(
+            record.topic, record.partition, record.offset, record.timestamp, record.key, record.headers, record.value,
+            reason,
+        )  # fmt: skip
+        await self._dead_letters.send(letter, Cause(reason, "Rejected", 1, now, now))
+        self._shell.metrics.dead_letters.labels(ENTITY).inc()
+        self._shell.metrics.events_failed.labels(ENTITY, "rejected").inc()
+        self._shell.log.warning("dead letter", topic=record.topic, offset=record.offset, reason=reason)
+
+    async def _until_up(self, work: Callable[..., Awaitable[None]], *given: object) -> bool:
+        """Do it, however long the database or the broker is away. False if the service is to stop first."""
+        attempt = 0
+        while not self._shell.stop.is_set():
+            try:
+                await work(*given)
+            except TargetDown as error:
+                attempt += 1
+                self._shell.metrics.events_failed.labels(ENTITY, "target_down").inc()
+                self._shell.log.warning("not written yet", reason=error.reason, attempts=attempt)
+                await self._pause(backoff(attempt, _BASE_SECONDS, _CAP_SECONDS, self._random))
+            else:
+                return True
+        return False
+
+    async def _commit(self, records: Records) -> None:
+        ends = {place: batch[-1].offset + 1 for place, batch in records.items() if batch}
+        try:
+            await self._kafka.commit(ends)
+        except (CommitFailedError, IllegalStateError):
+            # The partitions went to another member meanwhile: it reads them again, which changes nothing.
+            self._shell.log.info("not committed: the group was rebalanced")
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            self._shell.log.warning("not committed", error=repr(error))
+
+    def _tell_lag(self, records: Records) -> None:
+        """What the broker has beyond the batch just written. Nothing came of a partition: nothing is behind there."""
+        behind = dict.fromkeys(self._topics, 0)
+        age = dict.fromkeys(self._topics, 0.0)
+        now = self._shell.clock.now().timestamp()
+        for place, batch in records.items():
+            more = (self._kafka.highwater(place) or 0) - batch[-1].offset - 1
+            if more > 0:
+                behind[place.topic] += more
+                age[place.topic] = max(age[place.topic], now - batch[-1].timestamp / 1000)
+        for name, topic in self._topics.items():
+            self._shell.metrics.lag_messages.labels(topic.name).set(behind[name])
+            self._shell.metrics.lag_seconds.labels(topic.name).set(age[name])
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._shell.stop.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+def _hop(topic: Topic, record: ConsumerRecord) -> Hop:
+    if topic is TRACE:
+        return hop_of_trace(record.value)
+    return hop_of_raw(topic, record.headers, record.timestamp)
