@@ -89,7 +89,8 @@ class Basket:
     def taxes(self) -> list[Tax]:
         """One entry per tax, over lines and shipping."""
         sums: dict[tuple[str, int], int] = {}
-        for title, points, cents in (tax for taxed in (*self.lines, self.carriage) for tax in taxed.taxes):
+        taxes = [tax for line in self.lines for tax in line.taxes]
+        for title, points, cents in (*taxes, *self.carriage.taxes):
             sums[title, points] = sums.get((title, points), 0) + cents
         return [(title, points, cents) for (title, points), cents in sums.items()]
 

@@ -13,8 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 
+# Lines in a file or a pipe are not cut to a terminal's width.
+_WIDTH_OF_A_FILE = 200
+
+
 def console() -> Console:
-    return Console(highlight=False)
+    terminal = Console(highlight=False)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=_WIDTH_OF_A_FILE)
 
 
 def print_json(value: Any) -> None:
@@ -23,8 +28,13 @@ def print_json(value: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """A table, or the sentence `empty` where it has no rows. What is in the rows is never read as markup."""
-    table = Table(*columns, title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    """A table, or the sentence `empty` where it has no rows. What is in the rows is never read as markup.
+
+    Where it is too wide, the last column is folded.
+    """
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, no_wrap=column != columns[-1], overflow="fold")
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
     console().print(table if table.row_count else empty)

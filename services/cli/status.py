@@ -31,9 +31,7 @@ class Status:
     @property
     def breakers(self) -> dict[str, str]:
         """Those that are not closed, by `connection/system`."""
-        return {
-            name: state for view in self.services if view.figures for name, state in view.figures.breakers.items()
-        }
+        return {name: state for view in self.services if view.figures for name, state in view.figures.breakers.items()}
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -71,7 +71,7 @@ def show(found: Sequence[Story], *, as_json: bool) -> None:
         return
     for story in found:
         console().print(heading(story), markup=False)
-        columns = ("time", "after", "service", "what", "outcome", "tries", "took", "detail")
+        columns = ("time", "after", "service", "what happened", "tries", "took", "detail")
         print_table("", columns, [_row(story, hop) for hop in story.hops], empty="")
 
 
@@ -88,8 +88,7 @@ def _row(story: Story, hop: Hop) -> tuple[str, ...]:
         clock_time(hop.finished_at),
         f"{after:.3f} s",
         hop.service,
-        hop.entity,
-        hop.outcome,
+        f"{hop.entity} {hop.outcome}",
         str(hop.attempts),
         f"{took:.3f} s",
         _detail(hop),

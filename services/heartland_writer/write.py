@@ -74,7 +74,7 @@ class Writing:
     async def _note(self) -> None:
         try:
             await self._account.once.note(self._bench.settle)
-        except IntegrationError:
+        except BaseException:
             self._account.recent.unsettled[self._order.id] = self._bench.settle
             raise
 

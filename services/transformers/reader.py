@@ -17,6 +17,9 @@ from shared.connectors.shopify.pages import Node, complete, read_orders
 from shared.errors import IntegrationError, Rejected
 
 _IN_FLIGHT = 2
+# For how long an order counts as read lately, seconds, and of how many that is remembered.
+_LATELY = 30.0
+_REMEMBERED = 20_000
 _WINDOWS = 8
 
 
@@ -27,12 +30,38 @@ class Reads(Protocol):
     def fitting(self, document: Document) -> int: ...
 
 
+class Again:
+    """Which orders were read a moment ago.
+
+    Our own metafields on an order make Shopify tell us that it changed, a second after it was read. Such a notice is
+    read like any other, but it may wait for others: that makes few queries of what would be many.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._read_at: dict[str, float] = {}
+
+    def holds(self, order_id: str, now: float) -> bool:
+        """Whether the order was read lately, so that reading it again is not urgent."""
+        return now - self._read_at.get(order_id, -_LATELY) < _LATELY and self.seconds > 0
+
+    def note(self, order_id: str, now: float) -> None:
+        self._read_at.pop(order_id, None)
+        self._read_at[order_id] = now
+        while self._read_at and (len(self._read_at) > _REMEMBERED or self._oldest() < now - _LATELY):
+            del self._read_at[next(iter(self._read_at))]
+
+    def _oldest(self) -> float:
+        return next(iter(self._read_at.values()))
+
+
 class OrderReader:
     """The batching reader of one shop. `maximum` bounds a batch whatever the query may cost."""
 
-    def __init__(self, client: Reads, *, window_seconds: float, maximum: int) -> None:
+    def __init__(self, client: Reads, *, window_seconds: float, maximum: int, again_seconds: float = 0.0) -> None:
         self._client = client
         self._window = window_seconds
+        self._again = Again(again_seconds)
         self._maximum = maximum
         self._most = maximum
         self._waiting: dict[str, list[asyncio.Future[Node | None]]] = {}
@@ -45,13 +74,17 @@ class OrderReader:
 
         Raises what the client raises; an error of a shared query reaches everyone who shared it.
         """
-        answer: asyncio.Future[Node | None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Node | None] = loop.create_future()
         self._waiting.setdefault(order_id, []).append(answer)
         if len(self._waiting) >= self._size():
             self._send()
+        elif self._again.holds(order_id, loop.time()):
+            self._send_in_time()
         else:
             self._send_later()
         node = await answer
+        self._again.note(order_id, loop.time())
         return await complete(node, self._client.execute) if node else None
 
     async def close(self) -> None:
@@ -67,12 +100,21 @@ class OrderReader:
     def _size(self) -> int:
         return max(1, min(self._most, self._client.fitting(READ_ORDERS)))
 
+    def _send_in_time(self) -> None:
+        """An order that was read a moment ago waits for company; any other that asks takes it along at once."""
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._latest = loop.time() + self._again.seconds
+            self._timer = loop.call_at(self._latest, self._send)
+
     def _send_later(self) -> None:
         loop = asyncio.get_running_loop()
+        latest = loop.time() + _WINDOWS * self._window
         if self._timer is None:
-            self._latest = loop.time() + _WINDOWS * self._window
+            self._latest = latest
         else:
             self._timer.cancel()
+            self._latest = min(self._latest, latest)
         self._timer = loop.call_at(min(loop.time() + self._window, self._latest), self._send)
 
     def _send(self) -> None:

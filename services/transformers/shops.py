@@ -40,6 +40,7 @@ class Shops:
         self._clients = clients
         self._window = settings.read_window_ms / 1000
         self._maximum = settings.read_batch_maximum
+        self._again = settings.reread_window_ms / 1000
         self._known: dict[str, Shop] = {}
 
     async def of(self, name: str) -> Shop:
@@ -55,7 +56,9 @@ class Shops:
         shop = self._known.get(name)
         if shop is None or shop.shopify is not shopify:
             # The old reader, if there was one, finishes what it has in hand.
-            reader = OrderReader(shopify.client, window_seconds=self._window, maximum=self._maximum)
+            reader = OrderReader(
+                shopify.client, window_seconds=self._window, maximum=self._maximum, again_seconds=self._again
+            )
             shop = self._known[name] = Shop(shopify, reader)
         return shop
 

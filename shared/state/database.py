@@ -165,7 +165,7 @@ def _connecting() -> Iterator[None]:
             raise Misconfigured(f"DATABASE_URL: {error}") from error
 
 
-class _Plain(asyncpg.Connection):  # type: ignore[type-arg]  # generic to the checker, not at run time
+class _Plain(asyncpg.Connection):
     """Nothing here changes a session (no listening, no cursors, no settings), so nothing needs undoing on release.
 
     The undoing is a round trip after every statement: a fifth of what the database costs a writer.

@@ -51,9 +51,7 @@ async def connect(sandbox: Sandbox, database: Database, settings: Settings) -> N
     heartland = {"base_url": sandbox.url, "api_token": sandbox.world.settings.sandbox_api_token}
     store = ConnectionStore(database, settings.secret_key)
     await store.put(
-        Connection(
-            CONNECTION, {"heartland": heartland}, {"source_location": "Online", "read_lag_seconds": 0.2, **rules}
-        )
+        Connection(CONNECTION, {"heartland": heartland}, {"source_location": "Online", "read_lag_seconds": 0.2})
     )
 
 

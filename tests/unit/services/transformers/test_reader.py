@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.transformers.reader import OrderReader
+from services.transformers.reader import Again, OrderReader
 from shared.connectors.shopify.documents import Document
 from shared.connectors.shopify.errors import TooMuch
 from shared.errors import Rejected, TargetDown
@@ -191,3 +191,34 @@ async def test_closing_cancels_what_is_under_way_and_what_waits() -> None:
     await asyncio.wait(asked)
 
     assert all(task.cancelled() for task in asked)
+
+
+async def test_an_order_read_a_moment_ago_waits_for_company() -> None:
+    shop = FakeShop()
+    orders = OrderReader(shop, window_seconds=0.005, maximum=100, again_seconds=30.0)
+    await orders.read("1")
+
+    again = asyncio.create_task(orders.read("1"))
+    await asyncio.sleep(0)
+    await orders.read("2")
+    await again
+
+    assert [sorted(batch) for batch in shop.batches] == [["1"], ["1", "2"]]
+
+
+async def test_an_order_read_a_moment_ago_is_read_again_though_nobody_comes() -> None:
+    shop = FakeShop()
+    orders = OrderReader(shop, window_seconds=0.005, maximum=100, again_seconds=0.02)
+    await orders.read("1")
+    await orders.read("1")
+
+    assert shop.batches == [["1"], ["1"]]
+
+
+def test_what_was_read_long_ago_is_forgotten() -> None:
+    again = Again(1.0)
+    again.note("1", 0.0)
+    again.note("2", 100.0)
+
+    assert not again.holds("1", 100.0)
+    assert again.holds("2", 100.0)
