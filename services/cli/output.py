@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-
 # Lines in a file or a pipe are not cut to a terminal's width.
 _WIDTH_OF_A_FILE = 200
 

@@ -84,7 +84,10 @@ async def read_body(request: BaseRequest, max_bytes: int, seconds: float) -> byt
     """The body's bytes as sent. Raises Refused when it is too large, too slow or ends early."""
     content = request.content
     if content.is_eof():  # the usual case: it came in one piece with the headers
-        return content.read_nowait()
+        body = content.read_nowait()
+        if len(body) > max_bytes:  # in chunks it announces no length
+            raise Refused(TOO_LARGE)
+        return body
     try:
         async with asyncio.timeout(seconds):
             return await _collect(request, max_bytes)

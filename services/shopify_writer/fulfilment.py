@@ -1,65 +1,39 @@
 """A Heartland shipment becomes a Shopify fulfilment, once per invoice, however often it is seen.
 
-One call fulfils at one location, so an invoice may take several; each has its own effect, whose note carries the
-parts it was sent with. What earlier calls placed is taken off before the rest is placed.
+One call fulfils at one location, so an invoice may take several; each has its own effect, whose note carries what it
+was sent with. What earlier calls placed is taken off before the rest is placed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from services.shopify_writer.doubt import Doubts
+from services.shopify_writer.past import Past, number
+from services.shopify_writer.reads import read_remaining
+from services.shopify_writer.tracking import carry_over
 from shared.canonical.events import FulfilmentEvent
 from shared.canonical.fulfilment import Fulfilment
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.errors import UserErrors, accepted
 from shared.connectors.shopify.fulfilment import (
     Allocation,
+    Call,
     Part,
     allocate,
     creation_input,
-    find_created,
     remaining_lines,
     still_to_place,
+    tracking_of,
 )
-from shared.connectors.shopify.fulfilment_documents import (
-    CREATE_FULFILMENT,
-    READ_FULFILMENT_ORDER_LINES,
-    READ_FULFILMENT_ORDERS,
-    READ_FULFILMENTS,
-)
-from shared.errors import NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown
+from shared.connectors.shopify.fulfilment_documents import CREATE_FULFILMENT
+from shared.errors import NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown, Waiting
 from shared.messaging.record import Result
 from shared.runtime.clock import Clock
-from shared.state.ledger import Claim, Effect, Ledger
+from shared.state.ledger import Effect, Ledger
 
 ENTITY = "fulfilment"
-
-
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What the ledger knows of this invoice's calls, and the fulfilments that other invoices of the order made."""
-
-    mine: Mapping[str, Claim]
-    others: frozenset[str]
-
-    @classmethod
-    def read(cls, effects: Mapping[str, Claim], prefix: str) -> Past:
-        mine = {name: claim for name, claim in effects.items() if name.startswith(prefix)}
-        made = {str((claim.result or {}).get("fulfilment")) for claim in effects.values() if claim.state == "done"}
-        return cls(mine, frozenset(made))
-
-    def placed(self) -> list[Part]:
-        return [part for claim in self.mine.values() if claim.state == "done" for part in parts_of(claim)]
-
-    def made(self) -> list[str]:
-        return [str((claim.result or {})["fulfilment"]) for claim in self.mine.values() if claim.state == "done"]
-
-
-def parts_of(claim: Claim) -> list[Part]:
-    """The parts that a call was sent with."""
-    return [Part(**part) for part in (claim.result or {}).get("parts", [])]
 
 
 class Shipments:
@@ -67,119 +41,86 @@ class Shipments:
 
     def __init__(self, ledger: Ledger, clock: Clock, read_lag_seconds: float) -> None:
         self._ledger = ledger
-        self._clock = clock
-        self._read_lag_seconds = read_lag_seconds
+        self._doubts = Doubts(ledger, clock, read_lag_seconds)
 
     async def carry_out(self, event: FulfilmentEvent, shopify: ShopifyClient, location: str) -> Result:
-        """Raises NeedsReview where Shopify has fewer units left than shipped, RetryLater while they are on hold."""
+        """Fulfil what the invoice ships and was not fulfilled by it yet; those at `location` (a gid) first.
+
+        Raises NeedsReview where Shopify has fewer units left than shipped, Waiting while they are on hold.
+        """
         record = event.record
         past = await self._settled(event, shopify)
-        order = await read_remaining(shopify, record.order_id)
         left = still_to_place(record.lines, past.placed())
-        if not left:
-            return self._result("duplicate" if past.made() else "skipped", record, past.made())
-        allocation = allocate(left, remaining_lines(order), location)
-        made = past.made() + [
-            await self._create(event, shopify, place, parts) for place, parts in allocation.by_location().items()
+        order, allocation = {}, Allocation((), (), held=False)
+        if left:
+            order = await read_remaining(shopify, record.order_id)
+            allocation = allocate(left, remaining_lines(order), location)
+        made = [
+            await self._create(event, shopify, past.next_call(place), parts, order)
+            for place, parts in allocation.by_location().items()
         ]
+        changed = await carry_over(event, past, shopify, self._ledger)
         _refuse_missing(record, allocation)
-        return self._result("applied", record, made)
+        return _result(event, order, past, made, changed)
 
     async def _settled(self, event: FulfilmentEvent, shopify: ShopifyClient) -> Past:
         """The past of this invoice with every call in doubt looked up."""
-        prefix = f"fulfilment:{event.record.id}:"
-        past = Past.read(await self._ledger.of_key(event.connection, ENTITY, event.record.order_id), prefix)
-        doubtful = {name: claim for name, claim in past.mine.items() if claim.state == "in_doubt"}
+        past = await self._past(event)
+        doubtful = {_effect(event, name): claim for name, claim in past.doubtful().items()}
         if not doubtful:
             return past
-        order = await _read_order(shopify, READ_FULFILMENTS, event.record.order_id)
-        for name, claim in doubtful.items():
-            await self._settle(event, name, claim, order, past.others)
-        return Past.read(await self._ledger.of_key(event.connection, ENTITY, event.record.order_id), prefix)
+        await self._doubts.settle(doubtful, event.record.order_id, shopify, past.known)
+        return await self._past(event)
 
-    async def _settle(
-        self, event: FulfilmentEvent, name: str, claim: Claim, order: Mapping[str, Any], known: frozenset[str]
-    ) -> None:
-        found = find_created(order, event.record, parts_of(claim), claim.sent_at, known)
-        effect = self._effect(event, name)
-        if found:
-            await self._ledger.done(effect, {**(claim.result or {}), "fulfilment": found})
-            return
-        age = (self._clock.now() - claim.sent_at).total_seconds()
-        if age < self._read_lag_seconds:
-            raise TargetDown("a fulfilment is in doubt and may not show yet", after=self._read_lag_seconds - age)
-        await self._ledger.failed(effect, "looked up: it was not made")
+    async def _past(self, event: FulfilmentEvent) -> Past:
+        effects = await self._ledger.of_key(event.connection, ENTITY, event.record.order_id)
+        return Past.read(event.record.id, effects)
 
     async def _create(
-        self, event: FulfilmentEvent, shopify: ShopifyClient, location: str, parts: Sequence[Part]
+        self,
+        event: FulfilmentEvent,
+        shopify: ShopifyClient,
+        operation: str,
+        parts: Sequence[Part],
+        order: Mapping[str, Any],
     ) -> str:
-        effect = self._effect(event, f"fulfilment:{event.record.id}:{location.rpartition('/')[2]}")
-        intent = {"parts": [asdict(part) for part in parts]}
+        effect = _effect(event, operation)
+        call = Call(tuple(parts), tracking_of(event.record), tuple(made["id"] for made in order["fulfillments"]))
+        intent = {**call.stored(), "version": event.version.isoformat()}
         claim = await self._ledger.claim(effect, intent)
-        if claim.state == "done":
-            return str((claim.result or {})["fulfilment"])
-        if claim.state == "in_doubt":
-            raise TargetDown("a fulfilment of this shipment is in doubt", after=1.0)
-        made = await self._call(effect, shopify, creation_input(event.record, parts))
+        if claim.state != "new":
+            # Another process has the order's key too, for a moment: look again at what it did.
+            raise TargetDown("a fulfilment of this shipment is being made by another process", after=1.0)
+        made = await self._send(effect, shopify, creation_input(call, notify=event.record.notify_customer))
         await self._ledger.done(effect, {**intent, "fulfilment": made})
         return made
 
-    async def _call(self, effect: Effect, shopify: ShopifyClient, content: Mapping[str, Any]) -> str:
+    async def _send(self, effect: Effect, shopify: ShopifyClient, content: Mapping[str, Any]) -> str:
         try:
             data = await shopify.execute(CREATE_FULFILMENT, {"fulfillment": content})
             payload = accepted("fulfillmentCreate", data["fulfillmentCreate"])
+            return _id_of(payload)
         except UserErrors as error:
+            # What is left has changed since it was read, or Shopify does not like the content: the schedule decides.
             await self._ledger.failed(effect, error.reason)
             raise RetryLater(error.reason) from error
         except OutcomeUnknown:
+            self._doubts.lost(effect)
             raise
         except (RetryLater, Rejected) as error:
             await self._ledger.failed(effect, error.reason)
             raise
-        return str(payload["fulfillment"]["id"])
-
-    @staticmethod
-    def _effect(event: FulfilmentEvent, operation: str) -> Effect:
-        return Effect(event.connection, "shopify", ENTITY, event.record.order_id, operation)
-
-    @staticmethod
-    def _result(outcome: str, record: Fulfilment, made: Sequence[str]) -> Result:
-        return Result(
-            outcome=outcome,
-            shopify_id=record.order_id,
-            heartland_id=record.heartland_order_id,
-            detail=f"invoice {record.id} -> {', '.join(gid.rpartition('/')[2] for gid in made) or 'nothing to ship'}",
-        )
 
 
-async def read_remaining(shopify: ShopifyClient, order_id: str) -> dict[str, Any]:
-    """The order's fulfilment orders with all their lines, every page."""
-    order = await _read_order(shopify, READ_FULFILMENT_ORDERS, order_id)
-    page = order["fulfillmentOrders"]["pageInfo"]
-    while page["hasNextPage"]:
-        more = await _read_order(shopify, READ_FULFILMENT_ORDERS, order_id, after=page["endCursor"])
-        order["fulfillmentOrders"]["nodes"] += more["fulfillmentOrders"]["nodes"]
-        page = more["fulfillmentOrders"]["pageInfo"]
-    for entry in order["fulfillmentOrders"]["nodes"]:
-        await _complete_lines(shopify, entry)
-    return order
+def _effect(event: FulfilmentEvent, operation: str) -> Effect:
+    return Effect(event.connection, "shopify", ENTITY, event.record.order_id, operation)
 
 
-async def _complete_lines(shopify: ShopifyClient, entry: dict[str, Any]) -> None:
-    page = entry["lineItems"]["pageInfo"]
-    while page["hasNextPage"]:
-        data = await shopify.execute(READ_FULFILMENT_ORDER_LINES, {"id": entry["id"], "after": page["endCursor"]})
-        more = data["fulfillmentOrder"]["lineItems"]
-        entry["lineItems"]["nodes"] += more["nodes"]
-        page = more["pageInfo"]
-
-
-async def _read_order(shopify: ShopifyClient, document: Any, order_id: str, **more: str) -> dict[str, Any]:
-    data = await shopify.execute(document, {"id": f"gid://shopify/Order/{order_id}", **more})
-    order: dict[str, Any] | None = data.get("order")
-    if order is None:
-        raise Rejected(f"Shopify has no order {order_id} that we may see")
-    return order
+def _id_of(payload: Mapping[str, Any]) -> str:
+    made = payload.get("fulfillment") or {}
+    if not made.get("id"):
+        raise OutcomeUnknown("Shopify does not say which fulfilment it made")
+    return str(made["id"])
 
 
 def _refuse_missing(record: Fulfilment, allocation: Allocation) -> None:
@@ -187,10 +128,24 @@ def _refuse_missing(record: Fulfilment, allocation: Allocation) -> None:
         return
     units = ", ".join(f"{line.quantity} x {line.sku or 'a line without SKU'}" for line in allocation.missing)
     if allocation.held:
-        raise RetryLater(f"Shopify holds {units} of order {record.order_id}")
+        raise Waiting(f"Shopify holds {units} of order {record.order_id}", waits_for=f"release:{record.order_id}")
     raise NeedsReview(
         f"Heartland invoice {record.id} ships {units} that Shopify does not expect any more",
         kind="shipment_without_order_lines",
-        advice="Look whether it was fulfilled in Shopify by hand, or shipped in excess; nothing more was fulfilled.",
+        advice="Look whether the order was cancelled, or fulfilled in Shopify by hand, or more was shipped than "
+        "ordered. What Shopify did expect is fulfilled.",
         details={"invoice": record.id, "order": record.order_id, "missing": units},
+    )
+
+
+def _result(
+    event: FulfilmentEvent, order: Mapping[str, Any], past: Past, made: Sequence[str], changed: Sequence[str]
+) -> Result:
+    told = f"invoice {event.record.id} -> {', '.join(map(number, [*past.made(), *made])) or 'nothing to ship'}"
+    return Result(
+        outcome="applied" if made or changed else "duplicate" if past.made() else "skipped",
+        order_number=str(order.get("name") or ""),
+        shopify_id=event.record.order_id,
+        heartland_id=event.record.heartland_order_id,
+        detail=f"{told}, new tracking" if changed else told,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from shared.canonical.events import FulfilmentEvent, content_hash
@@ -14,9 +15,9 @@ from shared.canonical.fulfilment import Fulfilment
 from shared.connectors.heartland import wire
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.clients import Heartland, HeartlandClients
-from shared.connectors.heartland.fulfilment import from_heartland, is_completed, shipped_items
+from shared.connectors.heartland.fulfilment import changed_at, from_heartland, is_completed, shipped_items
 from shared.connectors.heartland.settings import HeartlandSettings
-from shared.errors import Rejected
+from shared.errors import Rejected, RetryLater
 from shared.messaging.envelope import Envelope, child_traceparent
 from shared.messaging.producer import Producer
 from shared.messaging.record import Handler, Record, Result
@@ -25,26 +26,39 @@ from shared.runtime.clock import Clock
 
 _SCHEMA = "tillbridge.fulfilment/1"
 _NAMESPACE = uuid.UUID("5b6ed6f1-6f0c-5d1c-9a53-3f1d2c0f7a11")
+_REMEMBERED_SECONDS = 600.0
+_REMEMBERED_ITEMS = 10_000
 
 
 class Skus:
-    """SKUs of Heartland's items, remembered: an item's number is the one thing of it that must never change."""
+    """SKUs of Heartland's items, remembered for a while: people correct item numbers now and then."""
 
-    def __init__(self, heartland: HeartlandClient) -> None:
+    def __init__(self, heartland: HeartlandClient, clock: Clock) -> None:
         self._heartland = heartland
-        self._known: dict[str, str] = {}
+        self._clock = clock
+        self._known: dict[int, str] = {}
+        self._since = clock.monotonic()
 
-    async def of(self, items: Iterable[str]) -> Mapping[str, str]:
-        """Item id -> SKU. Raises Rejected for an item that Heartland does not have."""
+    async def of(self, items: Iterable[int]) -> Mapping[int, str]:
+        """Item id -> SKU. Raises RetryLater for an item that Heartland does not list (yet, or any more)."""
+        self._forget()
         wanted = list(items)
-        unknown = [int(item) for item in wanted if item not in self._known]
+        known = {item: self._known[item] for item in wanted if item in self._known}
+        unknown = [item for item in wanted if item not in known]
         if unknown:
             found = await self._heartland.items_by_id(unknown)
-            self._known.update({str(item_id): item.public_id for item_id, item in found.items()})
-        missing = [item for item in wanted if item not in self._known]
+            fresh = {number: item.public_id for number, item in found.items()}
+            self._known |= fresh
+            known |= fresh
+        missing = [str(item) for item in wanted if item not in known]
         if missing:
-            raise Rejected(f"the invoice ships items that Heartland does not list: {', '.join(missing)}")
-        return self._known
+            raise RetryLater(f"the invoice ships items that Heartland does not list: {', '.join(missing)}")
+        return known
+
+    def _forget(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._since > _REMEMBERED_SECONDS or len(self._known) > _REMEMBERED_ITEMS:
+            self._known, self._since = {}, now
 
 
 def read_notice(body: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
@@ -59,14 +73,14 @@ def read_notice(body: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, A
     return invoice, lines
 
 
-def canonical(record: Record, fulfilment: Fulfilment, clock: Clock) -> FulfilmentEvent:
+def canonical(record: Record, fulfilment: Fulfilment, version: datetime, clock: Clock) -> FulfilmentEvent:
     return FulfilmentEvent(
         schema_name=_SCHEMA,
         connection=record.envelope.connection,
         entity="fulfilment",
         source="heartland",
         key=fulfilment.order_id,
-        version=fulfilment.completed_at,
+        version=version,
         content_hash=content_hash(fulfilment),
         lineage=(record.envelope.id,),
         read_at=clock.now(),
@@ -75,8 +89,8 @@ def canonical(record: Record, fulfilment: Fulfilment, clock: Clock) -> Fulfilmen
 
 
 def envelope(event: FulfilmentEvent, notice: Envelope) -> Envelope:
-    """The same invoice with the same content is the same event, however often it is seen."""
-    name = f"{event.connection}|{event.record.id}|{event.content_hash}"
+    """The same invoice as of the same time with the same content is the same event, however often it is seen."""
+    name = f"{event.connection}|{event.record.id}|{event.version.isoformat()}|{event.content_hash}"
     return Envelope(
         id=str(uuid.uuid5(_NAMESPACE, name)),
         source="tillbridge/transformers",
@@ -97,27 +111,25 @@ def handler(clients: HeartlandClients, producer: Producer, clock: Clock) -> Hand
 
     async def handle(records: Sequence[Record]) -> Result:
         record = records[-1]
-        heartland = clients.get(record.envelope.connection)
-        kept = known.get(record.envelope.connection)
-        if kept is None or kept[0] is not heartland:
-            kept = known[record.envelope.connection] = (heartland, Skus(heartland.client))
-        return await translate(record, kept[1], heartland.rules, producer, clock)
+        name = record.envelope.connection
+        heartland = clients.get(name)
+        if name not in known or known[name][0] is not heartland:
+            known[name] = (heartland, Skus(heartland.client, clock))
+        return await translate(record, known[name][1], heartland.rules, producer, clock)
 
     return handle
 
 
-async def translate(
-    record: Record, heartland_skus: Skus, rules: HeartlandSettings, producer: Producer, clock: Clock
-) -> Result:
+async def translate(record: Record, skus: Skus, rules: HeartlandSettings, producer: Producer, clock: Clock) -> Result:
     """Publish the fulfilment in the notice; an invoice that is not final, or ships nothing, ends here."""
     invoice, lines = read_notice(record.envelope.body)
     if not is_completed(invoice):
         return Result(outcome="skipped", detail="the invoice is not complete")
-    skus = await heartland_skus.of(shipped_items(lines))
-    fulfilment = from_heartland(invoice, lines, skus, record.envelope.subject, rules)
+    items = await skus.of(shipped_items(lines))
+    fulfilment = from_heartland(invoice, lines, items, record.envelope.subject, rules)
     if not fulfilment.lines:
         return Result(outcome="skipped", detail=f"invoice {fulfilment.id} ships no goods")
-    event = canonical(record, fulfilment, clock)
+    event = canonical(record, fulfilment, version_of(invoice), clock)
     await producer.send(CANONICAL_FULFILMENT, envelope(event, record.envelope))
     return Result(
         outcome="published",
@@ -125,3 +137,10 @@ async def translate(
         heartland_id=fulfilment.heartland_order_id,
         detail=f"invoice {fulfilment.id}",
     )
+
+
+def version_of(invoice: Mapping[str, Any]) -> datetime:
+    try:
+        return changed_at(invoice)
+    except ValueError as error:
+        raise Rejected("the Heartland invoice does not say when it changed") from error

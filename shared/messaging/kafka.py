@@ -38,11 +38,23 @@ async def connect_producer(settings: Settings) -> AIOKafkaProducer:
         request_timeout_ms=_REQUEST_TIMEOUT_MS,
     )
     try:
-        await client.start()
+        await _start(client)
     except BaseException:
         await client.stop()
         raise
     return client
+
+
+async def _start(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Start it. Cancelled, it still lets the start come to its end: cut off, the library leaves a connection open."""
+    starting = asyncio.ensure_future(client.start())
+    try:
+        await asyncio.shield(starting)
+    except BaseException:
+        await asyncio.wait({starting}, timeout=_STOP_SECONDS)
+        starting.cancel()
+        await asyncio.wait({starting})
+        raise
 
 
 async def abandon_producer(client: AIOKafkaProducer, seconds: float = 3.0) -> None:
@@ -80,7 +92,7 @@ async def connect_consumer(
     while True:
         consumer = new_consumer(settings, group, options)
         try:
-            await consumer.start()
+            await _start(consumer)
             await _check_topics(consumer, topics)
         except KafkaError as error:
             await stop_consumer(consumer)

@@ -1,7 +1,9 @@
 """Group commit: calls that come at the same time share one statement, and one fsync.
 
 A commit costs about 0.4 ms for one row and hardly more for a hundred. The first call of a quiet moment goes at once;
-those that come while a statement is under way are collected, for at most two milliseconds.
+those that come while a statement is under way are collected for two milliseconds. Where calls come thick and fast,
+each statement waits for `BUSY_SECONDS`, and takes with it what came meanwhile: a busy process has better to do than
+one round trip per row.
 """
 
 from __future__ import annotations
@@ -18,6 +20,11 @@ R = TypeVar("R")
 
 ROWS = 100
 SECONDS = 0.002
+BUSY_SECONDS = 0.025
+# Waiting pays if this many calls are to be expected meanwhile.
+_WORTH_WAITING = 3
+# Weight of the latest interval in the mean interval between calls.
+_LATEST = 0.2
 
 
 @dataclass(slots=True)
@@ -31,8 +38,8 @@ class Grouped(Generic[T, R]):
     """`run` carries out many items in one statement and returns their answers in the same order.
 
     Two items of one `key` never share a statement: the second goes in a later one. If a statement fails for a reason
-    of its content, its items are tried one by one, so that only the bad one fails. With `keep`, what a cancelled
-    caller asked for is carried out all the same; otherwise it is dropped if it has not gone out yet.
+    of its content, its items are tried one by one, so that only the bad one fails. What a cancelled caller asked for
+    is carried out all the same if `keep` says so; otherwise it is dropped if it has not gone out yet.
     `spawn` starts a task and holds on to it.
     """
 
@@ -42,39 +49,58 @@ class Grouped(Generic[T, R]):
         key: Callable[[T], Hashable],
         spawn: Callable[[Coroutine[Any, Any, None]], object],
         *,
-        keep: bool = True,
+        keep: bool | Callable[[T], bool] = True,
     ) -> None:
         self._run = run
         self._key = key
         self._spawn = spawn
-        self._keep = keep
+        self._keep = keep if callable(keep) else lambda item: keep
         self._waiting: list[_Call[T, R]] = []
         self._under_way = 0
-        self._timer: asyncio.TimerHandle | None = None
+        self._collecting = False
+        self._called_at = 0.0
+        self._interval = 1.0
 
     async def __call__(self, item: T) -> R:
         """The answer for `item`, once its statement is committed. Raises what the statement raised for it."""
         loop = asyncio.get_running_loop()
+        self._pace(loop.time())
         call = _Call[T, R](self._key(item), item, loop.create_future())
         self._waiting.append(call)
         if len(self._waiting) >= ROWS:
-            self._send()
-        elif self._timer is None:
-            self._timer = loop.call_later(SECONDS if self._under_way else 0, self._send)
+            self._spawn(self._carry_out(self._take()))
+        elif not self._collecting:
+            self._collect_for(self._patience())
         return await call.answer
 
-    def _send(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        group = self._take()
-        if group:
-            self._under_way += 1
-            self._spawn(self._carry_out(group))
+    def _pace(self, now: float) -> None:
+        latest = min(now - self._called_at, 1.0)
+        self._called_at = now
+        self._interval += (latest - self._interval) * _LATEST
+
+    def _patience(self) -> float:
+        if self._interval * _WORTH_WAITING <= BUSY_SECONDS:
+            return BUSY_SECONDS
+        return SECONDS if self._under_way else 0.0
+
+    def _collect_for(self, seconds: float) -> None:
+        self._collecting = True
+        self._spawn(self._collect(seconds))
+
+    async def _collect(self, seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+        except BaseException:
+            for call in self._waiting:
+                call.answer.cancel()
+            raise
+        finally:
+            self._collecting = False
+        await self._carry_out(self._take())
 
     def _take(self) -> list[_Call[T, R]]:
         """The next group: one call of each key, in the order they came."""
-        wanted = [call for call in self._waiting if self._keep or not call.answer.cancelled()]
+        wanted = [call for call in self._waiting if not call.answer.cancelled() or self._keep(call.item)]
         group: dict[Hashable, _Call[T, R]] = {}
         self._waiting = []
         for call in wanted:
@@ -85,12 +111,14 @@ class Grouped(Generic[T, R]):
         return list(group.values())
 
     async def _carry_out(self, group: list[_Call[T, R]]) -> None:
+        self._under_way += 1
         try:
-            await self._answer(group)
+            if group:
+                await self._answer(group)
         finally:
             self._under_way -= 1
-            if self._waiting:
-                self._send()
+            if self._waiting and not self._collecting:
+                self._collect_for(0.0)
 
     async def _answer(self, group: list[_Call[T, R]]) -> None:
         try:

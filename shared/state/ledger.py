@@ -67,7 +67,8 @@ class _Row:
         return self.effect.connection, self.id
 
 
-_CLAIM = """
+# Also part of the statement in `notes`.
+CLAIM = """
     insert into effects as e (connection, effect_id, system, entity, key, operation, result, state, sent_at)
     select *, 'sent', $8
       from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
@@ -77,13 +78,18 @@ _CLAIM = """
      where e.state = 'failed'
     returning connection, effect_id, 'new' as state, result, sent_at, attempts"""
 
-_DONE = """
+DONE = """
     insert into effects as e (connection, effect_id, system, entity, key, operation, result, state, sent_at, done_at)
     select *, 'done', $8, $8
       from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
     on conflict (connection, effect_id) do update
        set state = 'done', result = excluded.result, done_at = excluded.done_at, reason = null
      where e.state <> 'done'"""
+
+FAILED = """
+    update effects as e set state = 'failed', reason = f.reason
+      from unnest($1::text[], $2::text[], $3::text[]) as f (connection, effect_id, reason)
+     where e.connection = f.connection and e.effect_id = f.effect_id and e.state = 'sent'"""
 
 _READ = """
     select connection, effect_id, state, result, sent_at, attempts
@@ -153,7 +159,7 @@ class Ledger:
     async def _claim(self, rows: Sequence[_Row]) -> list[Claim]:
         found: dict[tuple[str, str], Claim] = {}
         while missing := [row for row in rows if row.key not in found]:
-            found |= _claims(await self._db.fetch(_CLAIM, *_columns(missing), self._clock.now()))
+            found |= _claims(await self._db.fetch(CLAIM, *_columns(missing), self._clock.now()))
             # Who was there first may have committed after our statement began: only a new one sees its row.
             others = [row.key for row in missing if row.key not in found]
             if others:
@@ -166,14 +172,9 @@ class Ledger:
         good = [row for row in rows if row.reason is None]
         bad = [(*row.key, row.reason) for row in rows if row.reason is not None]
         if good:
-            await self._db.execute(_DONE, *_columns(good), self._clock.now())
+            await self._db.execute(DONE, *_columns(good), self._clock.now())
         if bad:
-            await self._db.execute(
-                """update effects as e set state = 'failed', reason = f.reason
-                     from unnest($1::text[], $2::text[], $3::text[]) as f (connection, effect_id, reason)
-                    where e.connection = f.connection and e.effect_id = f.effect_id and e.state = 'sent'""",
-                *columns(sorted(bad), 3),
-            )
+            await self._db.execute(FAILED, *columns(sorted(bad), 3))
         return [None] * len(rows)
 
 

@@ -22,6 +22,10 @@ class LinkRow:
     linked_at: datetime
 
 
+# Also part of the statement in `notes`.
+LINK = """
+    insert into links (connection, entity, shopify_id, heartland_id, heartland_public_id)
+    select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) on conflict do nothing"""
 _COLUMNS = "connection, entity, shopify_id, heartland_id, heartland_public_id, linked_at"
 
 
@@ -65,12 +69,7 @@ class Links:
         Raises NeedsReview if either is linked to another record already.
         """
         values = (connection, entity, clean(shopify_id), clean(heartland_id), clean(heartland_public_id))
-        status = await self._db.execute(
-            """insert into links (connection, entity, shopify_id, heartland_id, heartland_public_id)
-               values ($1, $2, $3, $4, $5) on conflict do nothing""",
-            *values,
-        )
-        if status:
+        if await self._db.execute(LINK, *([value] for value in values)):
             return
         same = await self._db.execute(
             """update links set heartland_public_id = case $5 when '' then heartland_public_id else $5 end

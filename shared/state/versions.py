@@ -28,6 +28,14 @@ def gate(stored: Version | None, version: datetime, content_hash: str) -> Litera
     return "duplicate" if content_hash == stored.content_hash else "apply"
 
 
+# Also part of the statement in `notes`.
+PUT = """
+    insert into versions as v (connection, entity, key, target, version, content_hash)
+    select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
+    on conflict (connection, entity, key, target) do update
+       set version = excluded.version, content_hash = excluded.content_hash, updated_at = clock_timestamp()
+     where v.version <= excluded.version"""
+
 _Place = tuple[str, str, str, str]  # connection, entity, key, target
 
 
@@ -64,11 +72,7 @@ class Versions:
 
     async def _put(self, rows: Sequence[tuple[_Place, Version]]) -> list[None]:
         await self._db.execute(
-            """insert into versions as v (connection, entity, key, target, version, content_hash)
-               select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::text[])
-               on conflict (connection, entity, key, target) do update
-                  set version = excluded.version, content_hash = excluded.content_hash, updated_at = clock_timestamp()
-                where v.version <= excluded.version""",
+            PUT,
             # Sorted: two processes lock rows in the same order.
             *columns(
                 [(*place, one.version, one.content_hash) for place, one in sorted(rows, key=lambda row: row[0])], 6

@@ -45,6 +45,14 @@ VARIABLES: dict[str, list[dict[str, Any]]] = {
     "ReadFulfilmentOrders": [{"id": ORDER}, PAGE],
     "ReadFulfilmentOrderLines": [{"id": "gid://shopify/FulfillmentOrder/1", "after": "cursor"}],
     "ReadFulfilments": [{"id": ORDER}],
+    "ReadFulfilmentLines": [{"id": "gid://shopify/Fulfillment/3", "after": "cursor"}],
+    "UpdateTracking": [
+        {
+            "fulfilment": "gid://shopify/Fulfillment/3",
+            "tracking": {"company": "UPS", "number": "1Z", "url": "https://track.example.com/1Z"},
+            "notify": True,
+        }
+    ],
     "CreateFulfilment": [
         {
             "fulfillment": {

@@ -10,7 +10,7 @@ from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings, read_settings
 from shared.connectors.heartland.transport import Limits, Observe
-from shared.errors import RetryLater
+from shared.errors import Misconfigured, RetryLater, TargetDown
 from shared.resilience.breaker import Breaker
 from shared.resilience.budget import RequestBudget
 from shared.runtime.clock import Clock
@@ -57,17 +57,29 @@ class HeartlandClients:
         self._guards: dict[str, tuple[RequestBudget, Breaker]] = {}
 
     def get(self, name: str) -> Heartland:
-        """Raises RetryLater for a connection that is not known (yet), Misconfigured for one that cannot work."""
+        """The account of the connection `name`, the same object as long as the connection stays as it is.
+
+        Raises RetryLater for a connection that is not known (yet), and TargetDown for one whose credentials or
+        settings cannot work: that must not stop a service that serves other accounts too.
+        """
         connection = self._connections.get(name)
         if connection is None:
             raise RetryLater(f"there is no connection {name}")
         known = self._known.get(name)
         if known is None or known.connection != connection:
-            known = self._known[name] = self._build(connection)
+            known = self._known[name] = self._built(connection)
         return known
 
+    def _built(self, connection: Connection) -> Heartland:
+        try:
+            return self._build(connection)
+        except Misconfigured as error:
+            raise TargetDown(f"connection {connection.name}: {error.reason}") from error
+
     def _build(self, connection: Connection) -> Heartland:
-        budget, breaker = self._guards.setdefault(connection.name, self._guard(connection.name))
+        if connection.name not in self._guards:
+            self._guards[connection.name] = self._guard(connection.name)
+        budget, breaker = self._guards[connection.name]
         client = HeartlandClient(
             self._session,
             HeartlandAccount.read(connection.credentials.get("heartland", {})),

@@ -9,7 +9,7 @@ import aiohttp
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.client import Observe, ShopifyClient
 from shared.connectors.shopify.settings import ShopifySettings
-from shared.errors import RetryLater
+from shared.errors import Misconfigured, RetryLater, TargetDown
 from shared.resilience.breaker import Breaker
 from shared.resilience.budget import CostBudget
 from shared.runtime.clock import Clock
@@ -50,14 +50,24 @@ class ShopifyClients:
         self._guards: dict[str, tuple[CostBudget | None, Breaker]] = {}
 
     def get(self, name: str) -> Shopify:
-        """Raises RetryLater for a connection that is not known (yet), Misconfigured for one that cannot work."""
+        """The shop of the connection `name`, the same object as long as the connection stays as it is.
+
+        Raises RetryLater for a connection that is not known (yet), and TargetDown for one whose credentials or
+        settings cannot work: that must not stop a service that serves other shops too.
+        """
         connection = self._connections.get(name)
         if connection is None:
             raise RetryLater(f"there is no connection {name}")
         known = self._known.get(name)
         if known is None or known.connection != connection:
-            known = self._known[name] = self._build(connection)
+            known = self._known[name] = self._built(connection)
         return known
+
+    def _built(self, connection: Connection) -> Shopify:
+        try:
+            return self._build(connection)
+        except Misconfigured as error:
+            raise TargetDown(f"connection {connection.name}: {error.reason}") from error
 
     def _build(self, connection: Connection) -> Shopify:
         if connection.name not in self._guards:

@@ -6,21 +6,22 @@ several of them as long as their location is one, and it wants the ids of their 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+from urllib.parse import urlsplit
 
 from shared.canonical.fulfilment import Fulfilment, ShippedLine
 
 _OPEN = {"OPEN", "IN_PROGRESS"}
-# Two machines' clocks: how far Shopify's createdAt may lie before our note of the call.
-CLOCK_SKEW = timedelta(minutes=5)
+_OVER = {"CLOSED", "CANCELLED", "INCOMPLETE"}
+_NEVER_LEFT = {"ERROR", "FAILURE"}
+Tracking = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Remaining:
-    """One line of one fulfilment order with what is still to ship."""
+    """One line of one fulfilment order with what is still to ship. `held`: not as long as its status is what it is."""
 
     fulfilment_order: str
     line: str
@@ -33,19 +34,19 @@ class Remaining:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`quantity` units of one fulfilment-order line."""
+    """`quantity` units of Heartland's `item`, taken from one fulfilment-order line."""
 
     fulfilment_order: str
     line: str
     order_line: str
     location: str
-    sku: str
+    item: str
     quantity: int
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Where a shipment's units go, and what could not be placed."""
+    """Where a shipment's units go, and what could not be placed. `held`: some of that is there, but on hold."""
 
     parts: tuple[Part, ...]
     missing: tuple[ShippedLine, ...]
@@ -55,6 +56,27 @@ class Allocation:
         """The parts of each call: Shopify takes one location a call."""
         locations = dict.fromkeys(part.location for part in self.parts)
         return {place: tuple(part for part in self.parts if part.location == place) for place in locations}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What one `fulfillmentCreate` was sent with, and the ids of the order's fulfilments as read before it."""
+
+    parts: tuple[Part, ...]
+    tracking: Tracking
+    before: tuple[str, ...]
+
+    @classmethod
+    def read(cls, stored: Mapping[str, Any]) -> Self:
+        parts = tuple(Part(**part) for part in stored["parts"])
+        return cls(parts, stored["tracking"], tuple(stored["before"]))
+
+    def stored(self) -> dict[str, Any]:
+        return {
+            "parts": [asdict(part) for part in self.parts],
+            "tracking": dict(self.tracking),
+            "before": list(self.before),
+        }
 
 
 def remaining_lines(order: Mapping[str, Any]) -> list[Remaining]:
@@ -67,10 +89,10 @@ def remaining_lines(order: Mapping[str, Any]) -> list[Remaining]:
             location=_location(entry),
             sku=line.get("sku") or "",
             quantity=line["remainingQuantity"],
-            held=entry["status"] not in _OPEN,
+            held=not _is_open(entry),
         )
         for entry in order["fulfillmentOrders"]["nodes"]
-        if entry["status"] not in {"CLOSED", "CANCELLED", "INCOMPLETE"}
+        if entry["status"] not in _OVER
         for line in entry["lineItems"]["nodes"]
         if line["remainingQuantity"] > 0
     ]
@@ -81,75 +103,95 @@ def allocate(lines: Sequence[ShippedLine], remaining: Sequence[Remaining], prefe
     left = {entry.line: entry for entry in remaining}
     parts: list[Part] = []
     missing: list[ShippedLine] = []
-    blocked = False
-    for shipped in lines:
+    # Who names its order line chooses first: the others can go anywhere.
+    for shipped in sorted(lines, key=lambda line: not line.order_line_id):
         wanted = shipped.quantity
         for entry in _candidates(shipped, left.values(), preferred_location):
             taken = min(wanted, entry.quantity)
-            parts.append(Part(entry.fulfilment_order, entry.line, entry.order_line, entry.location, entry.sku, taken))
-            left[entry.line] = replace(entry, quantity=entry.quantity - taken)
-            wanted -= taken
-            if wanted == 0:
-                break
+            if taken:
+                parts.append(_part(entry, shipped, taken))
+                left[entry.line] = replace(entry, quantity=entry.quantity - taken)
+                wanted -= taken
         if wanted:
             missing.append(shipped.model_copy(update={"quantity": wanted}))
-            blocked = blocked or any(entry.held and _fits(shipped, entry) for entry in left.values())
-    return Allocation(tuple(_merged(parts)), tuple(missing), blocked)
+    held = any(entry.held and _fits(line, entry) for line in missing for entry in remaining)
+    return Allocation(tuple(parts), tuple(missing), held)
 
 
 def still_to_place(lines: Sequence[ShippedLine], placed: Sequence[Part]) -> list[ShippedLine]:
-    """The shipped lines less what earlier calls placed, SKU by SKU."""
-    taken: dict[str, int] = {}
-    for part in placed:
-        taken[part.sku] = taken.get(part.sku, 0) + part.quantity
+    """The shipped lines less what earlier calls placed, item by item."""
+    taken = _units((part.item, part.quantity) for part in placed)
     left = []
     for line in lines:
-        off = min(line.quantity, taken.get(line.sku, 0))
-        taken[line.sku] = taken.get(line.sku, 0) - off
+        off = min(line.quantity, taken.get(line.item_id, 0))
+        taken[line.item_id] = taken.get(line.item_id, 0) - off
         if line.quantity > off:
             left.append(line.model_copy(update={"quantity": line.quantity - off}))
     return left
 
 
-def creation_input(record: Fulfilment, parts: Sequence[Part]) -> dict[str, Any]:
-    """The `FulfillmentInput` of one call."""
-    orders = dict.fromkeys(part.fulfilment_order for part in parts)
+def tracking_of(record: Fulfilment) -> dict[str, str]:
+    """The shipment's `FulfillmentTrackingInput`, empty where nothing is known.
+
+    A tracking address that is none is left out: Shopify would refuse the whole shipment for it.
+    """
+    url = record.tracking_url if _is_address(record.tracking_url) else ""
+    told = {"number": record.tracking_number, "company": record.carrier, "url": url}
+    return {name: value for name, value in told.items() if value}
+
+
+def creation_input(call: Call, *, notify: bool) -> dict[str, Any]:
+    """The `FulfillmentInput` of one call. A fulfilment-order line stands in it once: Shopify refuses it twice."""
+    orders: dict[str, dict[str, int]] = {}
+    for part in call.parts:
+        units = orders.setdefault(part.fulfilment_order, {})
+        units[part.line] = units.get(part.line, 0) + part.quantity
     content: dict[str, Any] = {
-        "notifyCustomer": record.notify_customer,
+        "notifyCustomer": notify,
         "lineItemsByFulfillmentOrder": [
             {
                 "fulfillmentOrderId": order,
-                "fulfillmentOrderLineItems": [
-                    {"id": part.line, "quantity": part.quantity} for part in parts if part.fulfilment_order == order
-                ],
+                "fulfillmentOrderLineItems": [{"id": line, "quantity": quantity} for line, quantity in units.items()],
             }
-            for order in orders
+            for order, units in orders.items()
         ],
     }
-    tracking = {"number": record.tracking_number, "company": record.carrier, "url": record.tracking_url}
-    if any(tracking.values()):
-        content["trackingInfo"] = {name: value for name, value in tracking.items() if value}
-    return content
+    return {**content, "trackingInfo": dict(call.tracking)} if call.tracking else content
 
 
-def find_created(
-    order: Mapping[str, Any], record: Fulfilment, parts: Sequence[Part], sent_at: datetime, known: Iterable[str]
-) -> str | None:
-    """The id of the fulfilment that a call with an unknown outcome made, if it made one.
+def candidates(order: Mapping[str, Any], call: Call, known: Collection[str]) -> list[Mapping[str, Any]]:
+    """The fulfilments that a call with an unknown outcome may have made; what they hold is yet to be compared.
 
-    Shopify keeps no reference of ours on a fulfilment. It is ours when it is not one we know, was made after we sent
-    the call, and has the same units and tracking number; calls of one order never run side by side.
+    Shopify keeps no reference of ours on a fulfilment. So it is ours if it was not there before the call, is not one
+    we `know`, and has the call's tracking number and units: calls of one order never run side by side.
     """
-    wanted = _units((part.order_line, part.quantity) for part in parts)
-    others = set(known)
-    for made in order["fulfillments"]:
-        units = _units((line["lineItem"]["id"], line["quantity"]) for line in made["fulfillmentLineItems"]["nodes"])
-        numbers = {info.get("number") or "" for info in made["trackingInfo"]} or {""}
-        recent = datetime.fromisoformat(made["createdAt"]) >= sent_at - CLOCK_SKEW
-        alive = made["status"] not in {"CANCELLED", "ERROR", "FAILURE"}
-        if made["id"] not in others and units == wanted and record.tracking_number in numbers and recent and alive:
-            return str(made["id"])
-    return None
+    return [
+        made
+        for made in order["fulfillments"]
+        if made["id"] not in call.before
+        and made["id"] not in known
+        and made["status"] not in _NEVER_LEFT
+        and call.tracking.get("number", "") in _numbers(made)
+    ]
+
+
+def is_made_by(call: Call, fulfilment: Mapping[str, Any]) -> bool:
+    """Whether the fulfilment (with all its lines) holds exactly what the call was sent with."""
+    lines = fulfilment["fulfillmentLineItems"]["nodes"]
+    held = _units((line["lineItem"]["id"], line["quantity"] or 0) for line in lines)
+    return held == _units((part.order_line, part.quantity) for part in call.parts)
+
+
+def shows_tracking(fulfilment: Mapping[str, Any], tracking: Tracking) -> bool:
+    """Whether Shopify shows this tracking on the fulfilment."""
+    return any(
+        all((info.get(name) or "") == value for name, value in tracking.items()) for info in fulfilment["trackingInfo"]
+    )
+
+
+def _is_open(entry: Mapping[str, Any]) -> bool:
+    actions = {action["action"] for action in entry["supportedActions"]}
+    return entry["status"] in _OPEN and "CREATE_FULFILLMENT" in actions
 
 
 def _location(entry: Mapping[str, Any]) -> str:
@@ -163,6 +205,10 @@ def _candidates(shipped: ShippedLine, entries: Iterable[Remaining], preferred: s
     return sorted(fitting, key=lambda entry: (not _names(shipped, entry), entry.location != preferred))
 
 
+def _part(entry: Remaining, shipped: ShippedLine, quantity: int) -> Part:
+    return Part(entry.fulfilment_order, entry.line, entry.order_line, entry.location, shipped.item_id, quantity)
+
+
 def _fits(shipped: ShippedLine, entry: Remaining) -> bool:
     return entry.sku == shipped.sku or _names(shipped, entry)
 
@@ -171,11 +217,16 @@ def _names(shipped: ShippedLine, entry: Remaining) -> bool:
     return bool(shipped.order_line_id) and entry.order_line.endswith(f"/{shipped.order_line_id}")
 
 
-def _merged(parts: Sequence[Part]) -> Iterable[Part]:
-    """One part per fulfilment-order line: Shopify refuses a line named twice in one call."""
-    for line in dict.fromkeys(part.line for part in parts):
-        same = [part for part in parts if part.line == line]
-        yield replace(same[0], quantity=sum(part.quantity for part in same))
+def _numbers(fulfilment: Mapping[str, Any]) -> set[str]:
+    return {info.get("number") or "" for info in fulfilment["trackingInfo"]} or {""}
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and text.isascii() and " " not in text
 
 
 def _units(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from shared.connectors.shopify.documents import Document
 _REMAINING = """
 fragment RemainingLines on FulfillmentOrder {
   id status
+  supportedActions { action }
   assignedLocation { location { id } }
   lineItems(first: 15) {
     pageInfo { hasNextPage endCursor }
@@ -15,12 +16,14 @@ fragment RemainingLines on FulfillmentOrder {
 }
 """
 
+# The ids of what was fulfilled before tell, if the answer to a call is lost, which fulfilment that call made.
 READ_FULFILMENT_ORDERS = Document(
     "ReadFulfilmentOrders",
     """
 query ReadFulfilmentOrders($id: ID!, $after: String) {
   order(id: $id) {
-    id
+    id name
+    fulfillments(first: 100) { id }
     fulfillmentOrders(first: 5, after: $after) { pageInfo { hasNextPage endCursor } nodes { ...RemainingLines } }
   }
 }"""
@@ -49,14 +52,31 @@ READ_FULFILMENTS = Document(
 query ReadFulfilments($id: ID!) {
   order(id: $id) {
     id
-    fulfillments(first: 200) {
-      id status createdAt
-      trackingInfo(first: 5) { number }
-      fulfillmentLineItems(first: 100) { nodes { quantity lineItem { id } } }
+    fulfillments(first: 100) {
+      id status
+      trackingInfo(first: 5) { company number url }
+      fulfillmentLineItems(first: 15) {
+        pageInfo { hasNextPage endCursor }
+        nodes { quantity lineItem { id } }
+      }
     }
   }
 }""",
     cost_hint=60,
+)
+
+READ_FULFILMENT_LINES = Document(
+    "ReadFulfilmentLines",
+    """
+query ReadFulfilmentLines($id: ID!, $after: String) {
+  fulfillment(id: $id) {
+    fulfillmentLineItems(first: 100, after: $after) {
+      pageInfo { hasNextPage endCursor }
+      nodes { quantity lineItem { id } }
+    }
+  }
+}""",
+    cost_hint=20,
 )
 
 CREATE_FULFILMENT = Document(
@@ -65,6 +85,18 @@ CREATE_FULFILMENT = Document(
 mutation CreateFulfilment($fulfillment: FulfillmentInput!) {
   fulfillmentCreate(fulfillment: $fulfillment) {
     fulfillment { id status }
+    userErrors { field message }
+  }
+}""",
+    cost_hint=12,
+)
+
+UPDATE_TRACKING = Document(
+    "UpdateTracking",
+    """
+mutation UpdateTracking($fulfilment: ID!, $tracking: FulfillmentTrackingInput!, $notify: Boolean) {
+  fulfillmentTrackingInfoUpdate(fulfillmentId: $fulfilment, trackingInfoInput: $tracking, notifyCustomer: $notify) {
+    fulfillment { id }
     userErrors { field message }
   }
 }""",
@@ -87,7 +119,9 @@ FULFILMENT_DOCUMENTS = (
     READ_FULFILMENT_ORDERS,
     READ_FULFILMENT_ORDER_LINES,
     READ_FULFILMENTS,
+    READ_FULFILMENT_LINES,
     CREATE_FULFILMENT,
+    UPDATE_TRACKING,
     SET_METAFIELDS,
 )
 FULFILMENT_SCOPES = frozenset(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from deploy.local.broker import open_broker
 from deploy.local.engine import Engine
 from shared.errors import Misconfigured, Rejected, TargetDown
 from shared.messaging.admin import create_topics
+from shared.messaging.kafka import abandon_producer, connect_producer
 from shared.messaging.producer import open_producer
 from shared.messaging.topics import ALL, CANONICAL_ORDER, MAX_MESSAGE_BYTES, Topic, topic_name
 from shared.runtime.clock import SystemClock
@@ -150,3 +152,17 @@ async def test_without_a_broker_a_service_still_starts_and_stops(settings: Setti
             await producer.send(ONE, an_envelope(), timeout_seconds=0.2)
 
         assert not producer.is_connected
+
+
+async def test_connecting_that_is_cut_off_anywhere_leaves_nothing_open(settings: Settings) -> None:
+    for step in range(120):
+        connecting = asyncio.ensure_future(connect_producer(settings))
+        for _ in range(step // 4):
+            await asyncio.sleep(0.0001 * (step % 4))
+        connecting.cancel()
+        await asyncio.wait({connecting})
+        if not connecting.cancelled():
+            await abandon_producer(connecting.result())
+
+    del connecting
+    gc.collect()  # what was left open would warn here, and warnings are errors

@@ -158,6 +158,15 @@ def test_a_key_that_is_due_while_it_is_replayed_is_not_replayed_twice() -> None:
     assert len(made) == 0
 
 
+def test_a_due_key_that_nobody_told_of_is_parked_from_then_on() -> None:
+    made = lanes()
+    made.replay(("orders", "main|a"), "main")
+    made.finish(next(started(made)))
+    made.add(a_record("a", 0))
+
+    assert next(started(made)).kind is Kind.APPEND
+
+
 def test_a_replay_that_rests_is_a_replay_again() -> None:
     made = lanes()
     made.replay(("orders", "main|a"), "main")

@@ -15,7 +15,7 @@ from tests.support.messaging import a_record
 
 KEYS = ("a", "b", "c")
 PLACES = (("orders", 0), ("orders", 1))
-CONCURRENCY = 3
+CONCURRENCY = 2
 
 
 class Consumption(RuleBasedStateMachine):
@@ -40,10 +40,11 @@ class Consumption(RuleBasedStateMachine):
 
     # The world.
 
-    @rule(key=st.sampled_from(KEYS))
-    def publish(self, key: str) -> None:
+    @rule(keys=st.lists(st.sampled_from(KEYS), min_size=1, max_size=6))
+    def publish(self, keys: list[str]) -> None:
         # A key has one partition, as the partitioner would have it.
-        self.log[PLACES[KEYS.index(key) % 2]].append(key)
+        for key in keys:
+            self.log[PLACES[KEYS.index(key) % 2]].append(key)
 
     @initialize()
     def join(self) -> None:
@@ -81,6 +82,7 @@ class Consumption(RuleBasedStateMachine):
         if work is None:
             return
         assert all(other.key != work.key for other in self.out), "two at once of one key"
+        assert all(other.key != work.key for other in self.resting), "a key did not rest"
         self.out.append(work)
         if work.kind is Kind.RUN:
             assert work.key not in self.parked, "a parked key was overtaken"
@@ -186,8 +188,8 @@ class Consumption(RuleBasedStateMachine):
             return
         for place in PLACES:
             self.fetch(place, len(self.log[place]), 0)
-        for work in self.resting:
-            self.lanes.wake(work)
+        while self.resting:
+            self.lanes.wake(self.resting.pop())
         for key in list(self.parked):
             self.lanes.replay(key, "main")
         while self.out or self.lanes.is_ready:

@@ -1,0 +1,173 @@
+"""The commands as a shell sees them: on a real database, with a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.engine import Engine
+from services.cli.letters import count_letters
+from shared.messaging.admin import create_topics
+from shared.messaging.producer import open_producer
+from shared.messaging.topics import DEAD_LETTERS, topic_name
+from shared.runtime.clock import SystemClock
+from shared.runtime.settings import Settings
+from shared.state.connections import ConnectionStore
+from shared.state.database import Database
+from shared.state.journal import Journal
+from shared.state.parked import Parked, ParkedKey, ParkedRecord
+from shared.state.reviews import Reviews
+from tests.support.engine import ROOT, service_environ
+from tests.support.journal import HOP
+from tests.support.messaging import NOON
+
+
+@dataclass
+class Answer:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Shell:
+    environ: Mapping[str, str]
+    folder: Path
+
+    async def __call__(self, *words: str) -> Answer:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.cli", *words,
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **self.environ},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate()
+        return Answer(process.returncode or 0, out.decode(), err.decode())
+
+
+@pytest.fixture
+def shell(engine: Engine, topic_prefix: str, database_url: str, tmp_path: Path) -> Shell:
+    return Shell(service_environ(engine, topic_prefix=topic_prefix, database_url=database_url), tmp_path)
+
+
+@pytest.fixture
+def settings(shell: Shell) -> Settings:
+    return Settings.from_env(shell.environ)
+
+
+def one_line(text: str) -> bool:
+    return text.startswith("tillbridge: ") and text.count("\n") == 1
+
+
+async def test_trace_tells_the_story(shell: Shell, settings: Settings) -> None:
+    async with Database.open(settings.database_url, 1) as database:
+        await Journal(database).add([HOP])
+
+    told, found = await shell("trace", "1001"), await shell("trace", "#1001", "--json")
+    assert "order #1001 of main: Shopify 1001, Heartland 100001" in told.out
+    assert found.json[0]["hops"][0]["outcome"] == "applied"
+
+
+async def test_trace_of_something_unknown_says_what_to_give(shell: Shell) -> None:
+    answer = await shell("trace", "4711")
+
+    assert answer.code == 1
+    assert one_line(answer.err)
+    assert "4711" in answer.err
+
+
+async def test_reviews_are_listed_with_what_to_do(shell: Shell, settings: Settings) -> None:
+    async with Database.open(settings.database_url, 1) as database:
+        await Reviews(database).open(
+            "main", "order_unbalanced", "order", "1", "off by 1 cent", "compare", {"by": "0.01"}
+        )
+
+    told, found = await shell("reviews", "list"), await shell("reviews", "list", "--json")
+    assert "what to do: compare" in told.out
+    assert found.json[0]["details"] == {"by": "0.01"}
+    assert (await shell("reviews", "list", "--connection", "other", "--json")).json == []
+    assert one_line((await shell("reviews", "list", "--state", "odd")).err)
+
+
+async def test_parked_keys_are_listed_with_what_they_wait_for(shell: Shell, settings: Settings) -> None:
+    key = ParkedKey(
+        "canonical.order", 0, "main|1", "main", "order", "waiting", "no item TEE", "Waiting", "main|item:TEE", 1,
+        NOON, NOON + timedelta(hours=1),
+    )  # fmt: skip
+    async with Database.open(settings.database_url, 1) as database:
+        await Parked(database, "heartland_writer").park(
+            key, [ParkedRecord("canonical.order", 0, 5, "main|1", [], b"{}")]
+        )
+
+    told, found = await shell("parked", "list"), await shell("parked", "list", "--json")
+    assert "main|item:TEE" in told.out
+    assert (found.json[0]["records"], found.json[0]["reason"]) == (1, "no item TEE")
+
+
+async def test_migrate_connect_and_status_from_nothing(
+    engine: Engine, empty_database_url: str, topic_prefix: str, tmp_path: Path
+) -> None:
+    shell = Shell(service_environ(engine, topic_prefix=topic_prefix, database_url=empty_database_url), tmp_path)
+
+    assert "001_first" in (await shell("migrate")).out
+    assert (await shell("migrate", "--json")).json == []
+    assert "the sandbox" in (await shell("connect", "--sandbox", "http://127.0.0.1:9")).out
+    status = (await shell("status", "--json")).json
+    assert status["connections"] == [
+        {"connection": "main", "orders": 0, "open_reviews": 0, "parked": 0, "halted": 0, "in_doubt": 0}
+    ]
+    assert status["dead_letters"] == dict.fromkeys(DEAD_LETTERS, 0)
+    assert "breakers" in (await shell("status")).out
+
+
+async def test_connect_puts_real_accounts_into_the_database(shell: Shell, settings: Settings) -> None:
+    accounts = {
+        "SHOPIFY_SHOP_DOMAIN": "harbor.myshopify.com",
+        "SHOPIFY_CLIENT_ID": "app",
+        "SHOPIFY_CLIENT_SECRET": "hush",
+        "HEARTLAND_BASE_URL": "https://harbor.retail.heartland.us",
+        "HEARTLAND_API_TOKEN": "token",
+        "CONNECTION_NAME": "harbor",
+    }
+    answer = await Shell({**shell.environ, **accounts}, shell.folder)("connect")
+    half = await Shell({**shell.environ, "HEARTLAND_API_TOKEN": "token"}, shell.folder)("connect")
+
+    assert "harbor: your accounts" in answer.out
+    async with Database.open(settings.database_url, 1) as database:
+        [connection] = await ConnectionStore(database, settings.secret_key).all()
+    assert connection.credentials["shopify"]["client_secret"] == "hush"
+    assert "hush" not in answer.out + answer.err
+    assert (half.code, one_line(half.err)) == (1, True)
+    assert "SHOPIFY_SHOP_DOMAIN" in half.err
+
+
+async def test_dead_letters_are_counted_on_the_broker(settings: Settings) -> None:
+    await create_topics(settings)
+    async with open_producer(settings, SystemClock()) as producer:
+        await producer.send_raw(topic_name(settings.topic_prefix, DEAD_LETTERS["journal"]), b"k", b"x", [])
+
+    counts = await count_letters(settings.kafka_bootstrap_servers, settings.topic_prefix)
+    assert counts == {**dict.fromkeys(DEAD_LETTERS, 0), "journal": 1}
+
+
+@pytest.mark.parametrize("words", [("status",), ("trace", "1"), ("parked", "list")])
+async def test_without_a_system_it_says_what_to_do(tmp_path: Path, words: tuple[str, ...]) -> None:
+    nothing = await Shell({}, tmp_path)(*words)
+    away = await Shell({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, tmp_path)(*words)
+
+    assert (nothing.code, one_line(nothing.err)) == (1, True)
+    assert (away.code, one_line(away.err)) == (1, True)

@@ -1,0 +1,129 @@
+"""An ingress without a broker: what it publishes is kept in a list."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+from structlog.testing import LogCapture
+
+from services.ingress.app import Ingress, open_server
+from services.ingress.doors import House
+from services.ingress.publisher import Publisher
+from services.ingress.settings import Settings
+from shared.connectors.shopify.signature import sign
+from shared.errors import TargetDown
+from shared.messaging.envelope import Envelope, Headers, read_envelope
+from shared.runtime.metrics import ServiceMetrics
+from shared.state.connections import Connection
+from tests.support.clock import FakeClock
+
+SECRET, PREVIOUS = "shpss_current", "shpss_before"
+TOKEN, PREVIOUS_TOKEN = "hook-token-now", "hook-token-before"
+SHOP = "harbor.myshopify.com"
+
+
+def a_connection(name: str = "main") -> Connection:
+    return Connection(
+        name,
+        {
+            "shopify": {
+                "shop_domain": SHOP,
+                "client_id": "app",
+                "client_secret": SECRET,
+                "previous_client_secret": PREVIOUS,
+            },
+            "heartland": {
+                "base_url": "https://harbor.example.test",
+                "api_token": "t",
+                "hook_token": TOKEN,
+                "previous_hook_token": PREVIOUS_TOKEN,
+            },
+        },
+    )
+
+
+def signed(body: bytes, secret: str = SECRET, topic: str = "orders/create", **more: str) -> dict[str, str]:
+    """The headers of a delivery; `more` adds or replaces (underscores stand for dashes)."""
+    named = {
+        "Content-Type": "application/json",
+        "X-Shopify-Topic": topic,
+        "X-Shopify-Hmac-Sha256": sign(body, secret),
+        "X-Shopify-Shop-Domain": SHOP,
+        "X-Shopify-API-Version": "2026-10",
+        "X-Shopify-Webhook-Id": "w-1",
+        "X-Shopify-Event-Id": "e-1",
+        "X-Shopify-Triggered-At": "2026-11-20T10:00:00.123456Z",
+    }
+    return named | {name.replace("_", "-"): value for name, value in more.items()}
+
+
+@dataclass
+class Broker:
+    """Stands in for the producer. `down` refuses; `gate` holds sends back until it is set; `entered` tells of the first."""
+
+    sent: list[tuple[str, bytes | None, bytes | None, Headers]] = field(default_factory=list)
+    down: bool = False
+    gate: asyncio.Event | None = None
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def send_raw(
+        self, name: str, key: bytes | None, value: bytes | None, headers: Headers, timeout_seconds: float | None = None
+    ) -> None:
+        self.entered.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.down:
+            raise TargetDown("no broker")
+        self.sent.append((name, key, value, headers))
+
+    def envelopes(self) -> list[Envelope]:
+        return [read_envelope(headers, value) for _, _, value, headers in self.sent]
+
+
+@dataclass
+class Place:
+    """A served ingress and all that it does."""
+
+    url: str
+    broker: Broker
+    connections: dict[str, Connection]
+    metrics: ServiceMetrics
+    lines: list[Mapping[str, Any]]
+    handle: Any
+
+    def refused(self) -> dict[str, float]:
+        """Reason -> how often, as the metrics say."""
+        samples = [sample for family in self.metrics.events_failed.collect() for sample in family.samples]
+        return {s.labels["reason"]: s.value for s in samples if s.name.endswith("_total") and s.value}
+
+
+def parts(**settings: Any) -> tuple[Ingress, Broker, dict[str, Connection], LogCapture]:
+    """The ingress and what it is made of, not served."""
+    values = {"kafka_bootstrap_servers": "-", "database_url": "-", "secret_key": "-", "topic_prefix": "t."}
+    chosen = Settings.model_validate(values | settings)
+    broker, metrics, capture = Broker(), ServiceMetrics("ingress", CollectorRegistry()), LogCapture()
+    connections = {"main": a_connection()}
+    publisher = Publisher(
+        broker,
+        metrics,
+        chosen.topic_prefix,
+        timeout_seconds=chosen.ingress_publish_timeout_seconds,
+        max_waiting_bytes=chosen.ingress_max_waiting_bytes,
+    )
+    log = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(0))
+    ingress = Ingress(chosen, House(connections.get), publisher, metrics, FakeClock(), log)
+    return ingress, broker, connections, capture
+
+
+@asynccontextmanager
+async def an_ingress(**settings: Any) -> AsyncIterator[Place]:
+    """Served on a free port."""
+    ingress, broker, connections, capture = parts(**settings)
+    async with open_server(ingress.handle, "127.0.0.1", 0) as url:
+        yield Place(url, broker, connections, ingress.metrics, capture.entries, ingress.handle)

@@ -1,0 +1,270 @@
+"""The whole system for end-to-end tests: every service its own process, and the sandbox's books to compare with."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from deploy.local.stack import Stack, open_stack
+from shared.canonical.hop import Hop
+from shared.state.database import Database
+from shared.state.journal import Journal
+from shared.state.reviews import Review, Reviews
+
+Json = dict[str, Any]
+T = TypeVar("T")
+
+# Vendors without latency and limits, and every waiting time short: the tests wait for the system, never for a clock.
+FAST = {
+    "SANDBOX_LATENCY_MS": "2",
+    "SANDBOX_PLAN": "unlimited",
+    "HEARTLAND_REQUESTS_PER_SECOND": "0",
+    "HEARTLAND_MAX_IN_FLIGHT": "32",
+    "HEARTLAND_TIMEOUT_SECONDS": "2",
+    "SHOPIFY_READ_LAG_SECONDS": "0.5",
+    "POLL_SECONDS": "0.5",
+    "AWAITED_CHECK_SECONDS": "0.5",
+    "PARK_SCHEDULE_SECONDS": "1,1,2,2,2,5,5,5",
+    "REREAD_WINDOW_MS": "100",
+    "LOG_LEVEL": "info",
+}
+CONNECTION_SETTINGS = {"read_lag_seconds": 0.5}
+# What the machine's own environment must not decide here.
+IGNORED = ("SHOPIFY_", "HEARTLAND_", "SANDBOX_", "CONNECTION_")
+SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Books:
+    """One order as Heartland holds it: the sandbox's own record, its numbers exact."""
+
+    picture: Json
+
+    @property
+    def id(self) -> str:
+        return str(self.order["id"])
+
+    @property
+    def order(self) -> Json:
+        order: Json = self.picture["order"]
+        return order
+
+    @property
+    def status(self) -> str:
+        return str(self.order["status"])
+
+    @property
+    def total(self) -> Decimal:
+        return Decimal(self.order["total"])
+
+    @property
+    def lines(self) -> list[tuple[str, int, str]]:
+        """SKU, units and price of one unit, sorted."""
+        rows = self.picture["lines"]
+        return sorted((row["sku"], int(row["qty"]), f"{row['adjusted_unit_price']:.2f}") for row in rows)
+
+    @property
+    def taxes(self) -> dict[str, str]:
+        sums: dict[str, Decimal] = {}
+        for row in self.picture["taxes"]:
+            sums[row["description"]] = sums.get(row["description"], Decimal(0)) + Decimal(row["value"])
+        return {title: f"{value:.2f}" for title, value in sums.items()}
+
+    @property
+    def payments(self) -> list[str]:
+        return sorted((f"{row['amount']:.2f}" for row in self.picture["payments"]), key=Decimal)
+
+    @property
+    def invoices(self) -> list[Json]:
+        invoices: list[Json] = self.picture["invoices"]
+        return invoices
+
+
+@dataclass
+class Bridge:
+    """A running system and every handle on it."""
+
+    stack: Stack
+    session: aiohttp.ClientSession
+    database: Database
+    numbers: count[int] = field(default_factory=lambda: count(3001))
+
+    # The sandbox
+
+    async def control(self, method: str, path: str, body: object = None) -> Any:
+        """A call to /_sandbox/...; fails the test on anything but a success."""
+        status, answer = await self._call(method, f"{self.stack.sandbox_url}/_sandbox{path}", body)
+        assert status < 300, f"{method} {path} answered {status}: {answer}"
+        return answer
+
+    async def _call(self, method: str, url: str, body: object = None) -> tuple[int, Any]:
+        async with self.session.request(method, url, json=body) as response:
+            return response.status, json.loads(await response.text(), parse_float=Decimal)
+
+    async def post(self, document: Json) -> str:
+        """Puts an order into the shop, new or changed; its id. Its webhooks are on their way then."""
+        return str((await self.control("POST", "/shopify/orders", document))["id"])
+
+    async def faults(self, *faults: Json) -> None:
+        await self.control("POST", "/faults", {"faults": list(faults)})
+
+    async def struck(self) -> int:
+        return sum(fault["struck"] for fault in (await self.control("GET", "/faults"))["faults"])
+
+    async def shopify(self, order_id: str) -> Json:
+        """The order as the shop holds it, with fulfilments and metafields."""
+        found: Json = await self.control("GET", f"/shopify/orders/{order_id}")
+        return found
+
+    async def ship(self, books: Books, lines: Sequence[Json] | None = None, **tracking: str) -> Json:
+        body: Json = {**tracking} if lines is None else {"lines": list(lines), **tracking}
+        shipped: Json = await self.control("POST", f"/heartland/orders/{books.id}/ship", body)
+        return shipped
+
+    async def change_invoice(self, invoice_id: int, changes: Json) -> str:
+        """What a person does in Heartland itself; when the invoice was changed, to the second, as Heartland says."""
+        url = f"{self.stack.sandbox_url}/api/sales/invoices/{invoice_id}"
+        headers = {"Authorization": "Bearer sandbox-api-token"}
+        async with self.session.put(url, json=changes, headers=headers) as response:
+            assert response.status == 200
+            return str((await response.json())["updated_at"])
+
+    async def writes(self, system: str) -> list[Json]:
+        """Every write that the vendor received, in order of arrival."""
+        entries: list[Json] = (await self.control("GET", f"/journal?system={system}"))["entries"]
+        return entries
+
+    async def created(self, order_id: str) -> list[Json]:
+        """The calls with which a Heartland order was made for this Shopify order: one, or something is wrong."""
+        return [
+            entry
+            for entry in await self.writes("heartland")
+            if entry["method"] == "POST"
+            and entry["path"].endswith("/sales/orders")
+            and entry["status"] < 300
+            and entry["body"]["custom"]["shopify_order_id"] == order_id
+        ]
+
+    async def fulfilled(self, order_id: str) -> list[Json]:
+        """The calls with which fulfilments of this Shopify order were made, by its fulfilment orders."""
+        known = {str(row["id"]) for row in (await self.shopify(order_id))["fulfillment_orders"]}
+        entries = [entry for entry in await self.writes("shopify") if entry["operation"] == "fulfillmentCreate"]
+        return [entry for entry in entries if any(f"FulfillmentOrder/{one}" in json.dumps(entry["body"]) for one in known)]
+
+    # Waiting
+
+    async def books(self, order_id: str) -> Books | None:
+        """What Heartland holds of this Shopify order now."""
+        name = (await self.shopify(order_id))["name"].removeprefix("#")
+        for public_id in (f"S-{name}", f"S-{name}-{order_id}"):
+            url = f"{self.stack.sandbox_url}/_sandbox/heartland/orders/{public_id}"
+            status, picture = await self._call("GET", url)
+            if status == 200 and picture["order"]["custom"].get("shopify_order_id") == order_id:
+                return Books(picture)
+        return None
+
+    async def in_heartland(
+        self, order_id: str, when: Callable[[Books], bool] = lambda books: books.status == "open"
+    ) -> Books:
+        """Waits until Heartland holds the order as `when` wants it (open, if not told), made exactly once."""
+
+        async def there() -> Books | None:
+            books = await self.books(order_id)
+            return books if books and when(books) else None
+
+        books = await self.until(f"order {order_id} as wanted in Heartland", there, order_id=order_id)
+        assert len(await self.created(order_id)) == 1
+        return books
+
+    async def review(self, order_id: str, kind: str) -> Review:
+        """Waits for the open review of this kind about this order."""
+
+        async def there() -> Review | None:
+            found = await Reviews(self.database).list()
+            return next((row for row in found if (row.key, row.kind) == (order_id, kind)), None)
+
+        return await self.until(f"review {kind} of order {order_id}", there, order_id=order_id)
+
+    async def open_reviews(self, order_id: str) -> list[str]:
+        return [row.kind for row in await Reviews(self.database).list() if row.key == order_id]
+
+    async def deliveries(self, order_id: str) -> list[Json]:
+        """The webhooks about this order, oldest first, and what became of them."""
+        name = (await self.shopify(order_id))["name"]
+        rows = (await self.control("GET", "/shopify/deliveries"))["deliveries"]
+        return [row for row in rows if row["resource"] in (name, order_id)]
+
+    async def story(self, query: str) -> list[Hop]:
+        return await Journal(self.database).story(self.stack.connection, query)
+
+    async def hop(self, order_id: str, service: str, *outcomes: str, entity: str = "order") -> Hop:
+        """Waits until this service has told of this order's entity with one of these outcomes."""
+
+        async def there() -> Hop | None:
+            told = [hop for hop in await self.story(order_id) if (hop.service, hop.entity) == (service, entity)]
+            return next((hop for hop in told if hop.outcome in outcomes), None)
+
+        return await self.until(f"{service} telling {' or '.join(outcomes)} of {order_id}", there, order_id=order_id)
+
+    async def until(
+        self, what: str, found: Callable[[], Awaitable[T | None]], seconds: float = SECONDS, order_id: str = ""
+    ) -> T:
+        """What `found` brings, once it brings anything. Fails the test with the order's story otherwise."""
+        deadline = time.monotonic() + seconds
+        while not (there := await found()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {seconds:.0f} s: {what}{await self._last_words(order_id)}")
+            await asyncio.sleep(0.1)
+        return there
+
+    async def _last_words(self, order_id: str) -> str:
+        if not order_id:
+            return ""
+        books = await self.books(order_id)
+        held = (books.status, books.total, books.lines, books.payments) if books else "nothing"
+        told = [f"{hop.service}: {hop.outcome} {hop.detail}" for hop in await self.story(order_id)]
+        return f"\nHeartland holds {held}\n" + "\n".join(told)
+
+    # Services
+
+    def address(self, service: str) -> str:
+        return self.stack.supervisor.states[service].launch.url
+
+    async def metric(self, service: str, name: str, **labels: str) -> float:
+        """The sum of a service's samples of this name with these labels; 0 for none."""
+        async with self.session.get(f"{self.address(service)}/metrics") as response:
+            families = text_string_to_metric_families(await response.text())
+        samples = (sample for family in families for sample in family.samples if sample.name == f"tillbridge_{name}")
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+
+    async def restarted(self, *names: str, seconds: float = SECONDS) -> None:
+        """Waits until these services run again in another process than before the plug was pulled."""
+        await self.stack.supervisor.wait_ready(seconds)
+
+
+@asynccontextmanager
+async def open_bridge(folder: Path, given: Mapping[str, str] | None = None) -> AsyncIterator[Bridge]:
+    """A system of its own in `folder`, with a broker and database of its own unless `given` names some."""
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = folder / "connection.json"
+    settings.write_text(json.dumps(CONNECTION_SETTINGS), encoding="utf-8")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED)}
+    overrides = {**FAST, "CONNECTION_SETTINGS_FILE": str(settings), **(given or {})}
+    async with (
+        open_stack(environ, folder=folder, settings_overrides=overrides, build=folder / "build") as stack,
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
+        Database.open(stack.environ["DATABASE_URL"], 2) as database,
+    ):
+        yield Bridge(stack, session, database)

@@ -1,0 +1,57 @@
+"""Where the command line finds the running system."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.cli.place import environment, find
+from shared.errors import Misconfigured
+
+RUN = {
+    "database": {"url": "postgresql:///here"},
+    "broker": {"bootstrap_servers": "127.0.0.1:9"},
+    "topic_prefix": "x.",
+    "services": [{"name": "ingress"}],
+}
+
+
+@pytest.fixture
+def run_json(tmp_path: Path) -> Path:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(RUN))
+    return path
+
+
+def test_what_the_run_wrote_down_is_found(run_json: Path) -> None:
+    place = find({}, run_json)
+
+    assert (place.database_url, place.bootstrap_servers, place.topic_prefix) == (
+        "postgresql:///here", "127.0.0.1:9", "x.",
+    )  # fmt: skip
+    assert place.services == ({"name": "ingress"},)
+
+
+def test_the_environment_goes_before_it(run_json: Path) -> None:
+    assert find({"DATABASE_URL": "postgresql:///there"}, run_json).database_url == "postgresql:///there"
+
+
+def test_without_either_it_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="tillbridge run"):
+        find({}, tmp_path / "run.json")
+
+
+def test_a_broken_file_is_said_to_be_broken(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("{")
+
+    with pytest.raises(Misconfigured, match="cannot be read"):
+        find({}, tmp_path / "run.json")
+
+
+def test_the_env_file_never_overrides_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("A=from file\nB=from file\nC=\n")
+
+    assert environment({"A": "given"}, file) == {"A": "given", "B": "from file", "C": ""}
