@@ -18,10 +18,10 @@ from shared.runtime.service import launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.database import Database
 from shared.state.ledger import Ledger
-from shared.state.links import Links
+from shared.state.notes import Notes
 from shared.state.parked import Parked
 from shared.state.reviews import Reviews
-from shared.state.versions import Versions
+from shared.state.standing import Standings
 
 NAME = "heartland_writer"
 
@@ -53,18 +53,18 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         open_producer(settings, shell.clock) as producer,
     ):
         clients = HeartlandClients(connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock)
-        links, reviews = Links(database), Reviews(database)
+        notes, reviews = Notes(database, shell.clock), Reviews(database)
         accounts = Accounts(
             clients,
             ledger=Ledger(database, shell.clock),
-            links=links,
+            notes=notes,
             clock=shell.clock,
             item_cache_seconds=settings.item_cache_seconds,
         )
         orders = Orders(
             accounts,
-            links=links,
-            versions=Versions(database),
+            standings=Standings(database),
+            notes=notes,
             reviews=reviews,
             producer=producer,
             clock=shell.clock,

@@ -15,7 +15,7 @@ from shared.connectors.heartland.clients import Heartland, HeartlandClients
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.runtime.clock import Clock
 from shared.state.ledger import Ledger
-from shared.state.links import Links
+from shared.state.notes import Notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Account:
     namespace: str
     heartland: HeartlandClient
     once: Once
+    notes: Notes
     recent: Recent
     items: Items
     customers: Customers
@@ -35,7 +36,7 @@ class Account:
 
 
 def open_account(
-    there: Heartland, *, ledger: Ledger, links: Links, clock: Clock, item_cache_seconds: float = 300.0
+    there: Heartland, *, ledger: Ledger, notes: Notes, clock: Clock, item_cache_seconds: float = 300.0
 ) -> Account:
     """The parts of one account around its client."""
     name, heartland, rules = there.connection.name, there.client, there.rules
@@ -46,9 +47,10 @@ def open_account(
         namespace=str(there.connection.settings.get("metafield_namespace") or "tillbridge"),
         heartland=heartland,
         once=once,
+        notes=notes,
         recent=Recent(clock),
         items=Items(heartland, once, rules, name, clock=clock, keep_seconds=item_cache_seconds),
-        customers=Customers(heartland, links, once, rules, name),
+        customers=Customers(heartland, once, rules, name),
         payment_types=PaymentTypes(heartland, once, rules, name),
         places=Places(heartland, rules),
     )
@@ -58,11 +60,11 @@ class Accounts:
     """The account of each connection. It is built again when the connection's credentials or settings change."""
 
     def __init__(
-        self, clients: HeartlandClients, *, ledger: Ledger, links: Links, clock: Clock, item_cache_seconds: float
+        self, clients: HeartlandClients, *, ledger: Ledger, notes: Notes, clock: Clock, item_cache_seconds: float
     ) -> None:
         self._clients = clients
         self._ledger = ledger
-        self._links = links
+        self._notes = notes
         self._clock = clock
         self._item_cache_seconds = item_cache_seconds
         self._open: dict[str, tuple[Heartland, Account]] = {}
@@ -79,7 +81,7 @@ class Accounts:
         return open_account(
             there,
             ledger=self._ledger,
-            links=self._links,
+            notes=self._notes,
             clock=self._clock,
             item_cache_seconds=self._item_cache_seconds,
         )

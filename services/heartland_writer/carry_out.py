@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 from services.heartland_writer import steps
 from services.heartland_writer.known import Known
-from services.heartland_writer.once import Once, Settle
+from services.heartland_writer.once import Once
+from services.heartland_writer.pending import Pending
 from services.heartland_writer.plan import cancel_by_hand, payment_by_hand
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import Refused
@@ -21,14 +22,14 @@ Keep = Callable[[Known], None]
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What carrying out needs besides the steps. `lag_seconds`: how late reads may be; `settle`: done by now."""
+    """What carrying out needs besides the steps. `lag_seconds`: how late reads may be."""
 
     heartland: HeartlandClient
     once: Once
     connection: str
     key: str
     lag_seconds: float
-    settle: Settle = field(default_factory=list)
+    pending: Pending
 
     def effect(self, operation: str) -> Effect:
         return Effect(self.connection, "heartland", "order", self.key, operation)
@@ -128,7 +129,7 @@ async def _add_payment(step: steps.AddPayment, known: Known, bench: Bench) -> Kn
         return _found(booked, there, known.payments)
 
     try:
-        await bench.once.create(effect, send, find, bench.lag_seconds, settle=bench.settle)
+        await bench.once.create(effect, send, find, bench.lag_seconds, pending=bench.pending)
     except Refused as refusal:
         if known.closed:
             raise payment_by_hand(known, booked, refusal.reason).error() from refusal

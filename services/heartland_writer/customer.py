@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from services.heartland_writer.locks import Locks
 from services.heartland_writer.once import Made, Once
+from services.heartland_writer.pending import Pending
 from services.heartland_writer.steps import Finding
 from shared.canonical.order import Address, Order
 from shared.connectors.heartland.client import HeartlandClient
@@ -19,9 +21,11 @@ from shared.connectors.heartland.errors import NotFound
 from shared.connectors.heartland.models import Address as Postal
 from shared.connectors.heartland.models import Customer
 from shared.connectors.heartland.settings import HeartlandSettings
-from shared.errors import NeedsReview
 from shared.state.ledger import Effect
-from shared.state.links import Links
+from shared.state.notes import Pair
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 # The vendor's own import tool puts this where a required name is unknown.
 UNKNOWN = "?"
@@ -39,22 +43,26 @@ class Buyer:
 class Customers:
     """Customers of one account."""
 
-    def __init__(
-        self, heartland: HeartlandClient, links: Links, once: Once, rules: HeartlandSettings, connection: str
-    ) -> None:
+    def __init__(self, heartland: HeartlandClient, once: Once, rules: HeartlandSettings, connection: str) -> None:
         self._heartland = heartland
-        self._links = links
         self._once = once
         self._rules = rules
         self._connection = connection
         self._locks = Locks()
         self._made: dict[int, list[Postal]] = {}
+        # What this process learnt and other orders of the same buyer may not see in the database yet.
+        self._linked: dict[str, int] = {}
+        self._created: dict[str, Made] = {}
 
-    async def of(self, order: Order, known_id: int | None = None) -> Buyer:
-        """Customer and addresses of this order. `known_id` is the customer that its Heartland order already has."""
+    async def of(
+        self, order: Order, pending: Pending, *, linked_id: int | None = None, known_id: int | None = None
+    ) -> Buyer:
+        """Customer and addresses of this order. `linked_id` is the customer that is linked to Shopify's, `known_id` the
+        one that its Heartland order already has.
+        """
         # Orders of one buyer wait for each other, or they would create the buyer twice.
         async with self._locks.of(key_of(order)):
-            buyer, is_new = await self._find_or_create(order, known_id)
+            buyer, is_new = await self._find_or_create(order, pending, self._linked_id(order, linked_id), known_id)
             wanted = [address and postal(address, order) for address in (order.billing_address, order.shipping_address)]
             there = await self._addresses(buyer.customer_id) if any(wanted) and not is_new else []
             buyer.billing_address_id, buyer.shipping_address_id = [
@@ -62,32 +70,30 @@ class Customers:
             ]
             return buyer
 
-    async def _find_or_create(self, order: Order, known_id: int | None) -> tuple[Buyer, bool]:
-        linked = await self._linked(order)
-        if linked is not None or known_id is not None:
-            return Buyer(linked or known_id or 0), False
+    def forget(self, shopify_id: str) -> None:
+        """The link was contradicted: only the database knows."""
+        self._linked.pop(shopify_id, None)
+
+    def _linked_id(self, order: Order, linked_id: int | None) -> int | None:
+        return linked_id or self._linked.get(order.customer.shopify_id)
+
+    async def _find_or_create(
+        self, order: Order, pending: Pending, linked_id: int | None, known_id: int | None
+    ) -> tuple[Buyer, bool]:
+        if linked_id is not None or known_id is not None:
+            return Buyer(linked_id or known_id or 0), False
         buyer = await self._by_email(order) if order.customer.email else None
         is_new = False
         if buyer is None:
-            buyer, is_new = await self._create(order)
-        await self._link(order, buyer)
+            buyer, is_new = await self._create(order, pending)
+        self._link(order, buyer, pending)
         return buyer, is_new
 
-    async def _linked(self, order: Order) -> int | None:
-        if not order.customer.shopify_id:
-            return None
-        link = await self._links.get(self._connection, "customer", shopify_id=order.customer.shopify_id)
-        return int(link.heartland_id) if link else None
-
-    async def _link(self, order: Order, buyer: Buyer) -> None:
-        if not order.customer.shopify_id:
-            return
-        try:
-            await self._links.put(self._connection, "customer", order.customer.shopify_id, str(buyer.customer_id), "")
-        except NeedsReview as conflict:
-            buyer.findings.append(
-                Finding("customer_linked_twice", conflict.reason, conflict.advice, dict(conflict.details))
-            )
+    def _link(self, order: Order, buyer: Buyer, pending: Pending) -> None:
+        shopify_id = order.customer.shopify_id
+        if shopify_id:
+            pending.link(Pair(self._connection, "customer", shopify_id, str(buyer.customer_id)))
+            _remember(self._linked, shopify_id, buyer.customer_id)
 
     async def _by_email(self, order: Order) -> Buyer | None:
         found = sorted(await self._heartland.customers_by_email(order.customer.email), key=lambda one: one.id)
@@ -98,7 +104,7 @@ class Customers:
             await self._heartland.update_customer(found[0].id, gaps)
         return Buyer(found[0].id, findings=[_several(order, found)] if len(found) > 1 else [])
 
-    async def _create(self, order: Order) -> tuple[Buyer, bool]:
+    async def _create(self, order: Order, pending: Pending) -> tuple[Buyer, bool]:
         body = new_customer(order, self._rules)
         effect = Effect(self._connection, "heartland", "customer", key_of(order), "customer:create")
         lag = self._rules.read_lag_seconds
@@ -109,11 +115,12 @@ class Customers:
         async def find() -> int | None:
             return await self._find(order)
 
-        made = await self._once.create(effect, send, find, lag)
+        made = self._created.get(key_of(order)) or await self._once.create(effect, send, find, lag, pending=pending)
         while made.found and not await self._exists(made, lag):
             # Deleted in Heartland since. What is done stays done, so the next one has a name of its own.
             effect = replace(effect, operation=f"customer:create:after:{made.id}")
-            made = await self._once.create(effect, send, find, lag)
+            made = await self._once.create(effect, send, find, lag, pending=pending)
+        _remember(self._created, key_of(order), replace(made, found=True))
         return Buyer(made.id), not made.found
 
     async def _find(self, order: Order) -> int | None:
@@ -148,10 +155,15 @@ class Customers:
         return made
 
     def _remember(self, customer_id: int, address: Postal) -> Postal:
-        self._made[customer_id] = [*self._made.pop(customer_id, []), address]
-        if len(self._made) > _REMEMBERED:
-            del self._made[next(iter(self._made))]
+        _remember(self._made, customer_id, [*self._made.get(customer_id, []), address])
         return address
+
+
+def _remember(memory: dict[K, V], name: K, value: V) -> None:
+    memory.pop(name, None)
+    memory[name] = value
+    if len(memory) > _REMEMBERED:
+        del memory[next(iter(memory))]
 
 
 def key_of(order: Order) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.heartland_writer.once import Settle
+from services.heartland_writer.pending import Pending
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.models import OrderLine, OrderTax, Payment, SalesOrder
 from shared.runtime.clock import Clock
@@ -64,9 +64,16 @@ class Recent:
         self._clock = clock
         self._limit = limit
         self._started_at = clock.now()
-        # Creates whose end could not be noted, the database being away: noted with the next attempt.
-        self.unsettled: dict[str, Settle] = {}
+        self._pending: dict[tuple[str, ...], Pending] = {}
         self._kept: OrderedDict[str, tuple[Known | None, datetime]] = OrderedDict()
+
+    def leave(self, pending: Pending) -> None:
+        """It could not be noted, the database being away or the attempt cut short: the next attempt takes it up."""
+        self._pending[pending.about] = pending
+
+    def pending(self, about: tuple[str, ...]) -> Pending:
+        """What an earlier attempt left to note, else nothing."""
+        return self._pending.pop(about, None) or Pending(about)
 
     def keep(self, key: str, known: Known) -> None:
         """Remember what we wrote. A line whose id we were not told makes the memory useless for edits."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from services.heartland_writer.pending import Pending
 from shared.connectors.heartland.errors import Refused
 from shared.errors import OutcomeUnknown, TargetDown
 from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
 
 Send = Callable[[], Awaitable[int | None]]
-Settle = list[tuple[Effect, int]]
 Find = Callable[[], Awaitable[int | None]]
+
+# A claim that waited longer for its call is claimed anew: whoever took it over meanwhile may be about to send.
+_FRESH = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +50,28 @@ class Once:
         self._started_at = clock.now()
 
     async def create(
-        self, effect: Effect, send: Send, find: Find, lag_seconds: float, *, settle: Settle | None = None
+        self, effect: Effect, send: Send, find: Find, lag_seconds: float, *, pending: Pending | None = None
     ) -> Made:
         """The record's id, made by `send` or found. Raises what these raise; OutcomeUnknown asks for a retry.
 
-        With `settle`, the outcome is added there instead of being noted at once: see `note`.
+        With `pending`, a claim held there is used, and the outcome is added there instead of being noted at once.
         """
-        claim = await self._ledger.claim(effect)
+        claim = (pending and pending.take(effect)) or await self._ledger.claim(effect)
         if claim.state == "done":
             return Made(_id(claim.result), True, claim.sent_at)
         if claim.state == "in_doubt":
             found = await self._find(effect, claim, find, lag_seconds)
             if found is not None:
                 return found
-        made = await self._send(effect, send, find)
-        if settle is None:
-            await self.note([(effect, made.id)])
+            claim = await self._again(effect, claim)
+        elif self._clock.now() - claim.sent_at > _FRESH:
+            claim = await self._again(effect, claim)
+        made = await self._send(effect, claim, send, find)
+        if pending is None:
+            await self._ledger.done(effect, {"id": made.id})
         else:
-            settle.append((effect, made.id))
+            pending.done.append((effect, made.id))
         return made
-
-    async def note(self, outcomes: Settle) -> None:
-        """Note these as done, in one statement. Until then they are in doubt, and a crash costs a look-up each."""
-        noted = [self._ledger.done(effect, {"id": made}) for effect, made in outcomes]
-        if noted:
-            await asyncio.gather(*noted)
 
     async def history(self, connection: str, entity: str, key: str) -> History:
         """What was created for this aggregate, by whichever process."""
@@ -98,17 +97,22 @@ class Once:
             raise TargetDown(
                 f"{effect.operation} of {effect.key} is in doubt and cannot be seen in Heartland yet", wait
             )
-        if (await self._ledger.again(effect, claim)).state != "new":
-            raise TargetDown(f"{effect.operation} of {effect.key} is being settled elsewhere")
         return None
 
-    async def _send(self, effect: Effect, send: Send, find: Find) -> Made:
+    async def _again(self, effect: Effect, claim: Claim) -> Claim:
+        """The same claim with a later time, unless somebody else took it since."""
+        renewed = await self._ledger.again(effect, claim)
+        if renewed.state != "new":
+            raise TargetDown(f"{effect.operation} of {effect.key} is being settled elsewhere")
+        return renewed
+
+    async def _send(self, effect: Effect, claim: Claim, send: Send, find: Find) -> Made:
         sent_at = self._clock.now()
         try:
             made = await send()
         except OutcomeUnknown:
             # The call may have waited long for its turn: the doubt begins now, not when it was noted.
-            await self._ledger.again(effect)
+            await self._ledger.again(effect, claim)
             raise
         except (TargetDown, Refused) as error:
             await self._ledger.failed(effect, error.reason)

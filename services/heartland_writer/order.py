@@ -13,26 +13,28 @@ from pydantic import ValidationError
 
 from services.heartland_writer.accounts import Account, Accounts
 from services.heartland_writer.steps import Finding
+from services.heartland_writer.trouble import Troubles, Unclear, told_apart
 from services.heartland_writer.write import Writing, Written, noted_id
 from shared.canonical.events import LinkEvent, OrderEvent, content_hash
 from shared.canonical.link import Link
 from shared.connectors.heartland.errors import Refused
-from shared.errors import NeedsReview, Rejected, RetryLater
+from shared.errors import Misconfigured, NeedsReview, Rejected, RetryLater
 from shared.messaging.envelope import Envelope, child_traceparent
 from shared.messaging.producer import Producer
 from shared.messaging.record import Record, Result
 from shared.messaging.topics import CANONICAL_LINK
 from shared.runtime.clock import Clock
-from shared.state.links import LinkRow, Links
+from shared.state.notes import Mark, Note, Notes
 from shared.state.reviews import Reviews
-from shared.state.versions import Version, Versions, gate
+from shared.state.standing import Standings
+from shared.state.versions import Version, gate
 
 TARGET = "heartland"
 ENTITY = "order"
 # Every review that this service opens about an order, so that it can close what is over.
 KINDS = (
     "cancel_by_hand", "canceled_in_heartland", "customer_linked_twice", "duplicate_customers", "duplicate_orders",
-    "edit_after_invoice", "extra_lines", "heartland_refused", "order_missing", "order_unbalanced",
+    "edit_after_invoice", "extra_lines", "heartland_refused", "order_missing", "order_not_exact",
     "payment_by_hand", "payment_currency", "refund_by_hand",
 )  # fmt: skip
 # Marks before a noted content hash: a person must act, and the same content is tried again when it comes; or: all is
@@ -47,45 +49,64 @@ class Orders:
         self,
         accounts: Accounts,
         *,
-        links: Links,
-        versions: Versions,
+        standings: Standings,
+        notes: Notes,
         reviews: Reviews,
         producer: Producer,
         clock: Clock,
     ) -> None:
         self._accounts = accounts
-        self._links = links
-        self._versions = versions
+        self._standings = standings
+        self._notes = notes
         self._reviews = reviews
+        self._troubles = Troubles(reviews)
         self._producer = producer
         self._clock = clock
 
     async def handle(self, records: Sequence[Record]) -> Result:
         """Write the newest of these records of one order."""
         record, event = newest(records)
-        stored = await self._versions.get(event.connection, ENTITY, event.key, TARGET)
-        link = await self._links.get(event.connection, ENTITY, shopify_id=event.record.id)
-        verdict = decide(stored, event)
+        standing = await self._standings.get(
+            event.connection, ENTITY, event.key, TARGET, event.record.customer.shopify_id
+        )
+        verdict = decide(standing.version, event)
         if verdict != "apply":
-            return _result(verdict, event, link.heartland_id if link else "")
-        account = self._accounts.get(event.connection)
-        written = await self._write(account, event, link)
-        return await self._settle(account, record.envelope, event, written, stored)
-
-    async def _write(self, account: Account, event: OrderEvent, link: LinkRow | None) -> Written:
+            return _result(verdict, event, standing.link.heartland_id if standing.link else "")
         try:
-            return await Writing(account, self._links, event.record).run(link)
+            with told_apart():
+                account = self._accounts.get(event.connection)
+                writing = Writing(account, event.record, standing)
+                written = await self._write(account, event, writing)
+        except Unclear as trouble:
+            await self._troubles.open(event.connection, trouble.reason)
+            raise
+        try:
+            await self._troubles.close(event.connection)
+            return await self._settle(account, record.envelope, event, written, writing, standing.version)
+        except BaseException:
+            writing.leave()
+            raise
+
+    async def _write(self, account: Account, event: OrderEvent, writing: Writing) -> Written:
+        try:
+            return await writing.run()
         except NeedsReview:
-            await self._note(event, BLOCKED)
+            await self._block(event)
             raise
         except Refused as refusal:
             account.items.forget(line.sku for line in event.record.lines)
             await self._open(event, _refused(refusal))
-            await self._note(event, BLOCKED)
+            await self._block(event)
             raise RetryLater(refusal.reason) from refusal
 
     async def _settle(
-        self, account: Account, envelope: Envelope, event: OrderEvent, written: Written, stored: Version | None
+        self,
+        account: Account,
+        envelope: Envelope,
+        event: OrderEvent,
+        written: Written,
+        writing: Writing,
+        stored: Version | None,
     ) -> Result:
         """Everything that follows the writing; the version comes last, so that a crash repeats the rest."""
         blocking = next((finding for finding in written.findings if finding.blocks), None)
@@ -96,14 +117,14 @@ class Orders:
             over = set(KINDS) - {finding.kind for finding in written.findings}
             await self._reviews.resolve(event.connection, ENTITY, event.key, sorted(over))
         await self._publish_link(account, envelope, event, written)
-        await self._note(event, BLOCKED if blocking else OPEN if written.findings else "")
+        await writing.note(_mark(event, BLOCKED if blocking else OPEN if written.findings else ""))
         if blocking:
             raise blocking.error()
         return _result("applied", event, str(written.known.order.id), _told(written))
 
-    async def _note(self, event: OrderEvent, mark: str) -> None:
-        noted = mark + event.content_hash
-        await self._versions.put(event.connection, ENTITY, event.key, TARGET, event.version, noted)
+    async def _block(self, event: OrderEvent) -> None:
+        about = (event.connection, ENTITY, event.key)
+        await self._notes.write(Note(about, versions=(_mark(event, BLOCKED),)))
 
     async def _open(self, event: OrderEvent, finding: Finding) -> None:
         await self._reviews.open(
@@ -139,7 +160,7 @@ class Orders:
     async def _found(self, connection: str, skus: dict[str, str]) -> set[str]:
         try:
             there = await self._accounts.get(connection).items.existing(skus)
-        except RetryLater:  # this connection cannot be asked now; the others can
+        except (RetryLater, Misconfigured):  # this connection cannot be asked now; the others can
             return set()
         return {skus[sku] for sku in there}
 
@@ -166,6 +187,11 @@ def decide(stored: Version | None, event: OrderEvent) -> str:
         stored = replace(stored, content_hash="" if blocked else stored.content_hash[1:])
     verdict = gate(stored, event.version, event.content_hash)
     return "echo" if verdict == "duplicate" and stored and event.version > stored.version else verdict
+
+
+def _mark(event: OrderEvent, mark: str) -> Mark:
+    noted = Version(event.version, mark + event.content_hash)
+    return Mark(event.connection, ENTITY, event.key, TARGET, noted)
 
 
 def _announce(link: Link, cause: Envelope, event: OrderEvent) -> Envelope:

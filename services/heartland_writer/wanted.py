@@ -210,7 +210,7 @@ def _balance(order: Order, wanted: Wanted, expected: Decimal) -> None:
         return
     raise NeedsReview(
         f"order {order.name} would come to {wanted.total} in Heartland, Shopify says {expected} {order.currency}",
-        kind="order_unbalanced",
+        kind="order_not_exact",
         advice="Compare the order's lines, taxes and discounts in Shopify with its total; enter it by hand if need be.",
         details={"stated": str(expected), "computed": str(wanted.total), "difference": str(expected - wanted.total)},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from services.heartland_writer.accounts import Account
@@ -9,13 +10,15 @@ from services.heartland_writer.carry_out import Bench, carry_out
 from services.heartland_writer.customer import Buyer
 from services.heartland_writer.known import Known, References, read_order
 from services.heartland_writer.plan import plan_order, refund_finding
-from services.heartland_writer.steps import CreateOrder, Finding, Plan
+from services.heartland_writer.steps import AddPayment, CreateOrder, Finding, Plan
 from services.heartland_writer.wanted import Wanted, want
 from shared.canonical.order import Order
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.models import SalesOrder
 from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, RetryLater, TargetDown
-from shared.state.links import LinkRow, Links
+from shared.state.ledger import Effect
+from shared.state.notes import Mark, Pair
+from shared.state.standing import Standing
 
 # Create, lines with their taxes, invoices, the rest: more rounds than that mean that something keeps changing.
 _ROUNDS = 8
@@ -33,58 +36,88 @@ class Written:
 class Writing:
     """One order on its way into one account."""
 
-    def __init__(self, account: Account, links: Links, order: Order) -> None:
+    def __init__(self, account: Account, order: Order, standing: Standing) -> None:
         self._account = account
-        self._links = links
         self._order = order
+        self._standing = standing
         self._lag = account.rules.read_lag_seconds
-        settle = account.recent.unsettled.pop(order.id, [])
-        self._bench = Bench(account.heartland, account.once, account.name, order.id, self._lag, settle)
+        self._pending = account.recent.pending((account.name, "order", order.id))
+        self._bench = Bench(account.heartland, account.once, account.name, order.id, self._lag, self._pending)
         self._findings: list[Finding] = []
         self._created = False
         self._in_doubt: tuple[str, ...] = ()
 
-    async def run(self, link: LinkRow | None) -> Written:
+    async def run(self) -> Written:
         """Make Heartland match. Raises Waiting, NeedsReview, Refused and what the client raises.
 
         After anything but a certain answer, what was remembered of the order no longer counts, and the next look waits
-        until it can be trusted.
+        until it can be trusted. What is left to note comes with `note`.
         """
         try:
-            written = await self._run(link)
+            return await self._run()
         except OutcomeUnknown as error:
             self._account.recent.doubt(self._order.id)
-            await self._note()
+            await self._give_back()
             raise OutcomeUnknown(error.reason, max(error.after or 0.0, self._lag)) from error
         except IntegrationError:
-            await self._note()
+            await self._give_back()
             raise
         except BaseException:
             self._account.recent.doubt(self._order.id)
+            self.leave()
             raise
-        await self._note()
-        return written
+
+    async def note(self, mark: Mark) -> None:
+        """Note what is left, together with the version that it makes true."""
+        await self._note(versions=(mark,))
+
+    def leave(self) -> None:
+        """Nothing more can be noted now: the next attempt does."""
+        self._account.recent.leave(self._pending)
 
     def _settle_doubts(self, known: Known) -> None:
         """What a crash left in doubt is there by now: Heartland matches, and was read after the doubt began."""
-        settled = {effect.operation for effect, _ in self._bench.settle}
+        settled = {effect.operation for effect, _ in self._pending.done}
         doubts = [operation for operation in self._in_doubt if operation not in settled]
-        self._bench.settle.extend((self._bench.effect(operation), known.order.id) for operation in doubts)
+        self._pending.done.extend((self._bench.effect(operation), known.order.id) for operation in doubts)
 
-    async def _note(self) -> None:
+    async def _give_back(self) -> None:
+        """The attempt is over: keep what was done, free what was claimed for calls that were not made."""
+        await self._note(give_back=True)
+
+    async def _note(
+        self, *, claims: Sequence[Effect] = (), versions: Sequence[Mark] = (), give_back: bool = False
+    ) -> None:
         try:
-            await self._account.once.note(self._bench.settle)
+            conflicts = await self._pending.write(
+                self._account.notes, claims=claims, versions=versions, give_back=give_back
+            )
         except BaseException:
-            self._account.recent.unsettled[self._order.id] = self._bench.settle
+            self.leave()
             raise
+        for pair, conflict in conflicts:
+            self._contradicted(pair, conflict)
 
-    async def _run(self, link: LinkRow | None) -> Written:
+    def _contradicted(self, pair: Pair, conflict: NeedsReview) -> None:
+        if pair.entity == "order":
+            raise conflict
+        self._account.customers.forget(pair.shopify_id)
+        self._findings.append(
+            Finding("customer_linked_twice", conflict.reason, conflict.advice, dict(conflict.details))
+        )
+
+    async def _run(self) -> Written:
         wanted = want(self._order, self._account.rules)
         items = await self._account.items.find(wanted.skus, wanted.extras)
         payment_types = await self._account.payment_types.find(payment.gateway for payment in wanted.payments)
         place = await self._account.places.get()
-        known = await self._there(link)
-        buyer = await self._account.customers.of(self._order, known.order.customer_id if known else None)
+        known = await self._there()
+        buyer = await self._account.customers.of(
+            self._order,
+            self._pending,
+            linked_id=int(self._standing.buyer_id) if self._standing.buyer_id else None,
+            known_id=known.order.customer_id if known else None,
+        )
         references = References(
             items=items,
             payment_types=payment_types,
@@ -110,26 +143,38 @@ class Writing:
 
     async def _round(self, plan: Plan, known: Known | None) -> Known:
         if known is not None:
+            if plan.complete:
+                await self._prepare(plan)
             return await carry_out(plan.steps, known, self._bench, self._keep)
         (step,) = plan.steps
         assert isinstance(step, CreateOrder)  # noqa: S101 - the only step there is for an order that is nowhere
         return await self._create(step)
+
+    async def _prepare(self, plan: Plan) -> None:
+        """Claim the payments, and link: stores act on an order once it is open, and the link must be there by then."""
+        payments = [self._bench.effect(step.operation) for step in plan.steps if isinstance(step, AddPayment)]
+        if payments or self._pending.links:
+            await self._claim(*payments)
+
+    async def _claim(self, *effects: Effect) -> None:
+        """Together with what else there is to note."""
+        await self._note(claims=[effect for effect in effects if effect not in self._pending.held])
 
     def _keep(self, known: Known) -> None:
         self._account.recent.keep(self._order.id, known)
 
     # What is there
 
-    async def _there(self, link: LinkRow | None) -> Known | None:
+    async def _there(self) -> Known | None:
         """The order in Heartland by our link; or, after a lost database, where Shopify knows of one."""
-        if link is not None:
-            return await self._read(int(link.heartland_id))
+        if self._standing.link is not None:
+            return await self._read(int(self._standing.link.heartland_id))
         if not noted_id(self._order, self._account.namespace):
             return None
         found = await self._look_up()
         if found is None:
             return None
-        await self._link(found, "")
+        self._link(found, "")
         return await self._read(found)
 
     async def _read(self, order_id: int) -> Known:
@@ -179,12 +224,13 @@ class Writing:
             return ours or await self._account.heartland.create_order(body)
 
         effect = self._bench.effect("order:create")
-        made = await self._account.once.create(effect, send, self._look_up, self._lag, settle=self._bench.settle)
+        await self._claim(effect)
+        made = await self._account.once.create(effect, send, self._look_up, self._lag, pending=self._pending)
         if made.found or adopted:
             known = await self._read(made.id)
-            await self._link(made.id, known.order.public_id)
+            self._link(made.id, known.order.public_id)
             return known
-        await self._link(made.id, body["public_id"])
+        self._link(made.id, body["public_id"])
         self._created = True
         known = Known(SalesOrder.model_validate({**body, "id": made.id}), invoiced=False)
         self._keep(known)
@@ -196,8 +242,8 @@ class Writing:
     def _longer_number(self, public_id: str) -> str:
         return f"{public_id}-{self._order.id}"
 
-    async def _link(self, order_id: int, public_id: str) -> None:
-        await self._links.put(self._account.name, "order", self._order.id, str(order_id), public_id)
+    def _link(self, order_id: int, public_id: str) -> None:
+        self._pending.link(Pair(self._account.name, "order", self._order.id, str(order_id), public_id))
 
 
 def noted_id(order: Order, namespace: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
+from services.ingress.answer import Taken
 from services.ingress.app import Ingress, open_server
 from services.ingress.doors import House
 from services.ingress.publisher import Publisher
@@ -28,8 +30,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             timeout_seconds=settings.ingress_publish_timeout_seconds,
             max_waiting_bytes=settings.ingress_max_waiting_bytes,
         )
-        ingress = Ingress(settings, House(connections.get), publisher, shell.metrics, shell.clock, shell.log)
+        ingress = Ingress(
+            settings, House(connections.get), publisher, shell.metrics, shell.clock, shell.log, Taken(shell.clock)
+        )
         shell.health.ready_when("broker", lambda: producer.is_connected)
+        # Each body becomes some hundred objects for a moment: what stays for ever need not be walked through with them.
+        gc.freeze()
         async with open_server(ingress.handle, settings.ingress_host, settings.ingress_port) as url:
             shell.log.info("receiving webhooks", url=url)
             await stop.wait()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
+from services.ingress.answer import Taken
 from services.ingress.doors import Address, House, read_address
 from services.ingress.notice import Notice
 from services.ingress.publisher import Publisher
@@ -42,6 +43,7 @@ class Ingress:
     metrics: ServiceMetrics
     clock: Clock
     log: FilteringBoundLogger
+    taken: Taken
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request; never raises for what a sender did."""
@@ -53,7 +55,7 @@ class Ingress:
             await self.publisher.publish(await self._accept(request, address))
         except Refused as refused:
             return self._refuse(refused, address)
-        return web.Response()
+        return self.taken if request.keep_alive else web.Response()
 
     async def _accept(self, request: web.BaseRequest, address: Address) -> Notice:
         doors = self.house.doors(address.connection)

@@ -68,11 +68,14 @@ class Position:
         return self.published.get(record_id) != version
 
     def with_published(self, record_id: str, version: Version) -> Position:
-        strangers = {key: one for key, one in self.strangers.items() if key != record_id}
-        return replace(self, published={**self.published, record_id: version}, strangers=strangers)
+        return replace(self, published={**self.published, record_id: version})
 
     def with_strangers(self, strangers: Mapping[str, Stranger]) -> Position:
         return replace(self, strangers={**self.strangers, **strangers})
+
+    def without_strangers(self, ids: Iterable[str]) -> Position:
+        gone = set(ids)
+        return replace(self, strangers={key: one for key, one in self.strangers.items() if key not in gone})
 
     def advanced(self, seen: Iterable[datetime], now: datetime) -> Position:
         """Everything up to the newest of `seen` was read. A stamp of the future must not make the feed deaf until

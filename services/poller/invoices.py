@@ -7,7 +7,7 @@ before the cursor moves; after a crash it is published again, which the readers 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -122,10 +122,12 @@ class InvoiceFeed:
         position = await self._welcome(position)
         seen = []
         since = position.since(self._window.overlap)
-        async for page in _pages(self._heartland.invoices_changed_since, since, self._window.page_size):
-            invoices = self._readable(page)
-            position = await self._publish(invoices, position)
-            seen += [invoice.version.at for invoice in invoices]
+        rows = self._heartland.invoices_changed_since(since, per_page=self._window.page_size)
+        async with aclosing(_pages(rows, self._window.page_size)) as pages:
+            async for page in pages:
+                invoices = self._readable(page)
+                position = await self._publish(invoices, position)
+                seen += [invoice.version.at for invoice in invoices]
         # Rows come by id, not by time: the cursor moves only when all of them are through.
         moved = position.advanced(seen, self._clock.now()).trimmed(self._window.overlap, self._window.lookback)
         await self._keep(position, moved)
@@ -150,7 +152,7 @@ class InvoiceFeed:
             condition = {"id": {"$in": ours[start : start + _IDS_PER_QUERY]}}
             rows = [row async for row in self._heartland.invoices(condition)]
             position = await self._publish(self._readable(rows), position)
-        return position
+        return position.without_strangers(map(str, ours))
 
     async def _publish(self, invoices: Sequence[Invoice], before: Position) -> Position:
         """Publish those of our orders, and note that at once: an outage later on must not send all of it again."""
@@ -189,9 +191,9 @@ class InvoiceFeed:
         return found
 
 
-async def _pages(read: Callable[..., AsyncIterator[Json]], since: object, size: int) -> AsyncIterator[list[Json]]:
+async def _pages(rows: AsyncIterator[Json], size: int) -> AsyncGenerator[list[Json], None]:
     page: list[Json] = []
-    async for row in read(since, per_page=size):
+    async for row in rows:
         page.append(row)
         if len(page) >= size:
             yield page

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
 
+from services.shopify_writer.doubt import count_doubts
 from services.shopify_writer.settings import Settings
 from services.shopify_writer.writer import Writer
 from shared.connectors.shopify.clients import ShopifyClients
@@ -13,7 +16,7 @@ from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
 from shared.messaging.record import ConsumerOptions, Route
 from shared.messaging.topics import CANONICAL_FULFILMENT, CANONICAL_LINK, DEAD_LETTERS
-from shared.runtime.service import launch, open_shell
+from shared.runtime.service import Shell, launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.database import Database
 from shared.state.ledger import Ledger
@@ -21,6 +24,35 @@ from shared.state.parked import Parked
 from shared.state.reviews import Reviews
 
 NAME = "shopify_writer"
+_DOUBTS_COUNTED_SECONDS = 10.0
+
+
+def options(settings: Settings) -> ConsumerOptions:
+    return ConsumerOptions(
+        concurrency=settings.writer_concurrency,
+        lane_attempts=settings.lane_attempts,
+        park_schedule=tuple(float(seconds) for seconds in settings.park_schedule_seconds.split(",")),
+        session_timeout_seconds=settings.session_timeout_seconds,
+    )
+
+
+def routes(writer: Writer) -> list[Route]:
+    return [
+        Route(CANONICAL_FULFILMENT, writer.fulfilment, "fulfilment", collapse=False),
+        Route(CANONICAL_LINK, writer.link, "link", collapse=True, give_up="skip"),
+    ]
+
+
+@asynccontextmanager
+async def counting(ledger: Ledger, shell: Shell) -> AsyncIterator[None]:
+    """Keeps the gauge of calls in doubt."""
+    gauge = shell.metrics.in_doubt.labels("shopify")
+    task = asyncio.create_task(count_doubts(ledger, gauge.set, _DOUBTS_COUNTED_SECONDS))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -29,23 +61,22 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
         open_connections(database, settings, shell.log) as connections,
-        aiohttp.ClientSession() as session,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, shell.clock) as producer,
     ):
-        shops = ShopifyClients(connections, session, metrics=shell.metrics, clock=shell.clock)
-        writer = Writer(shops, Ledger(database, shell.clock), shell.clock, settings)
-        async with open_consumer(
+        rate = settings.shopify_points_per_second
+        shops = ShopifyClients(connections, session, metrics=shell.metrics, clock=shell.clock, points_per_second=rate)
+        ledger = Ledger(database, shell.clock)
+        writer = Writer(shops, ledger, shell.clock, settings)
+        async with counting(ledger, shell), open_consumer(
             shell,
             group=NAME,
-            routes=[
-                Route(CANONICAL_FULFILMENT, writer.fulfilment, "fulfilment", collapse=False),
-                Route(CANONICAL_LINK, writer.link, "link", collapse=True, give_up="skip"),
-            ],
+            routes=routes(writer),
             producer=producer,
             parked=Parked(database, NAME),
             reviews=Reviews(database),
             dead_letters=DEAD_LETTERS[NAME],
-            options=ConsumerOptions(concurrency=settings.writer_concurrency),
+            options=options(settings),
         ) as consumer:
             await consumer.run()
 

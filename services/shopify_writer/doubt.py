@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import asyncio
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from services.shopify_writer.reads import complete_fulfilment, read_fulfilments
@@ -62,3 +63,14 @@ async def _find(order: Mapping[str, Any], call: Call, shopify: ShopifyClient, kn
         if is_made_by(call, await complete_fulfilment(shopify, fulfilment)):
             return str(fulfilment["id"])
     return None
+
+
+async def count_doubts(ledger: Ledger, tell: Callable[[float], None], every_seconds: float) -> None:
+    """Tell how many calls to Shopify have no known outcome, for ever."""
+    while True:
+        try:
+            tell(await ledger.in_doubt("shopify"))
+        except TargetDown:
+            # Without its database the whole service waits, and says so elsewhere.
+            pass
+        await asyncio.sleep(every_seconds)

@@ -20,7 +20,9 @@ LINKS_PER_CALL = 12
 
 
 def metafields(link: Link, namespace: str) -> list[dict[str, str]]:
-    """The metafields of one linked order."""
+    """The metafields of one linked order; none for other records."""
+    if link.entity != "order":
+        return []
     owner = f"gid://shopify/Order/{link.shopify_id}"
     values = {"heartland_order_id": link.heartland_id, "heartland_order_number": link.heartland_public_id}
     return [

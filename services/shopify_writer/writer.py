@@ -43,6 +43,10 @@ class Writer:
         event = read(LinkEvent, records[-1])
         shop = self._shops.get(event.connection)
         fields = metafields(event.record, shop.rules.metafield_namespace)
+        if not fields:
+            return Result(
+                outcome="skipped", detail=f"links of the entity {event.record.entity} are not kept in Shopify"
+            )
         try:
             await self._link_writer(event.connection, shop.client).write(fields)
         except UserErrors as error:

@@ -8,7 +8,7 @@ import aiohttp
 
 from services.transformers.settings import Settings
 from services.transformers.shops import open_shops
-from services.transformers.table import Parts, routes
+from services.transformers.table import Parts, route
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.messaging.consumer import ConsumerOptions, open_consumer
 from shared.messaging.producer import open_producer
@@ -48,11 +48,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     ):
         reviews = Reviews(database)
         heartland = HeartlandClients(connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock)
-        table = routes(settings.transformer_entities, Parts(shell, producer, reviews, shops, heartland))
+        ours = route(settings.transformer_entity, Parts(shell, producer, reviews, shops, heartland))
         async with open_consumer(
             shell,
-            group=NAME,
-            routes=table,
+            # A group of its own: members of one group that read different topics disturb each other's rebalances.
+            group=f"transformer-{settings.transformer_entity}",
+            routes=[ours],
             producer=producer,
             parked=Parked(database, NAME),
             reviews=reviews,

@@ -8,9 +8,7 @@ from shared.runtime.settings import Settings as Common
 
 
 class Settings(Common):
-    transformer_entities: str = Field(
-        "order,fulfilment", description="Which transformers this process runs, separated by commas"
-    )
+    transformer_entity: str = Field("order", description="Which transformer this process is: order or fulfilment")
     transformer_concurrency: int = Field(256, ge=1, description="Records in work at a time, each of another key")
     read_window_ms: float = Field(
         20.0, ge=0, description="How long a query waits for another order to join it, milliseconds"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.transformers import fulfilment, order
@@ -43,10 +43,8 @@ TABLE: dict[str, Callable[[Parts], Route]] = {
 }
 
 
-def routes(entities: str, parts: Parts) -> Sequence[Route]:
-    """The routes of the entities named, separated by commas. Raises Misconfigured for one there is none of."""
-    wanted = [name.strip() for name in entities.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in TABLE]
-    if unknown or not wanted:
-        raise Misconfigured(f"TRANSFORMER_ENTITIES: {entities!r} is not among {', '.join(TABLE)}")
-    return [TABLE[name](parts) for name in wanted]
+def route(entity: str, parts: Parts) -> Route:
+    """The route of this entity. Raises Misconfigured where there is none of that name."""
+    if entity not in TABLE:
+        raise Misconfigured(f"TRANSFORMER_ENTITY: {entity!r} is not among {', '.join(TABLE)}")
+    return TABLE[entity](parts)

@@ -149,7 +149,8 @@ def _values(notes: Sequence[Note], clock: Clock) -> list[object]:
 
 
 def _sorted(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    return columns(sorted(rows, key=lambda row: row[:4]), width)
+    order = sorted(range(len(rows)), key=lambda number: rows[number][:4])
+    return columns([rows[number] for number in order], width)
 
 
 def _effect(effect: Effect, result: Mapping[str, Any] | None) -> tuple[Any, ...]:

@@ -62,7 +62,12 @@ async def test_a_discount_that_the_quantity_does_not_divide_keeps_its_cent(bridg
 async def test_an_order_in_euros_with_tax_included_comes_to_the_same_total_with_the_tax_taken_out(
     bridge: Bridge,
 ) -> None:
-    carriage = {"id": 1, "title": "DHL", "price": "5.95", "tax_lines": [{"title": "MwSt", "rate": 0.19, "price": "0.95"}]}
+    carriage = {
+        "id": 1,
+        "title": "DHL",
+        "price": "5.95",
+        "tax_lines": [{"title": "MwSt", "rate": 0.19, "price": "0.95"}],
+    }
     mug = an_item("MUG", 2, "11.90")
     mug["tax_lines"] = [{"title": "MwSt", "rate": 0.19, "price": "3.80"}]
     order_id = await bridge.post(
@@ -133,7 +138,9 @@ async def test_a_cancellation_before_the_invoice_cancels_in_heartland(bridge: Br
 
 
 async def test_an_edit_after_the_invoice_changes_nothing_and_says_what_to_do_by_hand(bridge: Bridge) -> None:
-    order_id = await bridge.post(a_document(next(bridge.numbers), an_item("TEE", 2, "10.00"), an_item("CAP", 1, "4.00")))
+    order_id = await bridge.post(
+        a_document(next(bridge.numbers), an_item("TEE", 2, "10.00"), an_item("CAP", 1, "4.00"))
+    )
     books = await bridge.in_heartland(order_id)
     await bridge.ship(books, [{"sku": "TEE", "qty": 2}])
     await bridge.control("POST", f"/shopify/orders/{order_id}/edit", {"remove": [{"sku": "CAP", "quantity": 1}]})

@@ -79,7 +79,9 @@ async def test_units_that_stand_as_two_lines_in_heartland_are_one_line_in_shopif
 
 
 async def test_tips_and_other_extras_of_an_invoice_are_not_fulfilled(bridge: Bridge) -> None:
-    tipped = a_document(next(bridge.numbers), an_item("TEE", 1, "10.00"), total_tip_received="2.00", total_price="17.00")
+    tipped = a_document(
+        next(bridge.numbers), an_item("TEE", 1, "10.00"), total_tip_received="2.00", total_price="17.00"
+    )
     order_id = await bridge.post(tipped)
     books = await bridge.in_heartland(order_id)
     assert books.lines == [("TEE", 1, "10.00"), ("TIP", 1, "2.00")]
@@ -96,7 +98,7 @@ async def test_an_invoice_is_fulfilled_once_though_it_is_seen_again_and_changed(
     before = (await bridge.books(order_id)).invoices[0]["updated_at"]
 
     async def changed() -> bool:
-        return await bridge.change_invoice(shipped["invoice_id"], {"custom": {"carrier": "UPS"}}) > before
+        return await bridge.change_invoice(shipped["invoice_id"], {"custom": {"packed_by": "Ira"}}) > before
 
     # Somebody adds a remark in Heartland, not within the same second: the invoice comes round as a new notice.
     await bridge.until("the invoice to count as changed", changed)
@@ -113,7 +115,7 @@ async def test_an_invoice_is_fulfilled_once_though_it_is_seen_again_and_changed(
 
 async def test_an_answer_that_got_lost_does_not_make_a_second_fulfilment(bridge: Bridge) -> None:
     order_id, books = await an_open_order(bridge)
-    await bridge.faults({"system": "shopify", "kind": "error_after", "operation": "fulfillmentCreate", "times": 1})
+    await bridge.faults({"system": "shopify", "kind": "error_after", "operation": "CreateFulfilment", "times": 1})
     await bridge.ship(books, tracking_number="1Z6")
     # The writer is told of a failure, though the fulfilment is there; it looks and finds it.
     await bridge.hop(order_id, "shopify_writer", "applied", "duplicate", entity="fulfilment")

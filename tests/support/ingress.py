@@ -12,6 +12,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from structlog.testing import LogCapture
 
+from services.ingress.answer import Taken
 from services.ingress.app import Ingress, open_server
 from services.ingress.doors import House
 from services.ingress.publisher import Publisher
@@ -65,7 +66,7 @@ def signed(body: bytes, secret: str = SECRET, topic: str = "orders/create", **mo
 
 @dataclass
 class Broker:
-    """Stands in for the producer. `down` refuses; `gate` holds sends back until it is set; `entered` tells of the first."""
+    """Stands in for the producer. `down` refuses, `gate` holds sends back until it is set, `entered` tells of one."""
 
     sent: list[tuple[str, bytes | None, bytes | None, Headers]] = field(default_factory=list)
     down: bool = False
@@ -117,7 +118,8 @@ def parts(**settings: Any) -> tuple[Ingress, Broker, dict[str, Connection], LogC
         max_waiting_bytes=chosen.ingress_max_waiting_bytes,
     )
     log = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(0))
-    ingress = Ingress(chosen, House(connections.get), publisher, metrics, FakeClock(), log)
+    clock = FakeClock()
+    ingress = Ingress(chosen, House(connections.get), publisher, metrics, clock, log, Taken(clock))
     return ingress, broker, connections, capture
 
 

@@ -161,7 +161,9 @@ class Bridge:
         """The calls with which fulfilments of this Shopify order were made, by its fulfilment orders."""
         known = {str(row["id"]) for row in (await self.shopify(order_id))["fulfillment_orders"]}
         entries = [entry for entry in await self.writes("shopify") if entry["operation"] == "fulfillmentCreate"]
-        return [entry for entry in entries if any(f"FulfillmentOrder/{one}" in json.dumps(entry["body"]) for one in known)]
+        return [
+            entry for entry in entries if any(f"FulfillmentOrder/{one}" in json.dumps(entry["body"]) for one in known)
+        ]
 
     # Waiting
 
@@ -176,7 +178,10 @@ class Bridge:
         return None
 
     async def in_heartland(
-        self, order_id: str, when: Callable[[Books], bool] = lambda books: books.status == "open"
+        self,
+        order_id: str,
+        when: Callable[[Books], bool] = lambda books: books.status == "open",
+        seconds: float = SECONDS,
     ) -> Books:
         """Waits until Heartland holds the order as `when` wants it (open, if not told), made exactly once."""
 
@@ -184,7 +189,7 @@ class Bridge:
             books = await self.books(order_id)
             return books if books and when(books) else None
 
-        books = await self.until(f"order {order_id} as wanted in Heartland", there, order_id=order_id)
+        books = await self.until(f"order {order_id} as wanted in Heartland", there, seconds, order_id)
         assert len(await self.created(order_id)) == 1
         return books
 
@@ -249,21 +254,40 @@ class Bridge:
         samples = (sample for family in families for sample in family.samples if sample.name == f"tillbridge_{name}")
         return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
-    async def restarted(self, *names: str, seconds: float = SECONDS) -> None:
-        """Waits until these services run again in another process than before the plug was pulled."""
-        await self.stack.supervisor.wait_ready(seconds)
+    async def kill(self, service: str, seconds: float = SECONDS) -> None:
+        """kill -9, and wait until it is back and ready: another process of the same name."""
+        state = self.stack.supervisor.states[service]
+        before = state.pid
+        await self.stack.supervisor.kill(service)
+
+        async def back() -> bool:
+            return state.pid != before and state.state == "ready"
+
+        await self.until(f"{service} to be back", back, seconds)
+
+    async def all_ready(self, seconds: float = SECONDS) -> None:
+        async def ready() -> bool:
+            return {state.state for state in self.stack.supervisor.states.values()} == {"ready"}
+
+        await self.until("every service to be ready", ready, seconds)
+
+
+def connection_settings(folder: Path) -> Path:
+    path = folder / "connection.json"
+    path.write_text(json.dumps(CONNECTION_SETTINGS), encoding="utf-8")
+    return path
 
 
 @asynccontextmanager
-async def open_bridge(folder: Path, given: Mapping[str, str] | None = None) -> AsyncIterator[Bridge]:
-    """A system of its own in `folder`, with a broker and database of its own unless `given` names some."""
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = folder / "connection.json"
-    settings.write_text(json.dumps(CONNECTION_SETTINGS), encoding="utf-8")
+async def open_bridge(
+    folder: Path, given: Mapping[str, str] | None = None, *, data: Path | None = None
+) -> AsyncIterator[Bridge]:
+    """A system of its own with its logs in `folder`; broker and database work in `data` unless `given` names others."""
+    settings = connection_settings(folder)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED)}
     overrides = {**FAST, "CONNECTION_SETTINGS_FILE": str(settings), **(given or {})}
     async with (
-        open_stack(environ, folder=folder, settings_overrides=overrides, build=folder / "build") as stack,
+        open_stack(environ, folder=data or folder, settings_overrides=overrides, build=folder / "build") as stack,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
         Database.open(stack.environ["DATABASE_URL"], 2) as database,
     ):

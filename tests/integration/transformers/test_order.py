@@ -70,7 +70,7 @@ class Place:
 @pytest.fixture
 async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
     environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
-    settings = Settings.from_env({**environ, "TRANSFORMER_ENTITIES": "order", "PARK_SCHEDULE_SECONDS": "0.2,0.2"})
+    settings = Settings.from_env({**environ, "TRANSFORMER_ENTITY": "order", "PARK_SCHEDULE_SECONDS": "0.2,0.2"})
     await create_topics(settings, topics=(RAW_SHOPIFY_ORDER, CANONICAL_ORDER, DEAD, TRACE))
     async with (
         open_sandbox(sandbox_plan="plus") as sandbox,

@@ -19,7 +19,7 @@ def test_every_name_is_there_once() -> None:
 
 
 def test_each_transformer_is_a_process_of_its_own() -> None:
-    entities = [service.environ["TRANSFORMER_ENTITIES"] for service in SERVICES if service.module == "transformers"]
+    entities = [service.environ["TRANSFORMER_ENTITY"] for service in SERVICES if service.module == "transformers"]
 
     assert entities == ["order", "fulfilment"]
 

@@ -18,10 +18,10 @@ from shared.state.connections import Connection
 from tests.unit.services.heartland_writer.heartland import START, FakeHeartland, HandClock, Points
 from tests.unit.services.heartland_writer.state import (
     MemoryLedger,
-    MemoryLinks,
+    MemoryNotes,
     MemoryProducer,
     MemoryReviews,
-    MemoryVersions,
+    MemoryStandings,
     Stored,
 )  # fmt: skip
 
@@ -43,14 +43,14 @@ class Shop:
     def restart(self) -> None:
         """A new process: only what is stored remains."""
         ledger = MemoryLedger(self.stored, self.clock, self.points)
-        links = MemoryLinks(self.stored, self.points)
+        notes: Any = MemoryNotes(self.stored, ledger, self.points)
         connection = Connection("acme", {}, self.settings)
         there = Heartland(connection, self.heartland, read_settings(self.settings))  # type: ignore[arg-type]
-        self.account = open_account(there, ledger=ledger, links=links, clock=self.clock)  # type: ignore[arg-type]
+        self.account = open_account(there, ledger=ledger, notes=notes, clock=self.clock)  # type: ignore[arg-type]
         self.orders = Orders(
             self,  # type: ignore[arg-type]
-            links=links,  # type: ignore[arg-type]
-            versions=MemoryVersions(self.stored, self.points),  # type: ignore[arg-type]
+            standings=MemoryStandings(self.stored, self.points),  # type: ignore[arg-type]
+            notes=notes,
             reviews=MemoryReviews(self.stored, self.points),  # type: ignore[arg-type]
             producer=MemoryProducer(self.stored, self.points),  # type: ignore[arg-type]
             clock=self.clock,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from shared.errors import NeedsReview
@@ -12,6 +11,8 @@ from shared.messaging.envelope import Envelope
 from shared.messaging.topics import Topic
 from shared.state.ledger import Claim, Effect
 from shared.state.links import LinkRow
+from shared.state.notes import Note, Noted, Outcome, Pair
+from shared.state.standing import Standing
 from shared.state.versions import Version
 from tests.unit.services.heartland_writer.heartland import START, HandClock, Points
 
@@ -36,9 +37,9 @@ class MemoryLedger:
         self._stored, self._clock, self._points = stored, clock, points
 
     async def claim(self, effect: Effect, intent: dict[str, Any] | None = None) -> Claim:
-        return await self._points.at("ledger.claim", lambda: self._claim(effect))
+        return await self._points.at("ledger.claim", lambda: self.take(effect))
 
-    def _claim(self, effect: Effect) -> Claim:
+    def take(self, effect: Effect) -> Claim:
         self._stored.named[effect.id] = effect
         there = self._stored.effects.get(effect.id)
         if there is not None and there.state != "failed":
@@ -48,15 +49,17 @@ class MemoryLedger:
         return Claim("new", None, self._clock.now(), attempts)
 
     async def done(self, effect: Effect, result: dict[str, Any]) -> None:
-        await self._points.at("ledger.done", lambda: self._note(effect, "done", result))
+        await self._points.at("ledger.done", lambda: self.note(Outcome(effect, result)))
 
     async def failed(self, effect: Effect, reason: str) -> None:
-        await self._points.at("ledger.failed", lambda: self._note(effect, "failed", None))
+        await self._points.at("ledger.failed", lambda: self.note(Outcome(effect, None, reason)))
 
-    def _note(self, effect: Effect, state: Any, result: dict[str, Any] | None) -> None:
-        there = self._stored.effects[effect.id]
+    def note(self, outcome: Outcome) -> None:
+        state: Any = "done" if outcome.result is not None else "failed"
+        there = self._stored.effects[outcome.effect.id]
         if there.state != "done":
-            self._stored.effects[effect.id] = Claim(state, result, there.sent_at, there.attempts)
+            result = dict(outcome.result) if outcome.result is not None else None
+            self._stored.effects[outcome.effect.id] = Claim(state, result, there.sent_at, there.attempts)
 
     async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:
         return await self._points.at("ledger.again", lambda: self._again(effect, seen))
@@ -76,46 +79,51 @@ class MemoryLedger:
         return await self._points.at("ledger.of_key", do)
 
 
-class MemoryLinks:
+class MemoryStandings:
     def __init__(self, stored: Stored, points: Points) -> None:
         self._stored, self._points = stored, points
 
-    async def get(self, connection: str, entity: str, *, shopify_id: str | None = None) -> LinkRow | None:
-        return await self._points.at(
-            "links.get", lambda: self._stored.links.get((connection, entity, shopify_id or ""))
-        )
+    async def get(self, connection: str, entity: str, key: str, target: str, customer_id: str = "") -> Standing:
+        def do() -> Standing:
+            buyer = self._stored.links.get((connection, "customer", customer_id))
+            return Standing(
+                self._stored.versions.get((connection, entity, key, target)),
+                self._stored.links.get((connection, entity, key)),
+                buyer.heartland_id if buyer else None,
+            )
 
-    async def put(self, connection: str, entity: str, shopify_id: str, heartland_id: str, public_id: str = "") -> None:
-        def do() -> None:
-            taken = [
-                name for name, row in self._stored.links.items()
-                if name[:2] == (connection, entity) and row.heartland_id == heartland_id and name[2] != shopify_id
-            ]  # fmt: skip
-            if taken:
-                raise NeedsReview("linked to another", kind="link_conflict", advice="Compare them.")
-            row = LinkRow(connection, entity, shopify_id, heartland_id, public_id, START)
-            self._stored.links.setdefault((connection, entity, shopify_id), row)
-
-        await self._points.at("links.put", do)
+        return await self._points.at("standings.get", do)
 
 
-class MemoryVersions:
-    def __init__(self, stored: Stored, points: Points) -> None:
-        self._stored, self._points = stored, points
+class MemoryNotes:
+    """One statement: all of it or nothing."""
 
-    async def get(self, *name: str) -> Version | None:
-        return await self._points.at("versions.get", lambda: self._stored.versions.get(name))  # type: ignore[call-overload]
+    def __init__(self, stored: Stored, ledger: MemoryLedger, points: Points) -> None:
+        self._stored, self._ledger, self._points = stored, ledger, points
 
-    async def put(
-        self, connection: str, entity: str, key: str, target: str, version: datetime, content_hash: str
-    ) -> None:
-        def do() -> None:
-            name = (connection, entity, key, target)
-            there = self._stored.versions.get(name)
-            if there is None or there.version <= version:
-                self._stored.versions[name] = Version(version, content_hash)
+    async def write(self, note: Note) -> Noted:
+        return await self._points.at("notes.write", lambda: self._write(note))
 
-        await self._points.at("versions.put", do)
+    def _write(self, note: Note) -> Noted:
+        noted = Noted([self._ledger.take(effect) for effect in note.claims])
+        for outcome in note.outcomes:
+            self._ledger.note(outcome)
+        for pair in note.links:
+            self._link(pair, noted)
+        for mark in note.versions:
+            there = self._stored.versions.get(mark[:4])
+            if there is None or there.version <= mark.version.version:
+                self._stored.versions[mark[:4]] = mark.version
+        return noted
+
+    def _link(self, pair: Pair, noted: Noted) -> None:
+        rows = self._stored.links.values()
+        same = [row for row in rows if (row.connection, row.entity) == (pair.connection, pair.entity)]
+        if any((row.shopify_id == pair.shopify_id) != (row.heartland_id == pair.heartland_id) for row in same):
+            error = NeedsReview("linked to another", kind="link_conflict", advice="Compare them.")
+            noted.conflicts.append((pair, error))
+            return
+        self._stored.links.setdefault((pair.connection, pair.entity, pair.shopify_id), LinkRow(*pair, START))
 
 
 class MemoryReviews:

@@ -132,7 +132,7 @@ def test_an_order_that_would_come_to_another_total_needs_review() -> None:
     with pytest.raises(NeedsReview, match="Shopify says") as caught:
         wanted(an_order(total=Decimal("99.00"), tenders=()))
 
-    assert caught.value.kind == "order_unbalanced"
+    assert caught.value.kind == "order_not_exact"
     assert caught.value.details["difference"] == "72.60"
 
 

@@ -32,6 +32,7 @@ class Request:
     """What ingress looks at of a request."""
 
     method = "POST"
+    keep_alive = True
 
     def __init__(self, path: str, headers: list[tuple[str, str]], body: bytes) -> None:
         self.raw_path = path

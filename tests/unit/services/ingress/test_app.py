@@ -37,15 +37,15 @@ async def post(place: Place, path: str, body: Any, headers: dict[str, str]) -> t
         return response.status, await response.text(), dict(response.headers)
 
 
-async def raw(place: Place, data: bytes, *, end: bool = False) -> bytes:
-    """What comes back for these bytes on a connection of their own."""
+async def raw(place: Place, data: bytes, *, end: bool = False, whole: bool = False) -> bytes:
+    """What comes back for these bytes on a connection of their own; `whole`: until it is closed."""
     host, port = place.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         writer.write(data)
         if end:
             writer.write_eof()
-        return await asyncio.wait_for(reader.read(4096), 10)
+        return await asyncio.wait_for(reader.read(-1 if whole else 4096), 10)
     finally:
         writer.close()
 
@@ -61,6 +61,16 @@ async def test_a_delivery_is_published_unchanged_before_it_is_answered(place: Pl
     assert status == 200
     [(topic, key, value, _)] = place.broker.sent
     assert (topic, key, value) == ("t.raw.shopify.order", b"main|450789469", BODY)
+
+
+async def test_answers_on_one_connection_are_whole_and_dated(place: Place) -> None:
+    one = request(signed(BODY) | {"Content-Length": str(len(BODY))}, BODY)
+    last = request(signed(BODY) | {"Content-Length": str(len(BODY)), "Connection": "close"}, BODY)
+
+    answers = await raw(place, one + one + last, whole=True)
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == 3
+    assert answers.count(b"Date: Sun, 01 Mar 2026 12:00:00 GMT\r\n\r\n") == 2
+    assert len(place.broker.sent) == 3
 
 
 async def test_the_envelope_tells_what_the_sender_told(place: Place) -> None:

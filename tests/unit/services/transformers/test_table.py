@@ -7,21 +7,24 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from deploy.local.services import SERVICES
 from services.transformers.settings import Settings
-from services.transformers.table import TABLE, routes
+from services.transformers.table import TABLE, route
 from shared.errors import Misconfigured
 
 ANY: Any = None
 
 
-@pytest.mark.parametrize("entities", ["", " , ", "orders", "order,sale"])
-def test_an_entity_there_is_no_transformer_for_is_misconfigured(entities: str) -> None:
-    with pytest.raises(Misconfigured, match="TRANSFORMER_ENTITIES"):
-        routes(entities, ANY)
+@pytest.mark.parametrize("entity", ["", "orders", "order,fulfilment"])
+def test_an_entity_there_is_no_transformer_for_is_misconfigured(entity: str) -> None:
+    with pytest.raises(Misconfigured, match="TRANSFORMER_ENTITY"):
+        route(entity, ANY)
 
 
-def test_the_default_runs_every_transformer() -> None:
-    assert set(Settings.model_fields["transformer_entities"].default.split(",")) == set(TABLE)
+def test_every_transformer_is_started_locally() -> None:
+    started = {service.environ["TRANSFORMER_ENTITY"] for service in SERVICES if service.module == "transformers"}
+
+    assert started == set(TABLE)
 
 
 @pytest.mark.parametrize("schedule", ["", "soon", "60;300", "60,", "-1"])

@@ -1,0 +1,53 @@
+"""What one order's writing has learnt and not noted yet: noted together, with the next statement that is due anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from shared.errors import NeedsReview
+from shared.state.ledger import Claim, Effect
+from shared.state.notes import Mark, Note, Notes, Outcome, Pair
+
+_UNUSED = "the call was not made"
+
+
+@dataclass(slots=True)
+class Pending:
+    """`done` are creates and the ids they made, `held` claims whose calls are still to come.
+
+    Until they are noted, the done ones are in doubt: a crash costs a look-up each.
+    """
+
+    about: tuple[str, ...]
+    done: list[tuple[Effect, int]] = field(default_factory=list)
+    links: list[Pair] = field(default_factory=list)
+    held: dict[Effect, Claim] = field(default_factory=dict)
+
+    def link(self, pair: Pair) -> None:
+        self.links.append(pair)
+
+    def take(self, effect: Effect) -> Claim | None:
+        """The claim held for this effect, which from now on counts as used."""
+        return self.held.pop(effect, None)
+
+    async def write(
+        self, notes: Notes, *, claims: Iterable[Effect] = (), versions: Sequence[Mark] = (), give_back: bool = False
+    ) -> list[tuple[Pair, NeedsReview]]:
+        """Note all this in one statement and hold the claims. Returns the links that contradict known ones.
+
+        `give_back` frees what is held: those calls are not made. Raises TargetDown; then all is still pending.
+        """
+        wanted = tuple(claims)
+        outcomes = [Outcome(effect, {"id": made}) for effect, made in self.done]
+        if give_back:
+            outcomes += [Outcome(effect, None, _UNUSED) for effect in self.held]
+        if not (wanted or outcomes or self.links or versions):
+            return []
+        noted = await notes.write(Note(self.about, wanted, outcomes, tuple(self.links), versions))
+        self.done.clear()
+        self.links.clear()
+        if give_back:
+            self.held.clear()
+        self.held.update(zip(wanted, noted.claims, strict=True))
+        return noted.conflicts

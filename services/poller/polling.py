@@ -1,0 +1,71 @@
+"""When which feed is polled: every connection by itself, so that a slow or failing one holds up no other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from structlog.typing import FilteringBoundLogger
+
+from shared.errors import IntegrationError, TargetDown
+from shared.runtime.metrics import ServiceMetrics
+
+
+class Polling:
+    """Polls each named connection every `seconds`, one poll of a connection at a time, until `stop` is set."""
+
+    def __init__(
+        self,
+        names: Callable[[], Iterable[str]],
+        poll: Callable[[str], Awaitable[None]],
+        *,
+        seconds: float,
+        metrics: ServiceMetrics,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._names = names
+        self._poll = poll
+        self._seconds = seconds
+        self._metrics = metrics
+        self._log = log
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Raises what a poll meets unexpectedly. A poll that `stop` interrupts is taken up where it was left."""
+        try:
+            while not stop.is_set():
+                self._start()
+                await _pause(stop, self._seconds)
+                self._collect()
+        finally:
+            for task in self._running.values():
+                task.cancel()
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    def _start(self) -> None:
+        for name in self._names():
+            if name not in self._running:
+                self._running[name] = asyncio.create_task(self._guarded(name))
+
+    def _collect(self) -> None:
+        for name, task in list(self._running.items()):
+            if task.done():
+                del self._running[name]
+                task.result()
+
+    async def _guarded(self, name: str) -> None:
+        try:
+            await self._poll(name)
+        except IntegrationError as error:
+            # Its cursor has not moved, so nothing is skipped.
+            reason = "target_down" if isinstance(error, TargetDown) else "retry"
+            self._metrics.events_failed.labels("fulfilment", reason).inc()
+            self._log.warning("feed not read", connection=name, entity="fulfilment", reason=error.reason)
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,171 @@
+"""Shipments for tests of the way back: invoices, canonical fulfilments, a ledger in memory, the sandbox's shop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.shopify_writer.fulfilment import Shipments
+from shared.canonical.events import FulfilmentEvent, content_hash
+from shared.canonical.fulfilment import Fulfilment, ShippedLine
+from shared.messaging.record import Result
+from shared.runtime.clock import Clock
+from shared.state.ledger import Claim, Effect
+from tests.support.clock import FakeClock
+from tests.support.sandbox import Sandbox
+from tests.support.shop_server import sandbox_client
+
+SHIPPED_AT = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+ORDER = 5001
+Json = dict[str, Any]
+
+
+def shipped(sku: str, quantity: int = 1, *, item: str = "", order_line: str = "") -> ShippedLine:
+    """Heartland's item id is the SKU, unless given."""
+    return ShippedLine(sku=sku, item_id=item or sku or "MISC", quantity=quantity, order_line_id=order_line)
+
+
+def a_shipment(*lines: ShippedLine, tracking: str = "", **changes: Any) -> Fulfilment:
+    values: Json = {
+        "id": "100877",
+        "order_id": str(ORDER),
+        "heartland_order_id": "100200",
+        "completed_at": SHIPPED_AT,
+        "lines": lines,
+        "tracking_number": tracking,
+        "carrier": "UPS" if tracking else "",
+    }
+    return Fulfilment(**{**values, **changes})
+
+
+def an_event(record: Fulfilment, later: float = 0) -> FulfilmentEvent:
+    """The event of the invoice as it stood `later` seconds after it was completed."""
+    return FulfilmentEvent(
+        schema_name="tillbridge.fulfilment/1",
+        connection="main",
+        entity="fulfilment",
+        source="heartland",
+        key=record.order_id,
+        version=record.completed_at + timedelta(seconds=later),
+        content_hash=content_hash(record),
+        lineage=("n1",),
+        read_at=record.completed_at,
+        record=record,
+    )
+
+
+def an_invoice(number: int = 100877, **changes: Any) -> Json:
+    """A completed invoice as Heartland's REST shows it."""
+    row: Json = {
+        "id": number,
+        "public_id": str(number),
+        "type": "Invoice",
+        "status": "complete",
+        "completed?": True,
+        "voided?": False,
+        "order_id": 100200,
+        "source_location_id": 100005,
+        "completed_at": "2026-11-21T09:00:00+00:00",
+        "updated_at": "2026-11-21T09:00:00+00:00",
+        "custom": {},
+    }
+    return {**row, **changes}
+
+
+def an_invoice_line(item: int = 100301, qty: Any = 1, **changes: Any) -> Json:
+    return {"id": 7, "type": "ItemLine", "item_id": item, "qty": qty, "custom": {}, **changes}
+
+
+class MemoryLedger:
+    """`Ledger` in memory, with the same promises."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.rows: dict[str, tuple[Effect, str, Claim]] = {}
+
+    def states(self) -> dict[str, str]:
+        """Operation -> state: sent, done or failed."""
+        return {effect.operation: state for effect, state, _ in self.rows.values()}
+
+    async def claim(self, effect: Effect, intent: Mapping[str, Any] | None = None) -> Claim:
+        there = self.rows.get(effect.id)
+        if there and there[1] != "failed":
+            return there[2]
+        attempts = there[2].attempts + 1 if there else 1
+        sent = Claim("in_doubt", dict(intent) if intent else None, self._clock.now(), attempts)
+        self.rows[effect.id] = (effect, "sent", sent)
+        return replace(sent, state="new")
+
+    async def done(self, effect: Effect, result: Mapping[str, Any]) -> None:
+        _, state, claim = self.rows[effect.id]
+        if state != "done":
+            self.rows[effect.id] = (effect, "done", replace(claim, state="done", result=dict(result)))
+
+    async def failed(self, effect: Effect, reason: str) -> None:
+        _, state, claim = self.rows[effect.id]
+        if state == "sent":
+            self.rows[effect.id] = (effect, "failed", replace(claim, state="new"))
+
+    async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:
+        _, _, claim = self.rows[effect.id]
+        if seen is not None and seen.sent_at != claim.sent_at:
+            return claim
+        sent = Claim("in_doubt", claim.result, self._clock.now(), claim.attempts + 1)
+        self.rows[effect.id] = (effect, "sent", sent)
+        return replace(sent, state="new")
+
+    async def of_key(self, connection: str, entity: str, key: str) -> dict[str, Claim]:
+        wanted = (connection, entity, key)
+        return {e.operation: c for e, _, c in self.rows.values() if (e.connection, e.entity, e.key) == wanted}
+
+
+@dataclass
+class Shop:
+    """The sandbox's shop with the writer of shipments before it."""
+
+    sandbox: Sandbox
+    ledger: Any = None
+    clock: Any = field(default_factory=FakeClock)
+    read_lag_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        self.client = sandbox_client(self.sandbox)
+        self.ledger = self.ledger or MemoryLedger(self.clock)
+        self.restart()
+
+    def restart(self) -> None:
+        """The writer's process is a new one."""
+        self.shipments = Shipments(self.ledger, self.clock, self.read_lag_seconds)
+
+    async def place(self, *lines: tuple[str, int], order: int = ORDER, **changes: Any) -> None:
+        """An order; its line ids are the order's id times ten plus 1, 2, 3."""
+        body = {
+            "id": order, "name": f"#{order}", "currency": "USD", "total_price": "10.00", "items": False,
+            "line_items": [
+                {"id": order * 10 + number, "sku": sku, "title": sku or "Wrap", "quantity": quantity, "price": "1.00"}
+                for number, (sku, quantity) in enumerate(lines, start=1)
+            ],
+            **changes,
+        }  # fmt: skip
+        await self.sandbox.control("POST", "/shopify/orders", body)
+
+    async def ship(self, record: Fulfilment, later: float = 0, location: str = "") -> Result:
+        return await self.shipments.carry_out(an_event(record, later), self.client, location)
+
+    async def picture(self, order: int = ORDER) -> Json:
+        found: Json = await self.sandbox.control("GET", f"/shopify/orders/{order}")
+        return found
+
+    async def fulfilments(self, order: int = ORDER) -> list[Json]:
+        found: list[Json] = (await self.picture(order))["fulfillments"]
+        return found
+
+    async def units(self, order: int = ORDER) -> list[dict[str, int]]:
+        """SKU -> units, of each fulfilment."""
+        rows = await self.fulfilments(order)
+        return [{line["sku"]: line["quantity"] for line in row["line_items"]} for row in rows]
+
+    async def writes(self) -> list[str]:
+        return [entry["operation"] for entry in await self.sandbox.journal("shopify")]
