@@ -44,5 +44,5 @@ lock: $(STAMP) ## resolve the exact versions anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev --extra build pyproject.toml -o requirements-dev.lock
 
-clean: ## remove what was made here
-	rm -rf build $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+clean: ## remove what was made here, but the data of real accounts (build/data/accounts)
+	rm -rf build/data/sandbox build/logs build/*.json $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.local.account import connection_from, secret_key, wants_sandbox
+from deploy.local.connect import connect
 from deploy.local.engine import Engine, open_engine
 from deploy.local.locks import try_lock
 from deploy.local.ports import Ports
@@ -21,7 +22,7 @@ from deploy.local.supervisor import Supervisor, open_supervisor
 from shared.errors import Misconfigured, TargetDown
 from shared.messaging.admin import create_topics
 from shared.runtime.settings import Settings
-from shared.state.connections import Connection, ConnectionStore
+from shared.state.connections import Connection
 from shared.state.database import Database, migrate
 
 READY_SECONDS = 90.0
@@ -58,14 +59,15 @@ async def open_stack(
 ) -> AsyncIterator[Stack]:
     """Yields once every service is ready; stops everything on leaving, whatever happened.
 
-    `folder` keeps the data between runs with real accounts; `fresh` clears it first, and so does a run with the
-    sandbox (never a broker or database that was given).
+    `folder` keeps the data between runs with real accounts; `fresh` clears it first. Runs with the sandbox have a
+    folder of their own in it, and begin anew each time.
     `build` gets logs/<service>.log and run.json. `tell` hears what is being done, for whoever waits. Raises
     Misconfigured, in one line that says what to do.
     """
-    folder = made(folder)
+    given = _with_ports({**environ, **(settings_overrides or {})})
+    # What is known of real accounts must not end because somebody tries the sandbox.
+    folder = made(folder / ("sandbox" if wants_sandbox(given) else "accounts"))
     async with AsyncExitStack() as stack:
-        given = {**environ, **(settings_overrides or {})}
         # The sandbox begins empty at every start: what we remember of its records would be of others by then.
         await _claim(stack, folder, clear=fresh or wants_sandbox(given))
         watchdog, ports = stack.enter_context(Watchdog()), stack.enter_context(Ports())
@@ -81,7 +83,7 @@ async def open_stack(
         stack.push_async_callback(supervisor.stop)
         common = _common(given, engine, secret_key(given, folder))
         tell("preparing schema and topics")
-        await _prepare(common, connection)
+        await _prepare(common, connection, anew=sandbox_url is not None)
         tell("starting services")
         await _start_services(supervisor, common, ports, ingress)
         running = Stack(
@@ -102,9 +104,18 @@ async def _claim(stack: AsyncExitStack, folder: Path, *, clear: bool) -> None:
             await asyncio.to_thread(shutil.rmtree, folder / name, ignore_errors=True)
 
 
+def _with_ports(given: dict[str, str]) -> dict[str, str]:
+    """A real shop's webhooks point at one address, so the port must be the same at every start."""
+    return given if wants_sandbox(given) else {"INGRESS_PORT": "8080", **given}
+
+
 def _start_sandbox(supervisor: Supervisor, given: Mapping[str, str], ports: Ports, ingress_url: str) -> str:
     """First and by itself: it needs neither broker nor database, and is up before they are."""
-    told = {**given, "SANDBOX_WEBHOOK_URL": given.get("SANDBOX_WEBHOOK_URL") or ingress_url}
+    told = {
+        **given,
+        "SANDBOX_WEBHOOK_URL": given.get("SANDBOX_WEBHOOK_URL") or ingress_url,
+        "SANDBOX_CONNECTION": given.get("CONNECTION_NAME") or "main",
+    }
     launch = plan(named("sandbox"), told, ports.reserve)
     supervisor.start(launch)
     return launch.url
@@ -120,12 +131,12 @@ def _common(given: Mapping[str, str], engine: Engine, key: str) -> dict[str, str
     }
 
 
-async def _prepare(common: Mapping[str, str], connection: Connection) -> None:
+async def _prepare(common: Mapping[str, str], connection: Connection, *, anew: bool) -> None:
     settings = Settings.from_env(common)
     try:
         await asyncio.gather(migrate(settings.database_url), create_topics(settings))
         async with Database.open(settings.database_url, 1) as database:
-            await ConnectionStore(database, settings.secret_key).put(connection)
+            await connect(database, settings, connection, anew=anew)
     except TargetDown as error:
         raise Misconfigured(error.reason) from error
 

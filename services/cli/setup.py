@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from deploy.local.account import connection_from, wants_sandbox
+from deploy.local.connect import connect
 from shared.messaging.admin import create_topics
 from shared.runtime.settings import Settings
-from shared.state.connections import Connection, ConnectionStore
+from shared.state.connections import Connection
 from shared.state.database import Database, migrate
 
 
@@ -24,5 +25,5 @@ async def connect_accounts(environ: Mapping[str, str], sandbox: str) -> tuple[st
     settings = Settings.from_env(environ)
     connection = Connection(*connection_from(environ, sandbox))
     async with Database.open(settings.database_url, 1) as database:
-        await ConnectionStore(database, settings.secret_key).put(connection)
+        await connect(database, settings, connection, anew=wants_sandbox(environ))
     return connection.name, wants_sandbox(environ)

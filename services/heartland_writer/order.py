@@ -18,7 +18,7 @@ from services.heartland_writer.write import Writing, Written, noted_id
 from shared.canonical.events import LinkEvent, OrderEvent, content_hash
 from shared.canonical.link import Link
 from shared.connectors.heartland.errors import Refused
-from shared.errors import Misconfigured, NeedsReview, Rejected, RetryLater
+from shared.errors import IntegrationError, NeedsReview, Rejected, RetryLater
 from shared.messaging.envelope import Envelope, child_traceparent
 from shared.messaging.producer import Producer
 from shared.messaging.record import Record, Result
@@ -160,15 +160,18 @@ class Orders:
     async def _found(self, connection: str, skus: dict[str, str]) -> set[str]:
         try:
             there = await self._accounts.get(connection).items.existing(skus)
-        except (RetryLater, Misconfigured):  # this connection cannot be asked now; the others can
+        except IntegrationError:  # this connection cannot be asked now; the others can
             return set()
         return {skus[sku] for sku in there}
 
 
 def newest(records: Sequence[Record]) -> tuple[Record, OrderEvent]:
-    """The record with the newest version: a replay may bring an older one in last. Raises Rejected."""
+    """The record with the newest version: a replay may bring an older one in last. Raises Rejected.
+
+    Shopify's stamps are whole seconds; within one second, what was read later is newer.
+    """
     read = [(record, _read(record)) for record in records]
-    return max(read, key=lambda pair: pair[1].version)
+    return max(read, key=lambda pair: (pair[1].version, pair[1].read_at))
 
 
 def _read(record: Record) -> OrderEvent:

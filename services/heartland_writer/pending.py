@@ -41,7 +41,8 @@ class Pending:
         wanted = tuple(claims)
         outcomes = [Outcome(effect, {"id": made}) for effect, made in self.done]
         if give_back:
-            outcomes += [Outcome(effect, None, _UNUSED) for effect in self.held]
+            # What is in doubt stays so: somebody else's call may have been made.
+            outcomes += [Outcome(effect, None, _UNUSED) for effect, claim in self.held.items() if claim.state == "new"]
         if not (wanted or outcomes or self.links or versions):
             return []
         noted = await notes.write(Note(self.about, wanted, outcomes, tuple(self.links), versions))

@@ -35,6 +35,8 @@ _NAMESPACE = uuid.UUID("6f1b6a3e-33b0-5a52-8c0e-6d2f5a3f6c40")
 _ID_DIGITS = 20
 # Shopify's reads lag its notices now and then: so often an order may be missing or old before that is believed.
 _LOOKS = 3
+# A new order that stays unseen is looked for longer, parked in between, before a person is asked.
+_MOST_LOOKS = 6
 
 
 class Shop(Protocol):
@@ -116,7 +118,8 @@ def _told(notice: Envelope, order_id: str) -> Order | None:
 
 
 def _missing(order_id: str, record: Record) -> Exception:
-    if record.attempts < _LOOKS:
+    looks = _LOOKS if record.envelope.type.endswith("/delete") else _MOST_LOOKS
+    if record.attempts < looks:
         return RetryLater(f"Shopify does not show order {order_id} yet", after=1)
     return NeedsReview(
         f"Shopify does not show order {order_id}",

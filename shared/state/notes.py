@@ -8,6 +8,7 @@ It is all or nothing, so a version is never there without what it stands for.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -71,20 +72,18 @@ class Noted:
     conflicts: list[tuple[Pair, NeedsReview]] = field(default_factory=list)
 
 
-# Five statements in one. Each has numbered its values from $1; here they follow each other.
-def _shifted(sql: str, by: int, count: int) -> str:
-    for number in range(count, 0, -1):
-        sql = sql.replace(f"${number}", f"${number + by}")
-    return sql
+def _shifted(sql: str, by: int) -> str:
+    """Each statement numbers its values from $1; put together they follow each other."""
+    return re.sub(r"\$(\d+)", lambda value: f"${int(value[1]) + by}", sql)
 
 
 _WRITE = f"""
-    with claimed as ({_shifted(CLAIM, 0, 8)}),
-         done as ({_shifted(DONE, 8, 8)}),
-         failed as ({_shifted(FAILED, 16, 3)}),
-         linked as ({_shifted(LINK, 19, 5)}
+    with claimed as ({_shifted(CLAIM, 0)}),
+         done as ({_shifted(DONE, 8)}),
+         failed as ({_shifted(FAILED, 16)}),
+         linked as ({_shifted(LINK, 19)}
                     returning connection, entity, shopify_id),
-         versioned as ({_shifted(PUT, 24, 6)})
+         versioned as ({_shifted(PUT, 24)})
     select connection, effect_id as first, null as second, result, sent_at, attempts from claimed
      union all
     select connection, entity, shopify_id, null, null, null from linked"""  # noqa: S608

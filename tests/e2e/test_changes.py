@@ -165,7 +165,8 @@ async def test_an_order_of_an_unknown_article_waits_and_goes_on_by_itself_when_t
     waiting = await Parked(bridge.database, "heartland_writer").awaited()
     assert await bridge.books(order_id) is None
     await bridge.control("POST", "/heartland/items", {"public_id": sku, "description": "New", "price": "12.00"})
-    books = await bridge.in_heartland(order_id)
+    # Sooner than the schedule of parked orders would try it again.
+    books = await bridge.in_heartland(order_id, seconds=10)
 
     assert [key for keys in waiting.values() for key in keys if key.key.endswith(order_id)]
     assert (books.lines, books.total) == ([(sku, 2, "12.00")], Decimal("29.00"))

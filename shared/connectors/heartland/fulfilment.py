@@ -87,7 +87,7 @@ def _goods(lines: Sequence[Json]) -> Iterable[tuple[int, Decimal, Json]]:
         if line.get("type", "ItemLine") != "ItemLine" or not line.get("item_id"):
             continue
         try:
-            item, quantity = _id(line["item_id"]), exact(line.get("qty") or 0)
+            item, quantity = _id(line["item_id"]), exact(line.get("qty"))
         except (ValueError, TypeError, ArithmeticError) as error:
             raise Rejected(f"a line of the Heartland invoice cannot be read: {error!r}") from error
         if quantity > _MOST_UNITS:

@@ -32,6 +32,10 @@ _STATUSES = {
 }
 
 
+# What Shopify calls a request that it will never take as it is.
+_OUR_FAULT = frozenset({"BAD_REQUEST", "INVALID_FIELD_ARGUMENTS", "INVALID", "NOT_FOUND"})
+
+
 class Throttled(Exception):
     """The bucket was too empty for the query; nothing was executed."""
 
@@ -103,7 +107,10 @@ def _raise(document: Document, errors: list[Any], data: object) -> None:
     # Static validation codes are in camelCase. They say that document and API version do not match: all calls fail.
     if any(code[:1].islower() for code in codes):
         raise TargetDown(f"Shopify does not accept our {document.name}, is the API version right? {said}")
-    raise Rejected(f"Shopify refused {document.name}: {said}")
+    if codes & _OUR_FAULT:
+        raise Rejected(f"Shopify refused {document.name}: {said}")
+    # Whatever else stands in an answer's errors says nothing about this one record.
+    raise uncertain(document, said)
 
 
 def _code(error: object) -> str:

@@ -44,7 +44,7 @@ def settle(order: Order, figures: Figures) -> Order:
             return reading
         plainest = plainest or reading
     assert plainest is not None  # noqa: S101 - the plain reading is always there
-    return _converted(plainest, figures) or plainest
+    return plainest
 
 
 def readings(order: Order, figures: Figures) -> Iterator[Order]:
@@ -185,18 +185,3 @@ def _part(order: Order, field: str) -> list[Reading]:
     if not getattr(order, field):
         return [_as_it_is]
     return [_as_it_is, lambda reading: reading.model_copy(update={field: Decimal(0)})]
-
-
-def _converted(order: Order, figures: Figures) -> Order | None:
-    """The order of a foreign currency whose parts were each rounded on conversion, the total apart from them.
-
-    Each converted amount can be off by half the smallest unit, and no more: that much is rounding, the rest is not.
-    """
-    if order.presentment_currency == order.currency:
-        return None
-    amounts = 1 + sum(line.quantity for line in order.lines) + len(order.shipping_lines)
-    amounts += sum(len(line.discounts) + len(line.taxes) for line in _charged(order))
-    bound = min(amounts, 20) * figures.unit / 2
-    if abs(order.difference) > bound:
-        return None
-    return order.model_copy(update={"rounding": order.rounding + order.difference})

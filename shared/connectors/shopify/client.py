@@ -65,10 +65,8 @@ class ShopifyClient:
             estimate = self.costs.estimate(document.name, units, document.cost_hint)
             if self._budget is not None:
                 await self._budget.reserve(estimate)
-            reply = await self._reply(document, variables)
-            self._learn(document, units, estimate, reply)
             try:
-                return answers.data_of(document, reply)
+                return await self._ask(document, variables, units, estimate)
             except Throttled:
                 continue
             except TooMuch:
@@ -95,17 +93,24 @@ class ShopifyClient:
             actual = _number(cost.get("actualQueryCost"))
             self._budget.learn(status, estimate if requested is None else requested, actual)
 
-    async def _reply(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
-        body = orjson.dumps({"query": document.text, "variables": dict(variables)})
+    async def _ask(
+        self, document: Document, variables: Mapping[str, Any], units: int, estimate: float
+    ) -> dict[str, Any]:
+        """One call within the breaker, to the end: an outage may well be told under HTTP status 200."""
         async with self._breaker:
-            token = await self._tokens.current()
-            status, answer, after = await self._post(document, body, token)
-            # Tokens die early when a secret is rotated or the app is installed anew: one fresh one is worth a try.
-            if status == 401 and await self._tokens.replace(token):
-                status, answer, after = await self._post(document, body, await self._tokens.current())
-            if status != 200:
-                raise answers.refused(document, status, after)
-            return answers.read(document, answer)
+            reply = await self._reply(document, orjson.dumps({"query": document.text, "variables": dict(variables)}))
+            self._learn(document, units, estimate, reply)
+            return answers.data_of(document, reply)
+
+    async def _reply(self, document: Document, body: bytes) -> dict[str, Any]:
+        token = await self._tokens.current()
+        status, answer, after = await self._post(document, body, token)
+        # Tokens die early when a secret is rotated or the app is installed anew: one fresh one is worth a try.
+        if status == 401 and await self._tokens.replace(token):
+            status, answer, after = await self._post(document, body, await self._tokens.current())
+        if status != 200:
+            raise answers.refused(document, status, after)
+        return answers.read(document, answer)
 
     async def _post(self, document: Document, body: bytes, token: str) -> tuple[int, bytes, str | None]:
         started = self._clock.monotonic()

@@ -1,9 +1,9 @@
-"""The small tables: links, versions, reviews, cursors."""
+"""The small tables: links, reviews, cursors."""
 
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -12,7 +12,6 @@ from shared.state.cursors import Cursors
 from shared.state.database import Database
 from shared.state.links import Links
 from shared.state.reviews import Reviews
-from shared.state.versions import Version, Versions
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -60,33 +59,6 @@ async def test_of_two_who_link_the_same_record_differently_one_wins(db: Database
 
     assert sum(end is None for end in ends) == 1
     assert sum(isinstance(end, NeedsReview) for end in ends) == 3
-
-
-async def test_a_version_is_never_lowered(db: Database) -> None:
-    versions = Versions(db)
-    await asyncio.gather(
-        *(
-            versions.put("demo", "order", "11", "heartland", NOON + timedelta(minutes=minute), f"hash {minute}")
-            for minute in (3, 9, 1, 7)
-        )
-    )
-
-    stored = await versions.get("demo", "order", "11", "heartland")
-
-    assert stored == Version(NOON + timedelta(minutes=9), "hash 9")
-    assert await versions.get("demo", "order", "11", "shopify") is None
-
-
-async def test_many_versions_are_read_at_once(db: Database) -> None:
-    versions = Versions(db)
-    await asyncio.gather(
-        *(versions.put("demo", "order", str(key), "heartland", NOON, f"hash {key}") for key in range(150))
-    )
-
-    found = await asyncio.gather(*(versions.get("demo", "order", str(key), "heartland") for key in range(200)))
-
-    assert [one.content_hash if one else None for one in found[:150]] == [f"hash {key}" for key in range(150)]
-    assert found[150:] == [None] * 50
 
 
 async def test_a_review_is_one_entry_however_often_it_is_found(db: Database) -> None:

@@ -31,7 +31,7 @@ def without(name: str) -> dict[str, str]:
 def test_without_credentials_the_sandbox_is_both_vendors() -> None:
     name, credentials, settings = connection_from({}, SANDBOX)
 
-    assert (name, settings) == ("main", {})
+    assert (name, settings) == ("main", {"source_location": "Online"})
     assert credentials["shopify"]["base_url"] == credentials["heartland"]["base_url"] == SANDBOX
 
 

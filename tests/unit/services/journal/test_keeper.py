@@ -134,7 +134,7 @@ async def test_what_cannot_be_read_is_a_dead_letter_and_holds_up_nothing(shell: 
     assert desk.log == ["insert", "letter", "commit"]
     [(_, key, value, headers)] = desk.letters.sent
     assert (key, value) == (b"k", b"\xffnonsense")
-    assert dict(headers)["x-dlq-reason"] == b"the hop is not JSON"
+    assert dict(headers)["x-dlq-reason"].startswith(b"not a hop")
     assert dict(headers)["h"] == b"v"
 
 

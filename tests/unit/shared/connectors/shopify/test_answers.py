@@ -57,8 +57,8 @@ def test_a_retry_after_that_says_nothing_is_left_to_the_schedule(header: str | N
         ("SHOP_INACTIVE", TargetDown),
         ("INTERNAL_SERVER_ERROR", TargetDown),
         ("undefinedField", TargetDown),
-        ("INVALID_VARIABLE", Rejected),
-        ("", Rejected),
+        ("BAD_REQUEST", Rejected),
+        ("", TargetDown),
     ],
 )
 def test_top_level_errors_of_a_query(code: str, kind: type[Exception]) -> None:
@@ -87,7 +87,7 @@ def test_a_withheld_payment_is_an_error() -> None:
 
 
 def test_errors_may_be_a_plain_sentence() -> None:
-    with pytest.raises(Rejected, match="Invalid API key"):
+    with pytest.raises(TargetDown, match="Invalid API key"):
         answers.data_of(READ_ORDERS, {"errors": "Invalid API key"})
 
 

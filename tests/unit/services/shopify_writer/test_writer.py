@@ -1,0 +1,106 @@
+"""Which event goes where, and what happens to those that cannot be read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+
+from services.shopify_writer.settings import Settings
+from services.shopify_writer.writer import Writer
+from shared.canonical.events import LinkEvent
+from shared.connectors.shopify.settings import ShopifySettings
+from shared.errors import Rejected, RetryLater, TargetDown
+from shared.messaging.record import Record
+from tests.support.clock import FakeClock
+from tests.support.messaging import a_record
+from tests.support.shell import SECRET_KEY
+from tests.support.shipments import MemoryLedger, a_shipment, an_event, shipped
+from tests.unit.services.shopify_writer.test_link import FakeShop, a_link, owner
+
+
+class FakeShops:
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.error: Exception | None = None
+
+    def get(self, name: str) -> Any:
+        if self.error:
+            raise self.error
+        rules = ShopifySettings(location_map={"100005": "gid://shopify/Location/9"})
+        return SimpleNamespace(client=self.client, rules=rules)
+
+
+@pytest.fixture
+async def shop() -> FakeShop:
+    return FakeShop()
+
+
+@pytest.fixture
+async def shops(shop: FakeShop) -> FakeShops:
+    return FakeShops(shop)
+
+
+@pytest.fixture
+async def writer(shops: FakeShops) -> Writer:
+    values = {"kafka_bootstrap_servers": "-", "database_url": "-", "secret_key": SECRET_KEY, "link_batch_wait_ms": 1}
+    clock = FakeClock()
+    return Writer(shops, MemoryLedger(clock), clock, Settings.model_validate(values))  # type: ignore[arg-type]
+
+
+def a_link_record(number: int = 7, **changes: Any) -> Record:
+    link = a_link(number, **changes)
+    event = LinkEvent(
+        schema_name="tillbridge.link/1", connection="main", entity="link", source="heartland", key=link.shopify_id,
+        version=link.linked_at, content_hash="", lineage=(), read_at=link.linked_at, record=link,
+    )  # fmt: skip
+    return a_record(body=event.model_dump_json().encode())
+
+
+async def test_a_link_is_written_with_both_ids(writer: Writer, shop: FakeShop) -> None:
+    result = await writer.link([a_link_record()])
+
+    assert (result.outcome, result.shopify_id, result.heartland_id) == ("applied", "7", "107")
+    assert shop.stored == {owner(7)}
+
+
+async def test_a_link_of_another_entity_is_left_alone(writer: Writer, shop: FakeShop) -> None:
+    assert (await writer.link([a_link_record(entity="customer")])).outcome == "skipped"
+    assert shop.calls == []
+
+
+async def test_a_link_that_shopify_refuses_is_tried_later(writer: Writer, shop: FakeShop) -> None:
+    shop.refused = {owner(7)}
+
+    with pytest.raises(RetryLater) as caught:
+        await writer.link([a_link_record()])
+    assert not isinstance(caught.value, TargetDown)
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"record": 1}', b"\xff", b"[" * 5000])
+async def test_what_is_no_canonical_event_is_rejected(writer: Writer, body: bytes) -> None:
+    for handle in (writer.fulfilment, writer.link):
+        with pytest.raises(Rejected, match="not a canonical"):
+            await handle([a_record(body=body)])
+
+
+async def test_the_reason_names_fields_and_no_values(writer: Writer) -> None:
+    event = an_event(a_shipment(shipped("TEE"))).model_dump(mode="json")
+    event["record"]["lines"][0]["quantity"] = "ada@example.com"
+    record = a_record()
+    record.envelope = replace(record.envelope, body=orjson.dumps(event))
+
+    with pytest.raises(Rejected) as caught:
+        await writer.fulfilment([record])
+    assert "record.lines.0.quantity" in caught.value.reason
+    assert "ada" not in caught.value.reason
+
+
+async def test_a_shop_that_cannot_be_reached_keeps_the_event(writer: Writer, shops: FakeShops) -> None:
+    shops.error = TargetDown("connection main: no credentials")
+
+    with pytest.raises(TargetDown):
+        await writer.fulfilment([a_record(body=an_event(a_shipment(shipped("TEE"))).model_dump_json().encode())])
