@@ -1,13 +1,13 @@
 # One image for every service: `docker run tillbridge python -m services.ingress`.
 FROM python:3.13-slim AS build
 WORKDIR /src
-COPY requirements.lock ./
+COPY requirements.lock requirements-build.lock ./
 RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY services services
 COPY shared shared
 COPY deploy deploy
-RUN /venv/bin/pip install --no-cache-dir "setuptools>=77" wheel \
+RUN /venv/bin/pip install --no-cache-dir --require-hashes -r requirements-build.lock \
  && /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
  && /venv/bin/pip uninstall --yes --quiet setuptools wheel
 

@@ -42,6 +42,7 @@ fmt: $(STAMP) ## repair format and lint
 
 lock: $(STAMP) ## resolve the exact versions anew, with hashes
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header requirements-build.in -o requirements-build.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --extra dev --extra build pyproject.toml -o requirements-dev.lock
 
 clean: ## remove what was made here, but the data of real accounts (build/data/accounts)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import Misconfigured
+from shared.runtime.settings import from_files
 
 Credentials = dict[str, dict[str, str]]
 
@@ -29,10 +30,17 @@ HEARTLAND = {
     "HEARTLAND_HOOK_TOKEN_PREVIOUS": "previous_hook_token",
 }
 SECRETS = frozenset({*SHOPIFY, *HEARTLAND})
+# What the local engine itself reads.
+SERVERS = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
 SANDBOX_HOOK_TOKEN = "sandbox-hook-token"  # noqa: S105 - of a vendor that is imitated
 
 # The imitated account has two locations with stations; which one takes web orders is the merchant's choice.
 SANDBOX_SETTINGS = {"source_location": "Online"}
+
+
+def read_files(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment with secrets and servers read from files where `<name>_FILE` says so. Raises Misconfigured."""
+    return from_files(environ, (*SECRETS, *SERVERS))
 
 
 def wants_sandbox(environ: Mapping[str, str]) -> bool:
@@ -95,7 +103,7 @@ def read_settings(environ: Mapping[str, str]) -> dict[str, Any]:
     if not name:
         return {}
     try:
-        settings = json.loads(Path(name).read_text(encoding="utf-8"))
+        settings = json.loads(Path(name).read_text(encoding="utf-8").strip() or "{}")
     except OSError as error:
         raise Misconfigured(f"CONNECTION_SETTINGS_FILE {name} cannot be read: {error.strerror}") from None
     except ValueError as error:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.local.account import connection_from, secret_key, wants_sandbox
+from deploy.local.account import connection_from, read_files, secret_key, wants_sandbox
 from deploy.local.connect import connect
 from deploy.local.engine import Engine, open_engine
 from deploy.local.locks import try_lock
@@ -64,7 +64,7 @@ async def open_stack(
     `build` gets logs/<service>.log and run.json. `tell` hears what is being done, for whoever waits. Raises
     Misconfigured, in one line that says what to do.
     """
-    given = _with_ports({**environ, **(settings_overrides or {})})
+    given = _with_ports(read_files({**environ, **(settings_overrides or {})}))
     # What is known of real accounts must not end because somebody tries the sandbox.
     folder = made(folder / ("sandbox" if wants_sandbox(given) else "accounts"))
     async with AsyncExitStack() as stack:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from deploy.local.account import connection_from, wants_sandbox
+from deploy.local.account import connection_from, read_files, wants_sandbox
 from deploy.local.connect import connect
 from shared.messaging.admin import create_topics
 from shared.runtime.settings import Settings
@@ -22,6 +22,7 @@ async def migrate_all(environ: Mapping[str, str]) -> list[str]:
 
 async def connect_accounts(environ: Mapping[str, str], sandbox: str) -> tuple[str, bool]:
     """The connection's name, and whether it leads to the sandbox. Raises Misconfigured, TargetDown."""
+    environ = read_files(environ)
     settings = Settings.from_env(environ)
     connection = Connection(*connection_from(environ, sandbox))
     async with Database.open(settings.database_url, 1) as database:

@@ -68,16 +68,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         shops = ShopifyClients(connections, session, metrics=shell.metrics, clock=shell.clock, points_per_second=rate)
         ledger = Ledger(database, shell.clock)
         writer = Writer(shops, ledger, shell.clock, settings)
-        async with counting(ledger, shell), open_consumer(
-            shell,
-            group=NAME,
-            routes=routes(writer),
-            producer=producer,
-            parked=Parked(database, NAME),
-            reviews=Reviews(database),
-            dead_letters=DEAD_LETTERS[NAME],
-            options=options(settings),
-        ) as consumer:
+        async with (
+            counting(ledger, shell),
+            open_consumer(
+                shell,
+                group=NAME,
+                routes=routes(writer),
+                producer=producer,
+                parked=Parked(database, NAME),
+                reviews=Reviews(database),
+                dead_letters=DEAD_LETTERS[NAME],
+                options=options(settings),
+            ) as consumer,
+        ):
             await consumer.run()
 
 

@@ -23,12 +23,11 @@ from shared.runtime.clock import Clock
 R = TypeVar("R")
 
 CLOSED, HALF_OPEN, OPEN = 0, 1, 2
-_NUMBERS = {
-    CircuitBreakerState.CLOSED: CLOSED,
-    CircuitBreakerState.HALF_OPEN: HALF_OPEN,
-    CircuitBreakerState.OPEN: OPEN,
+_STATES = {
+    CLOSED: CircuitBreakerState.CLOSED,
+    HALF_OPEN: CircuitBreakerState.HALF_OPEN,
+    OPEN: CircuitBreakerState.OPEN,
 }
-_STATES = {number: state for state, number in _NUMBERS.items()}
 # How soon a call that meets a probe under way asks again, seconds.
 _PROBE_WAIT = 0.5
 
@@ -54,6 +53,7 @@ class Breaker:
         self.name = name
         self._storage = CircuitMemoryStorage(CircuitBreakerState.CLOSED)
         self._machine = CircuitBreaker(fail_max=failures, state_storage=self._storage, name=name)
+        self._state = CLOSED
         self._most = failures
         self._window = window_seconds
         self._open_seconds = open_seconds
@@ -69,54 +69,65 @@ class Breaker:
 
     @property
     def state(self) -> int:
-        return _NUMBERS[self._machine.current_state]
+        return self._state
 
     async def call(self, work: Callable[[], Awaitable[R]]) -> R:
         """The result of `work` behind the breaker. Raises what `work` raises, itself and unwrapped."""
         async with self:
             return await work()
 
-    async def __aenter__(self) -> None:
-        if self.state == OPEN:
+    def begin(self) -> int:
+        """Let a call through, which hands what it gets here to `end`; `async with` does both. Raises TargetDown."""
+        if self._state == OPEN:
             left = self._until - self._clock.monotonic()
             if left > 0:
                 raise TargetDown(f"the breaker of {self.name} is open", after=left)
             self._move(HALF_OPEN)
-        if self.state == HALF_OPEN:
+        if self._state == HALF_OPEN:
             if self._probing:
                 raise TargetDown(f"the breaker of {self.name} waits for its probe", after=_PROBE_WAIT)
             self._probing = True
-        self._begun[asyncio.current_task()] = self._generation
+        return self._generation
+
+    def end(self, generation: int, error: BaseException | None) -> None:
+        """The call has ended, with this error if any."""
+        if generation != self._generation:
+            return  # it began before the state changed: what it learnt is old
+        self._probing = False
+        if error is None:
+            self._note_success()
+        elif isinstance(error, TargetDown):
+            self._note_failure(error.after)
+        elif isinstance(error, Exception):
+            self._note_success()
+
+    async def __aenter__(self) -> None:
+        generation = self.begin()
+        self._begun[asyncio.current_task()] = generation
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        generation = self._begun.pop(asyncio.current_task(), self._generation)
-        if generation != self._generation:
-            return  # it began before the state changed: what it learnt is old
-        self._probing = False
-        if isinstance(error, TargetDown):
-            self._note_failure(error.after)
-        elif error is None or isinstance(error, Exception):
-            self._note_success()
+        self.end(self._begun.pop(asyncio.current_task(), self._generation), error)
 
     def _note_failure(self, after: float | None) -> None:
         now = self._clock.monotonic()
         self._latest.append((now, True))
         failed = sum(bad and at >= now - self._window for at, bad in self._latest)
-        if self.state == HALF_OPEN or failed >= self._most:
+        if self._state == HALF_OPEN or failed >= self._most:
             self._until = now + max(self._open_seconds, after or 0.0)
             self._move(OPEN)
 
     def _note_success(self) -> None:
         self._latest.append((self._clock.monotonic(), False))
-        if self.state == HALF_OPEN:
+        if self._state == HALF_OPEN:
             self._latest.clear()
             self._move(CLOSED)
 
     def _move(self, state: int) -> None:
         # Not by aiobreaker's open(): it keeps its deadline on the wall clock, by a call that Python 3.12 deprecates.
         self._machine.state = self._storage.state = _STATES[state]
+        self._state = state
         self._generation += 1
         self._probing = False
         if self._on_change is not None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from shared.runtime.clock import Clock
@@ -26,15 +25,18 @@ class Queue:
     def __init__(self) -> None:
         self._waiting: dict[Priority, deque[asyncio.Future[None]]] = {name: deque() for name in PRIORITIES}
         self._passed: dict[Priority, int] = dict.fromkeys(PRIORITIES, 0)
+        self._count = 0
 
     def add(self, priority: Priority, future: asyncio.Future[None]) -> None:
         self._waiting[priority].append(future)
+        self._count += 1
 
     def next(self) -> asyncio.Future[None] | None:
         """Take the one whose turn it is; those who gave up are dropped."""
         for queue in self._waiting.values():
             while queue and queue[0].done():
                 queue.popleft()
+                self._count -= 1
         present = [name for name in PRIORITIES if self._waiting[name]]
         if not present:
             return None
@@ -42,10 +44,12 @@ class Queue:
         chosen = longest if self._passed[longest] >= MOST_PASSES else present[0]
         for name in PRIORITIES:
             self._passed[name] = self._passed[name] + 1 if name in present and name != chosen else 0
+        self._count -= 1
         return self._waiting[chosen].popleft()
 
-    def __bool__(self) -> bool:
-        return any(not future.done() for queue in self._waiting.values() for future in queue)
+    @property
+    def is_empty(self) -> bool:
+        return self._count == 0 or not any(not one.done() for queue in self._waiting.values() for one in queue)
 
 
 class RequestBudget:
@@ -62,19 +66,23 @@ class RequestBudget:
         self._queue = Queue()
         self._timer: asyncio.TimerHandle | None = None
 
-    @asynccontextmanager
-    async def slot(self, priority: Priority = "live") -> AsyncIterator[None]:
-        """Wait for a turn; the place is free again on leaving."""
+    def slot(self, priority: Priority = "live") -> Slot:
+        """`async with budget.slot():` waits for a turn; the place is free again on leaving."""
+        return Slot(self, priority)
+
+    async def enter(self, priority: Priority = "live") -> None:
+        """Wait for a turn. Whoever got one must `leave`."""
+        if self._queue.is_empty and self._take():
+            return
         await self._turn(priority)
-        try:
-            yield
-        finally:
-            self._in_flight -= 1
+
+    def leave(self) -> None:
+        """The call has ended."""
+        self._in_flight -= 1
+        if not self._queue.is_empty:
             self._grant()
 
     async def _turn(self, priority: Priority) -> None:
-        if not self._queue and self._take():
-            return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.add(priority, future)
         self._grant()
@@ -109,7 +117,7 @@ class RequestBudget:
         self._at = now
 
     def _grant(self) -> None:
-        while self._queue:
+        while not self._queue.is_empty:
             if not self._take():
                 self._wake_later()
                 return
@@ -129,6 +137,22 @@ class RequestBudget:
     def _woken(self) -> None:
         self._timer = None
         self._grant()
+
+
+class Slot:
+    """A place in a RequestBudget, for the time of one call."""
+
+    __slots__ = ("_budget", "_priority")
+
+    def __init__(self, budget: RequestBudget, priority: Priority) -> None:
+        self._budget = budget
+        self._priority = priority
+
+    async def __aenter__(self) -> None:
+        await self._budget.enter(self._priority)
+
+    async def __aexit__(self, *error: object) -> None:
+        self._budget.leave()
 
 
 class CostBudget:

@@ -5,7 +5,7 @@ A field `pool_size` is read from `POOL_SIZE`, or from the file that `POOL_SIZE_F
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -48,12 +48,23 @@ class Settings(BaseModel):
             raise Misconfigured("; ".join(lines)) from None
 
 
+def from_files(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """The environment with each of `names` read from the file that `<name>_FILE` points at, where there is one.
+
+    Raises Misconfigured for a file that cannot be read.
+    """
+    found = dict(environ)
+    for name in names:
+        path = environ.get(f"{name}_FILE")
+        if not path:
+            continue
+        try:
+            found[name] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise Misconfigured(f"{name}_FILE: {path} cannot be read: {error}") from None
+    return found
+
+
 def _values(cls: type[BaseModel], environ: Mapping[str, str]) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for name in cls.model_fields:
-        env = name.upper()
-        if f"{env}_FILE" in environ:
-            values[name] = Path(environ[f"{env}_FILE"]).read_text(encoding="utf-8").strip()
-        elif environ.get(env, "") != "":
-            values[name] = environ[env]
-    return values
+    given = from_files(environ, [name.upper() for name in cls.model_fields])
+    return {name: given[name.upper()] for name in cls.model_fields if given.get(name.upper(), "") != ""}

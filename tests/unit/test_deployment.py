@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from deploy.local.services import SERVICES
 
 ROOT = Path(__file__).parents[2]

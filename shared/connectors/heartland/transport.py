@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
+from urllib.parse import urlencode
 
 import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
 from shared.connectors.heartland import wire
 from shared.connectors.heartland.account import HeartlandAccount
@@ -71,7 +74,17 @@ class Transport:
     ) -> None:
         self._session = session
         self._base = f"{account.base_url}/api/"
-        self._headers = {"Authorization": f"Bearer {account.api_token}", "Accept": "application/json"}
+        # Complete and in aiohttp's own type, so that no call copies or adds anything.
+        self._headers = CIMultiDict(
+            {
+                "Authorization": f"Bearer {account.api_token}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip, deflate",
+                "User-Agent": "tillbridge",
+            }
+        )
+        self._headers_with_body = self._headers.copy()
+        self._headers_with_body["Content-Type"] = "application/json"
         self._budget = budget
         self._breaker = breaker
         self._clock = clock
@@ -87,28 +100,34 @@ class Transport:
         Raises TargetDown (certainly not applied), OutcomeUnknown (a write that may have been), NotFound, Refused.
         """
         operation = f"{method} {path.replace('/{}', '')}"
-        async with self._breaker, self._budget.slot():
+        await self._budget.enter()
+        try:
+            # Only now: who waited for a turn while the breaker opened must not go out.
+            generation = self._breaker.begin()
+            error: BaseException | None = None
             started = self._clock.monotonic()
-            outcome = "ok"
             try:
-                return await self._exchange(operation, method, path.format(*ids), query, body)
-            except IntegrationError as error:
-                outcome = _outcome(error)
+                return await self._exchange(operation, method, self._url(path.format(*ids), query), body)
+            except BaseException as caught:
+                error = caught
                 raise
             finally:
-                self._observe(operation, outcome, self._clock.monotonic() - started)
+                self._breaker.end(generation, error)
+                self._observe(operation, _outcome(error), self._clock.monotonic() - started)
+        finally:
+            self._budget.leave()
 
-    async def _exchange(
-        self, operation: str, method: str, path: str, query: Query, body: Mapping[str, object] | None
-    ) -> Answer:
-        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+    def _url(self, path: str, query: Query) -> URL:
+        # Made of what needs no quoting and of what is quoted here: to have it looked through again costs a lot.
+        return URL(f"{self._base}{path}?{urlencode(query)}" if query else self._base + path, encoded=True)
+
+    async def _exchange(self, operation: str, method: str, url: URL, body: Mapping[str, object] | None) -> Answer:
         try:
             async with self._session.request(
                 method,
-                self._base + path,
-                params=query or None,
+                url,
                 data=None if body is None else wire.write(body),
-                headers=headers,
+                headers=self._headers if body is None else self._headers_with_body,
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
@@ -119,6 +138,9 @@ class Transport:
             _lost(operation, method, f"the connection broke ({type(error).__name__})", cause=error)
 
     async def _body(self, operation: str, method: str, response: aiohttp.ClientResponse) -> bytes:
+        known = response.content_length
+        if known is not None and known <= self._limits.max_answer_bytes and "Content-Encoding" not in response.headers:
+            return await response.read() if known else b""
         parts, size = [], 0
         async for part in response.content.iter_any():
             size += len(part)
@@ -186,6 +208,8 @@ def _maybe(body: bytes) -> Any:
         return None
 
 
-def _outcome(error: IntegrationError) -> str:
+def _outcome(error: BaseException | None) -> str:
+    if not isinstance(error, IntegrationError):
+        return "ok"
     kinds = ((NotFound, "not_found"), (Refused, "refused"), (OutcomeUnknown, "unknown"), (TargetDown, "down"))
     return next((name for kind, name in kinds if isinstance(error, kind)), "failed")

@@ -22,7 +22,14 @@ from services.shopify_writer.settings import Settings as WriterSettings
 from services.transformers.__main__ import run as transform
 from services.transformers.settings import Settings as TransformerSettings
 from shared.messaging.admin import create_topics
-from shared.messaging.topics import CANONICAL_FULFILMENT, TRACE, topic_name
+from shared.messaging.topics import (
+    CANONICAL_FULFILMENT,
+    CANONICAL_LINK,
+    DEAD_LETTERS,
+    RAW_HEARTLAND_FULFILMENT,
+    TRACE,
+    topic_name,
+)
 from shared.runtime.clock import SystemClock
 from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
@@ -35,7 +42,7 @@ from tests.unit.services.sandbox.heartland.till import Till
 
 CONNECTION = "acme"
 QUICK = {
-    "POLL_SECONDS": "0.1", "TRANSFORMER_ENTITIES": "fulfilment", "SHOPIFY_READ_LAG_SECONDS": "0.3",
+    "POLL_SECONDS": "0.1", "TRANSFORMER_ENTITY": "fulfilment", "SHOPIFY_READ_LAG_SECONDS": "0.3",
     "HEARTLAND_REQUESTS_PER_SECOND": "0", "HEARTLAND_MAX_IN_FLIGHT": "20", "SHOPIFY_POINTS_PER_SECOND": "0",
     "HEARTLAND_TIMEOUT_SECONDS": "0.5", "PARK_SCHEDULE_SECONDS": "0.2,0.2,0.2,0.5,0.5,1,1,2", "LANE_ATTEMPTS": "2",
 }  # fmt: skip
@@ -44,6 +51,14 @@ SERVICES: dict[str, tuple[Any, Any]] = {
     "transformer": (transform, TransformerSettings),
     "writer": (write, WriterSettings),
 }
+TOPICS = (
+    RAW_HEARTLAND_FULFILMENT,
+    CANONICAL_FULFILMENT,
+    CANONICAL_LINK,
+    TRACE,
+    DEAD_LETTERS["transformers"],
+    DEAD_LETTERS["shopify_writer"],
+)
 Json = dict[str, Any]
 
 
@@ -144,7 +159,7 @@ class Place:
 async def open_place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
     environ = {**service_environ(engine, topic_prefix=topic_prefix, database_url=database_url), **QUICK}
     settings = PollerSettings.from_env(environ)
-    await create_topics(settings)
+    await create_topics(settings, topics=TOPICS)
     async with open_sandbox(sandbox_plan="unlimited") as sandbox, Database.open(database_url, 2) as database:
         place = Place(environ, sandbox, database)
         store = ConnectionStore(database, settings.secret_key)
