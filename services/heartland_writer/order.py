@@ -34,7 +34,7 @@ ENTITY = "order"
 # Every review that this service opens about an order, so that it can close what is over.
 KINDS = (
     "cancel_by_hand", "canceled_in_heartland", "customer_linked_twice", "duplicate_customers", "duplicate_orders",
-    "edit_after_invoice", "extra_lines", "heartland_refused", "order_missing", "order_not_exact",
+    "edit_after_invoice", "extra_lines", "heartland_refused", "link_conflict", "order_missing", "order_not_exact",
     "payment_by_hand", "payment_currency", "refund_by_hand",
 )  # fmt: skip
 # Marks before a noted content hash: a person must act, and the same content is tried again when it comes; or: all is

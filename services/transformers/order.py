@@ -64,7 +64,7 @@ def handler(shop_of: Callable[[str], Awaitable[Shop]], producer: Producer, revie
         require_balance(order)
         event = canonical(records, order, shop.settings, clock.now())
         # Before the event is out: what the writer finds wrong with it must not be closed here.
-        await reviews.resolve(last.connection, "order", order.id, (UNBALANCED, GONE))
+        await reviews.resolve(last.connection, "order", order.id, (UNBALANCED, GONE, "order_too_long"))
         await producer.send(CANONICAL_ORDER, envelope(event, last))
         return Result(
             outcome="published",

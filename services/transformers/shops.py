@@ -13,7 +13,6 @@ from services.transformers.settings import Settings
 from shared.connectors.shopify.clients import Shopify, ShopifyClients
 from shared.connectors.shopify.pages import Node
 from shared.connectors.shopify.settings import ShopifySettings
-from shared.errors import Misconfigured, TargetDown
 from shared.runtime.service import Shell
 from shared.state.connections import Connections
 
@@ -47,12 +46,9 @@ class Shops:
         """The shop of the connection `name`.
 
         Raises RetryLater for a connection that is not known (yet), and TargetDown for one whose credentials or
-        settings cannot work: that must not stop a service that serves other shops too.
+        settings cannot work.
         """
-        try:
-            shopify = self._clients.get(name)
-        except Misconfigured as error:
-            raise TargetDown(f"connection {name}: {error.reason}") from error
+        shopify = self._clients.get(name)
         shop = self._known.get(name)
         if shop is None or shop.shopify is not shopify:
             # The old reader, if there was one, finishes what it has in hand.

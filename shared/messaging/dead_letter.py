@@ -10,6 +10,7 @@ from shared.errors import Misconfigured
 from shared.messaging.envelope import Headers
 from shared.messaging.producer import Producer
 from shared.messaging.record import Record, Unreadable
+from shared.runtime.logging import masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def dead_letter_headers(record: Record | Unreadable, cause: Cause, service: str,
         "orig-partition": str(record.partition),
         "orig-offset": str(record.offset),
         "orig-ts": str(record.timestamp),
-        "reason": cause.reason,
+        "reason": masked(cause.reason),
         "error-class": cause.error_class,
         "attempts": str(cause.attempts),
         "first-failed": cause.first_failed.isoformat(),

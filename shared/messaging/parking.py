@@ -17,6 +17,7 @@ from shared.messaging.record import ConsumerOptions, Record, Result, Route
 from shared.messaging.replay import Replay
 from shared.messaging.reporter import Reporter
 from shared.runtime.clock import Clock
+from shared.runtime.logging import masked
 from shared.state.parked import Parked, ParkedKey, ParkedRecord
 
 _DUE_AT_ONCE = 200
@@ -63,7 +64,7 @@ class Parking:
             connection=kept[0].envelope.connection,
             entity=route.entity,
             state="waiting",
-            reason=error.reason,
+            reason=masked(error.reason),
             error_class=type(error).__name__,
             waits_for=waits_for,
             attempts=0,

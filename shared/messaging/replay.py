@@ -14,6 +14,7 @@ from shared.messaging.record import ConsumerOptions, Record, Result, Route
 from shared.messaging.reporter import Reporter
 from shared.resilience.retry import Schedule
 from shared.runtime.clock import Clock
+from shared.runtime.logging import masked
 from shared.state.parked import Parked, ParkedKey, ParkedRecord
 from shared.state.reviews import Reviews
 
@@ -94,7 +95,7 @@ class Replay:
             return False
         waits_for = error.waits_for if isinstance(error, Waiting) else None
         await self._parked.failed_again(
-            key.topic, key.key, error.reason, type(error).__name__, waits_for, now + timedelta(seconds=wait)
+            key.topic, key.key, masked(error.reason), type(error).__name__, waits_for, now + timedelta(seconds=wait)
         )
         return True
 
@@ -132,7 +133,7 @@ class Replay:
         advice = "Remove the cause, then start the key again; its later events wait behind it."
         review = NeedsReview(error.reason, kind=HALTED, advice=advice, details={"attempts": record.attempts})
         await open_review(self._reviews, record, route, review)
-        await self._parked.halt(key.topic, key.key, error.reason)
+        await self._parked.halt(key.topic, key.key, masked(error.reason))
 
 
 async def open_review(reviews: Reviews, record: Record, route: Route, error: NeedsReview) -> None:

@@ -11,6 +11,7 @@ from shared.messaging.record import Record, Result, Route, Unreadable
 from shared.messaging.topics import TRACE
 from shared.messaging.trace import Hop
 from shared.runtime.clock import Clock
+from shared.runtime.logging import masked
 from shared.runtime.metrics import ServiceMetrics
 
 # Outcomes by which an event left its mark behind this service.
@@ -88,7 +89,7 @@ class Reporter:
                 order_number=result.order_number,
                 shopify_id=result.shopify_id,
                 heartland_id=result.heartland_id,
-                detail=result.detail[:_DETAIL_CHARACTERS],
+                detail=masked(result.detail)[:_DETAIL_CHARACTERS],
                 lineage=result.lineage,
             )
         )
@@ -111,6 +112,6 @@ class Reporter:
                 outcome="dead_letter",
                 started_at=now,
                 finished_at=now,
-                detail=record.reason[:_DETAIL_CHARACTERS],
+                detail=masked(record.reason)[:_DETAIL_CHARACTERS],
             )
         )

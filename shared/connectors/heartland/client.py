@@ -28,7 +28,7 @@ from shared.connectors.heartland.models import (
     SalesOrder,
 )
 from shared.connectors.heartland.transport import Limits, Observe, Query, Transport
-from shared.errors import TargetDown
+from shared.errors import RetryLater, TargetDown
 from shared.resilience.breaker import Breaker
 from shared.resilience.budget import RequestBudget
 from shared.runtime.clock import Clock
@@ -245,7 +245,8 @@ def _model(model: type[M], row: Json) -> M:
     try:
         return model.read(row)
     except ValueError as error:
-        raise TargetDown(f"Heartland answered a {model.__name__} that cannot be read") from error
+        # One odd record is no outage: the key that meets it is parked, the others go on.
+        raise RetryLater(f"Heartland answered a {model.__name__} that cannot be read") from error
 
 
 def _models(model: type[M], data: Any) -> list[M]:

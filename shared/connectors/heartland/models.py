@@ -24,7 +24,12 @@ def _custom(value: object) -> dict[str, str]:
     return {str(k): _text(v) for k, v in value.items()} if isinstance(value, Mapping) else {}
 
 
-Amount = Annotated[Decimal, BeforeValidator(exact)]
+def _amount_or_nothing(value: object) -> Decimal:
+    """A line of text has null for its figures."""
+    return Decimal(0) if value is None else exact(value)
+
+
+Amount = Annotated[Decimal, BeforeValidator(_amount_or_nothing)]
 MaybeAmount = Annotated[Decimal | None, BeforeValidator(_amount)]
 Text = Annotated[str, BeforeValidator(_text)]
 Custom = Annotated[Mapping[str, str], BeforeValidator(_custom)]

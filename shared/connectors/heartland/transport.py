@@ -73,7 +73,7 @@ class Transport:
         limits: Limits,
     ) -> None:
         self._session = session
-        self._base = f"{account.base_url}/api/"
+        self._base = str(URL(f"{account.base_url}/api/"))
         # Complete and in aiohttp's own type, so that no call copies or adds anything.
         self._headers = CIMultiDict(
             {

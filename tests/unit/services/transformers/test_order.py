@@ -172,7 +172,7 @@ async def test_an_order_that_adds_up_closes_its_review() -> None:
 
     await bench.run()
 
-    assert bench.reviews.resolved == [("demo", "order", "5001", ("order_unbalanced", "order_gone"))]
+    assert bench.reviews.resolved == [("demo", "order", "5001", ("order_unbalanced", "order_gone", "order_too_long"))]
 
 
 async def test_an_order_that_is_not_to_be_seen_yet_is_asked_for_again_and_then_goes_to_a_person() -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.transport import Limits
-from shared.errors import OutcomeUnknown, RetryLater, TargetDown
+from shared.errors import OutcomeUnknown, RetryLater, RetryLater, TargetDown
 from tests.unit.shared.connectors.heartland.server import Respond, a_client, answering
 
 Call = Callable[[HeartlandClient], Awaitable[Any]]
@@ -54,7 +54,7 @@ def hang_up(request: web.Request) -> web.Response:
         pytest.param(status(200, "<html>"), read, TargetDown, id="a page instead of a record"),
         pytest.param(status(200, ""), read, TargetDown, id="nothing instead of a record"),
         pytest.param(status(200, "[1]"), read, TargetDown, id="a list instead of a record"),
-        pytest.param(status(200, '{"public_id": "S-1"}'), read, TargetDown, id="a record without id"),
+        pytest.param(status(200, '{"public_id": "S-1"}'), read, RetryLater, id="a record without id"),
         pytest.param(status(200, '{"id": 1, "shipping_charge": NaN}'), read, TargetDown, id="not a number"),
         pytest.param(status(201, "<html>"), write, OutcomeUnknown, id="a page as answer to a create"),
         pytest.param(status(200, "<html>"), change, OutcomeUnknown, id="a page as answer to a change"),
