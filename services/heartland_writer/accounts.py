@@ -40,7 +40,7 @@ def open_account(
 ) -> Account:
     """The parts of one account around its client."""
     name, heartland, rules = there.connection.name, there.client, there.rules
-    once = Once(ledger, clock)
+    once = Once(ledger, notes, clock)
     return Account(
         name=name,
         rules=rules,

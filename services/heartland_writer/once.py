@@ -12,6 +12,7 @@ from shared.connectors.heartland.errors import Refused
 from shared.errors import OutcomeUnknown, TargetDown
 from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
+from shared.state.notes import Note, Notes
 
 Send = Callable[[], Awaitable[int | None]]
 Find = Callable[[], Awaitable[int | None]]
@@ -44,8 +45,9 @@ class Once:
     process, or by the one before it, of which we only know that it ended before we started.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, notes: Notes, clock: Clock) -> None:
         self._ledger = ledger
+        self._notes = notes
         self._clock = clock
         self._started_at = clock.now()
 
@@ -56,7 +58,7 @@ class Once:
 
         With `pending`, a claim held there is used, and the outcome is added there instead of being noted at once.
         """
-        claim = (pending and pending.take(effect)) or await self._ledger.claim(effect)
+        claim = await self._claim(effect, pending)
         if claim.state == "done":
             return Made(_id(claim.result), True, claim.sent_at)
         if claim.state == "in_doubt":
@@ -72,6 +74,11 @@ class Once:
         else:
             pending.done.append((effect, made.id))
         return made
+
+    async def _claim(self, effect: Effect, pending: Pending | None) -> Claim:
+        if pending is None:
+            return await self._ledger.claim(effect)
+        return pending.take(effect) or (await self._notes.write(Note(pending.about, (effect,)))).claims[0]
 
     async def history(self, connection: str, entity: str, key: str) -> History:
         """What was created for this aggregate, by whichever process."""

@@ -241,8 +241,8 @@ def refund_finding(order: Order) -> Finding | None:
     return Finding(
         kind="refund_by_hand",
         title=f"Shopify refunded {amount} {order.currency} of order {order.name}",
-        advice=f"Goods that were invoiced: enter a return over {amount} {order.currency} in Heartland, or check that it "
-        "was. Goods that were not: take them off the Heartland order before they are packed.",
+        advice=f"Goods that were invoiced: enter a return over {amount} {order.currency} in Heartland, or check that "
+        "it was. Goods that were not: take them off the Heartland order before they are packed.",
         details={"amount": str(amount), "currency": order.currency, "refunds": [refund.id for refund in order.refunds]},
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import Any
 
 from services.shopify_writer.reads import complete_fulfilment, read_fulfilments
@@ -68,9 +69,7 @@ async def _find(order: Mapping[str, Any], call: Call, shopify: ShopifyClient, kn
 async def count_doubts(ledger: Ledger, tell: Callable[[float], None], every_seconds: float) -> None:
     """Tell how many calls to Shopify have no known outcome, for ever."""
     while True:
-        try:
+        # Without its database the whole service waits, and says so elsewhere.
+        with suppress(TargetDown):
             tell(await ledger.in_doubt("shopify"))
-        except TargetDown:
-            # Without its database the whole service waits, and says so elsewhere.
-            pass
         await asyncio.sleep(every_seconds)

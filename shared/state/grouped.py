@@ -20,9 +20,9 @@ R = TypeVar("R")
 
 ROWS = 100
 SECONDS = 0.002
-BUSY_SECONDS = 0.025
-# Waiting pays if this many calls are to be expected meanwhile.
-_WORTH_WAITING = 3
+BUSY_SECONDS = 0.05
+# Waiting pays if this many more calls are to be expected meanwhile.
+_WORTH_WAITING = 1.5
 # Weight of the latest interval in the mean interval between calls.
 _LATEST = 0.2
 

@@ -72,7 +72,8 @@ async def answering(served: Served, task: asyncio.Task[None]) -> None:
 async def served(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Served]:
     environ = dict(service_environ(engine, topic_prefix=topic_prefix, database_url=database_url))
     await create_topics(Settings.from_env(environ))
-    async with serving(environ) as found:
+    # Partitions that are a moment old may have no leader yet, and this machine may be busy.
+    async with serving({**environ, "INGRESS_PUBLISH_TIMEOUT_SECONDS": "30"}) as found:
         yield found
 
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.transport import Limits
-from shared.errors import OutcomeUnknown, RetryLater, RetryLater, TargetDown
+from shared.errors import OutcomeUnknown, RetryLater, TargetDown
 from tests.unit.shared.connectors.heartland.server import Respond, a_client, answering
 
 Call = Callable[[HeartlandClient], Awaitable[Any]]
