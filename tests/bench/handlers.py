@@ -41,7 +41,7 @@ async def serve(kind: str, port: int, bootstrap: str, topic: str, secret: str) -
         enable_idempotence=True,
         max_batch_size=262144,
         linger_ms=2,
-        compression_type="lz4",
+        compression_type="snappy",
         max_request_size=8 * 1024 * 1024,
     )
     await producer.start()
