@@ -143,7 +143,7 @@ async def test_what_is_no_notice_is_rejected(bench: Bench, body: bytes) -> None:
         await bench.translate(body)
 
 
-def anything_for(record: dict[str, Any], *, but: str) -> dict[str, Any]:
+def anything_for(record: dict[str, Any], *, but: str) -> dict[Any, Any]:
     return {name: JSON for name in record if name != but}
 
 
@@ -152,14 +152,13 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-NOTICES = st.fixed_dictionaries(
+INVOICE: dict[Any, Any] = {"status": st.just("complete")}
+LINE: dict[Any, Any] = {"type": st.just("ItemLine")}
+NOTICES: Any = st.fixed_dictionaries(
     {
-        "invoice": st.fixed_dictionaries(
-            {"status": st.just("complete")}, optional=anything_for(an_invoice(), but="status")
-        ),
+        "invoice": st.fixed_dictionaries(INVOICE, optional=anything_for(an_invoice(), but="status")),
         "lines": st.lists(
-            st.fixed_dictionaries({"type": st.just("ItemLine")}, optional=anything_for(an_invoice_line(), but="type")),
-            max_size=2,
+            st.fixed_dictionaries(LINE, optional=anything_for(an_invoice_line(), but="type")), max_size=2
         ),
     }
 )
