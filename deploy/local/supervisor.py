@@ -98,7 +98,7 @@ class Supervisor:
     async def stop(self) -> None:
         """All of them, at the same time; does nothing the second time."""
         self._stopping.set()
-        self._change.set()
+        self._tell()
         await asyncio.gather(*(process.stop(self._stop_seconds) for process in self._processes.values()))
         await asyncio.gather(*self._tasks.values())
 
@@ -159,8 +159,12 @@ class Supervisor:
     def _note(self, service: ServiceState, state: State) -> None:
         if service.state != state or state == "starting":
             service.state = state
-            self._change.set()
-            self._change = asyncio.Event()
+            self._tell()
+
+    def _tell(self) -> None:
+        """Wake those who wait for a change; who waits from now on waits for the next one."""
+        self._change.set()
+        self._change = asyncio.Event()
 
     def _raise_if_hopeless(self, waiting: list[ServiceState]) -> None:
         if self._stopping.is_set():

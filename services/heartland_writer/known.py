@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.heartland_writer.pending import Pending
@@ -84,8 +84,11 @@ class Recent:
         self._put(key, None)
 
     def recall(self, key: str, lag_seconds: float) -> Known | None:
+        """What we wrote, while reads may lag. Whether it was invoiced since is for others to do, and so asked anew."""
         known, at = self._kept.get(key, (None, self._started_at))
-        return known if self._clock.now() - at < timedelta(seconds=lag_seconds) else None
+        if known is None or self._clock.now() - at >= timedelta(seconds=lag_seconds):
+            return None
+        return known if known.invoiced else replace(known, invoiced=None)
 
     def unsettled_seconds(self, key: str, written_at: datetime | None, lag_seconds: float) -> float:
         """How long until a read shows all that may have been written, by us, before a restart, or at `written_at`."""
