@@ -36,7 +36,7 @@ _ID_DIGITS = 20
 # Shopify's reads lag its notices now and then: so often an order may be missing or old before that is believed.
 _LOOKS = 3
 # A new order that stays unseen is looked for longer, parked in between, before a person is asked.
-_MOST_LOOKS = 6
+_MOST_LOOKS = 5
 
 
 class Shop(Protocol):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -82,6 +83,7 @@ def _serve(name: str, settings_type: type[S], run: Run[S], environ: Mapping[str,
     except Misconfigured as error:
         return _misconfigured(name, error)
     configure(settings.log_level)
+    _collect_less()
     try:
         asyncio.run(_until_stopped(name, settings, run))
     except Exception as error:
@@ -90,6 +92,15 @@ def _serve(name: str, settings_type: type[S], run: Run[S], environ: Mapping[str,
         get_logger(name).warning("stopped at once, as told twice")
         return EXIT_CRASHED
     return 0
+
+
+def _collect_less() -> None:
+    """What is loaded by now stays: looking through it again and again costs a writer a tenth of its time.
+
+    The rest is freed by counting references; cycles are rare and may wait.
+    """
+    gc.freeze()
+    gc.set_threshold(20_000, 50, 50)
 
 
 async def _until_stopped(name: str, settings: S, run: Run[S]) -> None:

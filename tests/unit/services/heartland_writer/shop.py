@@ -37,6 +37,7 @@ class Shop:
         self.stored = Stored()
         self.heartland = FakeHeartland(self.clock, self.points, lag_seconds=lag_seconds, tax_rate=tax_rate)
         self.heartland.put_item("SKU-1", "SKU-2", "SKU-3")
+        self.locations = self.heartland.made_locations
         self.settings = {"read_lag_seconds": lag_seconds, **settings}
         self.restart()
 

@@ -128,3 +128,30 @@ async def test_calls_during_a_statement_do_not_wait_for_its_end() -> None:
     assert statement.groups == [[1], [2]]
     statement.hold.set()
     await asyncio.gather(first, second)
+
+
+async def test_where_calls_come_thick_and_fast_a_statement_takes_what_comes_meanwhile() -> None:
+    statement = Statement()
+    call = statement.grouped()
+
+    async def lane(first: int) -> None:
+        for number in range(first, first + 20):
+            await call(number)
+
+    await asyncio.gather(*(lane(100 * lane_number) for lane_number in range(5)))
+
+    assert len(statement.groups) < 50
+    assert sum(len(group) for group in statement.groups) == 100
+
+
+async def test_a_cancelled_collection_leaves_nobody_waiting() -> None:
+    statement = Statement()
+    call = statement.grouped()
+    caller = asyncio.create_task(call(1))
+    for _ in range(2):  # the caller begins, then the collection
+        await asyncio.sleep(0)
+
+    statement.tasks.pop().cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await caller

@@ -27,18 +27,24 @@ class Spoken:
     asked: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
     observed: list[tuple[str, str]] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
-    breaker: Breaker | None = None
+    url: str = ""
 
 
 def a_client(
-    session: aiohttp.ClientSession, url: str, observed: list[tuple[str, str]], limits: Limits
+    session: aiohttp.ClientSession,
+    url: str,
+    observed: list[tuple[str, str]],
+    limits: Limits,
+    *,
+    budget: RequestBudget | None = None,
+    breaker: Breaker | None = None,
 ) -> HeartlandClient:
     clock = SystemClock()
     return HeartlandClient(
         session,
         HeartlandAccount.read({"base_url": url, "api_token": "sesame"}),
-        budget=RequestBudget(0, burst=1, max_in_flight=10, clock=clock),
-        breaker=Breaker("test", failures=1000, clock=clock),
+        budget=budget or RequestBudget(0, burst=1, max_in_flight=10, clock=clock),
+        breaker=breaker or Breaker("test", failures=1000, clock=clock),
         clock=clock,
         observe=lambda operation, outcome, seconds: observed.append((operation, outcome)),
         limits=limits,
@@ -65,7 +71,7 @@ async def answering(respond: Respond, limits: Limits | None = None) -> AsyncIter
         url = "http://{}:{}".format(*runner.addresses[0][:2])
         async with aiohttp.ClientSession() as session:
             observed: list[tuple[str, str]] = []
-            spoken = Spoken(a_client(session, url, observed, limits or Limits()), observed=observed)
+            spoken = Spoken(a_client(session, url, observed, limits or Limits()), observed=observed, url=url)
             yield spoken
     finally:
         await runner.cleanup()

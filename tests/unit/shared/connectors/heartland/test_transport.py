@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -13,6 +14,9 @@ from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.transport import Limits
 from shared.errors import OutcomeUnknown, RetryLater, TargetDown
+from shared.resilience.breaker import Breaker
+from shared.resilience.budget import RequestBudget
+from shared.runtime.clock import SystemClock
 from tests.unit.shared.connectors.heartland.server import Respond, a_client, answering
 
 Call = Callable[[HeartlandClient], Awaitable[Any]]
@@ -172,3 +176,41 @@ async def test_the_token_goes_along_and_is_never_shown() -> None:
 
     assert spoken.headers["Authorization"] == "Bearer sesame"
     assert spoken.headers["Content-Type"] == "application/json"
+
+
+async def test_who_waited_for_a_turn_while_the_breaker_opened_does_not_go_out() -> None:
+    clock = SystemClock()
+    budget = RequestBudget(0, burst=1, max_in_flight=1, clock=clock)
+    breaker = Breaker("test", failures=1, clock=clock)
+    async with answering(status(503)) as spoken, aiohttp.ClientSession() as session:
+        client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget, breaker=breaker)
+
+        ends = await asyncio.gather(*(write(client) for _ in range(3)), return_exceptions=True)
+
+    assert [type(end) for end in ends] == [OutcomeUnknown, TargetDown, TargetDown]
+    assert len(spoken.asked) == 1
+
+
+async def test_a_question_arrives_as_it_was_asked() -> None:
+    async with answering(status(200, '{"results": []}')) as spoken:
+        await spoken.client.orders_by_number("S-1 & 50% é+ü")
+
+    assert spoken.asked[0][2]["_filter"] == '{"public_id":"S-1 & 50% é+ü"}'
+
+
+@pytest.mark.parametrize("text", ["", "x" * 70_000])
+async def test_an_answer_is_read_whole_whatever_its_length(text: str) -> None:
+    body = f'{{"id": 5, "public_id": "{text}"}}'
+    async with answering(lambda request: web.Response(text=body)) as spoken:
+        assert (await spoken.client.order(5)).public_id == text
+
+
+async def test_a_packed_answer_is_held_to_the_same_limit() -> None:
+    def packed(request: web.Request) -> web.Response:
+        response = web.Response(text="x" * 5000)
+        response.enable_compression()
+        return response
+
+    async with answering(packed, Limits(max_answer_bytes=1000)) as spoken:
+        with pytest.raises(TargetDown, match="larger than 1000 bytes"):
+            await read(spoken.client)
