@@ -48,6 +48,7 @@ async def run(build: Path, folder: Path) -> Json:
             environ, folder=folder / "a", fresh=True, settings_overrides=SETTINGS, build=build, high_throughput=True
         ) as stack:
             report |= await ingress.measure(stack)
+        print(json.dumps(report, indent=2))
         print("(b) (c) (d) drain, calls, memory")
         async with open_stack(
             environ, folder=folder / "b", fresh=True, settings_overrides=SETTINGS, build=build, high_throughput=True

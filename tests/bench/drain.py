@@ -46,6 +46,7 @@ class Drain:
         first = await self._drain(range(1001, 1001 + QUEUED))
         rss_2000 = self._rss()
         calls = await self._calls(QUEUED)
+        print(json.dumps({**first, **calls, "rss_mb_2000": rss_2000}, indent=2))
         await self._feed(range(10_001, 10_001 + MANY - QUEUED))
         rss_20000 = self._rss()
         straight = await self._straight(range(50_001, 50_001 + QUEUED))
