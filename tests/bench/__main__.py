@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import tempfile
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
-from deploy.local.stack import open_stack
+from deploy.local.stack import Stack, open_stack
 from tests.bench import ingress
 from tests.bench.drain import Drain
 
@@ -29,6 +30,8 @@ SETTINGS = {
     "SHOPIFY_POINTS_PER_SECOND": "0",
     "LOG_LEVEL": "warning",
 }
+# `make bench PARTS=ingress` measures one of them.
+PARTS = os.environ.get("PARTS", "ingress drain").split()
 IGNORED = ("SHOPIFY_", "HEARTLAND_", "SANDBOX_", "CONNECTION_")
 # name -> (goal, whether the value has reached it)
 GOALS = {
@@ -43,18 +46,22 @@ async def run(build: Path, folder: Path) -> Json:
     environ = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED)}
     report: Json = {}
     async with aiohttp.ClientSession() as session:
-        print("(a) ingress")
-        async with open_stack(
-            environ, folder=folder / "a", fresh=True, settings_overrides=SETTINGS, build=build, high_throughput=True
-        ) as stack:
-            report |= await ingress.measure(stack)
-        print(json.dumps(report, indent=2))
-        print("(b) (c) (d) drain, calls, memory")
-        async with open_stack(
-            environ, folder=folder / "b", fresh=True, settings_overrides=SETTINGS, build=build, high_throughput=True
-        ) as stack:
-            report |= await Drain(stack, session).measure()
+        if "ingress" in PARTS:
+            print("(a) ingress")
+            async with _stack(environ, folder / "a", build) as stack:
+                report |= await ingress.measure(stack)
+            print(json.dumps(report, indent=2))
+        if "drain" in PARTS:
+            print("(b) (c) (d) drain, calls, memory")
+            async with _stack(environ, folder / "b", build) as stack:
+                report |= await Drain(stack, session).measure()
     return report
+
+
+def _stack(environ: dict[str, str], folder: Path, build: Path) -> AbstractAsyncContextManager[Stack]:
+    return open_stack(
+        environ, folder=folder, fresh=True, settings_overrides=SETTINGS, build=build, high_throughput=True
+    )
 
 
 def table(report: Json) -> Table:
