@@ -134,7 +134,8 @@ async def test_a_killed_writer_leaves_no_half_order(place: Place) -> None:
         async with killed_at_the_end(place):
             await until(lambda writes=writes: place.sandbox.world.journal.last >= writes)
     async with writing(place):
-        await until(lambda: len(place.done()) == 10, seconds=60)
+        # Killed between noting a version and telling of it, an order is found written already by the next.
+        await until(lambda: len(place.done() | place.done("duplicate")) == 10, seconds=60)
 
     for one in orders:
         await check(place, one)
