@@ -29,7 +29,9 @@ app = typer.Typer(
 )
 reviews = typer.Typer(help="What a person has to decide or to do by hand.", no_args_is_help=True)
 parked = typer.Typer(help="What waits: for its time, for something missing, for a person.", no_args_is_help=True)
+alerts = typer.Typer(help="What the system wants an operator to know.", no_args_is_help=True)
 app.add_typer(reviews, name="reviews")
+app.add_typer(alerts, name="alerts")
 app.add_typer(parked, name="parked")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -107,6 +109,18 @@ def list_reviews(
 def list_parked(connection: OfConnection = None, as_json: AsJson = False) -> None:
     """The parked keys, the longest waiting first."""
     _do(lists.list_parked(_database_url(), connection, as_json=as_json))
+
+
+@alerts.command(name="list")
+def list_alerts(
+    state: Annotated[str, typer.Option(help="open or resolved.")] = "open",
+    connection: OfConnection = None,
+    as_json: AsJson = False,
+) -> None:
+    """The alerts, the latest first."""
+    if state not in ("open", "resolved"):
+        fail(f"--state is open or resolved, not {state}")
+    _do(lists.list_alerts(_database_url(), state, connection, as_json=as_json))
 
 
 @app.command()

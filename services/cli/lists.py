@@ -1,4 +1,4 @@
-"""`tillbridge reviews list` and `tillbridge parked list`."""
+"""`tillbridge reviews list`, `tillbridge parked list` and `tillbridge alerts list`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from services.cli.output import ago, console, print_json, print_table, utc_now
 from services.cli.overview import parked_rows
+from shared.state.alerts import Alerts
 from shared.state.database import Database
 from shared.state.reviews import Review, Reviews
 
@@ -62,3 +63,30 @@ async def list_parked(url: str, connection: str | None, *, as_json: bool) -> Non
         for row in rows
     ]
     print_table("", columns, cells, empty="nothing is parked")
+
+
+async def list_alerts(url: str, state: str, connection: str | None, *, as_json: bool) -> None:
+    """What the system raised. Raises TargetDown."""
+    async with Database.open(url, 1) as database:
+        found = await Alerts(database).list(state, connection)
+    if as_json:
+        print_json([asdict(alert) for alert in found])
+        return
+    now = utc_now()
+    columns = ("severity", "kind", "connection", "entity", "key", "service", "times", "since", "last", "reason")
+    cells = [
+        (
+            alert.severity,
+            alert.kind,
+            alert.connection,
+            alert.entity,
+            alert.key,
+            alert.service,
+            alert.times,
+            ago(alert.opened_at, now),
+            ago(alert.last_at, now),
+            alert.reason,
+        )
+        for alert in found
+    ]
+    print_table("", columns, cells, empty=f"no {state} alerts")

@@ -17,8 +17,9 @@ from shared.messaging.dead_letter import DeadLetters, own_version
 from shared.messaging.kafka import connect_consumer, stop_consumer
 from shared.messaging.producer import Producer, open_producer
 from shared.messaging.record import ConsumerOptions
-from shared.messaging.topics import DEAD_LETTERS, RAW, TRACE, Topic, topic_name
+from shared.messaging.topics import ALERT, DEAD_LETTERS, RAW, TRACE, Topic, topic_name
 from shared.runtime.service import Shell, launch, open_shell
+from shared.state.alerts import Alerts
 from shared.state.database import Database
 from shared.state.journal import Journal
 
@@ -29,7 +30,7 @@ _FORGET_SECONDS = 3_600.0
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Keep the journal until `stop`."""
-    topics = {topic_name(settings.topic_prefix, topic): topic for topic in (TRACE, *RAW)}
+    topics = {topic_name(settings.topic_prefix, topic): topic for topic in (TRACE, ALERT, *RAW)}
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
@@ -47,13 +48,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 kafka,
                 topics,
                 journal,
+                Alerts(database),
                 _dead_letters(producer, settings),
                 batch_records=settings.journal_batch_records,
                 collect_seconds=settings.journal_collect_seconds,
                 random=random.random,
             )
             async with asyncio.TaskGroup() as tasks:
-                forgetting = tasks.create_task(_forget(shell, journal, settings.journal_retention_days))
+                forgetting = tasks.create_task(
+                    _forget(shell, journal, Alerts(database), settings.journal_retention_days)
+                )
                 await keeper.run()
                 forgetting.cancel()
 
@@ -91,13 +95,14 @@ def _dead_letters(producer: Producer, settings: Settings) -> DeadLetters:
     )
 
 
-async def _forget(shell: Shell, journal: Journal, days: float) -> None:
+async def _forget(shell: Shell, journal: Journal, alerts: Alerts, days: float) -> None:
     """Drop what is older than the retention, now and every hour."""
     while True:
         try:
-            dropped = await journal.forget(shell.clock.now() - timedelta(days=days))
-            if dropped:
-                shell.log.info("forgot old hops", count=dropped)
+            before = shell.clock.now() - timedelta(days=days)
+            dropped, closed = await journal.forget(before), await alerts.forget(before)
+            if dropped or closed:
+                shell.log.info("forgot old hops and alerts", hops=dropped, alerts=closed)
         except TargetDown as error:
             shell.log.warning("old hops not dropped yet", reason=error.reason)
         await asyncio.sleep(_FORGET_SECONDS)

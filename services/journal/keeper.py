@@ -8,24 +8,36 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from services.journal.reading import hop_of_raw, hop_of_trace
+from services.journal.reading import alert_of, hop_of_raw, hop_of_trace
+from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
 from shared.errors import Rejected, TargetDown
 from shared.messaging.dead_letter import Cause, DeadLetters
 from shared.messaging.record import Unreadable
-from shared.messaging.topics import TRACE, Topic
+from shared.messaging.topics import ALERT, TRACE, Topic
 from shared.resilience.retry import backoff
 from shared.runtime.service import Shell
+from shared.state.alerts import Alerts
 from shared.state.journal import Journal
 
 ENTITY = "hop"
 _POLL_MS = 500
 _BASE_SECONDS, _CAP_SECONDS = 0.2, 10.0
 Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What a batch of records says: hops, alerts, and what cannot be read, with the reason."""
+
+    hops: list[Hop] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    unreadable: list[tuple[ConsumerRecord, str]] = field(default_factory=list)
 
 
 class Keeper:
@@ -37,6 +49,7 @@ class Keeper:
         kafka: AIOKafkaConsumer,
         topics: Mapping[str, Topic],
         journal: Journal,
+        alerts: Alerts,
         dead_letters: DeadLetters,
         *,
         batch_records: int,
@@ -47,6 +60,7 @@ class Keeper:
         self._kafka = kafka
         self._topics = topics
         self._journal = journal
+        self._alerts = alerts
         self._dead_letters = dead_letters
         self._batch_records = batch_records
         self._collect_seconds = collect_seconds
@@ -76,29 +90,34 @@ class Keeper:
 
     async def _write(self, records: Records) -> None:
         """Insert, dead letters, commit: in this order, so that a crash in between only repeats."""
-        hops, unreadable = self._read(records)
-        if not await self._until_up(self._journal.add, hops):
+        batch = self._read(records)
+        if not await self._until_up(self._journal.add, batch.hops):
             return
-        for record, reason in unreadable:
+        if not await self._until_up(self._alerts.take, batch.alerts):
+            return
+        for record, reason in batch.unreadable:
             if not await self._until_up(self._bury, record, reason):
                 return
-        if hops:
+        kept = len(batch.hops) + len(batch.alerts)
+        if kept:
             self._dead_letters.interrupt()
-        self._shell.metrics.events_in.labels(ENTITY).inc(len(hops) + len(unreadable))
-        self._shell.metrics.events_out.labels(ENTITY).inc(len(hops))
+        self._shell.metrics.events_in.labels(ENTITY).inc(kept + len(batch.unreadable))
+        self._shell.metrics.events_out.labels(ENTITY).inc(kept)
         await self._commit(records)
 
-    def _read(self, records: Records) -> tuple[list[Hop], list[tuple[ConsumerRecord, str]]]:
-        hops: list[Hop] = []
-        unreadable: list[tuple[ConsumerRecord, str]] = []
-        for place, batch in records.items():
+    def _read(self, records: Records) -> Batch:
+        batch = Batch()
+        for place, some in records.items():
             topic = self._topics[place.topic]
-            for record in batch:
+            for record in some:
                 try:
-                    hops.append(_hop(topic, record))
+                    if topic is ALERT:
+                        batch.alerts.append(alert_of(record.value))
+                    else:
+                        batch.hops.append(_hop(topic, record))
                 except Rejected as error:
-                    unreadable.append((record, error.reason))
-        return hops, unreadable
+                    batch.unreadable.append((record, error.reason))
+        return batch
 
     async def _bury(self, record: ConsumerRecord, reason: str) -> None:
         now = self._shell.clock.now()

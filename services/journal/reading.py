@@ -1,4 +1,4 @@
-"""From Kafka records to hops. Pure.
+"""From Kafka records to hops and alerts. Pure.
 
 What is checked beyond the model is what would break the insert of a whole batch: the length of what is indexed, the
 range of numbers and times, characters that PostgreSQL cannot hold.
@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
 from shared.errors import Rejected
 from shared.messaging.topics import RAW_HEARTLAND_FULFILMENT, Topic
@@ -35,6 +36,18 @@ def hop_of_trace(body: bytes | None) -> Hop:
         return _storable(Hop.model_validate_json(body or b"", strict=True), size=len(body or b""))
     except ValidationError as error:
         raise Rejected(f"not a hop: {_fault(error)}") from None
+
+
+def alert_of(body: bytes | None) -> Alert:
+    """The alert in an alert record. Raises Rejected, saying what cannot be read."""
+    try:
+        alert = Alert.model_validate_json(body or b"", strict=True)
+    except ValidationError as error:
+        raise Rejected(f"not an alert: {_fault(error)}") from None
+    _check_time("at", alert.at)
+    if any(len(getattr(alert, name)) > _LONGEST for name in ("kind", "connection", "entity", "key")):
+        raise Rejected(f"not an alert: what names it is longer than {_LONGEST} characters")
+    return alert
 
 
 def hop_of_raw(topic: Topic, headers: Headers, timestamp_ms: int) -> Hop:

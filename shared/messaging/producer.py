@@ -20,10 +20,11 @@ import structlog
 from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
 
 from shared.errors import Rejected, TargetDown
+from shared.messaging.alert import Alert, alert_envelope
 from shared.messaging.envelope import Envelope, Headers
 from shared.messaging.kafka import abandon_producer, connect_producer, stop_producer
 from shared.messaging.pending import Hops, Pending
-from shared.messaging.topics import MAX_MESSAGE_BYTES, TRACE, Topic, topic_name
+from shared.messaging.topics import ALERT, MAX_MESSAGE_BYTES, TRACE, Topic, topic_name
 from shared.messaging.trace import Hop, hop_envelope
 from shared.runtime.clock import Clock
 from shared.runtime.settings import Settings
@@ -71,8 +72,10 @@ class Producer:
         self._closed_hops: list[Hops] = []
         self._known: set[str] = set()
         self._trace = topic_name(prefix, TRACE)
-        self._early: list[Pending] = []
-        self._learning: asyncio.Task[None] | None = None
+        self._alert = topic_name(prefix, ALERT)
+        # Told before their topic was known, and who asks for the topic.
+        self._early: dict[str, list[Pending]] = {}
+        self._learning: dict[str, asyncio.Task[None]] = {}
         self._connected = asyncio.Event()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -115,17 +118,23 @@ class Producer:
 
     def trace(self, hop: Hop) -> None:
         """Publish a hop without waiting for it; `flush` does. It is sent until the broker has it."""
-        envelope = hop_envelope(hop)
+        self._tell(self._trace, hop_envelope(hop))
+
+    def alert(self, alert: Alert) -> None:
+        """Publish an alert event, as `trace` does a hop."""
+        self._tell(self._alert, alert_envelope(alert))
+
+    def _tell(self, name: str, envelope: Envelope) -> None:
         self._hops.open += 1
-        pending = Pending(self._trace, envelope.key, envelope.body, envelope.headers(), hops=self._hops)
-        if self._trace in self._known:
+        pending = Pending(name, envelope.key, envelope.body, envelope.headers(), hops=self._hops)
+        if name in self._known:
             self._enqueue(pending)
         else:
-            self._early.append(pending)
-            self._learn_trace()
+            self._early.setdefault(name, []).append(pending)
+            self._learn(name)
 
     async def flush(self, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
-        """Return once every hop traced before this call is acknowledged. Raises TargetDown after the time."""
+        """Return once every hop and alert told before this call is acknowledged. Raises TargetDown after the time."""
         if self._hops.open:
             self._closed_hops.append(self._hops)
             self._hops = Hops()
@@ -137,21 +146,20 @@ class Producer:
         except TimeoutError as error:
             raise TargetDown(f"Kafka did not acknowledge trace records within {timeout_seconds:g} s") from error
 
-    def _learn_trace(self) -> None:
-        """A hop waits for its topic outside of the queue, as `_know` does for what is sent."""
+    def _learn(self, name: str) -> None:
+        """What is told waits for its topic outside of the queue, as `_know` does for what is sent."""
         self._check()
-        if self._learning is None:
-            self._learning = asyncio.create_task(self._release_hops(), name="trace topic")
+        if name not in self._learning:
+            self._learning[name] = asyncio.create_task(self._release_early(name), name=f"topic {name}")
 
-    async def _release_hops(self) -> None:
-        while self._trace not in self._known:
+    async def _release_early(self, name: str) -> None:
+        while name not in self._known:
             try:
-                await self._know(self._trace)
+                await self._know(name)
             except TargetDown as error:
-                self._log.warning("hops wait for their topic", error=error.reason)
+                self._log.warning("what was told waits for its topic", topic=name, error=error.reason)
                 await asyncio.sleep(_RECONNECT_SECONDS[-1])
-        early, self._early = self._early, []
-        for pending in early:
+        for pending in self._early.pop(name, ()):
             self._enqueue(pending)
 
     async def _know(self, name: str) -> None:
@@ -188,7 +196,7 @@ class Producer:
         if self.is_connected:
             with suppress(TargetDown):
                 await self.flush(_CLOSE_SECONDS)
-        tasks = {self._task} if self._learning is None else {self._task, self._learning}
+        tasks = {self._task, *self._learning.values()}
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)

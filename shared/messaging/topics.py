@@ -49,6 +49,9 @@ CANONICAL_LINK = Topic("canonical.link")
 # One small record per hop. Written by every consumer; read by the journal.
 TRACE = Topic("trace", partitions=6)
 
+# What an operator should know of now: a dead letter, an open breaker. Written by every service; read by the journal.
+ALERT = Topic("alert", partitions=3, retention_days=28)
+
 # What can never work: original bytes and headers, with the reason. Written by the service named, read by replay.
 DEAD_LETTERS = {
     service: Topic(f"dlq.{service}", partitions=3, retention_days=28)
@@ -57,4 +60,4 @@ DEAD_LETTERS = {
 
 RAW = (RAW_SHOPIFY_ORDER, RAW_HEARTLAND_FULFILMENT, RAW_HEARTLAND_PRODUCT, RAW_HEARTLAND_CUSTOMER, RAW_HEARTLAND_SALE)
 CANONICAL = (CANONICAL_ORDER, CANONICAL_FULFILMENT, CANONICAL_LINK)
-ALL: tuple[Topic, ...] = (*RAW, *CANONICAL, TRACE, *DEAD_LETTERS.values())
+ALL: tuple[Topic, ...] = (*RAW, *CANONICAL, TRACE, ALERT, *DEAD_LETTERS.values())

@@ -16,6 +16,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from shared.errors import Misconfigured
 
 Check = Callable[[], bool]
+# The checks of the service shell; every service adds at least one of its own.
+RUNNING, BUILT = "running", "built"
+SHELLS = (RUNNING, BUILT)
 
 
 class Health:
@@ -43,6 +46,13 @@ class Health:
     def ready_when(self, name: str, check: Check) -> None:
         """`/readyz` is 503 until `check` is true, like all the others. A check that raises counts as false."""
         self._ready[name] = check
+
+    @property
+    def knows_its_service(self) -> bool:
+        """Whether a check beyond `running` is there. It listens before the service has built its parts: until they
+        have said what they need, it is not ready, however little there is to say no to.
+        """
+        return any(name not in SHELLS for name in self._ready)
 
     def alive_when(self, name: str, check: Check) -> None:
         """`/livez` is 503, and the process may be killed, once `check` is false. Never ask other systems here."""

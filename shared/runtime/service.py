@@ -21,7 +21,7 @@ from structlog.typing import FilteringBoundLogger
 
 from shared.errors import Misconfigured
 from shared.runtime.clock import Clock, SystemClock
-from shared.runtime.health import Health
+from shared.runtime.health import BUILT, RUNNING, Health
 from shared.runtime.logging import LEVELS, configure, get_logger
 from shared.runtime.loop import watch_loop
 from shared.runtime.metrics import ServiceMetrics
@@ -58,7 +58,8 @@ async def open_shell(
     registry = CollectorRegistry()
     metrics = ServiceMetrics(name, registry)
     health = Health(settings.health_host, settings.health_port, registry)
-    health.ready_when("running", lambda: not stop.is_set())
+    health.ready_when(RUNNING, lambda: not stop.is_set())
+    health.ready_when(BUILT, lambda: health.knows_its_service)
     watch = asyncio.create_task(watch_loop(metrics.loop_lag_seconds.set), name=f"{name}: loop lag")
     health.alive_when("loop", lambda: not watch.done())
     shell = Shell(name, settings, stop, clock or SystemClock(), get_logger(name), metrics, health)

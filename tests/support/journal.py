@@ -1,9 +1,10 @@
-"""A hop as a writer leaves it."""
+"""A hop and an alert as a writer leaves them."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
 from tests.support.messaging import NOON
 
@@ -24,4 +25,15 @@ HOP = Hop(
     heartland_id="100001",
     detail="created",
     lineage=("w-1", "w-2"),
+)
+
+ALARM = Alert(
+    kind="breaker_open",
+    connection="main",
+    entity="breaker",
+    key="heartland",
+    service="heartland_writer",
+    reason="Heartland does not answer",
+    at=NOON,
+    details={"failures": "5"},
 )

@@ -13,12 +13,13 @@ from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
 from services.journal.keeper import Keeper
+from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
 from shared.errors import Misconfigured, TargetDown
 from shared.messaging.dead_letter import DeadLetters
-from shared.messaging.topics import TRACE
+from shared.messaging.topics import ALERT, TRACE
 from shared.runtime.service import Shell
-from tests.support.journal import HOP
+from tests.support.journal import ALARM, HOP
 from tests.support.messaging import SentRecords
 from tests.support.shell import a_shell
 
@@ -40,9 +41,12 @@ class Kafka:
     shell: Shell
     log: list[str]
     commit_error: Exception | None = None
+    by_place: list[dict[TopicPartition, Sequence[Any]]] = field(default_factory=list)
     committed: list[dict[TopicPartition, int]] = field(default_factory=list)
 
     async def getmany(self, **_: object) -> dict[TopicPartition, Sequence[Any]]:
+        if self.by_place:
+            return self.by_place.pop(0)
         if not self.batches:
             self.shell.stop.set()
             return {}
@@ -65,15 +69,25 @@ class Table:
     log: list[str]
     down: int = 0
     hops: list[Hop] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
     refused: asyncio.Event = field(default_factory=asyncio.Event)
 
+    async def take(self, alerts: Sequence[Alert]) -> None:
+        self._reach()
+        if alerts:
+            self.log.append("alerts")
+            self.alerts += alerts
+
     async def add(self, hops: Sequence[Hop]) -> None:
+        self._reach()
+        self.log.append("insert")
+        self.hops += hops
+
+    def _reach(self) -> None:
         if self.down:
             self.down -= 1
             self.refused.set()
             raise TargetDown("no database")
-        self.log.append("insert")
-        self.hops += hops
 
 
 @dataclass
@@ -98,7 +112,8 @@ def a_desk(shell: Shell, *batches: list[Any], limit: int = 1_000) -> Desk:
     keeper = Keeper(
         shell,
         kafka,
-        {"trace": TRACE},
+        {"trace": TRACE, "alert": ALERT},
+        table,  # type: ignore[arg-type]
         table,  # type: ignore[arg-type]
         DeadLetters(letters, "dlq", service="journal", version="1", limit=limit),  # type: ignore[arg-type]
         batch_records=1_000,
@@ -125,6 +140,29 @@ async def test_a_batch_is_one_insert_and_then_one_commit(shell: Shell) -> None:
     assert desk.log == ["insert", "commit"]
     assert len(desk.table.hops) == 2
     assert desk.kafka.committed == [{PLACE: 5}]
+
+
+async def test_alerts_are_kept_before_the_offset_moves(shell: Shell) -> None:
+    raised = record(7, ALARM.model_dump_json().encode())
+    raised.topic = "alert"
+    desk = a_desk(shell)
+    desk.kafka.by_place = [{TopicPartition("alert", 0): [raised]}]
+    await desk.keeper.run()
+
+    assert desk.log == ["insert", "alerts", "commit"]
+    assert desk.table.alerts == [ALARM]
+
+
+async def test_an_alert_that_cannot_be_read_is_a_dead_letter(shell: Shell) -> None:
+    broken = record(7, b"{}")
+    broken.topic = "alert"
+    desk = a_desk(shell)
+    desk.kafka.by_place = [{TopicPartition("alert", 0): [broken]}]
+    await desk.keeper.run()
+
+    [(_, _, value, headers)] = desk.letters.sent
+    assert value == b"{}"
+    assert dict(headers)["x-dlq-reason"].startswith(b"not an alert")
 
 
 async def test_what_cannot_be_read_is_a_dead_letter_and_holds_up_nothing(shell: Shell) -> None:

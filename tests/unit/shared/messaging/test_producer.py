@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 from aiokafka.errors import MessageSizeTooLargeError, OutOfOrderSequenceNumber
 
+from shared.canonical.alert import Alert
 from shared.errors import Rejected, TargetDown
 from shared.messaging.producer import Clients, Producer
 from shared.messaging.topics import CANONICAL_ORDER, MAX_MESSAGE_BYTES
 from shared.messaging.trace import Hop
+from tests.support.journal import ALARM
 from tests.support.messaging import NOON, FakeBroker, FakeClient, SteadyClock, an_envelope, until
 
 POISON = OutOfOrderSequenceNumber()
@@ -171,6 +173,20 @@ async def test_flush_waits_for_the_hops_traced_before_it_and_no_others(producer:
         await producer.flush(0.01)
     client.acknowledge()
     await producer.flush()
+
+
+async def test_alerts_are_flushed_like_hops_on_a_topic_of_their_own(producer: Producer, broker: FakeBroker) -> None:
+    producer.alert(ALARM)
+    producer.trace(a_hop())
+    await holding(broker.clients[0], 2)
+    flushing = asyncio.ensure_future(producer.flush())
+    await asyncio.sleep(0)
+    assert not flushing.done()
+
+    broker.clients[0].acknowledge()
+    broker.clients[0].acknowledge()
+    await flushing
+    assert ALARM in [Alert.model_validate_json(body) for body in broker.log if b"breaker_open" in body]
 
 
 async def test_hops_outlive_every_poisoned_client(producer: Producer, broker: FakeBroker) -> None:

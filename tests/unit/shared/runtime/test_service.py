@@ -112,9 +112,19 @@ def test_an_unknown_log_level_is_a_wrong_setting() -> None:
     assert "LOG_LEVEL" in log
 
 
+async def test_a_service_that_has_not_built_its_parts_is_not_ready() -> None:
+    async with a_shell() as shell, aiohttp.ClientSession() as session:
+        async with session.get(f"{shell.health.url}/readyz") as response:
+            assert response.status == 503
+        shell.health.ready_when("parts", lambda: True)
+        async with session.get(f"{shell.health.url}/readyz") as response:
+            assert response.status == 200
+
+
 async def test_a_stopping_service_is_not_ready_any_more() -> None:
     stop = asyncio.Event()
     async with a_shell(stop=stop) as shell, aiohttp.ClientSession() as session:
+        shell.health.ready_when("parts", lambda: True)
         async with session.get(f"{shell.health.url}/readyz") as response:
             assert response.status == 200
         stop.set()

@@ -1,0 +1,31 @@
+"""An alert: something that an operator should know of now, said once for as long as it lasts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from shared.canonical.order import Record
+
+Severity = Literal["info", "warning", "critical"]
+
+
+class Alert(Record):
+    """`kind`, `connection`, `entity` and `key` together name the trouble: raised again, it is the same alert.
+
+    `kind` is a word (`dead_letter`, `breaker_open`), `reason` a sentence, `at` aware UTC. `resolved` says that the
+    trouble is over. No personal data and no secrets, as in hops.
+    """
+
+    kind: str
+    connection: str = ""
+    entity: str = ""
+    key: str = ""
+    service: str
+    severity: Severity = "warning"
+    reason: str
+    at: datetime
+    details: dict[str, str] = Field(default_factory=dict)
+    resolved: bool = False
