@@ -27,7 +27,15 @@ class RetryLater(IntegrationError):
 
 
 class TargetDown(RetryLater):
-    """The other side fails as a whole (refused, 5xx, 401, 429): no attempt is counted, nothing is parked."""
+    """The other side fails as a whole (refused, 5xx, 401, 429): no attempt is counted.
+
+    `target` names the vendor that is away (`heartland`, `shopify`): what waits for it may wait in the database. Empty
+    for our own database and broker, and for a wait that is no outage.
+    """
+
+    def __init__(self, reason: str, after: float | None = None, *, target: str = "") -> None:
+        super().__init__(reason, after)
+        self.target = target
 
 
 class OutcomeUnknown(TargetDown):
@@ -60,6 +68,10 @@ class NeedsReview(IntegrationError):
 
 class Rejected(IntegrationError):
     """This message can never work: it goes to the dead letters with its reason."""
+
+
+class Fenced(IntegrationError):
+    """Another process owns the key's partition by now: what this one knows is old, and it must change nothing."""
 
 
 class Misconfigured(IntegrationError):

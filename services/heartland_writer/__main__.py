@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import aiohttp
 
@@ -27,14 +28,8 @@ NAME = "heartland_writer"
 
 
 def options(settings: Settings, orders: Orders) -> ConsumerOptions:
-    return ConsumerOptions(
-        concurrency=settings.writer_concurrency,
-        lane_attempts=settings.lane_attempts,
-        park_schedule=tuple(float(seconds) for seconds in settings.park_schedule_seconds.split(",")),
-        session_timeout_seconds=settings.session_timeout_seconds,
-        awaited=orders.existing,
-        awaited_check_seconds=settings.awaited_check_seconds,
-    )
+    common = settings.consumer_options(settings.writer_concurrency)
+    return replace(common, awaited=orders.existing, awaited_check_seconds=settings.awaited_check_seconds)
 
 
 def limits(settings: Settings) -> CallLimits:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.runtime.settings import Settings as Common
+from shared.messaging.settings import ConsumerSettings
 
 
-class Settings(Common):
+class Settings(ConsumerSettings):
     heartland_requests_per_second: float = Field(
         4.0,
         ge=0,
@@ -17,11 +17,6 @@ class Settings(Common):
     heartland_timeout_seconds: float = Field(30.0, gt=0, description="How long a call to Heartland may take in all")
     writer_concurrency: int = Field(32, ge=1, description="Orders in work at a time")
     item_cache_seconds: float = Field(300.0, ge=0, description="How long an item once found is taken to exist")
-    lane_attempts: int = Field(3, ge=1, description="Attempts of an event before its key is parked")
-    park_schedule_seconds: str = Field(
-        "60,300,900,3600", description="Waits of a parked key before each further attempt, in seconds"
-    )
     awaited_check_seconds: float = Field(
         5.0, gt=0, description="How often items that orders wait for are looked for, in seconds"
     )
-    session_timeout_seconds: float = Field(30.0, gt=0, description="After how long Kafka gives up a silent replica")

@@ -14,7 +14,7 @@ from services.shopify_writer.writer import Writer
 from shared.connectors.shopify.clients import ShopifyClients
 from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
-from shared.messaging.record import ConsumerOptions, Route
+from shared.messaging.record import Route
 from shared.messaging.topics import CANONICAL_FULFILMENT, CANONICAL_LINK, DEAD_LETTERS
 from shared.runtime.service import Shell, launch, open_shell
 from shared.state.connections import open_connections
@@ -25,15 +25,6 @@ from shared.state.reviews import Reviews
 
 NAME = "shopify_writer"
 _DOUBTS_COUNTED_SECONDS = 10.0
-
-
-def options(settings: Settings) -> ConsumerOptions:
-    return ConsumerOptions(
-        concurrency=settings.writer_concurrency,
-        lane_attempts=settings.lane_attempts,
-        park_schedule=tuple(float(seconds) for seconds in settings.park_schedule_seconds.split(",")),
-        session_timeout_seconds=settings.session_timeout_seconds,
-    )
 
 
 def routes(writer: Writer) -> list[Route]:
@@ -78,7 +69,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 parked=Parked(database, NAME),
                 reviews=Reviews(database),
                 dead_letters=DEAD_LETTERS[NAME],
-                options=options(settings),
+                options=settings.consumer_options(settings.writer_concurrency),
             ) as consumer,
         ):
             await consumer.run()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.runtime.settings import Settings as Common
+from shared.messaging.settings import ConsumerSettings
 
 
-class Settings(Common):
+class Settings(ConsumerSettings):
     shopify_read_lag_seconds: float = Field(
         10.0, ge=0, description="How long a Shopify write may stay invisible to reads before it counts as not applied"
     )
@@ -16,10 +16,3 @@ class Settings(Common):
     )
     link_batch_wait_ms: float = Field(20.0, ge=0, description="How long links are collected for one call, milliseconds")
     writer_concurrency: int = Field(32, ge=1, description="Orders in work at a time")
-    lane_attempts: int = Field(3, ge=1, description="Attempts of an event before its key is parked")
-    park_schedule_seconds: str = Field(
-        "60,300,900,3600",
-        pattern=r"^\d+(\.\d+)?(,\d+(\.\d+)?)*$",
-        description="Waits of a parked key before each further attempt, in seconds",
-    )
-    session_timeout_seconds: float = Field(30.0, gt=0, description="After how long Kafka gives up a silent replica")

@@ -10,7 +10,7 @@ from services.transformers.settings import Settings
 from services.transformers.shops import open_shops
 from services.transformers.table import Parts, route
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
-from shared.messaging.consumer import ConsumerOptions, open_consumer
+from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
 from shared.messaging.topics import DEAD_LETTERS
 from shared.runtime.service import launch, open_shell
@@ -20,15 +20,6 @@ from shared.state.parked import Parked
 from shared.state.reviews import Reviews
 
 NAME = "transformers"
-
-
-def options(settings: Settings) -> ConsumerOptions:
-    return ConsumerOptions(
-        concurrency=settings.transformer_concurrency,
-        lane_attempts=settings.lane_attempts,
-        park_schedule=tuple(float(seconds) for seconds in settings.park_schedule_seconds.split(",")),
-        session_timeout_seconds=settings.session_timeout_seconds,
-    )
 
 
 def limits(settings: Settings) -> CallLimits:
@@ -58,7 +49,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             parked=Parked(database, NAME),
             reviews=reviews,
             dead_letters=DEAD_LETTERS[NAME],
-            options=options(settings),
+            options=settings.consumer_options(settings.transformer_concurrency),
         ) as consumer:
             await consumer.run()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.runtime.settings import Settings as Common
+from shared.messaging.settings import ConsumerSettings
 
 
-class Settings(Common):
+class Settings(ConsumerSettings):
     transformer_entity: str = Field("order", description="Which transformer this process is: order or fulfilment")
     transformer_concurrency: int = Field(256, ge=1, description="Records in work at a time, each of another key")
     read_window_ms: float = Field(
@@ -32,10 +32,3 @@ class Settings(Common):
     )
     heartland_max_in_flight: int = Field(2, ge=1, description="Calls to one Heartland account at a time")
     heartland_timeout_seconds: float = Field(30.0, gt=0, description="How long a call to Heartland may take in all")
-    lane_attempts: int = Field(3, ge=1, description="Attempts of an event before its key is parked")
-    park_schedule_seconds: str = Field(
-        "60,300,900,3600",
-        pattern=r"^\d+(\.\d+)?(,\d+(\.\d+)?)*$",
-        description="Waits of a parked key before each further attempt, in seconds",
-    )
-    session_timeout_seconds: float = Field(30.0, gt=0, description="After how long Kafka gives up a silent replica")

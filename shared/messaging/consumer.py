@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from shared.errors import Rejected, TargetDown
+from shared.errors import Fenced, Rejected, TargetDown
 from shared.messaging.commit import Committer
 from shared.messaging.crew import Crew
 from shared.messaging.dead_letter import DeadLetters, own_version
@@ -25,6 +25,7 @@ from shared.messaging.lag import Lag
 from shared.messaging.lane import Place, Work
 from shared.messaging.lanes import Lanes
 from shared.messaging.listener import Listener
+from shared.messaging.outages import Outages
 from shared.messaging.parking import Parking
 from shared.messaging.producer import Producer
 from shared.messaging.record import ConsumerOptions, Handler, Record, Result, Route, Unreadable
@@ -83,12 +84,12 @@ class Consumer:
         shell.health.ready_when("consumer", lambda: self._joined)
         shell.health.alive_when("consumer", lambda: not self._crew.has_failed)
 
-    async def wake(self, *waits_for: str) -> int:
-        """What these names stand for is there: parked keys that wait for it are tried at once. How many keys.
+    async def wake(self, connection: str, *waits_for: str) -> int:
+        """What these names stand for is there: the connection's keys that wait for it are tried at once. How many.
 
         Raises TargetDown without a database.
         """
-        return await self._parking.wake(waits_for)
+        return await self._parking.wake([(connection, name) for name in waits_for])
 
     async def run(self) -> None:
         """Consume until `stop`, then finish what is in hand and commit.
@@ -176,7 +177,11 @@ class Consumer:
         work: Work | None = first
         done = 0
         while work is not None:
-            rest = await self._treatment.treat(work)
+            try:
+                rest = await self._treatment.treat(work)
+            except Fenced as error:
+                self._fenced(work, error)
+                return
             if rest is None:
                 self._lanes.finish(work)
                 self._make_room(work)
@@ -187,6 +192,20 @@ class Consumer:
             if done % _BREATH == 0:
                 await asyncio.sleep(0)
             work = self._lanes.next()
+
+    def _fenced(self, work: Work, error: Fenced) -> None:
+        """We slept through our own replacement: the broker will say so soon. If it does not, something is wrong."""
+        self._shell.log.warning("fenced off", topic=work.key[0], error=error.reason)
+        if not self._lanes.abandon(work):
+            return
+        epoch = self._lanes.epoch
+
+        def check() -> None:
+            if self._lanes.epoch == epoch and self._running:
+                self._crew.fail(error)
+
+        seconds = self._options.session_timeout_seconds + self._options.rebalance_timeout_seconds
+        asyncio.get_running_loop().call_later(seconds, check)
 
     def _wake(self, work: Work) -> None:
         if self._lanes.wake(work):
@@ -295,10 +314,12 @@ async def open_consumer(
         service=shell.name,
         version=own_version(),
         limit=options.max_dead_letters_in_a_row,
+        share=options.dead_letter_share,
     )
-    parking = Parking(lanes, parked, reporter, options, shell.clock)
-    replay = Replay(parked, reviews, letters, reporter, options, shell.clock, random)
-    treatment = Treatment(table, parking, replay, reviews, letters, reporter, options, shell.clock, random)
+    outages = Outages(options.outage_park_seconds)
+    parking = Parking(lanes, parked, reporter, options, shell.clock, shell.settings.instance)
+    replay = Replay(parked, reviews, letters, outages, reporter, options, shell.clock, random)
+    treatment = Treatment(table, parking, replay, reviews, letters, outages, reporter, options, shell.clock, random)
     connected = await connect_unless_stopped(shell.stop, shell.settings, group, options, table, shell.log)
     # Stopped before a broker answered: then `run` has nothing to do.
     kafka = connected or new_consumer(shell.settings, group, options)

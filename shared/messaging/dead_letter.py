@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -25,32 +26,70 @@ class Cause:
     retriable: bool = False
 
 
-class DeadLetters:
-    """One service's dead letters. `limit` in a row stop the service: then the fault is ours, not the messages'."""
+# Of how many events, the latest ones, the share of dead letters is taken, and how many it takes to say anything.
+_LATEST = 200
+_ENOUGH = 50
 
-    def __init__(self, producer: Producer, topic: str, *, service: str, version: str, limit: int) -> None:
+
+class TooMany:
+    """Whether dead letters are so many that the fault must be ours, not the messages'. Pure.
+
+    `limit` in a row are too many, and more than `share` of the latest events.
+    """
+
+    def __init__(self, limit: int, share: float) -> None:
+        self._limit = limit
+        self._share = share
+        self._in_a_row = 0
+        self._latest: deque[bool] = deque(maxlen=_LATEST)
+
+    def worked(self) -> None:
+        self._in_a_row = 0
+        self._latest.append(False)
+
+    def buried(self) -> str:
+        """One more dead letter. Why that is too many; empty while it is not."""
+        self._in_a_row += 1
+        self._latest.append(True)
+        if self._in_a_row >= self._limit:
+            return f"{self._in_a_row} dead letters in a row"
+        count = sum(self._latest)
+        if len(self._latest) >= _ENOUGH and count > self._share * len(self._latest):
+            return f"{count} of the last {len(self._latest)} events are dead letters"
+        return ""
+
+
+class TooManyDeadLetters(Misconfigured):
+    """The service stops: that many messages are not wrong, we are."""
+
+
+class DeadLetters:
+    """One service's dead letters. Too many of them stop the service."""
+
+    def __init__(
+        self, producer: Producer, topic: str, *, service: str, version: str, limit: int, share: float = 1.0
+    ) -> None:
         self._producer = producer
         self._topic = topic
         self._service = service
         self._version = version
-        self._limit = limit
-        self._in_a_row = 0
+        self._too_many = TooMany(limit, share)
 
     async def send(self, record: Record | Unreadable, cause: Cause) -> None:
         """Returns once the letter is acknowledged: only then may the record's offset pass.
 
-        Raises TargetDown if it cannot be written, Misconfigured when there are too many in a row.
+        Raises TargetDown if it cannot be written, Misconfigured when there are too many; the record whose letter
+        says so is not passed, so it is tried again, and buried again, at the next start.
         """
         body = record.body if isinstance(record, Unreadable) else record.envelope.body
         headers = [*record.headers, *dead_letter_headers(record, cause, self._service, self._version)]
         await self._producer.send_raw(self._topic, record.key, body, headers)
-        self._in_a_row += 1
-        if self._in_a_row >= self._limit:
-            raise Misconfigured(f"{self._in_a_row} dead letters in a row, the last one: {cause.reason}")
+        if why := self._too_many.buried():
+            raise TooManyDeadLetters(f"{why}, the last one: {masked(cause.reason)}")
 
     def interrupt(self) -> None:
         """An event worked: what comes next begins a new row."""
-        self._in_a_row = 0
+        self._too_many.worked()
 
 
 def dead_letter_headers(record: Record | Unreadable, cause: Cause, service: str, version: str) -> Headers:

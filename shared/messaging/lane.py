@@ -23,7 +23,10 @@ class Kind(Enum):
 
 @dataclass(slots=True, eq=False)
 class Lane:
-    """One key. `attempts` counts failed tries of its first record, `tries` all of them (for the backoff)."""
+    """One key. `attempts` counts failed tries of its first record, `tries` all of them (for the backoff).
+
+    `down_since` is when its first record first met its vendor down, on the monotonic clock.
+    """
 
     key: LaneKey
     connection: str
@@ -34,6 +37,7 @@ class Lane:
     replay: bool = False
     attempts: int = 0
     tries: int = 0
+    down_since: float | None = None
 
 
 @dataclass(slots=True, eq=False)

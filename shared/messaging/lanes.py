@@ -7,11 +7,11 @@ back after a rebalance is ignored, since another process may own the key by then
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 
 from shared.messaging.lane import Kind, Lane, LaneKey, Place, Work, lane_key, synthetic
 from shared.messaging.record import Record, Unreadable, size_of
+from shared.messaging.turns import Turns
 from shared.messaging.watermark import Watermark
 
 
@@ -33,8 +33,7 @@ class Lanes:
         self._lanes: dict[LaneKey, Lane] = {}
         self._parked: set[LaneKey] = set()
         self._watermarks: dict[Place, Watermark] = {}
-        # Ready lanes per connection, served in turns: one shop's backlog does not starve another's.
-        self._ready: OrderedDict[str, deque[Lane]] = OrderedDict()
+        self._turns = self._new_turns()
 
     # An assignment comes and goes.
 
@@ -63,7 +62,11 @@ class Lanes:
         self._lanes = {}
         self._parked = set()
         self._watermarks = {}
-        self._ready = OrderedDict()
+        self._turns = self._new_turns()
+
+    def _new_turns(self) -> Turns:
+        """Replays take half of the slots at most, and one at least."""
+        return Turns(max(1, self._concurrency // 2))
 
     # Records come in.
 
@@ -90,6 +93,8 @@ class Lanes:
         if lane is None:
             lane = self._lanes[key] = Lane(key, connection)
         lane.waiting.append(record)
+        if lane.queued and lane.replay and len(lane.waiting) == 1:
+            self._turns.hurry(lane)
         self._make_ready(lane)
 
     # Work goes out.
@@ -98,27 +103,17 @@ class Lanes:
         """The next piece of work; None while nothing is ready, all slots are taken, or work is on hold."""
         if self._held or self.running >= self._concurrency:
             return None
-        lane = self._turn()
+        lane = self._turns.take()
         if lane is None:
             return None
+        lane.queued = False
         lane.working = True
         self.running += 1
         return self._cut(lane)
 
-    def _turn(self) -> Lane | None:
-        if not self._ready:
-            return None
-        connection, ready = next(iter(self._ready.items()))
-        lane = ready.popleft()
-        lane.queued = False
-        if ready:
-            self._ready.move_to_end(connection)
-        else:
-            del self._ready[connection]
-        return lane
-
     def _cut(self, lane: Lane) -> Work:
-        if lane.replay:
+        if not lane.waiting:
+            self._turns.replaying()
             return Work(Kind.REPLAY, lane, self.epoch, [])
         first = lane.waiting[0]
         if isinstance(first, Unreadable):
@@ -154,9 +149,10 @@ class Lanes:
             self._watermarks[place].finish(work.unreadable.offset)
         lane = work.lane
         lane.attempts = lane.tries = 0
+        lane.down_since = None
         if work.kind is Kind.REPLAY:
             lane.replay = False
-        self._put_down(lane)
+        self._put_down(work)
         return True
 
     def rest(self, work: Work) -> bool:
@@ -167,7 +163,19 @@ class Lanes:
             work.lane.waiting.appendleft(work.unreadable)
         work.lane.waiting.extendleft(reversed(work.records))
         work.lane.resting = True
-        self._put_down(work.lane)
+        self._put_down(work)
+        return True
+
+    def abandon(self, work: Work) -> bool:
+        """Give the slot back and leave the records unfinished: they are another process's by now. False as for `rest`.
+
+        The lane stays shut: what follows of its key is not ours either, and the watermark waits before it.
+        """
+        if not self.is_current(work):
+            return False
+        self.running -= 1
+        if work.kind is Kind.REPLAY:
+            self._turns.replayed()
         return True
 
     def wake(self, work: Work) -> bool:
@@ -178,9 +186,12 @@ class Lanes:
         self._make_ready(work.lane)
         return True
 
-    def _put_down(self, lane: Lane) -> None:
+    def _put_down(self, work: Work) -> None:
+        lane = work.lane
         lane.working = False
         self.running -= 1
+        if work.kind is Kind.REPLAY:
+            self._turns.replayed()
         self._make_ready(lane)
         if not (lane.queued or lane.resting or lane.waiting):
             del self._lanes[lane.key]
@@ -189,10 +200,7 @@ class Lanes:
         if lane.queued or lane.working or lane.resting or not (lane.waiting or lane.replay):
             return
         lane.queued = True
-        ready = self._ready.get(lane.connection)
-        if ready is None:
-            ready = self._ready[lane.connection] = deque()
-        ready.append(lane)
+        self._turns.add(lane)
 
     # Parked keys.
 
@@ -209,7 +217,7 @@ class Lanes:
         self._parked.discard(key)
 
     def replay(self, key: LaneKey, connection: str) -> None:
-        """The parked key is due: its lane replays it, before any record that waits behind."""
+        """The parked key is due: its lane replays it, once the records that wait have joined it."""
         self._parked.add(key)
         lane = self._lanes.get(key)
         if lane is None:
@@ -227,7 +235,7 @@ class Lanes:
     @property
     def is_ready(self) -> bool:
         """Whether `next` would give work."""
-        return bool(self._ready) and not self._held and self.running < self._concurrency
+        return self._turns.is_ready and not self._held and self.running < self._concurrency
 
     def places(self) -> set[Place]:
         """The partitions of this assignment."""

@@ -7,12 +7,14 @@ and replaying are work of the key's lane, so they never race each other in this 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-from shared.errors import IntegrationError, TargetDown, Waiting
+from shared.errors import Fenced, IntegrationError, TargetDown, Waiting
 from shared.messaging.lane import LaneKey, Place, Work
 from shared.messaging.lanes import Lanes
+from shared.messaging.outages import awaits, is_outage
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
 from shared.messaging.replay import Replay
 from shared.messaging.reporter import Reporter
@@ -20,7 +22,8 @@ from shared.runtime.clock import Clock
 from shared.runtime.logging import masked
 from shared.state.parked import Parked, ParkedKey, ParkedRecord
 
-_DUE_AT_ONCE = 200
+# Due keys in memory at once, per connection: those of one that is down must leave the others room.
+_DUE_AT_ONCE = 32
 # How often the database is asked although we know of no parked key: a former owner may have parked one late.
 _BLIND_CHECK_SECONDS = 15.0
 
@@ -29,7 +32,13 @@ class Parking:
     """Parks, appends, and finds out what is due. `due` holds the keys that their lanes are to replay."""
 
     def __init__(
-        self, lanes: Lanes, parked: Parked, reporter: Reporter, options: ConsumerOptions, clock: Clock
+        self,
+        lanes: Lanes,
+        parked: Parked,
+        reporter: Reporter,
+        options: ConsumerOptions,
+        clock: Clock,
+        instance: str = "",
     ) -> None:
         self.due: dict[LaneKey, ParkedKey] = {}
         self._lanes = lanes
@@ -38,25 +47,37 @@ class Parking:
         self._options = options
         self._clock = clock
         self._woken = asyncio.Event()
-        self._places: tuple[Place, ...] = ()
+        self._instance = instance
+        # The epoch, in the database, of each partition that is ours.
+        self._epochs: dict[Place, int] = {}
         self._last_blind = 0.0
         self._last_awaited = 0.0
 
     async def load(self, places: Iterable[Place]) -> list[LaneKey]:
-        """The parked keys of these partitions. Their records must not start before this is known."""
-        places = tuple(places)
+        """Take these partitions over; their parked keys. Their records must not start before this is known."""
         found: list[LaneKey] = []
+        epochs: dict[Place, int] = {}
         for topic, partitions in _by_topic(places).items():
-            found += [(key.topic, key.key) for key in await self._parked.keys(topic, partitions)]
-        self._places = places
+            taken = await self._parked.take(topic, partitions, self._instance)
+            epochs |= {(topic, number): epoch for number, epoch in taken.epochs.items()}
+            found += [(key.topic, key.key) for key in taken.keys]
+        self._epochs = epochs
         return found
 
     async def park(self, work: Work, route: Route, error: IntegrationError, wait: float) -> None:
         """Put the work's records aside; their key is parked from here on. Raises TargetDown without a database."""
+        await self._park(work, route, error, wait, error.waits_for if isinstance(error, Waiting) else None)
+
+    async def shed(self, work: Work, route: Route, error: TargetDown) -> None:
+        """As `park`, for records that wait for a vendor: they are tried on, but no longer hold memory or offsets."""
+        await self._park(work, route, error, self._options.outage_rest_seconds, awaits(error.target))
+
+    async def _park(
+        self, work: Work, route: Route, error: IntegrationError, wait: float, waits_for: str | None
+    ) -> None:
         now = self._clock.now()
         kept = work.records[-1:] if route.collapse else work.records
         topic, key = work.key
-        waits_for = error.waits_for if isinstance(error, Waiting) else None
         parked_key = ParkedKey(
             topic=topic,
             partition=kept[0].partition,
@@ -71,7 +92,8 @@ class Parking:
             first_failed_at=now,
             next_attempt_at=now + timedelta(seconds=wait),
         )
-        await self._parked.park(parked_key, [parked_record(record, key) for record in kept])
+        rows = [parked_record(record, key) for record in kept]
+        await self._parked.park(parked_key, rows, self._epoch(work, parked_key.partition))
         if self._lanes.is_current(work):
             self._lanes.park(work.key)
 
@@ -81,7 +103,7 @@ class Parking:
         kept = work.records[-1:] if route.collapse else work.records
         started_at = self._clock.now()
         rows = [parked_record(record, key) for record in kept]
-        if not await self._parked.append(topic, key, rows, route.collapse):
+        if not await self._parked.append(topic, key, rows, route.collapse, self._epoch(work, kept[0].partition)):
             if self._lanes.is_current(work):
                 self._lanes.unpark(work.key)
             return False
@@ -90,22 +112,34 @@ class Parking:
             self._reporter.ended(route, group, result, started_at)
         return True
 
+    def _epoch(self, work: Work, partition: int) -> int:
+        """With which this work may change what is parked. Raises Fenced once its assignment is over."""
+        epoch = self._epochs.get((work.key[0], partition))
+        if epoch is None or not self._lanes.is_current(work):
+            raise Fenced(f"the assignment of {work.key[0]} is over")
+        return epoch
+
     async def replayed(self, work: Work, route: Route, replay: Replay) -> None:
         """Give a due key its turn. Raises TargetDown when it has to be repeated."""
         key = self.due.get(work.key)
         if key is None:
             return
-        free = await replay.replay(key, route)
+        free = await replay.replay(key, route, self._epoch(work, key.partition))
         if self._lanes.is_current(work):
             del self.due[work.key]
             if free:
                 self._lanes.unpark(work.key)
+            # More may be due than was taken into memory.
+            self._woken.set()
 
     # Finding what is due.
 
-    async def wake(self, waits_for: Sequence[str]) -> int:
-        """What these names stand for is there now: the keys that wait for it are due. How many. Raises TargetDown."""
-        count = await self._parked.wake(waits_for, self._clock.now())
+    async def wake(self, names: Iterable[tuple[str, str]]) -> int:
+        """What these names (connection, name) stand for is there now: the keys that wait for it are due. How many.
+
+        Raises TargetDown.
+        """
+        count = await self._parked.wake(names, self._clock.now())
         if count:
             self._woken.set()
         return count
@@ -143,7 +177,12 @@ class Parking:
             return
         self._last_awaited = now
         waiting = await self._parked.awaited()
-        names = {f"{key.connection}|{name}": name for name, keys in waiting.items() for key in keys}
+        names = {
+            f"{key.connection}|{name}": (key.connection, name)
+            for name, keys in waiting.items()
+            if not is_outage(name)
+            for key in keys
+        }
         if not names:
             return
         there = await self._options.awaited(set(names))
@@ -152,13 +191,22 @@ class Parking:
 
     async def _collect_due(self) -> None:
         epoch = self._lanes.epoch
-        for topic, partitions in _by_topic(self._places).items():
+        held = Counter((key.topic, key.connection) for key in self.due.values())
+        for topic, partitions in _by_topic(self._epochs).items():
             due = await self._parked.due(self._clock.now(), topic, partitions, _DUE_AT_ONCE)
             if self._lanes.epoch != epoch:
                 return
             for key in due:
-                self.due[(key.topic, key.key)] = key
-                self._lanes.replay((key.topic, key.key), key.connection)
+                self._give_turn(key, held)
+
+    def _give_turn(self, key: ParkedKey, held: Counter[tuple[str, str]]) -> None:
+        lane, shop = (key.topic, key.key), (key.topic, key.connection)
+        if lane not in self.due:
+            if held[shop] >= _DUE_AT_ONCE:
+                return
+            held[shop] += 1
+        self.due[lane] = key
+        self._lanes.replay(lane, key.connection)
 
     async def count(self) -> dict[str, int]:
         """Parked keys per entity, of the whole service."""
@@ -166,7 +214,7 @@ class Parking:
 
     def forget(self) -> None:
         """The assignment is over."""
-        self._places = ()
+        self._epochs = {}
         self.due.clear()
 
 

@@ -18,12 +18,16 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`label` is the metric's reason; `after` the earliest sensible wait in seconds; `counts`: uses up an attempt."""
+    """`label` is the metric's reason; `after` the earliest sensible wait in seconds; `counts`: uses up an attempt.
+
+    `outage` names the vendor that is away as a whole, empty for any other trouble.
+    """
 
     verdict: Verdict
     label: str = ""
     after: float = 0.0
     counts: bool = False
+    outage: str = ""
 
 
 def judge(error: Exception, *, attempts: int, lane_attempts: int, longest_rest: float) -> Judgement:
@@ -33,7 +37,7 @@ def judge(error: Exception, *, attempts: int, lane_attempts: int, longest_rest: 
     """
     match error:
         case TargetDown():
-            return Judgement(Verdict.AGAIN, "target_down", error.after or 0.0)
+            return Judgement(Verdict.AGAIN, "target_down", error.after or 0.0, outage=error.target)
         case RetryLater():
             after = error.after or 0.0
             used_up = attempts >= lane_attempts or after > longest_rest

@@ -19,7 +19,8 @@ class Record:
     """One event in a service's hands.
 
     `topic` is the name on the broker (with prefix); `timestamp` is the broker's, milliseconds since 1970 UTC;
-    `attempts` counts this try too. `key` and `headers` are those of the Kafka record, unchanged.
+    `attempts` counts this try too. `key` and `headers` are those of the Kafka record, unchanged. `urgent` False: it
+    waited out an outage, and what comes in now goes before it.
     """
 
     envelope: Envelope
@@ -30,6 +31,7 @@ class Record:
     attempts: int = 1
     key: bytes | None = None
     headers: Headers | tuple[tuple[str, bytes], ...] = ()
+    urgent: bool = True
 
     @property
     def written_at(self) -> datetime:
@@ -95,6 +97,10 @@ class Route:
 class ConsumerOptions:
     """Bounds and times of one consumer. Times are in seconds.
 
+    outage_park_seconds: for how long a vendor is down before what waits for it goes to the database; meanwhile, and
+    for keys that are there, it is tried at least every `outage_rest_seconds`.
+    max_hops: an event that has come further is a loop, and a person looks at it.
+    dead_letter_share: above it, among the last events, the service stops.
     awaited: asked every `awaited_check_seconds`, while keys wait for something named, which of the names now exist.
     Names have the form `<connection>|<waits_for>`; it answers with those of them that exist.
     traced: False for a consumer that only watches (the journal): its records end without a hop.
@@ -112,6 +118,10 @@ class ConsumerOptions:
     awaited: Callable[[set[str]], Awaitable[set[str]]] | None = None
     awaited_check_seconds: float = 5.0
     max_dead_letters_in_a_row: int = 1_000
+    dead_letter_share: float = 0.5
+    outage_park_seconds: float = 20.0
+    outage_rest_seconds: float = 5.0
+    max_hops: int = 12
     traced: bool = True
     backoff_base_seconds: float = 0.2
     backoff_cap_seconds: float = 30.0

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from shared.errors import IntegrationError, NeedsReview, RetryLater, Waiting
 from shared.messaging.dead_letter import Cause, DeadLetters
 from shared.messaging.envelope import read_envelope
+from shared.messaging.outages import Outages, is_outage
 from shared.messaging.policy import Verdict, judge
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
-from shared.messaging.reporter import Reporter
+from shared.messaging.reporter import CARRIED_OUT, Reporter
 from shared.resilience.retry import Schedule
 from shared.runtime.clock import Clock
 from shared.runtime.logging import masked
@@ -29,6 +30,7 @@ class Replay:
         parked: Parked,
         reviews: Reviews,
         dead_letters: DeadLetters,
+        outages: Outages,
         reporter: Reporter,
         options: ConsumerOptions,
         clock: Clock,
@@ -37,42 +39,53 @@ class Replay:
         self._parked = parked
         self._reviews = reviews
         self._dead_letters = dead_letters
+        self._outages = outages
         self._reporter = reporter
         self._options = options
         self._schedule = Schedule(options.park_schedule)
         self._clock = clock
         self._random = random
 
-    async def replay(self, key: ParkedKey, route: Route) -> bool:
+    async def replay(self, key: ParkedKey, route: Route, epoch: int) -> bool:
         """True: nothing of the key is parked any more. False: it stays, due later or halted for a person.
 
-        Raises TargetDown when the target or the database is away: nothing was counted, try the same again.
+        Raises TargetDown when the target or the database is away: nothing was counted, try the same again. Raises
+        Fenced when the partition, of which we have this `epoch`, is another process's by now.
         """
         while rows := await self._parked.records(key.topic, key.key):
             batch = rows if route.collapse else rows[:1]
-            if not await self._try(key, route, batch):
+            if not await self._try(key, route, batch, epoch):
                 return False
-            if await self._parked.release(key.topic, key.key, batch[-1].seq or 0):
-                await self._reviews.resolve(key.connection, key.entity, _subject(key), (HALTED,))
+            if await self._parked.release(key, batch[-1].seq or 0, epoch):
+                if await self._reviews.resolve(key.connection, key.entity, _subject(key), (HALTED,)):
+                    self._reporter.flows_again(route, key.connection, _subject(key))
                 return True
             key = replace(key, attempts=0, first_failed_at=self._clock.now())
-        return await self._parked.release(key.topic, key.key, 0)
+        return await self._parked.release(key, 0, epoch)
 
-    async def _try(self, key: ParkedKey, route: Route, rows: Sequence[ParkedRecord]) -> bool:
+    async def _try(self, key: ParkedKey, route: Route, rows: Sequence[ParkedRecord], epoch: int) -> bool:
         """Whether these rows are done with."""
         tried = self._options.lane_attempts + key.attempts + 1
-        records = [_record(row, tried) for row in rows]
+        records = [_record(row, tried, urgent=not is_outage(key.waits_for)) for row in rows]
         started_at = self._clock.now()
         try:
             result = await route.handle(records)
         except IntegrationError as error:
-            return await self._failed(key, route, records, error, started_at)
+            return await self._failed(key, route, records, error, started_at, epoch)
+        if result.outcome in CARRIED_OUT:
+            self._outages.worked(key.connection)
         self._dead_letters.interrupt()
         self._reporter.ended(route, records, result, started_at)
         return True
 
     async def _failed(
-        self, key: ParkedKey, route: Route, records: list[Record], error: IntegrationError, started_at: datetime
+        self,
+        key: ParkedKey,
+        route: Route,
+        records: list[Record],
+        error: IntegrationError,
+        started_at: datetime,
+        epoch: int,
     ) -> bool:
         judgement = judge(error, attempts=1, lane_attempts=1, longest_rest=0.0)
         if judgement.verdict in (Verdict.AGAIN, Verdict.STOP):
@@ -82,12 +95,12 @@ class Replay:
             await open_review(self._reviews, records[-1], route, error)
             self._reporter.ended(route, records, Result("review", error.reason), started_at)
             return True
-        if judgement.verdict is Verdict.PARK and await self._later(key, error):
+        if judgement.verdict is Verdict.PARK and await self._later(key, error, epoch):
             self._reporter.tried(route, records[-1], error.reason, started_at)
             return False
-        return await self._give_up(key, route, records, error, started_at)
+        return await self._give_up(key, route, records, error, started_at, epoch)
 
-    async def _later(self, key: ParkedKey, error: IntegrationError) -> bool:
+    async def _later(self, key: ParkedKey, error: IntegrationError, epoch: int) -> bool:
         """Set the key's next attempt; False when its attempts, or its time to wait, are used up."""
         now = self._clock.now()
         wait = self._wait(key, error, now)
@@ -95,7 +108,7 @@ class Replay:
             return False
         waits_for = error.waits_for if isinstance(error, Waiting) else None
         await self._parked.failed_again(
-            key.topic, key.key, masked(error.reason), type(error).__name__, waits_for, now + timedelta(seconds=wait)
+            key, type(error).__name__, masked(error.reason), waits_for, now + timedelta(seconds=wait), epoch
         )
         return True
 
@@ -110,7 +123,13 @@ class Replay:
         return wait if wait is None else max(wait, after or 0.0)
 
     async def _give_up(
-        self, key: ParkedKey, route: Route, records: list[Record], error: IntegrationError, started_at: datetime
+        self,
+        key: ParkedKey,
+        route: Route,
+        records: list[Record],
+        error: IntegrationError,
+        started_at: datetime,
+        epoch: int,
     ) -> bool:
         last = records[-1]
         cause = Cause(
@@ -122,18 +141,19 @@ class Replay:
             retriable=isinstance(error, (RetryLater, Waiting)),
         )
         await self._dead_letters.send(last, cause)
-        self._reporter.buried(route.entity)
+        self._reporter.buried(route, last, cause)
         self._reporter.ended(route, records, Result("dead_letter", error.reason), started_at)
         if not cause.retriable or route.give_up == "skip":
             return True
-        await self._halt(key, route, last, error)
+        await self._halt(key, route, last, error, epoch)
         return False
 
-    async def _halt(self, key: ParkedKey, route: Route, record: Record, error: IntegrationError) -> None:
+    async def _halt(self, key: ParkedKey, route: Route, record: Record, error: IntegrationError, epoch: int) -> None:
         advice = "Remove the cause, then start the key again; its later events wait behind it."
         review = NeedsReview(error.reason, kind=HALTED, advice=advice, details={"attempts": record.attempts})
         await open_review(self._reviews, record, route, review)
-        await self._parked.halt(key.topic, key.key, masked(error.reason))
+        await self._parked.halt(key, masked(error.reason), epoch)
+        self._reporter.halted(route, record, error.reason)
 
 
 async def open_review(reviews: Reviews, record: Record, route: Route, error: NeedsReview) -> None:
@@ -144,10 +164,11 @@ async def open_review(reviews: Reviews, record: Record, route: Route, error: Nee
     )
 
 
-def _record(row: ParkedRecord, attempts: int) -> Record:
+def _record(row: ParkedRecord, attempts: int, *, urgent: bool) -> Record:
     envelope = read_envelope(row.headers, row.body)
     stamp = round(envelope.time.timestamp() * 1000)
-    return Record(envelope, row.topic, row.partition, row.offset, stamp, attempts, envelope.key, tuple(row.headers))
+    headers = tuple(row.headers)
+    return Record(envelope, row.topic, row.partition, row.offset, stamp, attempts, envelope.key, headers, urgent)
 
 
 def _subject(key: ParkedKey) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 
+from shared.canonical.alert import Alert, Severity
+from shared.errors import TargetDown
+from shared.messaging.dead_letter import Cause
 from shared.messaging.producer import Producer
 from shared.messaging.record import Record, Result, Route, Unreadable
 from shared.messaging.topics import TRACE
@@ -15,7 +19,7 @@ from shared.runtime.logging import masked
 from shared.runtime.metrics import ServiceMetrics
 
 # Outcomes by which an event left its mark behind this service.
-_OUT = frozenset(("applied", "published"))
+CARRIED_OUT = frozenset(("applied", "published"))
 # A reason is a sentence; what a vendor puts into one can be long.
 _DETAIL_CHARACTERS = 500
 
@@ -38,12 +42,60 @@ class Reporter:
     def taken(self, entity: str, count: int) -> None:
         self._metrics.events_in.labels(entity=entity).inc(count)
 
+    async def flush(self) -> None:
+        """What was told is with the broker, or cannot be for now: the last words of a service that stops."""
+        with suppress(TargetDown):
+            await self._producer.flush()
+
     def failed(self, entity: str, label: str) -> None:
         """One try failed; `label` is of the metric's closed vocabulary."""
         self._metrics.events_failed.labels(entity=entity, reason=label).inc()
 
-    def buried(self, entity: str) -> None:
-        self._metrics.dead_letters.labels(entity=entity).inc()
+    def buried(self, route: Route, record: Record | Unreadable, cause: Cause) -> None:
+        """The record is a dead letter. An operator hears of it: nothing becomes of it by itself."""
+        self._metrics.dead_letters.labels(entity=route.entity).inc()
+        connection, key = _whose(record)
+        place = f"{record.topic}:{record.partition}:{record.offset}"
+        self._alert("dead_letter", route, connection, key or place, masked(cause.reason), origin=place)
+
+    def halted(self, route: Route, record: Record, reason: str) -> None:
+        """Its key waits for a person, and what comes of it waits behind."""
+        self._alert("key_halted", route, *_whose(record), masked(reason), severity="critical")
+
+    def flows_again(self, route: Route, connection: str, key: str) -> None:
+        """The key that was halted is free."""
+        self._alert("key_halted", route, connection, key, "it works again", resolved=True)
+
+    def too_many_dead_letters(self, route: Route, reason: str) -> None:
+        self._alert("too_many_dead_letters", route, "", "", masked(reason), severity="critical")
+
+    def _alert(
+        self,
+        kind: str,
+        route: Route,
+        connection: str,
+        key: str,
+        reason: str,
+        *,
+        severity: Severity = "warning",
+        resolved: bool = False,
+        **details: str,
+    ) -> None:
+        if not self._traced:
+            return
+        alert = Alert(
+            kind=kind,
+            connection=connection,
+            entity=route.entity,
+            key=key,
+            service=self._service,
+            severity=severity,
+            reason=reason[:_DETAIL_CHARACTERS],
+            at=self._clock.now(),
+            details=details,
+            resolved=resolved,
+        )
+        self._producer.alert(alert)
 
     def ended(self, route: Route, records: Sequence[Record], result: Result, started_at: datetime) -> None:
         """The handler is done with these records: the last one got `result`, it supersedes those before it."""
@@ -57,7 +109,7 @@ class Reporter:
         if result.outcome == "applied":
             age = (now - last.envelope.time).total_seconds()
             self._latency(route.entity).observe(max(age, 0.0))
-        if result.outcome in _OUT:
+        if result.outcome in CARRIED_OUT:
             self._metrics.events_out.labels(entity=route.entity).inc()
 
     def tried(self, route: Route, record: Record, detail: str, started_at: datetime) -> None:
@@ -115,3 +167,11 @@ class Reporter:
                 detail=masked(record.reason)[:_DETAIL_CHARACTERS],
             )
         )
+
+
+def _whose(record: Record | Unreadable) -> tuple[str, str]:
+    """Connection and aggregate, as far as they can be read."""
+    if isinstance(record, Record):
+        return record.envelope.connection, record.envelope.subject
+    named = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    return named.get("x-connection", ""), named.get("ce_subject", "")

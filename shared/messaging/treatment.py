@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.errors import IntegrationError, NeedsReview, RetryLater
-from shared.messaging.dead_letter import Cause, DeadLetters
+from shared.errors import IntegrationError, NeedsReview, RetryLater, TargetDown
+from shared.messaging.dead_letter import Cause, DeadLetters, TooManyDeadLetters
 from shared.messaging.lane import Kind, Work
+from shared.messaging.outages import Outages
 from shared.messaging.parking import Parking
 from shared.messaging.policy import Judgement, Verdict, judge
-from shared.messaging.record import ConsumerOptions, Record, Result, Route
+from shared.messaging.record import ConsumerOptions, Record, Result, Route, Unreadable
 from shared.messaging.replay import Replay, open_review
-from shared.messaging.reporter import Reporter
+from shared.messaging.reporter import CARRIED_OUT, Reporter
 from shared.resilience.retry import Schedule, backoff
 from shared.runtime.clock import Clock
 from shared.state.reviews import Reviews
@@ -39,6 +40,7 @@ class Treatment:
         replay: Replay,
         reviews: Reviews,
         dead_letters: DeadLetters,
+        outages: Outages,
         reporter: Reporter,
         options: ConsumerOptions,
         clock: Clock,
@@ -49,6 +51,7 @@ class Treatment:
         self._replay = replay
         self._reviews = reviews
         self._dead_letters = dead_letters
+        self._outages = outages
         self._reporter = reporter
         self._options = options
         self._schedule = Schedule(options.park_schedule)
@@ -58,7 +61,8 @@ class Treatment:
     async def treat(self, work: Work) -> Rest | None:
         """None: everything about the work is durable, its offsets may pass. Rest: not yet, try again later.
 
-        Any other error than those of the policy is raised: it stops the service.
+        Any other error than those of the policy is raised: it stops the service. Fenced is raised too: the work is
+        another process's by now.
         """
         route = self._routes[work.key[0]]
         started_at = self._clock.now()
@@ -91,9 +95,12 @@ class Treatment:
         for record in records:
             record.attempts = work.lane.attempts + 1
         try:
+            self._refuse_loops(records)
             result = await route.handle(records)
         except IntegrationError as error:
             return await self._failed(work, route, error, started_at)
+        if result.outcome in CARRIED_OUT:
+            self._outages.worked(work.lane.connection)
         self._dead_letters.interrupt()
         self._reporter.ended(route, records, result, started_at)
         return None
@@ -103,6 +110,9 @@ class Treatment:
         if judgement.verdict is Verdict.STOP:
             raise error
         if judgement.verdict is Verdict.AGAIN:
+            if isinstance(error, TargetDown) and self._lasts(work, judgement.outage):
+                await self._shed(work, route, error, started_at)
+                return None
             return self._again(work, route, error, judgement, started_at)
         if judgement.verdict is Verdict.PARK:
             await self._parking.park(work, route, error, self._first_wait(judgement))
@@ -116,6 +126,37 @@ class Treatment:
         self._reporter.failed(route.entity, judgement.label)
         self._reporter.ended(route, work.records, Result(outcome, error.reason), started_at)
         return None
+
+    def _lasts(self, work: Work, outage: str) -> bool:
+        """Whether the work has met its vendor down for so long that it should wait in the database.
+
+        Either everything of its connection has, or this one event makes the vendor fail each time: it would hold the
+        watermark for ever.
+        """
+        if not outage:
+            return False
+        now, lane = self._clock.monotonic(), work.lane
+        if lane.down_since is None:
+            lane.down_since = now
+        is_long = now - lane.down_since >= self._options.outage_park_seconds
+        return self._outages.failed(lane.connection, outage, now) or is_long
+
+    async def _shed(self, work: Work, route: Route, error: TargetDown, started_at: datetime) -> None:
+        await self._parking.shed(work, route, error)
+        self._reporter.failed(route.entity, "target_down")
+        result = Result("parked", f"waits until {error.target} is back: {error.reason}")
+        self._reporter.ended(route, work.records, result, started_at)
+
+    def _refuse_loops(self, records: Sequence[Record]) -> None:
+        """Raises NeedsReview for an event that went round and round."""
+        hops = max(record.envelope.hop for record in records)
+        if hops > self._options.max_hops:
+            raise NeedsReview(
+                f"the event has come through {hops} hops, which only a loop does",
+                kind="loop_suspected",
+                advice="Two rules undo each other's work on this record. Look at its story, and change one of them.",
+                details={"hops": hops},
+            )
 
     def _judge(self, error: IntegrationError, work: Work) -> Judgement:
         return judge(
@@ -140,6 +181,8 @@ class Treatment:
             # Once, not at each try: an outage of an hour shall not fill the journal.
             self._reporter.tried(route, work.records[-1], error.reason, started_at)
         base, cap = self._options.backoff_base_seconds, self._options.backoff_cap_seconds
+        if judgement.outage:
+            cap = min(cap, self._options.outage_rest_seconds)
         own = backoff(lane.tries, base, cap, self._random)
         return Rest(max(own, min(judgement.after, _LONGEST_AFTER_SECONDS)))
 
@@ -152,15 +195,22 @@ class Treatment:
             last_failed=self._clock.now(),
             retriable=isinstance(error, RetryLater),
         )
-        await self._dead_letters.send(record, cause)
-        self._reporter.buried(route.entity)
+        await self._send(record, route, cause)
+
+    async def _send(self, record: Record | Unreadable, route: Route, cause: Cause) -> None:
+        try:
+            await self._dead_letters.send(record, cause)
+        except TooManyDeadLetters as error:
+            self._reporter.too_many_dead_letters(route, error.reason)
+            await self._reporter.flush()
+            raise
+        self._reporter.buried(route, record, cause)
 
     async def _bury_unreadable(self, work: Work, route: Route) -> None:
         record = work.unreadable
         if record is None:
             return
         now = self._clock.now()
-        await self._dead_letters.send(record, Cause(record.reason, "Unreadable", 1, now, now))
+        await self._send(record, route, Cause(record.reason, "Unreadable", 1, now, now))
         self._reporter.failed(route.entity, "unreadable")
-        self._reporter.buried(route.entity)
         self._reporter.unreadable(route, record)

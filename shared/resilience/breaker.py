@@ -37,7 +37,8 @@ class Breaker:
 
     It opens when `failures` of the latest 2 * `failures` calls failed, all within `window_seconds`: a burst opens it at
     once whatever went well before, and a rare failure among many calls never does. It stays open for `open_seconds`,
-    or for as long as the target itself said. `on_change` gets the new state: 0, 1 or 2.
+    or for as long as the target itself said. `name` is `<connection>/<system>`. `on_change` gets the new state: 0, 1
+    or 2.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Breaker:
         on_change: Callable[[int], object] | None = None,
     ) -> None:
         self.name = name
+        self._target = name.rpartition("/")[2]
         self._storage = CircuitMemoryStorage(CircuitBreakerState.CLOSED)
         self._machine = CircuitBreaker(fail_max=failures, state_storage=self._storage, name=name)
         self._state = CLOSED
@@ -81,11 +83,11 @@ class Breaker:
         if self._state == OPEN:
             left = self._until - self._clock.monotonic()
             if left > 0:
-                raise TargetDown(f"the breaker of {self.name} is open", after=left)
+                raise TargetDown(f"the breaker of {self.name} is open", after=left, target=self._target)
             self._move(HALF_OPEN)
         if self._state == HALF_OPEN:
             if self._probing:
-                raise TargetDown(f"the breaker of {self.name} waits for its probe", after=_PROBE_WAIT)
+                raise TargetDown(f"the breaker of {self.name} waits for its probe", _PROBE_WAIT, target=self._target)
             self._probing = True
         return self._generation
 

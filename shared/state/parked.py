@@ -1,18 +1,21 @@
 """Parked keys: what could not be done yet waits here, in order, while all other keys flow.
 
-A key of `parked_keys` has its records in `parked`. Only the process that owns the partition touches them.
+A key of `parked_keys` has its records in `parked`. Only the process that owns the partition touches them: whoever
+takes partitions over raises their epoch, and every change is made in a transaction that checks it. What an operator
+does by hand is in `parked_by_hand`.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import asyncpg
 
+from shared.errors import Fenced
 from shared.state.database import Database, clean, columns, to_json
 
 if TYPE_CHECKING:
@@ -55,6 +58,14 @@ class ParkedKey:
     next_attempt_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an assignment brings: the epoch of each partition, and the keys that are parked there."""
+
+    epochs: Mapping[int, int]
+    keys: Sequence[ParkedKey]
+
+
 _KEY = """topic, partition, key, connection, entity, state, reason, error_class, waits_for, attempts,
           first_failed_at, next_attempt_at"""
 
@@ -66,17 +77,31 @@ class Parked:
         self._db = db
         self._service = service
 
-    async def keys(self, topic: str, partitions: Iterable[int]) -> list[ParkedKey]:
-        """All keys of these partitions: read once after an assignment, before their first record runs."""
-        rows = await self._db.fetch(
-            f"select {_KEY} from parked_keys where service = $1 and topic = $2 and partition = any($3::int[])",  # noqa: S608
-            self._service, topic, list(partitions),
-        )  # fmt: skip
-        return [_key(row) for row in rows]
-
-    async def park(self, key: ParkedKey, records: Sequence[ParkedRecord]) -> None:
-        """Store a key with its records, all or none. Once more is harmless: its first failure and its records stay."""
+    async def take(self, topic: str, partitions: Iterable[int], instance: str = "") -> Taken:
+        """These partitions are ours from now on: former owners are fenced off. Before their first record runs."""
         async with self._db.transaction() as connection:
+            owned = await connection.fetch(
+                """insert into owners as o (service, topic, partition, epoch, instance)
+                   select $1, $2, partition, 1, $4 from unnest($3::int[]) as p (partition) order by partition
+                   on conflict (service, topic, partition) do update
+                      set epoch = o.epoch + 1, instance = excluded.instance, taken_at = clock_timestamp()
+                   returning partition, epoch""",
+                self._service, topic, sorted(partitions), instance,
+            )  # fmt: skip
+            # A statement of its own: it sees what a former owner committed before we got the rows.
+            rows = await connection.fetch(
+                f"select {_KEY} from parked_keys where service = $1 and topic = $2 and partition = any($3::int[])",  # noqa: S608
+                self._service, topic, [row["partition"] for row in owned],
+            )  # fmt: skip
+        return Taken({row["partition"]: row["epoch"] for row in owned}, [_key(row) for row in rows])
+
+    async def park(self, key: ParkedKey, records: Sequence[ParkedRecord], epoch: int) -> None:
+        """Store a key with its records, all or none. Once more is harmless: its first failure and its records stay.
+
+        This and every other change raises Fenced unless `epoch` is the partition's, TargetDown without a database.
+        """
+        async with self._db.transaction() as connection:
+            await self._owned(connection, key.topic, key.partition, epoch)
             await connection.execute(
                 f"""insert into parked_keys (service, {_KEY}, last_failed_at)
                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, clock_timestamp())
@@ -91,12 +116,13 @@ class Parked:
             )  # fmt: skip
             await self._insert(connection, records)
 
-    async def append(self, topic: str, key: str, records: Sequence[ParkedRecord], collapse: bool) -> bool:
+    async def append(self, topic: str, key: str, records: Sequence[ParkedRecord], collapse: bool, epoch: int) -> bool:
         """Let records wait behind a parked key. False if it is not parked any more: the caller handles them itself.
 
         collapse: they are states, of which only the newest (the highest offset) counts; the others are dropped.
         """
         async with self._db.transaction() as connection:
+            await self._owned(connection, topic, records[0].partition, epoch)
             if not await self._locked(connection, topic, key):
                 return False
             await self._insert(connection, records)
@@ -109,14 +135,8 @@ class Parked:
             return True
 
     async def due(self, now: datetime, topic: str, partitions: Iterable[int], limit: int) -> list[ParkedKey]:
-        """Waiting keys whose time has come, the longest overdue first."""
-        rows = await self._db.fetch(
-            f"""select {_KEY} from parked_keys
-                 where service = $1 and state = 'waiting' and next_attempt_at <= $2 and topic = $3
-                   and partition = any($4::int[])
-                 order by next_attempt_at limit $5""",  # noqa: S608
-            self._service, now, topic, list(partitions), limit,
-        )  # fmt: skip
+        """Waiting keys whose time has come, the longest overdue first, at most `limit` of each connection."""
+        rows = await self._db.fetch(_DUE, self._service, now, topic, list(partitions), limit)
         return [_key(row) for row in rows]
 
     async def awaited(self) -> dict[str, list[ParkedKey]]:
@@ -130,12 +150,15 @@ class Parked:
             awaited.setdefault(row["waits_for"], []).append(_key(row))
         return awaited
 
-    async def wake(self, waits_for: Iterable[str], now: datetime) -> int:
-        """What these keys waited for is there: they are due at once. Returns how many were woken."""
+    async def wake(self, names: Iterable[tuple[str, str]], now: datetime) -> int:
+        """What keys waited for, by connection and name, is there: they are due at once. Returns how many were woken."""
+        rows = [(connection, clean(name)) for connection, name in names]
         return await self._db.execute(
-            """update parked_keys set next_attempt_at = $3
-                where service = $1 and waits_for = any($2::text[]) and state = 'waiting' and next_attempt_at > $3""",
-            self._service, [clean(name) for name in waits_for], now,
+            """update parked_keys k set next_attempt_at = $2
+                 from unnest($3::text[], $4::text[]) as w (connection, waits_for)
+                where k.service = $1 and k.connection = w.connection and k.waits_for = w.waits_for
+                  and k.state = 'waiting' and k.next_attempt_at > $2""",
+            self._service, now, *columns(rows, 2),
         )  # fmt: skip
 
     async def records(self, topic: str, key: str) -> list[ParkedRecord]:
@@ -147,12 +170,13 @@ class Parked:
         )  # fmt: skip
         return [_record(row, key) for row in rows]
 
-    async def release(self, topic: str, key: str, through_seq: int) -> bool:
+    async def release(self, key: ParkedKey, through_seq: int, epoch: int) -> bool:
         """Records up to `through_seq` are done. True if none is left: the key flows again."""
         async with self._db.transaction() as connection:
-            if not await self._locked(connection, topic, key):
+            await self._owned(connection, key.topic, key.partition, epoch)
+            if not await self._locked(connection, key.topic, key.key):
                 return True
-            place = (self._service, topic, clean(key))
+            place = (self._service, key.topic, clean(key.key))
             await connection.execute(
                 "delete from parked where service = $1 and topic = $2 and key = $3 and seq <= $4", *place, through_seq
             )
@@ -165,29 +189,33 @@ class Parked:
 
     async def failed_again(
         self,
-        topic: str,
-        key: str,
-        reason: str,
+        key: ParkedKey,
         error_class: str,
+        reason: str,
         waits_for: str | None,
         next_attempt_at: datetime,
+        epoch: int,
     ) -> None:
         """One more attempt failed; the next is at `next_attempt_at`."""
-        await self._db.execute(
-            """update parked_keys
-                  set attempts = attempts + 1, reason = $4, error_class = $5, waits_for = $6, next_attempt_at = $7,
-                      last_failed_at = clock_timestamp()
-                where service = $1 and topic = $2 and key = $3""",
-            self._service, topic, clean(key), clean(reason), error_class, _name(waits_for), next_attempt_at,
-        )  # fmt: skip
+        async with self._db.transaction() as connection:
+            await self._owned(connection, key.topic, key.partition, epoch)
+            await connection.execute(
+                """update parked_keys
+                      set attempts = attempts + 1, reason = $4, error_class = $5, waits_for = $6, next_attempt_at = $7,
+                          last_failed_at = clock_timestamp()
+                    where service = $1 and topic = $2 and key = $3""",
+                self._service, key.topic, clean(key.key), clean(reason), error_class, _name(waits_for), next_attempt_at,
+            )  # fmt: skip
 
-    async def halt(self, topic: str, key: str, reason: str) -> None:
+    async def halt(self, key: ParkedKey, reason: str, epoch: int) -> None:
         """No more attempts: the key stays parked until a person releases it."""
-        await self._db.execute(
-            """update parked_keys set state = 'halted', reason = $4, last_failed_at = clock_timestamp()
-                where service = $1 and topic = $2 and key = $3""",
-            self._service, topic, clean(key), clean(reason),
-        )  # fmt: skip
+        async with self._db.transaction() as connection:
+            await self._owned(connection, key.topic, key.partition, epoch)
+            await connection.execute(
+                """update parked_keys set state = 'halted', reason = $4, last_failed_at = clock_timestamp()
+                    where service = $1 and topic = $2 and key = $3""",
+                self._service, key.topic, clean(key.key), clean(reason),
+            )  # fmt: skip
 
     async def count(self) -> dict[str, int]:
         """Parked keys by entity."""
@@ -195,6 +223,15 @@ class Parked:
             "select entity, count(*) as keys from parked_keys where service = $1 group by entity", self._service
         )
         return {row["entity"]: row["keys"] for row in rows}
+
+    async def _owned(self, connection: Connection, topic: str, partition: int, epoch: int) -> None:
+        """Raises Fenced unless the partition is still ours; nobody can take it before the transaction ends."""
+        found = await connection.fetchval(
+            "select epoch from owners where service = $1 and topic = $2 and partition = $3 for share",
+            self._service, topic, partition,
+        )  # fmt: skip
+        if found != epoch:
+            raise Fenced(f"partition {partition} of {topic} belongs to another process by now")
 
     async def _locked(self, connection: Connection, topic: str, key: str) -> bool:
         """Is the key parked? If so its row is locked, and `append` and `release` cannot miss each other."""
@@ -216,6 +253,24 @@ class Parked:
                on conflict (service, topic, partition, "offset") do nothing""",
             self._service, *columns(rows, 6),
         )  # fmt: skip
+
+
+# One walk over the index per connection that has keys parked, however many those are.
+_DUE = f"""
+    with recursive shops as (
+        select min(connection) as name from parked_keys where service = $1 and topic = $3 and state = 'waiting'
+         union all
+        select (select min(connection) from parked_keys
+                 where service = $1 and topic = $3 and state = 'waiting' and connection > shops.name)
+          from shops where shops.name is not null
+    )
+    select due.* from shops cross join lateral (
+        select {_KEY} from parked_keys
+         where service = $1 and topic = $3 and state = 'waiting' and connection = shops.name
+           and next_attempt_at <= $2 and partition = any($4::int[])
+         order by next_attempt_at limit $5
+    ) as due
+    where shops.name is not null order by due.next_attempt_at"""  # noqa: S608
 
 
 def _name(waits_for: str | None) -> str | None:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.errors import TargetDown
+from shared.canonical.alert import Alert
+from shared.errors import Fenced, TargetDown
 from shared.messaging.envelope import Envelope, Headers
 from shared.messaging.record import Record
 from shared.messaging.trace import Hop
-from shared.state.parked import ParkedKey, ParkedRecord
+from shared.state.parked import ParkedKey, ParkedRecord, Taken
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -76,6 +77,7 @@ class SentRecords:
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes | None, bytes | None, Headers]] = []
         self.hops: list[Hop] = []
+        self.alerts: list[Alert] = []
         self.down = False
 
     async def send_raw(
@@ -87,6 +89,9 @@ class SentRecords:
 
     def trace(self, hop: Hop) -> None:
         self.hops.append(hop)
+
+    def alert(self, alert: Alert) -> None:
+        self.alerts.append(alert)
 
     async def flush(self, timeout_seconds: float = 10.0) -> None:
         if self.down:
@@ -108,6 +113,7 @@ class MemoryParked:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], _Row] = {}
+        self.epochs: dict[tuple[str, int], int] = {}
         self.down = False
         self.refused = 0
         self._seq = 0
@@ -117,13 +123,21 @@ class MemoryParked:
             self.refused += 1
             raise TargetDown("PostgreSQL is away")
 
-    async def keys(self, topic: str, partitions: Iterable[int]) -> list[ParkedKey]:
+    async def take(self, topic: str, partitions: Iterable[int], instance: str = "") -> Taken:
         self._reach()
+        for partition in partitions:
+            self.epochs[(topic, partition)] = self.epochs.get((topic, partition), 0) + 1
         wanted = set(partitions)
-        return [row.key for row in self.rows.values() if row.key.topic == topic and row.key.partition in wanted]
+        keys = [row.key for row in self.rows.values() if row.key.topic == topic and row.key.partition in wanted]
+        return Taken({partition: self.epochs[(topic, partition)] for partition in wanted}, keys)
 
-    async def park(self, key: ParkedKey, records: Sequence[ParkedRecord]) -> None:
+    def _own(self, topic: str, partition: int, epoch: int) -> None:
         self._reach()
+        if self.epochs.get((topic, partition)) != epoch:
+            raise Fenced("another process owns the partition")
+
+    async def park(self, key: ParkedKey, records: Sequence[ParkedRecord], epoch: int) -> None:
+        self._own(key.topic, key.partition, epoch)
         self._add(self.rows.setdefault((key.topic, key.key), _Row(key)), records)
 
     def _add(self, row: _Row, records: Sequence[ParkedRecord]) -> None:
@@ -133,8 +147,8 @@ class MemoryParked:
                 self._seq += 1
                 row.records.append(replace(record, seq=self._seq))
 
-    async def append(self, topic: str, key: str, records: Sequence[ParkedRecord], collapse: bool) -> bool:
-        self._reach()
+    async def append(self, topic: str, key: str, records: Sequence[ParkedRecord], collapse: bool, epoch: int) -> bool:
+        self._own(topic, records[0].partition, epoch)
         row = self.rows.get((topic, key))
         if row is None:
             return False
@@ -144,8 +158,12 @@ class MemoryParked:
         return True
 
     async def due(self, now: datetime, topic: str, partitions: Iterable[int], limit: int) -> list[ParkedKey]:
-        keys = await self.keys(topic, partitions)
-        return [key for key in keys if key.state == "waiting" and key.next_attempt_at <= now][:limit]
+        self._reach()
+        wanted = set(partitions)
+        keys = [row.key for row in self.rows.values() if row.key.topic == topic and row.key.partition in wanted]
+        due = [key for key in keys if key.state == "waiting" and key.next_attempt_at <= now]
+        shops = {key.connection for key in due}
+        return [key for shop in sorted(shops) for key in [key for key in due if key.connection == shop][:limit]]
 
     async def awaited(self) -> dict[str, list[ParkedKey]]:
         self._reach()
@@ -155,10 +173,14 @@ class MemoryParked:
                 named.setdefault(row.key.waits_for, []).append(row.key)
         return named
 
-    async def wake(self, waits_for: Iterable[str], now: datetime) -> int:
+    async def wake(self, names: Iterable[tuple[str, str]], now: datetime) -> int:
         self._reach()
-        names = set(waits_for)
-        woken = [row for row in self.rows.values() if row.key.waits_for in names and row.key.state == "waiting"]
+        wanted = set(names)
+        woken = [
+            row
+            for row in self.rows.values()
+            if (row.key.connection, row.key.waits_for) in wanted and row.key.state == "waiting"
+        ]
         for row in woken:
             row.key = replace(row.key, next_attempt_at=now)
         return len(woken)
@@ -168,21 +190,27 @@ class MemoryParked:
         row = self.rows.get((topic, key))
         return list(row.records) if row else []
 
-    async def release(self, topic: str, key: str, through_seq: int) -> bool:
-        self._reach()
-        row = self.rows.get((topic, key))
+    async def release(self, key: ParkedKey, through_seq: int, epoch: int) -> bool:
+        self._own(key.topic, key.partition, epoch)
+        row = self.rows.get((key.topic, key.key))
         if row is None:
             return True
         row.records = [record for record in row.records if (record.seq or 0) > through_seq]
         if not row.records:
-            del self.rows[(topic, key)]
+            del self.rows[(key.topic, key.key)]
         return not row.records
 
     async def failed_again(
-        self, topic: str, key: str, reason: str, error_class: str, waits_for: str | None, next_attempt_at: datetime
+        self,
+        key: ParkedKey,
+        error_class: str,
+        reason: str,
+        waits_for: str | None,
+        next_attempt_at: datetime,
+        epoch: int,
     ) -> None:
-        self._reach()
-        row = self.rows[(topic, key)]
+        self._own(key.topic, key.partition, epoch)
+        row = self.rows[(key.topic, key.key)]
         row.key = replace(
             row.key,
             attempts=row.key.attempts + 1,
@@ -192,9 +220,9 @@ class MemoryParked:
             next_attempt_at=next_attempt_at,
         )
 
-    async def halt(self, topic: str, key: str, reason: str) -> None:
-        self._reach()
-        row = self.rows[(topic, key)]
+    async def halt(self, key: ParkedKey, reason: str, epoch: int) -> None:
+        self._own(key.topic, key.partition, epoch)
+        row = self.rows[(key.topic, key.key)]
         row.key = replace(row.key, state="halted", reason=reason)
 
     async def count(self) -> dict[str, int]:

@@ -10,7 +10,7 @@ import aiohttp
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings, read_settings
-from shared.connectors.heartland.transport import Limits, Observe
+from shared.connectors.heartland.transport import TARGET, Limits, Observe
 from shared.errors import Misconfigured, RetryLater, TargetDown
 from shared.resilience.breaker import Breaker
 from shared.resilience.budget import RequestBudget
@@ -75,7 +75,7 @@ class HeartlandClients:
         try:
             return self._build(connection)
         except Misconfigured as error:
-            raise TargetDown(f"connection {connection.name}: {error.reason}") from error
+            raise TargetDown(f"connection {connection.name}: {error.reason}", target=TARGET) from error
 
     def _build(self, connection: Connection) -> Heartland:
         if connection.name not in self._guards:

@@ -58,6 +58,9 @@ class Answer:
         return value if isinstance(value, int) else None
 
 
+TARGET = "heartland"
+
+
 class Transport:
     """Calls to one account, within its request budget and behind its breaker."""
 
@@ -110,6 +113,8 @@ class Transport:
                 return await self._exchange(operation, method, self._url(path.format(*ids), query), body)
             except BaseException as caught:
                 error = caught
+                if isinstance(caught, TargetDown):
+                    caught.target = TARGET
                 raise
             finally:
                 self._breaker.end(generation, error)

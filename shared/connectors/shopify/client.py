@@ -29,6 +29,9 @@ _THROTTLED_TRIES = 8
 _CHUNK = 64 * 1024
 
 
+TARGET = "shopify"
+
+
 class ShopifyClient:
     """Calls one shop. Queries may be sent again freely; of a mutation without an answer nobody knows: OutcomeUnknown.
 
@@ -72,7 +75,7 @@ class ShopifyClient:
             except TooMuch:
                 self.costs.exceeded(document.name, units)
                 raise
-        raise TargetDown(f"Shopify throttles {document.name} without end")
+        raise TargetDown(f"Shopify throttles {document.name} without end", target=TARGET)
 
     def fitting(self, document: Document) -> int:
         """How many units (ids) surely fit in one query, as far as is known by now."""
@@ -98,9 +101,14 @@ class ShopifyClient:
     ) -> dict[str, Any]:
         """One call within the breaker, to the end: an outage may well be told under HTTP status 200."""
         async with self._breaker:
-            reply = await self._reply(document, orjson.dumps({"query": document.text, "variables": dict(variables)}))
-            self._learn(document, units, estimate, reply)
-            return answers.data_of(document, reply)
+            try:
+                body = orjson.dumps({"query": document.text, "variables": dict(variables)})
+                reply = await self._reply(document, body)
+                self._learn(document, units, estimate, reply)
+                return answers.data_of(document, reply)
+            except TargetDown as error:
+                error.target = TARGET
+                raise
 
     async def _reply(self, document: Document, body: bytes) -> dict[str, Any]:
         token = await self._tokens.current()

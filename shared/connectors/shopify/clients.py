@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from shared.connectors.shopify.account import ShopifyAccount
-from shared.connectors.shopify.client import Observe, ShopifyClient
+from shared.connectors.shopify.client import TARGET, Observe, ShopifyClient
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.errors import Misconfigured, RetryLater, TargetDown
 from shared.resilience.breaker import Breaker
@@ -67,7 +67,7 @@ class ShopifyClients:
         try:
             return self._build(connection)
         except Misconfigured as error:
-            raise TargetDown(f"connection {connection.name}: {error.reason}") from error
+            raise TargetDown(f"connection {connection.name}: {error.reason}", target=TARGET) from error
 
     def _build(self, connection: Connection) -> Shopify:
         if connection.name not in self._guards:

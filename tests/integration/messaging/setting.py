@@ -13,7 +13,7 @@ from deploy.local.engine import Engine
 from shared.messaging.admin import create_topics
 from shared.messaging.consumer import Consumer, ConsumerOptions, Record, Result, Route, open_consumer
 from shared.messaging.producer import Producer, open_producer
-from shared.messaging.topics import CANONICAL_ORDER, DEAD_LETTERS, TRACE, Topic, topic_name
+from shared.messaging.topics import ALERT, CANONICAL_ORDER, DEAD_LETTERS, TRACE, Topic, topic_name
 from shared.runtime.clock import SystemClock
 from shared.runtime.service import Shell, open_shell
 from shared.runtime.settings import Settings
@@ -126,7 +126,7 @@ async def a_place(
 ) -> AsyncIterator[Place]:
     environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
     settings = Settings.from_env(environ)
-    await create_topics(settings, topics=(topic, DEAD, TRACE))
+    await create_topics(settings, topics=(topic, DEAD, TRACE, ALERT))
     async with (
         Database.open(database_url, 4) as database,
         open_producer(settings, SystemClock()) as producer,

@@ -179,8 +179,8 @@ async def test_a_handler_can_wake_what_waits_for_it(place: Place) -> None:
         await place.publish("a", 0)
         await until(place.parked.count)
         failing.errors.clear()
-        assert await running.consumer.wake("item:OTHER") == 0
-        assert await running.consumer.wake("item:TEE") == 1
+        assert await running.consumer.wake("main", "item:OTHER") == 0
+        assert await running.consumer.wake("main", "item:TEE") == 1
         await until(lambda: handled.done == ["a.0"])
 
 

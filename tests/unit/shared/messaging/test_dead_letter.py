@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import Misconfigured, TargetDown
-from shared.messaging.dead_letter import Cause, DeadLetters
+from shared.messaging.dead_letter import Cause, DeadLetters, TooMany
 from shared.messaging.record import Unreadable
 from tests.support.messaging import NOON, SentRecords, a_record
 
@@ -66,3 +66,29 @@ async def test_too_many_in_a_row_stop_the_service() -> None:
 
     with pytest.raises(Misconfigured, match="2 dead letters in a row"):
         await dead.send(a_record(), CAUSE)
+
+
+def test_more_than_the_share_of_the_latest_events_are_too_many() -> None:
+    judge = TooMany(limit=1_000, share=0.5)
+    for _ in range(30):
+        judge.worked()
+        assert judge.buried() == ""
+
+    assert "31 of the last 61 events are dead letters" in judge.buried()
+
+
+def test_a_few_events_say_nothing_yet() -> None:
+    judge = TooMany(limit=1_000, share=0.5)
+
+    assert [judge.buried() for _ in range(49)] == [""] * 49
+    assert judge.buried() == "50 of the last 50 events are dead letters"
+
+
+def test_what_is_long_past_does_not_count() -> None:
+    judge = TooMany(limit=1_000, share=0.5)
+    for _ in range(49):
+        judge.buried()
+    for _ in range(200):
+        judge.worked()
+
+    assert [judge.buried() for _ in range(100)] == [""] * 100

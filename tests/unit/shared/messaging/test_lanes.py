@@ -135,16 +135,85 @@ def test_records_of_a_parked_key_are_appended_all_at_once() -> None:
     assert [(work.kind, offsets(work)) for work in started(made)] == [(Kind.APPEND, [0, 2]), (Kind.RUN, [1])]
 
 
-def test_a_due_key_is_replayed_before_what_waits_behind_it() -> None:
+def test_what_arrives_for_a_due_key_joins_what_is_parked_before_its_replay() -> None:
     made = lanes()
     made.replay(("orders", "main|a"), "main")
     filled(made, "a")
 
+    append = next(started(made))
+    assert (append.kind, offsets(append)) == (Kind.APPEND, [0])
+    made.finish(append)
     replay = next(started(made))
     assert (replay.kind, replay.records) == (Kind.REPLAY, [])
     made.unpark(replay.key)
     made.finish(replay)
+    assert len(made) == 0
+
+
+def test_what_arrives_during_a_replay_runs_after_it() -> None:
+    made = lanes()
+    made.replay(("orders", "main|a"), "main")
+    replay = next(started(made))
+    filled(made, "a")
+    assert made.next() is None
+
+    made.unpark(replay.key)
+    made.finish(replay)
     assert [(work.kind, offsets(work)) for work in started(made)] == [(Kind.RUN, [0])]
+
+
+def due(made: Lanes, count: int) -> Lanes:
+    for number in range(count):
+        made.replay(("orders", f"main|parked-{number}"), "main")
+    return made
+
+
+def test_replays_take_half_of_the_slots_at_most() -> None:
+    made = due(lanes(concurrency=4), 9)
+    running = list(started(made))
+    assert [work.kind for work in running] == [Kind.REPLAY] * 2
+    assert not made.is_ready
+
+    filled(made, "a", "b", "c")
+    assert [work.kind for work in started(made)] == [Kind.RUN] * 2
+    made.finish(running[0])
+    assert [work.kind for work in started(made)] == [Kind.RUN]
+
+
+def test_records_go_before_replays_but_for_one_turn_in_four() -> None:
+    made = filled(due(lanes(concurrency=100), 3), *"abcdefgh")
+
+    kinds = ["replay" if work.kind is Kind.REPLAY else "run" for work in started(made)]
+    assert kinds == ["run", "run", "run", "replay", "run", "run", "run", "replay", "run", "run", "replay"]
+
+
+def test_a_record_for_a_key_that_waits_for_its_replay_does_not_wait_with_it() -> None:
+    made = due(lanes(concurrency=1), 2)
+    filled(made, "parked-1")
+
+    assert next(started(made)).kind is Kind.APPEND
+
+
+def test_a_replay_that_ends_or_rests_gives_its_place_to_the_next() -> None:
+    made = due(lanes(concurrency=2), 3)
+    first = next(started(made))
+    assert made.next() is None
+    made.rest(first)
+    second = next(started(made))
+    made.finish(second)
+
+    assert next(started(made)).kind is Kind.REPLAY
+
+
+def test_abandoned_work_frees_its_slot_and_leaves_its_records_unfinished() -> None:
+    made = filled(lanes(concurrency=1), "a", "a", "b")
+    made.abandon(next(started(made)))
+
+    other = next(started(made))
+    assert other.key[1] == "main|b"
+    made.finish(other)
+    assert made.next() is None
+    assert made.positions() == {ORDERS: 0}
 
 
 def test_a_key_that_is_due_while_it_is_replayed_is_not_replayed_twice() -> None:

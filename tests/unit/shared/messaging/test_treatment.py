@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.errors import Misconfigured, NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown, Waiting
+from shared.errors import Fenced, Misconfigured, NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown, Waiting
 from shared.messaging.dead_letter import DeadLetters
 from shared.messaging.lane import Kind, LaneKey
 from shared.messaging.lanes import Lanes
+from shared.messaging.outages import Outages
 from shared.messaging.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route, Unreadable
 from shared.messaging.replay import Replay
@@ -38,15 +40,22 @@ class Bench:
         options = ConsumerOptions(park_schedule=(60.0, 300.0))
         self.lanes = Lanes({"orders": collapse}, concurrency=4, max_records=100, max_bytes=10**6)
         reporter = Reporter("writer", self.metrics, self.producer, self.clock, traced=True)  # type: ignore[arg-type]
-        letters = DeadLetters(self.producer, "dlq", service="writer", version="", limit=99)  # type: ignore[arg-type]
+        letters = DeadLetters(self.producer, "dlq", service="writer", version="", limit=99, share=0.5)  # type: ignore[arg-type]
         self.parking = Parking(self.lanes, self.parked, reporter, options, self.clock)  # type: ignore[arg-type]
-        shared = (reporter, options, self.clock, lambda: 0.5)
+        shared = (Outages(options.outage_park_seconds), reporter, options, self.clock, lambda: 0.5)
         replay = Replay(self.parked, self.reviews, letters, *shared)  # type: ignore[arg-type]
         routes = {"orders": Route(topic, self.handle, "order", collapse, give_up)}  # type: ignore[arg-type]
         self.treatment = Treatment(routes, self.parking, replay, self.reviews, letters, *shared)  # type: ignore[arg-type]
-        self.lanes.assign([("orders", 0)])
-        self.lanes.open()
         self.offset = 0
+
+    async def assigned(self) -> Bench:
+        """A partition is ours from here on; anybody who had it before is fenced off."""
+        self.parking.forget()
+        self.lanes.assign([("orders", 0)])
+        for key in await self.parking.load([("orders", 0)]):
+            self.lanes.park(key)
+        self.lanes.open()
+        return self
 
     async def handle(self, records: Sequence[Record]) -> Result:
         self.handled.append([record.offset for record in records])
@@ -101,7 +110,7 @@ class Bench:
 
 
 async def test_what_works_is_finished_told_and_timed() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     bench.arrive()
     bench.clock.pass_by(2)
     assert await bench.step() is None
@@ -115,7 +124,7 @@ async def test_what_works_is_finished_told_and_timed() -> None:
 
 
 async def test_collapsed_records_are_superseded_by_the_last() -> None:
-    bench = Bench(collapse=True)
+    bench = await Bench(collapse=True).assigned()
     bench.arrive(3)
     await bench.step()
 
@@ -126,7 +135,7 @@ async def test_collapsed_records_are_superseded_by_the_last() -> None:
 
 @pytest.mark.parametrize("error", [TargetDown("away"), OutcomeUnknown("no answer")])
 async def test_an_outage_is_tried_again_for_ever_and_counts_nothing(error: Exception) -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     bench.arrive()
     bench.answers = [error] * 50
     rests = [await bench.step() for _ in range(50)]
@@ -142,7 +151,7 @@ async def test_an_outage_is_tried_again_for_ever_and_counts_nothing(error: Excep
 
 
 async def test_a_target_that_says_when_is_not_asked_before() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     bench.arrive()
     bench.answers = [TargetDown("busy", after=40.0)]
 
@@ -150,7 +159,7 @@ async def test_a_target_that_says_when_is_not_asked_before() -> None:
 
 
 async def test_an_event_of_its_own_trouble_gets_three_tries_and_is_parked() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     bench.arrive(2)
     bench.answers = [RetryLater("locked")] * 3
     assert await bench.step() is not None
@@ -170,7 +179,7 @@ async def test_an_event_of_its_own_trouble_gets_three_tries_and_is_parked() -> N
 
 
 async def test_a_parked_key_works_again_in_order() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     await bench.park()
     bench.arrive(2)
     await bench.step()
@@ -184,7 +193,7 @@ async def test_a_parked_key_works_again_in_order() -> None:
 
 
 async def test_a_record_that_arrives_during_the_replay_waits_for_its_end() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     await bench.park()
     bench.clock.pass_by(60)
     key = (await bench.parked.due(bench.clock.now(), "orders", [0], 9))[0]
@@ -203,7 +212,7 @@ async def test_a_record_that_arrives_during_the_replay_waits_for_its_end() -> No
 
 
 async def test_a_key_that_somebody_else_released_runs_its_records() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     await bench.park()
     bench.parked.rows.clear()
     bench.arrive()
@@ -215,7 +224,7 @@ async def test_a_key_that_somebody_else_released_runs_its_records() -> None:
 
 
 async def test_collapsing_keys_keep_only_the_newest_parked_record() -> None:
-    bench = Bench(collapse=True)
+    bench = await Bench(collapse=True).assigned()
     await bench.park()
     bench.arrive(3)
     await bench.step()
@@ -227,7 +236,7 @@ async def test_collapsing_keys_keep_only_the_newest_parked_record() -> None:
 
 
 async def test_after_its_schedule_a_key_halts_with_a_dead_letter_and_a_review() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     await bench.park(Waiting("no item", waits_for="item:TEE"))
     bench.answers = [RetryLater("locked")] * 3
     await bench.due(60)
@@ -248,7 +257,7 @@ async def test_after_its_schedule_a_key_halts_with_a_dead_letter_and_a_review() 
 
 
 async def test_a_skipping_route_lets_the_next_record_pass() -> None:
-    bench = Bench(give_up="skip")
+    bench = await Bench(give_up="skip").assigned()
     await bench.park()
     bench.arrive()
     await bench.step()
@@ -262,7 +271,7 @@ async def test_a_skipping_route_lets_the_next_record_pass() -> None:
 
 
 async def test_waiting_does_not_use_up_the_schedule() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     await bench.park()
     bench.answers = [Waiting("no item TEE", waits_for="item:TEE") for _ in range(20)]
     for _ in range(20):
@@ -275,7 +284,7 @@ async def test_waiting_does_not_use_up_the_schedule() -> None:
 
 
 async def test_waiting_ends_after_its_time() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     await bench.park()
     bench.answers = [Waiting("no item TEE", waits_for="item:TEE")]
     await bench.due(7 * 24 * 3600)
@@ -285,7 +294,7 @@ async def test_waiting_ends_after_its_time() -> None:
 
 
 async def test_an_outage_during_a_replay_counts_nothing() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     await bench.park()
     bench.clock.pass_by(60)
     bench.answers = [TargetDown("away")] * 5
@@ -301,7 +310,7 @@ async def test_an_outage_during_a_replay_counts_nothing() -> None:
     ids=["a person decides", "never works"],
 )
 async def test_a_replayed_record_can_end_otherwise(error: Exception, outcome: str, letters: int) -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     await bench.park()
     bench.answers = [error]
     await bench.due(60)
@@ -312,7 +321,7 @@ async def test_a_replayed_record_can_end_otherwise(error: Exception, outcome: st
 
 
 async def test_what_a_person_must_decide_is_a_review_and_done() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     bench.arrive()
     bench.answers = [WRONG]
     assert await bench.step() is None
@@ -323,7 +332,7 @@ async def test_what_a_person_must_decide_is_a_review_and_done() -> None:
 
 
 async def test_what_never_works_is_a_dead_letter_and_done() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     bench.arrive()
     bench.answers = [Rejected("no such tender")]
     assert await bench.step() is None
@@ -335,7 +344,7 @@ async def test_what_never_works_is_a_dead_letter_and_done() -> None:
 
 
 async def test_while_a_dead_letter_cannot_be_written_the_offset_stays() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     bench.arrive()
     bench.answers = [Rejected("never"), Rejected("never")]
     bench.producer.down = True
@@ -348,7 +357,7 @@ async def test_while_a_dead_letter_cannot_be_written_the_offset_stays() -> None:
 
 
 async def test_an_unreadable_record_is_buried_and_its_offset_waits_for_that() -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     bench.lanes.bury(Unreadable("orders", 0, 0, 1, b"k", (("ce_id", b"e9"),), b"{", "the header ce_time is missing"))
     bench.producer.down = True
     assert await bench.step() is not None
@@ -363,7 +372,7 @@ async def test_an_unreadable_record_is_buried_and_its_offset_waits_for_that() ->
 
 @pytest.mark.parametrize("during", ["park", "append"])
 async def test_without_the_database_nothing_passes(during: str) -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     if during == "append":
         await bench.park()
     before = bench.position or 0
@@ -381,7 +390,7 @@ async def test_without_the_database_nothing_passes(during: str) -> None:
 
 @pytest.mark.parametrize("error", [Misconfigured("bad secret"), ZeroDivisionError("a bug")])
 async def test_what_nobody_expected_stops_the_service_and_passes_nothing(error: Exception) -> None:
-    bench = Bench()
+    bench = await Bench().assigned()
     bench.arrive()
     bench.answers = [error]
 
@@ -392,8 +401,190 @@ async def test_what_nobody_expected_stops_the_service_and_passes_nothing(error: 
 
 
 async def test_trace_records_leave_no_trace() -> None:
-    bench = Bench(topic=TRACE)
+    bench = await Bench(topic=TRACE).assigned()
     bench.arrive()
     await bench.step()
 
     assert bench.producer.hops == []
+
+
+def away(target: str = "heartland") -> TargetDown:
+    return TargetDown("away", target=target)
+
+
+async def test_what_waits_long_for_a_vendor_goes_to_the_database_and_frees_the_watermark() -> None:
+    bench = await Bench().assigned()
+    bench.arrive()
+    bench.answers = [away()] * 2
+    assert await bench.step() is not None
+    bench.clock.pass_by(20)
+    assert await bench.step() is None
+
+    key = bench.parked.rows[KEY].key
+    assert (key.waits_for, key.attempts, key.state) == ("target:heartland", 0, "waiting")
+    assert bench.position == 1
+    assert bench.outcomes == ["retrying", "parked"]
+
+
+async def test_while_a_vendor_is_known_to_be_down_other_keys_follow_at_once() -> None:
+    bench = await Bench().assigned()
+    bench.arrive()
+    bench.answers = [away()] * 3
+    await bench.step()
+    bench.clock.pass_by(20)
+    await bench.step()
+    bench.arrive(subject="1002")
+
+    assert await bench.step() is None
+    assert bench.position == 2
+
+
+async def test_one_event_that_always_fails_its_vendor_does_not_hold_the_watermark() -> None:
+    bench = await Bench().assigned()
+    bench.arrive()
+    bench.answers = [away(), Result("applied"), away()]
+    await bench.step()
+    bench.clock.pass_by(19)
+    bench.arrive(subject="1002")
+    other, first = bench.lanes.next(), bench.lanes.next()
+    assert other is not None
+    assert first is not None
+    for work in sorted((other, first), key=lambda work: work.key, reverse=True):
+        bench.clock.pass_by(1)
+        rest = await bench.treatment.treat(work)
+        assert rest is None
+        bench.lanes.finish(work)
+
+    assert list(bench.parked.rows) == [KEY]
+    assert bench.position == 2
+
+
+@pytest.mark.parametrize("error", [TargetDown("PostgreSQL is away"), OutcomeUnknown("in doubt", 5.0)])
+async def test_what_is_no_outage_of_a_vendor_waits_in_its_lane(error: Exception) -> None:
+    bench = await Bench().assigned()
+    bench.arrive()
+    bench.answers = [error] * 3
+    for _ in range(3):
+        assert await bench.step() is not None
+        bench.clock.pass_by(60)
+
+    assert bench.parked.rows == {}
+
+
+async def test_a_key_that_waited_out_an_outage_is_not_urgent_and_costs_no_attempt() -> None:
+    bench = await Bench(collapse=True).assigned()
+    bench.arrive()
+    bench.answers = [away()] * 2
+    await bench.step()
+    bench.clock.pass_by(20)
+    await bench.step()
+    bench.arrive(2)
+    await bench.step()
+    bench.answers = [away()] * 40
+    urgent: list[bool] = []
+    handle = bench.handle
+
+    async def watched(records: Sequence[Record]) -> Result:
+        urgent.append(records[-1].urgent)
+        return await handle(records)
+
+    bench.handle = watched  # type: ignore[method-assign]
+    bench.treatment._routes["orders"] = replace(bench.treatment._routes["orders"], handle=watched)
+    await bench.due(10)
+
+    assert urgent == [False] * 41
+    assert bench.handled[-1] == [2]
+    assert bench.parked.rows == {}
+    assert bench.producer.sent == []
+
+
+async def test_an_outage_is_tried_again_within_seconds_however_long_it_lasts() -> None:
+    bench = await Bench().assigned()
+    await bench.park()
+    bench.clock.pass_by(60)
+    bench.answers = [away()] * 30
+    key = (await bench.parked.due(bench.clock.now(), "orders", [0], 9))[0]
+    bench.parking.due[KEY] = key
+    bench.lanes.replay(KEY, "main")
+    rests = [await bench.step() for _ in range(30)]
+
+    assert max(rest.seconds for rest in rests if rest) <= 5.0
+
+
+async def test_an_event_that_goes_round_and_round_is_for_a_person() -> None:
+    bench = await Bench().assigned()
+    record = a_record("1001", 0)
+    record.envelope = replace(record.envelope, hop=13)
+    bench.lanes.add(record)
+    assert await bench.step() is None
+
+    assert bench.handled == []
+    assert bench.reviews.opened == {
+        ("main", "loop_suspected", "order", "1001"): "the event has come through 13 hops, which only a loop does"
+    }
+
+
+async def test_an_operator_hears_of_a_dead_letter() -> None:
+    bench = await Bench().assigned()
+    bench.arrive()
+    bench.answers = [Rejected("no such tender")]
+    await bench.step()
+
+    [alert] = bench.producer.alerts
+    assert (alert.kind, alert.key, alert.reason, alert.service) == ("dead_letter", "1001", "no such tender", "writer")
+    assert alert.details == {"origin": "orders:0:0"}
+
+
+async def test_an_operator_hears_when_a_key_halts_and_when_it_flows_again() -> None:
+    bench = await Bench().assigned()
+    await bench.park()
+    bench.answers = [RetryLater("locked")] * 2
+    await bench.due(60)
+    await bench.due(300)
+    assert [(alert.kind, alert.resolved) for alert in bench.producer.alerts][-1] == ("key_halted", False)
+
+    row = bench.parked.rows[KEY]
+    row.key = replace(row.key, state="waiting", next_attempt_at=bench.clock.now())
+    await bench.due(0)
+    assert [(alert.kind, alert.resolved) for alert in bench.producer.alerts][-1] == ("key_halted", True)
+    assert bench.parked.rows == {}
+
+
+async def test_nothing_but_dead_letters_stops_the_service_with_a_last_word() -> None:
+    bench = await Bench().assigned()
+    bench.arrive(99)
+    bench.answers = [Rejected("never")] * 99
+    # Half of the first fifty events is what it takes to be sure.
+    for _ in range(49):
+        await bench.step()
+    with pytest.raises(Misconfigured, match="50 of the last 50 events are dead letters"):
+        await bench.step()
+
+    assert bench.producer.alerts[-1].kind == "too_many_dead_letters"
+    assert bench.position == 49
+
+
+@pytest.mark.parametrize("during", ["park", "append", "replay", "shed"])
+async def test_who_slept_through_its_replacement_changes_nothing(during: str) -> None:
+    bench = await Bench().assigned()
+    if during in ("append", "replay"):
+        await bench.park()
+    bench.answers = [Waiting("no item", waits_for="item:X")] if during == "park" else []
+    if during == "shed":
+        bench.answers = [away()] * 2
+        bench.arrive()
+        await bench.step()
+        bench.clock.pass_by(20)
+    elif during == "replay":
+        bench.clock.pass_by(60)
+        bench.parking.due[KEY] = bench.parked.rows[KEY].key
+        bench.lanes.replay(KEY, "main")
+    else:
+        bench.arrive()
+    # Another process takes the partition over while this one sleeps.
+    await bench.parked.take("orders", [0])
+    before = {name: list(row.records) for name, row in bench.parked.rows.items()}
+
+    with pytest.raises(Fenced):
+        await bench.step()
+    assert {name: list(row.records) for name, row in bench.parked.rows.items()} == before

@@ -1,0 +1,37 @@
+"""Which vendors are down for which connections, and since when. Pure.
+
+What waits for one of them rests in memory for a while. When that does not end, it goes to the database: there it takes
+no memory, holds no watermark, and so does not stop the other connections' records of the same partition.
+"""
+
+from __future__ import annotations
+
+
+class Outages:
+    """`patience` is in seconds; `now` a monotonic clock's."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._since: dict[tuple[str, str], float] = {}
+
+    def failed(self, connection: str, target: str, now: float) -> bool:
+        """A call of the connection met its vendor down. True once that has lasted too long to wait in memory."""
+        return now - self._since.setdefault((connection, target), now) >= self._patience
+
+    def worked(self, connection: str) -> None:
+        """An event of the connection went through: whatever was down is up."""
+        if self._since:
+            self._since = {place: since for place, since in self._since.items() if place[0] != connection}
+
+    def down(self) -> list[tuple[str, str]]:
+        """Connections and vendors that are down, sorted."""
+        return sorted(self._since)
+
+
+def awaits(target: str) -> str:
+    """What a key waits for that an outage sent to the database."""
+    return f"target:{target}"
+
+
+def is_outage(waits_for: str | None) -> bool:
+    return waits_for is not None and waits_for.startswith("target:")

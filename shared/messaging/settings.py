@@ -1,0 +1,47 @@
+"""Settings of every service that consumes with lanes."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.messaging.record import ConsumerOptions
+from shared.runtime.settings import Settings as Common
+
+
+class ConsumerSettings(Common):
+    lane_attempts: int = Field(3, ge=1, description="Attempts of an event before its key is parked")
+    park_schedule_seconds: str = Field(
+        "60,300,900,3600",
+        pattern=r"^\d+(\.\d+)?(,\d+(\.\d+)?)*$",
+        description="Waits of a parked key before each further attempt, in seconds",
+    )
+    retry_check_seconds: float = Field(1.0, gt=0, description="How often parked keys are looked at for their time")
+    outage_park_seconds: float = Field(
+        20.0,
+        ge=0,
+        description="For how long a vendor is down before what waits for it goes from memory to the database, seconds",
+    )
+    dead_letter_stop_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="A service stops when more than this share of its last 200 events are dead letters: then the fault "
+        "is ours",
+    )
+    max_hops: int = Field(
+        12, ge=3, description="An event that came through more hops than this is a loop, for a person"
+    )
+    session_timeout_seconds: float = Field(30.0, gt=0, description="After how long Kafka gives up a silent replica")
+
+    def consumer_options(self, concurrency: int) -> ConsumerOptions:
+        """The options of a consumer that works on so many keys at a time."""
+        return ConsumerOptions(
+            concurrency=concurrency,
+            lane_attempts=self.lane_attempts,
+            park_schedule=tuple(float(seconds) for seconds in self.park_schedule_seconds.split(",")),
+            retry_check_seconds=self.retry_check_seconds,
+            outage_park_seconds=self.outage_park_seconds,
+            dead_letter_share=self.dead_letter_stop_share,
+            max_hops=self.max_hops,
+            session_timeout_seconds=self.session_timeout_seconds,
+        )

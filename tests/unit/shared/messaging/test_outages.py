@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from shared.messaging.outages import Outages, awaits, is_outage
+
+
+def test_an_outage_lasts_too_long_after_the_patience_and_not_before() -> None:
+    outages = Outages(20.0)
+
+    assert [outages.failed("main", "heartland", now) for now in (100.0, 119.9, 120.0)] == [False, False, True]
+
+
+def test_connections_and_vendors_have_outages_of_their_own() -> None:
+    outages = Outages(20.0)
+    outages.failed("main", "heartland", 0.0)
+
+    assert not outages.failed("main", "shopify", 30.0)
+    assert not outages.failed("other", "heartland", 30.0)
+    assert outages.down() == [("main", "heartland"), ("main", "shopify"), ("other", "heartland")]
+
+
+def test_what_works_ends_the_outages_of_its_connection_alone() -> None:
+    outages = Outages(20.0)
+    for connection in ("main", "other"):
+        outages.failed(connection, "heartland", 0.0)
+    outages.worked("main")
+
+    assert not outages.failed("main", "heartland", 30.0)
+    assert outages.failed("other", "heartland", 30.0)
+
+
+@pytest.mark.parametrize(
+    ("waits_for", "answer"), [(awaits("shopify"), True), ("item:TEE", False), (None, False)], ids=str
+)
+def test_what_a_key_waits_for_tells_an_outage(waits_for: str | None, answer: bool) -> None:
+    assert is_outage(waits_for) is answer
