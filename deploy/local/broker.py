@@ -6,7 +6,7 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -37,13 +37,20 @@ class Broker:
     """A broker and its data. After `kill` its data is as a crash leaves it; `restart` serves it on the same ports."""
 
     def __init__(
-        self, folder: Path, ports: Ports, watchdog: Watchdog, jar_folder: Path, advertised: int | None
+        self,
+        folder: Path,
+        ports: Ports,
+        watchdog: Watchdog,
+        jar_folder: Path,
+        advertised: int | None,
+        listens: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._folder = folder
         self._ports = ports
         self._watchdog = watchdog
         self._jars = jar_folder
         self._advertised = advertised
+        self._listens = listens
         self._process: Process | None = None
         self._port = self._controller_port = 0
         self.high_throughput = False
@@ -74,6 +81,7 @@ class Broker:
         """Chooses ports, formats the data folder the first time. Raises Misconfigured if it does not get ready."""
         for _ in range(_PORT_TRIES):
             self._port, self._controller_port = self._ports.reserve(), self._ports.reserve()
+            self._listens(self._port)
             self._write_properties()
             await self._format()
             with suppress(_PortTaken):
@@ -162,15 +170,18 @@ async def open_broker(
     ports: Ports | None = None,
     watchdog: Watchdog | None = None,
     advertised_port: int | None = None,
+    listens: Callable[[int], None] = lambda _: None,
 ) -> AsyncIterator[Broker]:
     """A broker that is ready, with its data in `folder`; stopped on leaving, ended with us if we die.
 
-    The first run fetches Kafka's jars. Raises Misconfigured, in one line that says what to do.
+    The first run fetches Kafka's jars. `advertised_port` is told to clients instead of the broker's own. `listens` hears
+    the own one before the broker starts: a proxy in front must work by the time it is asked whether it is ready.
+    Raises Misconfigured, in one line that says what to do.
     """
     folder = made(folder)
     jar_folder = await asyncio.to_thread(_jar_folder, environ)
     own_ports, own_watchdog = ports or Ports(), watchdog or Watchdog()
-    broker = Broker(folder, own_ports, own_watchdog, jar_folder, advertised_port)
+    broker = Broker(folder, own_ports, own_watchdog, jar_folder, advertised_port, listens)
     broker.high_throughput = high_throughput
     try:
         await broker.start()

@@ -52,21 +52,25 @@ class Launch:
         return f"http://127.0.0.1:{self.environ[variable]}"
 
 
-def plan(service: LocalService, given: Mapping[str, str], reserve: Callable[[], int]) -> Launch:
+def plan(service: LocalService, given: Mapping[str, str], reserve: Callable[[], int], replica: int = 1) -> Launch:
     """The service with its ports. A port that `given` names is kept, except for health: there are many of those.
 
+    The second `replica` of poller is named poller-2, and has ports of its own.
     Vendors' secrets in `given` are left out: services read them from the database.
     """
     environ = {name: value for name, value in given.items() if name not in SECRETS}
     environ.pop("HEALTH_PORT", None)
     environ |= service.environ
+    if replica > 1:
+        environ |= dict.fromkeys(service.ports, "0")
     for variable in (service.health_port, *service.ports):
         if environ.get(variable, "0") in ("", "0"):
             environ[variable] = str(reserve())
-    environ |= {"INSTANCE": service.name, "PYTHONUNBUFFERED": "1"}
+    name = service.name if replica == 1 else f"{service.name}-{replica}"
+    environ |= {"INSTANCE": name, "PYTHONUNBUFFERED": "1"}
     url = f"http://127.0.0.1:{environ[service.health_port]}"
     argv = (sys.executable, "-m", f"services.{service.module}")
-    return Launch(service.name, argv, environ, url, f"{url}/metrics" if service.metrics else None)
+    return Launch(name, argv, environ, url, f"{url}/metrics" if service.metrics else None)
 
 
 def named(name: str, services: Iterable[LocalService] = SERVICES) -> LocalService:

@@ -55,14 +55,17 @@ async def open_stack(
     settings_overrides: Mapping[str, str] | None = None,
     build: Path = Path("build"),
     high_throughput: bool = False,
+    replicas: int = 1,
+    adapt: Callable[[Connection], Connection] = lambda connection: connection,
     tell: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Stack]:
     """Yields once every service is ready; stops everything on leaving, whatever happened.
 
     `folder` keeps the data between runs with real accounts; `fresh` clears it first. Runs with the sandbox have a
     folder of their own in it, and begin anew each time.
-    `build` gets logs/<service>.log and run.json. `tell` hears what is being done, for whoever waits. Raises
-    Misconfigured, in one line that says what to do.
+    `build` gets logs/<service>.log and run.json. Of each service but the sandbox there are `replicas` processes.
+    `adapt` has the last word on the connection, so that a test can put itself between us and the vendors.
+    `tell` hears what is being done, for whoever waits. Raises Misconfigured, in one line that says what to do.
     """
     given = _with_ports(read_files({**environ, **(settings_overrides or {})}))
     # What is known of real accounts must not end because somebody tries the sandbox.
@@ -75,7 +78,7 @@ async def open_stack(
         ingress = plan(named("ingress"), given, ports.reserve)
         ingress_url = ingress.address("INGRESS_PORT")
         sandbox_url = _start_sandbox(supervisor, given, ports, ingress_url) if wants_sandbox(given) else None
-        connection = Connection(*connection_from(given, sandbox_url or ""))
+        connection = adapt(Connection(*connection_from(given, sandbox_url or "")))
 
         tell("starting broker and database")
         engine = await stack.enter_async_context(open_engine(given, folder, high_throughput=high_throughput))
@@ -85,7 +88,7 @@ async def open_stack(
         tell("preparing schema and topics")
         await _prepare(common, connection, anew=sandbox_url is not None)
         tell("starting services")
-        await _start_services(supervisor, common, ports, ingress)
+        await _start_services(supervisor, common, ports, ingress, replicas)
         running = Stack(
             engine, supervisor, connection.name, ingress_url, sandbox_url, common, folder, build / "run.json"
         )
@@ -141,7 +144,9 @@ async def _prepare(common: Mapping[str, str], connection: Connection, *, anew: b
         raise Misconfigured(error.reason) from error
 
 
-async def _start_services(supervisor: Supervisor, common: Mapping[str, str], ports: Ports, ingress: Launch) -> None:
+async def _start_services(
+    supervisor: Supervisor, common: Mapping[str, str], ports: Ports, ingress: Launch, replicas: int
+) -> None:
     """Returns once all are ready, the sandbox among them: whoever starts before it would count it as down."""
     await supervisor.wait_ready(READY_SECONDS)
     for service in SERVICES:
@@ -150,7 +155,8 @@ async def _start_services(supervisor: Supervisor, common: Mapping[str, str], por
         given = dict(common)
         if service.name == "ingress":  # its address is with the sandbox already
             given["INGRESS_PORT"] = ingress.environ["INGRESS_PORT"]
-        supervisor.start(plan(service, given, ports.reserve))
+        for replica in range(1, replicas + 1):
+            supervisor.start(plan(service, given, ports.reserve, replica))
     await supervisor.wait_ready(READY_SECONDS)
 
 

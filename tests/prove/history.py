@@ -16,9 +16,9 @@ One JSON object per line, of one of these kinds (`kind` says which):
                     edit      {"add": [line], "remove": [{"line_item_id", "quantity"}]}: one of them or none
                     pay       {"amount": "12.34"}
                     cancel    {"reason": "customer", "refund": false}
-        fulfilment  ship      {"heartland": "S-1001", "lines": [{"sku", "qty"}] or null for all, "tracking_number": "1Z17-2",
-                               "carrier"}; the answer: {"invoice_id", "status", "lines": [{"line_id", "item_id", "sku",
-                               "qty"}]}
+        fulfilment  ship      {"heartland": "S-1001", "lines": [{"sku", "qty"}] or null for all,
+                               "tracking_number": "1Z17-2", "carrier"}; the answer: {"invoice_id", "status",
+                               "lines": [{"line_id", "item_id", "sku", "qty"}]}
         poison      see `generate/poison.py`: `entity` is "poison", `details` {"letter": how the dead letter is known:
                     "service", "topic", "key", "ce_id"}, `poison` true
 

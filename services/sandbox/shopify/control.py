@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any, Final
 
 import orjson
@@ -17,6 +18,8 @@ from services.sandbox.shopify.shapes import words
 from services.sandbox.shopify.shop import Shop
 
 SAID_NO: Final = ("false", "0", "no")
+# What whoever changes an order may write on it in the same breath.
+REMARKS: Final = ("note", "note_attributes")
 
 
 class Control:
@@ -76,11 +79,11 @@ class Control:
             admin.cancel(self._shop, doc, str(wish.get("reason") or "other"), refund=bool(wish.get("refund")))
             return _state(doc)
 
-        return self._with_order(request, work)
+        return self._with_order(request, work, wish)
 
     async def edit(self, request: web.Request) -> web.Response:
         wish = await _object(request) or {}
-        return self._with_order(request, lambda doc: admin.edit(self._shop, doc, wish))
+        return self._with_order(request, lambda doc: admin.edit(self._shop, doc, wish), wish)
 
     async def pay(self, request: web.Request) -> web.Response:
         wish = await _object(request) or {}
@@ -89,17 +92,26 @@ class Control:
             paid = admin.pay(self._shop, doc, number(wish.get("amount")), str(wish.get("gateway") or "manual"))
             return {"transaction": paid, "financial_status": doc["rest"]["financial_status"]}
 
-        return self._with_order(request, work)
+        return self._with_order(request, work, wish)
 
-    def _with_order(self, request: web.Request, work: Callable[[Json], Json]) -> web.Response:
+    def _with_order(
+        self, request: web.Request, work: Callable[[Json], Json], remarks: Json | None = None
+    ) -> web.Response:
+        """The answer to `work`, with the ids of the webhooks that it set off. `remarks` are the order's new notes."""
         wanted = numeric(request.match_info["id"])
         doc = self._shop.orders.get(wanted) if wanted else None
         if doc is None:
             return answer({"error": "no such order"}, 404)
+        before = {name: doc["rest"].get(name) for name in REMARKS}
+        doc["rest"].update({name: value for name, value in (remarks or {}).items() if name in REMARKS})
+        latest = self._shop.webhooks.log[-1] if self._shop.webhooks.log else None
         try:
-            return answer(work(doc))
+            done = work(doc)
         except admin.Impossible as error:
+            doc["rest"].update(before)
             return answer({"error": str(error)}, 409)
+        since = takewhile(lambda row: row is not latest, reversed(self._shop.webhooks.log))
+        return answer({**done, "webhook": {"ids": [row.webhook_id for row in since][::-1]}})
 
     async def list_orders(self, request: web.Request) -> web.Response:
         """Ids, names and times of all orders, oldest first; `after` skips that many."""

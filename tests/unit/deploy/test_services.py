@@ -60,3 +60,10 @@ def test_the_sandbox_answers_health_on_its_own_port_and_has_no_metrics() -> None
 
     assert launch.url == launch.address("SANDBOX_PORT")
     assert launch.metrics_url is None
+
+
+def test_a_second_replica_has_a_name_and_ports_of_its_own() -> None:
+    launch = plan(named("ingress"), {"INGRESS_PORT": "8080"}, count(30_000).__next__, replica=2)
+
+    assert (launch.name, launch.environ["INSTANCE"]) == ("ingress-2", "ingress-2")
+    assert launch.environ["INGRESS_PORT"] == "30001"

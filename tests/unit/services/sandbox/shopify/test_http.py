@@ -183,6 +183,23 @@ async def test_staff_handles(sandbox: Sandbox) -> None:
     assert [row["kind"] for row in state["transactions"]] == ["sale", "refund"]
 
 
+async def test_staff_leaves_a_note_with_what_it_does_and_hears_which_webhooks_that_set_off(sandbox: Sandbox) -> None:
+    await sandbox.control("POST", "/shopify/orders", an_order(financial_status="pending", total_outstanding="26.60"))
+    await sandbox.control("POST", "/shopify/webhook_url", {"url": "http://127.0.0.1:9"})
+
+    paid = await sandbox.control("POST", "/shopify/orders/5001/pay", {"note": "seq 2", "note_attributes": []})
+    async with sandbox.session.post(
+        f"{sandbox.url}/_sandbox/shopify/orders/5001/pay", json={"note": "seq 3"}
+    ) as second:
+        assert second.status == 409
+    deliveries = (await sandbox.control("GET", "/shopify/deliveries"))["deliveries"]
+    state = await sandbox.control("GET", "/shopify/orders/5001")
+
+    assert paid["webhook"]["ids"] == [row["webhook_id"] for row in deliveries]
+    assert [row["topic"] for row in deliveries] == ["orders/paid", "orders/updated"]
+    assert state["order"]["note"] == "seq 2"
+
+
 async def test_what_is_impossible_is_a_conflict(sandbox: Sandbox) -> None:
     await sandbox.control("POST", "/shopify/orders", an_order())
 
