@@ -174,8 +174,8 @@ async def open_broker(
 ) -> AsyncIterator[Broker]:
     """A broker that is ready, with its data in `folder`; stopped on leaving, ended with us if we die.
 
-    The first run fetches Kafka's jars. `advertised_port` is told to clients instead of the broker's own. `listens` hears
-    the own one before the broker starts: a proxy in front must work by the time it is asked whether it is ready.
+    The first run fetches Kafka's jars. `advertised_port` is told to clients instead of the own port. `listens` hears
+    the own one before the broker starts: a proxy in front must work by the time it is asked if it is ready.
     Raises Misconfigured, in one line that says what to do.
     """
     folder = made(folder)

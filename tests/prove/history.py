@@ -12,15 +12,17 @@ One JSON object per line, of one of these kinds (`kind` says which):
     the shop refused it (an order that is cancelled cannot be paid), so nothing happened and nothing is to follow.
     `webhooks` are the ids of the deliveries that the change set off. Actions and their details:
 
-        order       new       {"document": the order as Shopify's JSON}
+        order       new       {"document": the order as Shopify's JSON, "how": "" | "pending" | "late"}
                     edit      {"add": [line], "remove": [{"line_item_id", "quantity"}]}: one of them or none
-                    pay       {"amount": "12.34"}
+                    pay       {"amount": "12.34"}, or null for all that is outstanding; the answer has the
+                              "transaction" with its amount
                     cancel    {"reason": "customer", "refund": false}
-        fulfilment  ship      {"heartland": "S-1001", "lines": [{"sku", "qty"}] or null for all,
+                    goods     {"public_id": the SKU}: Heartland gets the item that a "late" order waits for; seq 0
+        fulfilment  ship      {"heartland": "S-1001", "lines": [{"line_id", "qty"}] or null for all,
                                "tracking_number": "1Z17-2", "carrier"}; the answer: {"invoice_id", "status",
                                "lines": [{"line_id", "item_id", "sku", "qty"}]}
-        poison      see `generate/poison.py`: `entity` is "poison", `details` {"letter": how the dead letter is known:
-                    "service", "topic", "key", "ce_id"}, `poison` true
+        poison      publish   see generate/poison.py: {"kind", "letter": how the dead letter is known ("service",
+                              "topic", "key", "ce_id"), "repaired": the body that would work, or null}; `poison` is true
 
     Each new, edit, pay and cancel leaves its number in the order: the note becomes "seq <seq>", and so does the note
     attribute `seq`. The note travels on into the Heartland order's custom field `note`.

@@ -1,0 +1,47 @@
+"""Shipments in Heartland, whole and in parts, each with a tracking number of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from tests.prove.generate import order
+from tests.prove.generate.plan import Control, Done, Json, Placed, Planned, seq_of
+
+ENTITY = "fulfilment"
+
+
+def plan(seed: int, orders: int, seconds: float) -> list[Planned]:
+    """The shipments within the lives that the orders lead."""
+    ships = [step for step in order.steps(seed, orders, seconds) if step.action in order.SHIPS]
+    return [replace(step, entity=ENTITY, action="ship", details={"how": step.action}) for step in ships]
+
+
+def can_ship(placed: Placed, picture: Json) -> bool:
+    """Whether the store has seen the order's last change: a shipment that crosses an edit is for a person to settle."""
+    there = picture["order"]
+    return there["status"] in ("open", "closed") and seq_of(there["custom"].get("note")) >= placed.seq
+
+
+async def carry_out(step: Planned, placed: Placed, control: Control) -> Done | None:
+    """Ship in Heartland; None while the store has not got the order as it stands."""
+    status, picture = await control("GET", f"/heartland/orders/{placed.heartland}", None)
+    if status != 200 or not can_ship(placed, picture):
+        return None
+    shipped_before = len(picture["invoices"])
+    details: Json = {
+        "heartland": placed.heartland,
+        "lines": first_part(picture["lines"]) if step.details["how"] == "part" else None,
+        "tracking_number": f"1Z{placed.number}-{shipped_before + 1}",
+        "carrier": "UPS",
+    }
+    if picture["order"]["status"] == "closed":  # the first part was the only unit
+        return Done(409, {"error": "nothing is left to ship"}, details)
+    body = {name: value for name, value in details.items() if value is not None and name != "heartland"}
+    return Done(*await control("POST", f"/heartland/orders/{placed.heartland}/ship", body), details)
+
+
+def first_part(lines: Sequence[Json]) -> list[Json]:
+    """Half of the units, rounded up, of every line but the last; half of the only one."""
+    some = lines[:-1] or lines
+    return [{"line_id": line["id"], "qty": (int(line["qty"]) + 1) // 2} for line in some]

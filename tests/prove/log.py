@@ -1,0 +1,131 @@
+"""The broker's side of the evidence: what is on the topics, and how far each group has committed."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from shared.messaging.topics import ALL, topic_name
+
+Json = dict[str, Any]
+# Those that a system without retained messages could not have: the test of a broker's readiness.
+_NOT_OURS = ("tillbridge-ready",)
+_SECONDS = 10.0
+
+
+class Log:
+    """Reads the broker that the services use. Made by `open_log`."""
+
+    def __init__(self, servers: str, prefix: str) -> None:
+        self._servers = servers
+        self._prefix = prefix
+
+    async def committed(self) -> dict[str, dict[TopicPartition, int]]:
+        """The next offset to read by group and partition. Raises KafkaError, OSError or TimeoutError."""
+        async with asyncio.timeout(_SECONDS), _admin(self._servers) as admin:
+            groups = [name for name, _ in await admin.list_consumer_groups() if name not in _NOT_OURS]
+            found = [await admin.list_consumer_group_offsets(group) for group in groups]
+        offsets = ({place: entry.offset for place, entry in offsets.items() if entry.offset >= 0} for offsets in found)
+        return {
+            group.removeprefix(self._prefix): by_place
+            for group, by_place in zip(groups, offsets, strict=True)
+            if group.startswith(self._prefix)
+        }
+
+    async def lag(self) -> dict[str, int]:
+        """Records not yet done by group, of those groups that have any. Raises as `committed`."""
+        committed = await self.committed()
+        places = {place for offsets in committed.values() for place in offsets}
+        async with asyncio.timeout(_SECONDS), _reader(self._servers, places) as reader:
+            ends = await reader.end_offsets(list(places)) if places else {}
+        lags = {
+            group: sum(max(0, ends[place] - offset) for place, offset in offsets.items())
+            for group, offsets in committed.items()
+        }
+        return {group: lag for group, lag in lags.items() if lag}
+
+    def rows(self, committed: Mapping[str, Mapping[TopicPartition, int]]) -> Iterable[Json]:
+        for group, offsets in committed.items():
+            for place, offset in sorted(offsets.items()):
+                topic = place.topic.removeprefix(self._prefix)
+                yield {"group": group, "topic": topic, "partition": place.partition, "offset": offset}
+
+    async def dump(self, path: Path) -> int:
+        """Every record there is, one line each; how many."""
+        count = 0
+        with path.open("wb") as file:
+            for topic in ALL:
+                async for record in self._records(topic_name(self._prefix, topic)):
+                    file.write(orjson.dumps(_row(topic.name, record)) + b"\n")
+                    count += 1
+        return count
+
+    async def _records(self, topic: str) -> AsyncIterator[ConsumerRecord]:
+        async with _reader(self._servers, ()) as reader:
+            partitions = await reader._client._wait_on_metadata(topic)
+            places = [TopicPartition(topic, number) for number in sorted(partitions)]
+            reader.assign(places)
+            ends = await reader.end_offsets(places)
+            for place in places:
+                reader.pause(*[other for other in places if other != place])
+                reader.resume(place)
+                await reader.seek_to_beginning(place)
+                while await reader.position(place) < ends[place]:
+                    for batch in (await reader.getmany(place, timeout_ms=1000)).values():
+                        for record in batch:
+                            yield record
+
+
+def _row(topic: str, record: ConsumerRecord) -> Json:
+    return {
+        "topic": topic,
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "key": None if record.key is None else record.key.decode("utf-8", "replace"),
+        "headers": {name: value.decode("utf-8", "replace") for name, value in record.headers},
+        "value": _value(record.value or b""),
+    }
+
+
+def _value(body: bytes) -> Any:
+    """The JSON as it stands, its numbers exact; what is none is kept as bytes."""
+    try:
+        orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {"base64": base64.b64encode(body).decode()}
+    return orjson.Fragment(body.replace(b"\r", b" ").replace(b"\n", b" "))
+
+
+@asynccontextmanager
+async def _admin(servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(bootstrap_servers=servers)
+    try:
+        await admin.start()
+        yield admin
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def _reader(servers: str, places: Iterable[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer]:
+    reader = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, auto_offset_reset="earliest")
+    try:
+        await reader.start()
+        if found := list(places):
+            reader.assign(found)
+        yield reader
+    finally:
+        await reader.stop()
+
+
+AWAY = (KafkaError, OSError, TimeoutError)
