@@ -15,7 +15,14 @@ from deploy.local.supervisor import ServiceState
 
 
 def run_report(
-    *, engine: Engine, states: Iterable[ServiceState], connection: str, ingress: str, sandbox: str | None, at: datetime
+    *,
+    engine: Engine,
+    states: Iterable[ServiceState],
+    connection: str,
+    ingress: str,
+    sandbox: str | None,
+    folder: Path,
+    at: datetime,
 ) -> dict[str, Any]:
     """Nothing in it is secret: a database's address is shown without its password."""
     return {
@@ -24,6 +31,7 @@ def run_report(
         "ingress": ingress,
         "webhooks": f"{ingress}/webhooks/shopify/{connection}",
         "sandbox": sandbox,
+        "folder": str(folder),
         "topic_prefix": engine.topic_prefix,
         "broker": {**asdict(engine.broker_info), "bootstrap_servers": engine.bootstrap_servers},
         "database": {**asdict(engine.database_info), "url": public_url(engine.database_url)},

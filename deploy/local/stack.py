@@ -172,6 +172,7 @@ async def _reported(running: Stack) -> AsyncIterator[None]:
             connection=running.connection,
             ingress=running.ingress_url,
             sandbox=running.sandbox_url,
+            folder=running.folder,
             at=started,
         )
         write_run_json(running.run_json, report)

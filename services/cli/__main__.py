@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
+import os
+import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
-from services.cli import lists, status, story
+from services.cli import hands, lists, status, story
 from services.cli import run as running
-from services.cli.output import console, fail, print_json
 from services.cli.place import environment, find
 from services.cli.setup import connect_accounts, migrate_all
 from shared.errors import IntegrationError
+from shared.runtime.output import console, fail, print_json
 
 T = TypeVar("T")
 
@@ -32,9 +35,12 @@ parked = typer.Typer(help="What waits: for its time, for something missing, for 
 alerts = typer.Typer(help="What the system wants an operator to know.", no_args_is_help=True)
 app.add_typer(reviews, name="reviews")
 app.add_typer(alerts, name="alerts")
+audit = typer.Typer(help="What operators did.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
 app.add_typer(parked, name="parked")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Keys = Annotated[list[str] | None, typer.Argument(help="Keys, as `parked list` shows them.")]
 OfConnection = Annotated[str | None, typer.Option("--connection", help="Only of this connection.")]
 
 
@@ -121,6 +127,90 @@ def list_alerts(
     if state not in ("open", "resolved"):
         fail(f"--state is open or resolved, not {state}")
     _do(lists.list_alerts(_database_url(), state, connection, as_json=as_json))
+
+
+@parked.command(name="retry")
+def retry_parked(
+    keys: Keys = None,
+    reason: Annotated[str, typer.Option(help="Only with this in the reason.")] = "",
+    waits_for: Annotated[str, typer.Option(help="Only what waits for this.")] = "",
+    entity: Annotated[str, typer.Option(help="Only of this entity.")] = "",
+    connection: OfConnection = None,
+    everything: Annotated[bool, typer.Option("--all", help="All parked keys.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try parked keys at once, also those that were given up."""
+    chosen = hands.Chosen(tuple(keys or ()), reason, waits_for, entity, connection or "")
+    _need_choice(chosen, everything=everything)
+    done = _do(hands.retry_keys(_database_url(), chosen, getpass.getuser()))
+    hands.told("tried again", done, as_json=as_json)
+
+
+@parked.command(name="drop")
+def drop_parked(
+    keys: Keys = None,
+    because: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give up what waits for these keys. It goes to the dead letters, as discarded, and the keys flow again."""
+    if not keys or not because:
+        fail("say which keys, and why, by --because: it stands in the audit trail")
+    if not yes:
+        typer.confirm(f"give up what waits for {', '.join(keys)}?", abort=True, err=True)
+    place = find(environment())
+    done = _do(hands.drop_keys(place, place.environ(environment()), tuple(keys), because, getpass.getuser()))
+    hands.told("dropped", done, as_json=as_json)
+
+
+def _need_choice(chosen: hands.Chosen, *, everything: bool) -> None:
+    if chosen.is_any and not everything:
+        fail("say which keys: by name, by --reason, --waits-for, --entity, --connection, or --all")
+
+
+@reviews.command(name="decide")
+def decide_review(
+    number: Annotated[int, typer.Argument(help="The review's number.")],
+    as_: Annotated[str, typer.Option("--as", help="done (by hand), ignore, or retry (write it again).")],
+    because: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Close a review: it was done by hand, it does not matter, or the record is to go through again."""
+    if as_ not in hands.DECISIONS:
+        fail(f"--as is {', '.join(hands.DECISIONS)}, not {as_}")
+    place = find(environment())
+    done = _do(hands.decide(place.environ(environment()), number, as_, because, getpass.getuser()))
+    hands.told(as_, [done], as_json=as_json)
+
+
+@audit.command(name="list")
+def list_audit(
+    limit: Annotated[int, typer.Option(min=0, help="The latest so many; 0 for all.")] = 50, as_json: AsJson = False
+) -> None:
+    """What operators did, oldest first."""
+    _do(hands.list_audit(_database_url(), limit, as_json=as_json))
+
+
+@audit.command(name="verify")
+def verify_audit() -> None:
+    """Whether the trail is whole: no row changed, none missing."""
+    fault = _do(hands.verify_audit(_database_url()))
+    if fault:
+        fail(f"the audit trail is not whole: {fault}")
+    console().print("the audit trail is whole")
+
+
+@app.command(
+    name="dlq", add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
+)
+def dead_letters(context: typer.Context) -> None:
+    """Dead letters: list, show, replay, edit, discard."""
+    try:
+        environ = find(environment()).environ(environment())
+    except IntegrationError as error:
+        fail(error.reason)
+    # A service of its own: it takes over this process, terminal and all.
+    os.execve(sys.executable, [sys.executable, "-m", "services.replay", *context.args], environ)
 
 
 @app.command()

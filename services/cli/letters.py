@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
@@ -11,8 +13,10 @@ from shared.messaging.topics import DEAD_LETTERS, topic_name
 _TIMEOUT_MS = 5_000
 
 
-async def count_letters(bootstrap_servers: str, prefix: str) -> dict[str, int]:
-    """Service -> dead letters kept. Raises TargetDown."""
+async def count_letters(
+    bootstrap_servers: str, prefix: str, settled: Mapping[str, int] | None = None
+) -> dict[str, int]:
+    """Service -> dead letters kept, less those that were `settled`. Raises TargetDown."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, request_timeout_ms=_TIMEOUT_MS)
     try:
         await consumer.start()
@@ -26,7 +30,8 @@ async def count_letters(bootstrap_servers: str, prefix: str) -> dict[str, int]:
         raise TargetDown(f"Kafka at {bootstrap_servers} does not answer: {error!r}") from error
     finally:
         await consumer.stop()
-    return {
+    kept = {
         service: sum(last[place] - first[place] for place in places if place.topic == topic_name(prefix, topic))
         for service, topic in DEAD_LETTERS.items()
     }
+    return {service: max(0, count - (settled or {}).get(service, 0)) for service, count in kept.items()}

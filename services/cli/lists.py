@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from services.cli.output import ago, console, print_json, print_table, utc_now
 from services.cli.overview import parked_rows
+from shared.runtime.output import ago, console, print_json, print_table, utc_now
 from shared.state.alerts import Alerts
 from shared.state.database import Database
 from shared.state.reviews import Review, Reviews

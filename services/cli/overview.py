@@ -26,6 +26,7 @@ class ParkedRow:
     """One parked key with the number of its records."""
 
     service: str
+    topic: str
     connection: str
     entity: str
     key: str
@@ -52,7 +53,7 @@ from connections c where c.active order by c.name
 """
 
 _PARKED = """
-select k.service, k.connection, k.entity, k.key, k.state, k.reason, k.waits_for, k.attempts,
+select k.service, k.topic, k.connection, k.entity, k.key, k.state, k.reason, k.waits_for, k.attempts,
        (select count(*) from parked p where (p.service, p.topic, p.key) = (k.service, k.topic, k.key)) as records,
        k.first_failed_at, k.next_attempt_at
 from parked_keys k

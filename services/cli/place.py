@@ -27,12 +27,28 @@ def environment(environ: Mapping[str, str] = os.environ, file: Path = ENV_FILE) 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A running system. Kafka's address is empty where it is not known; `services` are the entries of run.json."""
+    """A running system. Kafka's address is empty where it is not known; `services` are the entries of run.json.
+
+    `key_file` is where a local run keeps the key of its credentials.
+    """
 
     database_url: str
     bootstrap_servers: str = ""
     topic_prefix: str = ""
     services: tuple[Json, ...] = ()
+    key_file: Path | None = None
+
+    def environ(self, given: Mapping[str, str]) -> dict[str, str]:
+        """What a tool needs to reach the same system, as a service is told it."""
+        told = {
+            **given,
+            "DATABASE_URL": self.database_url,
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
+            "TOPIC_PREFIX": self.topic_prefix,
+        }
+        if not given.get("SECRET_KEY") and not given.get("SECRET_KEY_FILE") and self.key_file is not None:
+            told["SECRET_KEY_FILE"] = str(self.key_file)
+        return told
 
 
 def find(environ: Mapping[str, str], run_json: Path = RUN_JSON) -> Place:
@@ -46,7 +62,13 @@ def find(environ: Mapping[str, str], run_json: Path = RUN_JSON) -> Place:
         bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS") or run.get("broker", {}).get("bootstrap_servers", ""),
         topic_prefix=environ.get("TOPIC_PREFIX") or run.get("topic_prefix", ""),
         services=tuple(run.get("services", ())),
+        key_file=_key_file(run),
     )
+
+
+def _key_file(run: Json) -> Path | None:
+    path = Path(run["folder"]) / "secret.key" if "folder" in run else None
+    return path if path is not None and path.exists() else None
 
 
 def read_run(path: Path) -> Json:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import aiohttp
 
 from services.cli.figures import COLUMNS, ServiceView, look_at, row
 from services.cli.letters import count_letters
-from services.cli.output import console, print_json, print_table
 from services.cli.overview import ConnectionState, connection_states
 from services.cli.place import Place
 from shared.errors import TargetDown
+from shared.runtime.output import console, print_json, print_table
+from shared.state.alerts import Alerts
 from shared.state.database import Database
+from shared.state.letters import LetterBook
 from shared.state.reviews import Reviews
 
 
@@ -27,6 +29,7 @@ class Status:
     connections: Sequence[ConnectionState]
     reviews: Mapping[str, int]
     dead_letters: Mapping[str, int] | None
+    alerts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def breakers(self) -> dict[str, str]:
@@ -40,6 +43,7 @@ class Status:
             "open_reviews": dict(self.reviews),
             "dead_letters": self.dead_letters,
             "breakers": self.breakers,
+            "open_alerts": dict(self.alerts),
         }
 
 
@@ -51,15 +55,21 @@ async def read_status(place: Place) -> Status:
             services=await look_at(session, place.services),
             connections=await connection_states(database),
             reviews=kinds,
-            dead_letters=await _letters(place),
+            dead_letters=await _letters(place, await _settled(database)),
+            alerts=Counter(alert.kind for alert in await Alerts(database).list()),
         )
 
 
-async def _letters(place: Place) -> dict[str, int] | None:
+async def _settled(database: Database) -> dict[str, int]:
+    """Service -> letters that an operator has dealt with."""
+    return Counter(name.partition(":")[0] for name in await LetterBook(database).fates())
+
+
+async def _letters(place: Place, settled: Mapping[str, int]) -> dict[str, int] | None:
     if not place.bootstrap_servers:
         return None
     try:
-        return await count_letters(place.bootstrap_servers, place.topic_prefix)
+        return await count_letters(place.bootstrap_servers, place.topic_prefix, settled)
     except TargetDown:
         return None
 
@@ -72,6 +82,7 @@ def show(status: Status, *, as_json: bool) -> None:
     columns = ("connection", "orders", "open reviews", "parked", "halted", "in doubt")
     print_table("\nconnections", columns, map(_cells, status.connections), empty="connections: none yet")
     console().print(f"\nopen reviews   {_counts(status.reviews)}", markup=False)
+    console().print(f"open alerts    {_counts(status.alerts)}", markup=False)
     letters = "the broker does not tell" if status.dead_letters is None else _counts(status.dead_letters)
     console().print(f"dead letters   {letters}", markup=False)
     breakers = ", ".join(f"{name} {state}" for name, state in sorted(status.breakers.items()))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.cli.output import clock_time, console, print_json, print_table
 from shared.canonical.hop import Hop
+from shared.runtime.output import clock_time, console, print_json, print_table
 from shared.state.database import Database
 from shared.state.journal import Journal
 

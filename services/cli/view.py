@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.cli.figures import COLUMNS, ServiceView, row
-from services.cli.output import clock_time
+from shared.runtime.output import clock_time
 from shared.state.journal import RecentOrder
 
 _COLOURS = {"ready": "green", "starting": "yellow", "unready": "yellow", "down": "red", "stopped": "red"}

@@ -40,6 +40,8 @@ KINDS = (
 # Marks before a noted content hash: a person must act, and the same content is tried again when it comes; or: all is
 # written, but a review is open. Without a mark there is no review to close, which saves asking.
 BLOCKED, OPEN = "!", "?"
+# Causes of an event that ask to write what seems to be written.
+AGAIN = frozenset(("drift", "review"))
 
 
 class Orders:
@@ -69,7 +71,7 @@ class Orders:
         standing = await self._standings.get(
             event.connection, ENTITY, event.key, TARGET, event.record.customer.shopify_id
         )
-        verdict = decide(standing.version, event)
+        verdict = decide(standing.version, event, again=is_asked_again(records))
         if verdict != "apply":
             return _result(verdict, event, standing.link.heartland_id if standing.link else "")
         try:
@@ -183,12 +185,22 @@ def _read(record: Record) -> OrderEvent:
         ) from None
 
 
-def decide(stored: Version | None, event: OrderEvent) -> str:
-    """`apply`, or why not: `stale`, `duplicate`, or `echo` (a newer version that says the same: our own metafield)."""
+def is_asked_again(records: Sequence[Record]) -> bool:
+    """Whether somebody saw that Heartland does not hold what we think we wrote, or decided that it be tried again."""
+    return any(record.envelope.extra.get("x-cause") in AGAIN for record in records)
+
+
+def decide(stored: Version | None, event: OrderEvent, *, again: bool = False) -> str:
+    """`apply`, or why not: `stale`, `duplicate`, or `echo` (a newer version that says the same: our own metafield).
+
+    `again`: what is written already is held against Heartland once more; only what is older stays out.
+    """
     if stored is not None and stored.content_hash.startswith((BLOCKED, OPEN)):
         blocked = stored.content_hash.startswith(BLOCKED)
         stored = replace(stored, content_hash="" if blocked else stored.content_hash[1:])
     verdict = gate(stored, event.version, event.content_hash)
+    if again and verdict == "duplicate":
+        return "apply"
     return "echo" if verdict == "duplicate" and stored and event.version > stored.version else verdict
 
 

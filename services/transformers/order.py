@@ -7,7 +7,7 @@ date by the time it arrives; many notices of one order become one event, which n
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -30,6 +30,8 @@ from shared.runtime.clock import Clock
 
 UNBALANCED = "order_unbalanced"
 GONE = "order_gone"
+# A notice of our own: somebody has reason to have the order read back, and perhaps written again.
+REPAIR = "shopify.orders/repair"
 _SCHEMA = "tillbridge.order/1"
 _NAMESPACE = uuid.UUID("6f1b6a3e-33b0-5a52-8c0e-6d2f5a3f6c40")
 _ID_DIGITS = 20
@@ -65,7 +67,7 @@ def handler(shop_of: Callable[[str], Awaitable[Shop]], producer: Producer, revie
         event = canonical(records, order, shop.settings, clock.now())
         # Before the event is out: what the writer finds wrong with it must not be closed here.
         await reviews.resolve(last.connection, "order", order.id, (UNBALANCED, GONE, "order_too_long"))
-        await producer.send(CANONICAL_ORDER, envelope(event, last))
+        await producer.send(CANONICAL_ORDER, envelope(event, last, carried(records)))
         return Result(
             outcome="published",
             order_number=order.name,
@@ -111,7 +113,7 @@ def updated_at(body: bytes) -> datetime | None:
 
 def _told(notice: Envelope, order_id: str) -> Order | None:
     """The order in the notice's own body, where that says all there is."""
-    if not notice.type.startswith("shopify.orders/"):
+    if not notice.type.startswith("shopify.orders/") or notice.type == REPAIR:
         return None
     body = webhook.parse(notice.body)
     return webhook.from_webhook(body) if webhook.says_all(body) and str(body["id"]) == order_id else None
@@ -184,7 +186,19 @@ def canonical(records: Sequence[Record], order: Order, settings: ShopifySettings
     )
 
 
-def envelope(event: OrderEvent, notice: Envelope) -> Envelope:
+def carried(records: Sequence[Record]) -> dict[str, str]:
+    """What notices ask of those after us: to hurry less, or to write what they think is written.
+
+    One ordinary notice among them makes the event urgent; one that asks to write again is enough for that.
+    """
+    asked = [record.envelope.extra for record in records]
+    priorities = {extra.get("x-priority", "live") for extra in asked}
+    found = {"x-priority": "repair"} if "live" not in priorities else {}
+    causes = [extra["x-cause"] for extra in asked if "x-cause" in extra]
+    return found | ({"x-cause": causes[-1]} if causes else {})
+
+
+def envelope(event: OrderEvent, notice: Envelope, extra: Mapping[str, str] | None = None) -> Envelope:
     """The same order in the same state is the same event, however often it is read."""
     name = f"{event.connection}|{event.key}|{event.content_hash}|{event.version.isoformat()}"
     return Envelope(
@@ -198,4 +212,5 @@ def envelope(event: OrderEvent, notice: Envelope) -> Envelope:
         body=event.model_dump_json().encode(),
         traceparent=child_traceparent(notice.traceparent),
         hop=notice.hop + 1,
+        extra=extra or {},
     )

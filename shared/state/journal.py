@@ -57,6 +57,15 @@ class Journal:
         return [_hop(row) for row in rows]
 
     @reaches_database
+    async def of_event(self, event_id: str) -> list[Hop]:
+        """All hops of one event, in time."""
+        rows = await self._pool.fetch(
+            f"select {_COLUMNS} from journal where event_id = $1 order by finished_at, id",  # noqa: S608
+            event_id,
+        )
+        return [_hop(row) for row in rows]
+
+    @reaches_database
     async def recent_orders(self, limit: int) -> list[RecentOrder]:
         """The orders with the latest hops, newest first."""
         rows = await self._pool.fetch(_RECENT, limit)

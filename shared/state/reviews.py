@@ -92,6 +92,12 @@ class Reviews:
         closed = Counter(row["number"] for row in rows)
         return [closed[number] for number in range(len(overs))]
 
+    async def decide(self, number: int) -> None:
+        """A person has dealt with it. The same trouble opens it again only if it is met anew."""
+        await self._db.execute(
+            "update reviews set state = 'decided', updated_at = clock_timestamp() where id = $1", number
+        )
+
     async def list(self, state: str = "open") -> _Found:
         """Reviews in this state, the newest first."""
         rows = await self._db.fetch(

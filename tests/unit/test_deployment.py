@@ -37,7 +37,7 @@ def test_compose_runs_the_same_module(service: object) -> None:
 def test_every_service_folder_is_started_or_a_tool() -> None:
     folders = {path.parent.name for path in (ROOT / "services").glob("*/__main__.py")}
 
-    assert folders - {service.module for service in SERVICES} == {"cli"}
+    assert folders - {service.module for service in SERVICES} == {"cli", "replay"}
 
 
 def test_the_makefile_has_the_verbs_of_the_readme() -> None:

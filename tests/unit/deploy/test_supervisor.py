@@ -36,7 +36,13 @@ def a_report(database_url: str) -> dict[str, object]:
     states = [ServiceState(launch, Path("build/logs/ingress.log"), "ready", 42)]
     at = datetime(2026, 1, 2, tzinfo=UTC)
     return run_report(
-        engine=engine, states=states, connection="main", ingress="http://127.0.0.1:8080", sandbox=None, at=at
+        engine=engine,
+        states=states,
+        connection="main",
+        ingress="http://127.0.0.1:8080",
+        sandbox=None,
+        folder=Path("build/data"),
+        at=at,
     )
 
 

@@ -16,9 +16,9 @@ from rich.text import Text
 _WIDTH_OF_A_FILE = 200
 
 
-def console() -> Console:
-    terminal = Console(highlight=False)
-    return terminal if terminal.is_terminal else Console(highlight=False, width=_WIDTH_OF_A_FILE)
+def console(*, stderr: bool = False) -> Console:
+    terminal = Console(highlight=False, stderr=stderr)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=_WIDTH_OF_A_FILE, stderr=stderr)
 
 
 def print_json(value: Any) -> None:

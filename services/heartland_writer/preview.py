@@ -1,0 +1,143 @@
+"""`python -m services.heartland_writer.preview`: which calls a canonical order would lead to, without making them.
+
+Reads the event's body on standard input and the connection's name as its argument, and prints JSON. The writer's own
+code runs on what Heartland and our database hold now: reads are real, every write is only noted and answered with a
+made-up id below zero, and nothing is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+import aiohttp
+import orjson
+from prometheus_client import CollectorRegistry
+
+from services.heartland_writer.accounts import open_account
+from services.heartland_writer.order import ENTITY, TARGET, decide
+from services.heartland_writer.settings import Settings
+from services.heartland_writer.write import Writing
+from shared.canonical.events import OrderEvent
+from shared.connectors.heartland.clients import CallLimits, HeartlandClients
+from shared.connectors.heartland.transport import Answer, Query, Transport
+from shared.errors import IntegrationError, Rejected
+from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.metrics import ServiceMetrics
+from shared.state.connections import Connections, ConnectionStore
+from shared.state.database import Database
+from shared.state.ledger import Claim, Effect, Ledger
+from shared.state.notes import Note, Noted, Notes
+from shared.state.standing import Standings
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Rehearsal:
+    """Stands before the real transport: lets reads through, and keeps writes to itself."""
+
+    real: Transport
+    calls: list[Json] = field(default_factory=list)
+    _ids: count[int] = field(default_factory=lambda: count(1))
+
+    async def send(
+        self, method: str, path: str, *ids: int, query: Query = (), body: Mapping[str, object] | None = None
+    ) -> Answer:
+        if method == "GET" and all(number >= 0 for number in ids):
+            return await self.real.send(method, path, *ids, query=query)
+        if method == "GET":  # of something that is only made up
+            return Answer({"results": [], "pages": 1}, "")
+        self.calls.append({"method": method, "path": path.format(*ids), "body": body})
+        return MadeUp(None, "", made_up=-next(self._ids))
+
+
+@dataclass(frozen=True, slots=True)
+class MadeUp(Answer):
+    made_up: int = 0
+
+    @property
+    def id(self) -> int | None:
+        return self.made_up
+
+
+class DryLedger(Ledger):
+    """Knows what the ledger knows and writes nothing."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        super().__init__(db, clock)
+        self._now = clock.now
+
+    async def claim(self, effect: Effect, intent: Mapping[str, Any] | None = None) -> Claim:
+        known = (await self.of_key(effect.connection, effect.entity, effect.key)).get(effect.operation)
+        return known or Claim("new", None, self._now(), 1)
+
+    async def done(self, effect: Effect, result: Mapping[str, Any]) -> None:
+        return
+
+    async def failed(self, effect: Effect, reason: str) -> None:
+        return
+
+    async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:
+        return Claim("new", None, self._now(), 1)
+
+
+class DryNotes(Notes):
+    def __init__(self, db: Database, clock: Clock) -> None:
+        super().__init__(db, clock)
+        self._known = DryLedger(db, clock)
+
+    async def write(self, note: Note) -> Noted:
+        return Noted([await self._known.claim(effect) for effect in note.claims])
+
+
+async def preview(settings: Settings, connection: str, body: bytes) -> Json:
+    """`verdict` (apply, duplicate, ...), `calls` that would be made, and `problem` where it would not go through."""
+    try:
+        event = OrderEvent.model_validate_json(body)
+    except ValueError:
+        raise Rejected("the body is no canonical order: it would be a dead letter again") from None
+    clock = SystemClock()
+    async with (
+        Database.open(settings.database_url, 2) as database,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+    ):
+        known = Connections(await ConnectionStore(database, settings.secret_key).all())
+        limits = CallLimits(settings.heartland_requests_per_second, 1, settings.heartland_timeout_seconds)
+        metrics = ServiceMetrics("preview", CollectorRegistry())
+        there = HeartlandClients(known, session, limits, metrics=metrics, clock=clock).get(connection)
+        rehearsal = Rehearsal(there.client._http)
+        there.client._http = rehearsal  # type: ignore[assignment]
+        account = open_account(there, ledger=DryLedger(database, clock), notes=DryNotes(database, clock), clock=clock)
+        standing = await Standings(database).get(
+            connection, ENTITY, event.key, TARGET, event.record.customer.shopify_id
+        )
+        verdict = decide(standing.version, event)
+        problem = ""
+        if verdict == "apply":
+            try:
+                await Writing(account, event.record, standing).run()
+            except IntegrationError as error:
+                problem = error.reason
+        return {"verdict": verdict, "calls": rehearsal.calls, "problem": problem, "at": datetime.now(UTC)}
+
+
+def main() -> int:
+    try:
+        settings = Settings.from_env(os.environ)
+        found = asyncio.run(preview(settings, sys.argv[1], sys.stdin.buffer.read()))
+    except IntegrationError as error:
+        print(error.reason, file=sys.stderr)  # noqa: T201 -- for whoever asked
+        return 1
+    sys.stdout.buffer.write(orjson.dumps(found, default=str, option=orjson.OPT_UTC_Z) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,287 @@
+"""`tillbridge dlq`, also as `python -m services.replay`: look at dead letters, send them again, or let them be."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import shlex
+import signal
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import orjson
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from services.replay import show
+from services.replay.desk import Desk, Report, open_desk
+from services.replay.desk import replay as send_all
+from services.replay.look import would_do
+from services.replay.resend import Sending, again, changed, edited
+from services.replay.select import Selection, choose
+from services.replay.settings import Settings
+from shared.errors import IntegrationError, Rejected
+from shared.messaging.letter import Letter
+from shared.runtime.output import console, fail, print_json
+
+T = TypeVar("T")
+app = typer.Typer(
+    name="tillbridge dlq",
+    help="Dead letters: what could not work, with its reason.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Ids = Annotated[list[str] | None, typer.Argument(help="Letters by id (service:partition:offset) or by event id.")]
+One = Annotated[str, typer.Argument(help="A letter's id (service:partition:offset), or its event's.")]
+Service = Annotated[str, typer.Option(help="Only what this service could not do.")]
+Entity = Annotated[str, typer.Option(help="Only of this entity.")]
+Reason = Annotated[str, typer.Option(help="Only with this in the reason.")]
+Shop = Annotated[str, typer.Option("--connection", help="Only of this connection.")]
+Order = Annotated[str, typer.Option(help="Only of this order: its number or its Shopify id.")]
+Since = Annotated[datetime | None, typer.Option(help="Only from this time on (UTC).")]
+Until = Annotated[datetime | None, typer.Option(help="Only up to this time (UTC).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Actor = Annotated[str, typer.Option(help="Who does it, for the audit trail; the user of this system if not given.")]
+Force = Annotated[bool, typer.Option("--force", help="Also what was written already or came back too often.")]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", help="A value, as path=value: record.lines.0.sku=TEE-NVY-M.")
+]
+WAIT_SECONDS = 60.0
+
+
+def _do(work: Callable[[Desk], Coroutine[Any, Any, T]], actor: str = "") -> T:
+    """Run it at a desk; what goes wrong for a reason is one line."""
+
+    async def run() -> T:
+        async with open_desk(Settings.from_env(os.environ), actor or getpass.getuser()) as desk:
+            return await work(desk)
+
+    try:
+        return asyncio.run(run())
+    except IntegrationError as error:
+        fail(error.reason)
+
+
+def _selection(**given: Any) -> Selection:
+    for name in ("since", "until"):
+        if given.get(name) is not None:
+            given[name] = given[name].replace(tzinfo=UTC)
+    return Selection(**given | {"ids": tuple(given.get("ids") or ())})
+
+
+async def _chosen(desk: Desk, selection: Selection) -> list[Letter]:
+    letters, fates = await desk.read()
+    return choose(letters, fates, selection)
+
+
+async def _one(desk: Desk, name: str) -> Letter:
+    found = await _chosen(desk, Selection(ids=(name,), state="all"))
+    if not found:
+        raise Rejected(f"there is no dead letter {name}")
+    return found[-1]
+
+
+@app.command(name="list")
+def list_letters(
+    service: Service = "", entity: Entity = "", reason: Reason = "", connection: Shop = "", order: Order = "",
+    since: Since = None, until: Until = None,
+    state: Annotated[str, typer.Option(help="open, replayed, edited, discarded or all.")] = "open",
+    each: Annotated[bool, typer.Option("--each", help="A line per letter, not per cause.")] = False,
+    as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """The letters, grouped by cause."""
+    if state not in ("open", "replayed", "edited", "discarded", "all"):
+        fail(f"--state is open, replayed, edited, discarded or all, not {state}")
+    selection = _selection(
+        service=service, entity=entity, reason=reason, connection=connection, order=order, since=since, until=until,
+        state=state,
+    )  # fmt: skip
+    show.letters(_do(lambda desk: _chosen(desk, selection)), each=each, as_json=as_json)
+
+
+@app.command(name="show")
+def show_letter(
+    letter: One,
+    body: Annotated[bool, typer.Option("--body", help="Also the body, which may hold personal data.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Everything about one letter."""
+    show.letter(_do(lambda desk: _one(desk, letter)), body=body, as_json=as_json)
+
+
+@app.command()
+def replay(
+    ids: Ids = None,
+    service: Service = "", entity: Entity = "", reason: Reason = "", connection: Shop = "", order: Order = "",
+    since: Since = None, until: Until = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which calls would be made.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All open letters, without further choice.")] = False,
+    rate: Annotated[float, typer.Option(min=0, help="Letters per second after the first; 0 for no limit.")] = 5.0,
+    canary: Annotated[bool, typer.Option(help="Send one first, and the rest once it has ended well.")] = True,
+    force: Force = False,
+    resume: Annotated[str, typer.Option(metavar="RUN", help="Go on with a replay that was stopped.")] = "",
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for each end.")] = WAIT_SECONDS,
+    actor: Actor = "", as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Send letters again, as the events they were, to where they came from."""
+    selection = _selection(
+        ids=ids, service=service, entity=entity, reason=reason, connection=connection, order=order, since=since,
+        until=until, state="all" if ids else "open",
+    )  # fmt: skip
+    if not (everything or resume or selection != Selection()):
+        fail("say which letters: by id, by --service, --reason and so on, or --all")
+    if dry_run:
+        told = _do(lambda desk: _rehearse(desk, selection, force=force))
+        show.rehearsal(told, as_json=as_json)
+        return
+    report = _do(lambda desk: _replay(desk, selection, resume, rate, canary, force, wait), actor)
+    show.report(report, as_json=as_json)
+
+
+async def _ready(
+    desk: Desk, letters: Sequence[Letter], run: str, *, force: bool
+) -> tuple[list[Sending], dict[str, str]]:
+    """What can be sent, and what need not or cannot be, with the reason."""
+    sendings, skipped = [], {}
+    for letter in letters:
+        try:
+            sending = again(letter, run, force=force)
+        except Rejected as error:
+            skipped[letter.id] = error.reason
+            continue
+        why = "" if force else await desk.superseded(letter)
+        if why:
+            skipped[letter.id] = f"{why}: sending it again would change nothing"
+        else:
+            sendings.append(sending)
+    return sendings, skipped
+
+
+async def _rehearse(desk: Desk, selection: Selection, *, force: bool) -> list[dict[str, Any]]:
+    sendings, skipped = await _ready(desk, await _chosen(desk, selection), "dry-run", force=force)
+    told = [await would_do(sending, os.environ) for sending in sendings]
+    return [*told, *({"letter": name, "skipped": why} for name, why in skipped.items())]
+
+
+async def _replay(
+    desk: Desk, selection: Selection, resume: str, rate: float, canary: bool, force: bool, wait: float
+) -> Report:
+    run = resume or uuid.uuid4().hex[:12]
+    letters = await _chosen(desk, Selection(ids=tuple(await desk.book.left(run)), state="all") if resume else selection)
+    if resume and not await desk.book.left(run):
+        raise Rejected(f"nothing is left of the replay {run}")
+    sendings, skipped = await _ready(desk, letters, run, force=force)
+    if not resume:
+        await desk.book.begin(run, [letter.id for letter in letters])
+    await desk.book.skip(run, skipped)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
+    columns = (TextColumn("replay {task.fields[run]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("replay", total=len(sendings), run=run)
+        report = await send_all(
+            desk, run, sendings, per_second=rate, canary=canary, wait_seconds=wait, stop=stop,
+            told=lambda _: progress.advance(bar),
+        )  # fmt: skip
+    report.skipped.update(skipped)
+    return report
+
+
+@app.command()
+def edit(
+    letter: One,
+    set_: Changes = None,
+    body_file: Annotated[Path | None, typer.Option(help="A file with the whole new body.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which calls would be made.")] = False,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for its end.")] = WAIT_SECONDS,
+    actor: Actor = "", as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Correct a letter's body and send it, as an event of its own. Opens $EDITOR if nothing is given."""
+
+    async def work(desk: Desk) -> Report | list[dict[str, Any]]:
+        found = await _one(desk, letter)
+        run = uuid.uuid4().hex[:12]
+        sending = edited(found, _new_body(found, set_ or [], body_file), run)
+        if dry_run:
+            return [await would_do(sending, os.environ)]
+        return await send_all(
+            desk, run, [sending], per_second=0, canary=True, wait_seconds=wait, stop=asyncio.Event(),
+            told=lambda _: None,
+        )  # fmt: skip
+
+    done = _do(work, actor)
+    if isinstance(done, Report):
+        show.report(done, as_json=as_json)
+    else:
+        show.rehearsal(done, as_json=as_json)
+
+
+def _new_body(letter: Letter, changes: Sequence[str], body_file: Path | None) -> bytes:
+    body = letter.body or b""
+    if body_file is not None:
+        try:
+            return body_file.read_bytes()
+        except OSError as error:
+            raise Rejected(f"{body_file} cannot be read: {error.strerror}") from None
+    for change in changes:
+        path, given, value = change.partition("=")
+        if not given:
+            raise Rejected(f"--set takes path=value, not {change}")
+        body = changed(body, path, value)
+    return body if changes else _in_editor(body)
+
+
+def _in_editor(body: bytes) -> bytes:
+    """What the user's editor makes of it; laid out over many lines where it is JSON."""
+    with suppress(orjson.JSONDecodeError):
+        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "body.json"
+        path.touch(mode=0o600)
+        path.write_bytes(body)
+        editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+        if subprocess.run([*editor, str(path)], check=False).returncode:
+            raise Rejected("the editor failed: nothing was sent")
+        return path.read_bytes()
+
+
+@app.command()
+def discard(
+    ids: Ids = None,
+    reason_: Annotated[str, typer.Option("--because", help="Why nothing is to become of them.")] = "",
+    service: Service = "", entity: Entity = "", reason: Reason = "", connection: Shop = "", order: Order = "",
+    since: Since = None, until: Until = None, actor: Actor = "", as_json: AsJson = False,
+) -> None:  # fmt: skip
+    """Let letters be. They stay on their topic until their time is over, and in the audit trail."""
+    selection = _selection(
+        ids=ids, service=service, entity=entity, reason=reason, connection=connection, order=order, since=since,
+        until=until,
+    )  # fmt: skip
+    if selection == Selection():
+        fail("say which letters: by id, or by --service, --reason and so on")
+    if not reason_:
+        fail("say why, by --because: it stands in the audit trail")
+
+    async def work(desk: Desk) -> list[str]:
+        found = await _chosen(desk, selection)
+        await desk.discard(found, reason_)
+        return [one.id for one in found]
+
+    done = _do(work, actor)
+    if as_json:
+        print_json(done)
+    else:
+        console().print(f"discarded: {', '.join(done) or 'nothing, no open letter is meant'}", markup=False)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,91 @@
+"""Which letters are meant, and which share a cause. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.messaging.letter import Letter
+from shared.state.letters import Fate
+
+_OPEN = Fate()
+# What differs between two letters of one cause: ids, amounts, quoted values.
+_PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|[+-]?#?\b\d[\d.,:]*\b|\b[0-9a-f]{8,}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Empty means any. `order` is an order's id, or its number as the body says it; `state` a fate's, or all."""
+
+    ids: tuple[str, ...] = ()
+    service: str = ""
+    entity: str = ""
+    reason: str = ""
+    connection: str = ""
+    order: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    state: str = "open"
+
+    def takes(self, letter: Letter, fate: Fate) -> bool:
+        return (
+            self.state in ("all", fate.state)
+            and (not self.ids or letter.id in self.ids or letter.event_id in self.ids)
+            and self.service in ("", letter.service)
+            and self.entity in ("", letter.entity)
+            and self.connection in ("", letter.connection)
+            and self.reason.lower() in letter.reason.lower()
+            and (not self.order or self._is_of_order(letter))
+            and (self.since is None or letter.at >= self.since)
+            and (self.until is None or letter.at <= self.until)
+        )
+
+    def _is_of_order(self, letter: Letter) -> bool:
+        number = self.order.removeprefix("#")
+        if letter.subject == number:
+            return True
+        name = re.compile(rb'"name"\s*:\s*"#?' + re.escape(number.encode()) + rb'"')
+        return name.search(letter.body or b"") is not None
+
+
+def choose(letters: Iterable[Letter], fates: Mapping[str, Fate], selection: Selection) -> list[Letter]:
+    """The letters that are meant, oldest first."""
+    return [letter for letter in letters if selection.takes(letter, fates.get(letter.id, _OPEN))]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Letters that failed alike."""
+
+    service: str
+    entity: str
+    reason: str
+    letters: tuple[Letter, ...]
+
+    @property
+    def example(self) -> str:
+        return self.letters[-1].id
+
+    @property
+    def first(self) -> datetime:
+        return min(letter.at for letter in self.letters)
+
+    @property
+    def last(self) -> datetime:
+        return max(letter.at for letter in self.letters)
+
+
+def particular_free(reason: str) -> str:
+    """The reason with ids, figures and quoted values left out, so that alike reasons are the same text."""
+    return _PARTICULAR.sub("…", reason)
+
+
+def causes(letters: Sequence[Letter]) -> list[Cause]:
+    """Letters grouped by why they failed, the most frequent first."""
+    groups: dict[tuple[str, str, str], list[Letter]] = {}
+    for letter in letters:
+        groups.setdefault((letter.service, letter.entity, particular_free(letter.reason)), []).append(letter)
+    found = [Cause(*name, tuple(group)) for name, group in groups.items()]
+    return sorted(found, key=lambda cause: (-len(cause.letters), cause.service, cause.reason))
