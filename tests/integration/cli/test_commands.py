@@ -28,7 +28,7 @@ from shared.state.parked import Parked, ParkedKey, ParkedRecord
 from shared.state.reviews import Reviews
 from tests.support.engine import ROOT, service_environ
 from tests.support.journal import HOP
-from tests.support.messaging import NOON
+from tests.support.messaging import NOON, an_envelope
 
 
 @dataclass
@@ -109,13 +109,53 @@ async def test_parked_keys_are_listed_with_what_they_wait_for(shell: Shell, sett
         NOON, NOON + timedelta(hours=1),
     )  # fmt: skip
     async with Database.open(settings.database_url, 1) as database:
-        await Parked(database, "heartland_writer").park(
-            key, [ParkedRecord("canonical.order", 0, 5, "main|1", [], b"{}")]
-        )
+        parked = Parked(database, "heartland_writer")
+        await parked.take("canonical.order", [0])
+        await parked.park(key, [ParkedRecord("canonical.order", 0, 5, "main|1", [], b"{}")], 1)
 
     told, found = await shell("parked", "list"), await shell("parked", "list", "--json")
     assert "main|item:TEE" in told.out
     assert (found.json[0]["records"], found.json[0]["reason"]) == (1, "no item TEE")
+
+
+async def test_a_parked_key_is_retried_and_dropped_by_hand(shell: Shell, settings: Settings) -> None:
+    await create_topics(settings)
+    envelope = an_envelope("1")
+    row = ParkedRecord("t.canonical.order", 0, 5, "main|1", envelope.headers(), envelope.body)
+    key = ParkedKey(
+        "t.canonical.order", 0, "main|1", "main", "order", "halted", "used up", "RetryLater", None, 5, NOON, NOON
+    )  # fmt: skip
+    async with Database.open(settings.database_url, 1) as database:
+        parked = Parked(database, "heartland_writer")
+        await parked.take("t.canonical.order", [0])
+        await parked.park(key, [row], 1)
+
+    assert one_line((await shell("parked", "retry")).err)
+    assert (await shell("parked", "retry", "--reason", "other", "--json")).json == []
+    assert (await shell("parked", "retry", "main|1", "--json")).json == ["main|1"]
+    assert (await shell("parked", "list", "--json")).json[0]["state"] == "waiting"
+    assert (await shell("parked", "drop", "main|1", "--because", "a test", "--yes", "--json")).json == ["main|1"]
+    assert (await shell("parked", "list", "--json")).json == []
+    [letter] = (await shell("dlq", "list", "--each", "--json")).json
+    assert letter["reason"] == "dropped by hand: a test"
+    trail = (await shell("audit", "list", "--json")).json
+    assert [entry["action"] for entry in trail] == ["parked.retry", "parked.drop"]
+
+
+async def test_a_review_is_decided_once_and_noted(shell: Shell, settings: Settings) -> None:
+    await create_topics(settings)
+    async with Database.open(settings.database_url, 1) as database:
+        await Reviews(database).open("main", "refund_by_hand", "order", "1", "refund", "book it", {})
+        await Reviews(database).open("main", "order_unbalanced", "order", "2", "off", "compare", {})
+    other, one = (row["id"] for row in (await shell("reviews", "list", "--json")).json)
+
+    assert (await shell("reviews", "decide", str(one), "--as", "done", "--because", "booked")).code == 0
+    assert (await shell("reviews", "decide", str(other), "--as", "retry")).code == 0
+    assert one_line((await shell("reviews", "decide", str(one), "--as", "done")).err)
+    assert one_line((await shell("reviews", "decide", str(one), "--as", "odd")).err)
+    assert (await shell("reviews", "list", "--json")).json == []
+    assert len((await shell("reviews", "list", "--state", "decided", "--json")).json) == 2
+    assert "the audit trail is whole" in (await shell("audit", "verify")).out
 
 
 async def test_migrate_connect_and_status_from_nothing(
