@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke bench test check fmt lock clean
+.PHONY: help setup run smoke bench prove test check fmt lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/'
@@ -27,6 +27,9 @@ smoke: $(STAMP) ## 200 orders and their shipments through the whole system; buil
 
 bench: $(STAMP) ## measure ingress, drain, calls and memory; build/bench.json
 	$(BIN)/python -m tests.bench
+
+prove: $(STAMP) ## SEED=7 MINUTES=10 FAULTS=kill,...: plugs are pulled, nothing is lost or doubled; build/proof.json
+	$(BIN)/python -m tests.prove
 
 test: $(STAMP) ## every test, against a real broker and a real database
 	$(BIN)/python -m pytest

@@ -112,10 +112,15 @@ class Cluster:
 
     async def control(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """A call to the sandbox's own handles: status and answer."""
+        status, answer = await self.raw(method, path, body)
+        return status, orjson.loads(answer)
+
+    async def raw(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
+        """The same with the answer's bytes as they are."""
         url = f"{self.stack.sandbox_url}/_sandbox{path}"
         data = None if body is None else orjson.dumps(body)
         async with self.session.request(method, url, data=data) as response:
-            return response.status, orjson.loads(await response.read())
+            return response.status, await response.read()
 
 
 @asynccontextmanager

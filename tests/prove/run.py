@@ -1,0 +1,204 @@
+"""One run of the proof: load and faults at the same time, then healing, rest, evidence, and the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from deploy.local.services import SERVICES
+from shared.messaging.producer import Producer, open_producer
+from shared.runtime.clock import SystemClock
+from shared.runtime.settings import Settings
+from tests.prove.cluster import Cluster, open_cluster
+from tests.prove.collect import collect
+from tests.prove.evidence import Evidence
+from tests.prove.generate import fulfilment, order, poison
+from tests.prove.generate.load import Load
+from tests.prove.generate.plan import Planned
+from tests.prove.generate.poison import Poison
+from tests.prove.history import History
+from tests.prove.log import Log
+from tests.prove.nemesis import Nemesis
+from tests.prove.rest import come_to_rest
+from tests.prove.samples import Samples, open_samples
+from tests.prove.schedule import KINDS, schedule
+from tests.prove.vendors import Vendors, webhook_faults
+
+ORDERS_PER_MINUTE = 200
+POISON_PER_MINUTE = 2
+DROPPED = 0.01
+LOAD_TAIL_SECONDS = 120.0
+REST_SECONDS = 240.0
+# Has the reconciler joined? Without it nobody finds what a dropped webhook told of.
+RECONCILER = any(service.name == "reconciler" for service in SERVICES)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is made of. `faults` are kinds of schedule.KINDS and "webhooks" (duplicated, reordered, ...)."""
+
+    seed: int = 7
+    minutes: float = 10.0
+    faults: Sequence[str] = (*KINDS, "webhooks")
+    orders_per_minute: float = ORDERS_PER_MINUTE
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        return self.minutes * 60
+
+    @property
+    def orders(self) -> int:
+        return round(self.minutes * self.orders_per_minute)
+
+    @property
+    def steps(self) -> list[Planned]:
+        generators = (order.plan, fulfilment.plan)
+        return [step for plan in generators for step in plan(self.seed, self.orders, self.seconds)]
+
+    @property
+    def poisons(self) -> int:
+        """Every kind at least once."""
+        return max(len(poison.KINDS), round(self.minutes * POISON_PER_MINUTE))
+
+    @property
+    def dropped(self) -> float:
+        return DROPPED if RECONCILER and "webhooks" in self.faults else 0.0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """`unrest` says what never came to rest; `figures` are for people, beside what the checker finds."""
+
+    evidence: Evidence
+    unrest: str
+    figures: Mapping[str, object]
+
+
+async def run(plan: Plan, build: Path, data: Path, tell: Callable[[str], None] = print) -> Ran:
+    """The evidence lies in `build` afterwards. Raises Misconfigured where the system does not even start."""
+    for folder in (build, data):
+        clear(folder)
+    async with open_stage(plan, build, data, tell) as stage:
+        return await stage.play()
+
+
+def clear(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    folder.chmod(0o711)  # started by root, PostgreSQL runs as somebody who must get through
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything one run needs, open."""
+
+    plan: Plan
+    build: Path
+    cluster: Cluster
+    log: Log
+    samples: Samples
+    load: Load
+    vendors: Vendors
+    nemesis: Nemesis
+    producer: Producer
+    tell: Callable[[str], None]
+
+    async def play(self) -> Ran:
+        plan = self.plan
+        watching = asyncio.create_task(self.samples.watch())
+        try:
+            await self._stock()
+            began = datetime.now(UTC)
+            complaint = await self._strike_while_loading()
+            healed = time.monotonic()
+            self.tell(f"load and faults are over after {self.load.done} changes: waiting for rest")
+            unrest = complaint or await come_to_rest(self.cluster, self.log, self.samples, REST_SECONDS, self.tell)
+            figures = self._figures(time.monotonic() - healed)
+            self.tell("collecting the evidence")
+            evidence = await collect(
+                self.cluster,
+                self.log,
+                self.samples,
+                self.nemesis,
+                self.build,
+                seed=plan.seed,
+                minutes=plan.minutes,
+                # New orders come until then: later there may be nothing to go on with.
+                busy_until=began + timedelta(seconds=plan.seconds * order.NEW_SHARE),
+                more={"reconciler": RECONCILER, "dropped_webhooks": plan.dropped},
+            )
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        return Ran(evidence, unrest, figures)
+
+    async def _stock(self) -> None:
+        for item in order.goods():
+            await self.cluster.control("POST", "/heartland/items", item)
+
+    async def _strike_while_loading(self) -> str:
+        """What of the load could not be done; empty when all was."""
+        plan, steps = self.plan, self.plan.steps
+        self.tell(f"{plan.orders} orders, {len(steps)} changes, {plan.poisons} poisoned records; seed {plan.seed}")
+        kinds = [kind for kind in plan.faults if kind in KINDS]
+        strikes = schedule(Random(plan.seed), plan.seconds, kinds, self.cluster.services)
+        poisons = poison.plan(plan.seed, self.cluster.stack.connection, plan.poisons, plan.seconds * order.NEW_SHARE)
+        await self.vendors.begin()
+        loading = asyncio.create_task(self.load.run(steps))
+        poisoning = asyncio.create_task(self.load.poison(poisons, self._publish))
+        await self.nemesis.run(strikes)
+        _, late = await asyncio.wait({loading, poisoning}, timeout=plan.seconds)
+        await self.nemesis.heal()
+        self.tell("healed")
+        if late:
+            _, late = await asyncio.wait(late, timeout=LOAD_TAIL_SECONDS)
+        for task in late:
+            task.cancel()
+        for result in await asyncio.gather(loading, poisoning, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
+        waiting = ", ".join(f"#{number}" for number in sorted(self.load.waiting)[:10])
+        return f"{len(self.load.waiting)} orders never reached the store as they stand: {waiting}" if late else ""
+
+    async def _publish(self, one: Poison) -> None:
+        """Once: the producer itself goes on until the broker has it."""
+        await self.producer.send(one.kind.topic, one.envelope, timeout_seconds=LOAD_TAIL_SECONDS)
+
+    def _figures(self, rest_seconds: float) -> dict[str, object]:
+        return {
+            "orders": self.plan.orders,
+            "changes": self.load.done,
+            "calls_hit": dict(sorted(self.vendors.hits.items())),
+            "rest_seconds": round(rest_seconds, 1),
+            "restarts": {name: state.restarts for name, state in self.cluster.stack.supervisor.states.items()},
+            "broker": f"Apache Kafka {self.cluster.broker.version}",
+            "database": f"PostgreSQL {self.cluster.database.version}",
+        }
+
+
+@asynccontextmanager
+async def open_stage(plan: Plan, build: Path, data: Path, tell: Callable[[str], None]) -> AsyncIterator[Stage]:
+    async with (
+        open_cluster(data, build, seed=plan.seed, tell=tell, settings=plan.settings) as cluster,
+        open_producer(Settings.from_env(cluster.stack.environ), SystemClock()) as producer,
+    ):
+        log = Log(cluster.broker.bootstrap_servers, cluster.stack.engine.topic_prefix)
+        history, clocked = History(build / "history.jsonl"), _clocked(tell)
+        vendors = Vendors(cluster.control, webhook_faults(plan.dropped) if "webhooks" in plan.faults else [])
+        with open_samples(cluster, log, build) as samples, closing(history):
+            nemesis = Nemesis(cluster, vendors, samples, history, clocked)
+            load = Load(plan.seed, cluster.control, history)
+            yield Stage(plan, build, cluster, log, samples, load, vendors, nemesis, producer, clocked)
+
+
+def _clocked(tell: Callable[[str], None]) -> Callable[[str], None]:
+    started = time.monotonic()
+    return lambda text: tell(f"{time.monotonic() - started:6.1f} s  {text}")

@@ -1,0 +1,72 @@
+"""The vendors' faults, switched at the sandbox. It knows one list of faults, so whoever adds one states all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tests.prove.generate.plan import Control
+
+Json = dict[str, Any]
+
+# By kind of strike: the fault as the sandbox names it, and how often it hits a call.
+FAULTS: Final[Mapping[str, Json]] = {
+    "throttle": {"kind": "throttle", "rate": 0.3, "retry_after": 1},
+    "error_before": {"kind": "error_before", "rate": 0.3},
+    "error_after": {"kind": "error_after", "rate": 0.25},
+    # Longer than the caller waits, or until the connection is cut.
+    "timeout_after": {"kind": "timeout_after", "rate": 0.15, "seconds": 4},
+    # Shorter than the stated read lag of the connection.
+    "stale": {"kind": "stale_reads", "seconds": 2},
+    "garbage": {"kind": "garbage", "rate": 0.25},
+    "html": {"kind": "html", "rate": 0.3},
+    "outage": {"kind": "outage"},
+}
+
+
+def webhook_faults(dropped: float) -> list[Json]:
+    """As Shopify's deliveries are at their worst."""
+    return [
+        {"system": "webhooks", "kind": "drop", "rate": dropped},
+        {"system": "webhooks", "kind": "delay", "rate": 0.01, "seconds": 20},
+        {"system": "webhooks", "kind": "duplicate", "rate": 0.1},
+        {"system": "webhooks", "kind": "reorder", "rate": 0.1},
+    ]
+
+
+class Vendors:
+    """`hits` counts the calls and deliveries that each kind of fault has met."""
+
+    def __init__(self, control: Control, always: Sequence[Json]) -> None:
+        self._control = control
+        self._always = list(always)
+        self._active: list[Json] = []
+        self._changing = asyncio.Lock()
+        self.hits: Counter[str] = Counter()
+
+    async def begin(self) -> None:
+        await self._switch()
+
+    async def add(self, system: str, kind: str) -> Json:
+        fault = {"system": system, **FAULTS[kind]}
+        self._active.append(fault)
+        await self._switch()
+        return fault
+
+    async def remove(self, fault: Json) -> None:
+        self._active = [other for other in self._active if other is not fault]
+        await self._switch()
+
+    async def heal(self) -> None:
+        """No fault any more, of the deliveries neither."""
+        self._active, self._always = [], []
+        await self._switch()
+
+    async def _switch(self) -> None:
+        async with self._changing:
+            _, before = await self._control("GET", "/faults", None)
+            for fault in before["faults"]:
+                self.hits[f"{fault['system']} {fault['kind']}"] += fault["struck"]
+            await self._control("POST", "/faults", {"faults": [*self._active, *self._always]})

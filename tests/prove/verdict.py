@@ -1,0 +1,79 @@
+"""proof.json: the checker's findings and the run's figures in one object, and how it is shown."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.prove.history import read_mutations, read_rows
+from tests.prove.resumes import percentile
+from tests.prove.run import Ran
+
+Json = dict[str, Any]
+RESUME_SECONDS = 10.0
+
+
+def proof(ran: Ran) -> Json:
+    """What the checker found, and whether the run passes: it also has to come to rest, and soon after each fault."""
+    from tests.prove.check import check
+
+    report = check(ran.evidence)
+    evidence = ran.evidence
+    resumed = round(percentile(evidence.resumes, 0.95), 2)
+    complaints = [*report.complaints, *([f"no rest: {ran.unrest}"] if ran.unrest else [])]
+    if resumed > RESUME_SECONDS:
+        complaints.append(f"work resumed {resumed} s (p95) after a fault, {RESUME_SECONDS:.0f} s are allowed")
+    return {
+        "seed": evidence.seed,
+        "minutes": evidence.minutes,
+        "events": sum(row.happened for row in read_mutations(evidence.history)),
+        "kills": evidence.kills,
+        "faults": evidence.faults,
+        "in_doubt": evidence.in_doubt,
+        "lost": report.lost,
+        "duplicated": report.duplicated,
+        "reordered": report.reordered,
+        "disagreeing": report.disagreeing,
+        "dlq_expected": report.dlq_expected,
+        "dlq_actual": report.dlq_actual,
+        "resume_seconds_p95": resumed,
+        "verdict": "fail" if complaints else "pass",
+        "complaints": complaints,
+        "resumes": len(evidence.resumes),
+        "parked_at_the_end": len(evidence.parked),
+        "memory_mb": memory(evidence.memory),
+        **ran.figures,
+    }
+
+
+def memory(path: Path) -> Json:
+    """Megabytes of each process in the first and the last third of the run, on the average."""
+    by_process: defaultdict[str, list[int]] = defaultdict(list)
+    for row in read_rows(path):
+        by_process[row["process"]].append(row["rss"])
+    return {name: {"first": _mean(rss[: len(rss) // 3 or 1]), "last": _mean(rss[-(len(rss) // 3 or 1) :])}
+            for name, rss in by_process.items()}  # fmt: skip
+
+
+def _mean(values: list[int]) -> float:
+    return round(sum(values) / len(values) / 1_000_000, 1)
+
+
+def write(report: Json, path: Path) -> None:
+    path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def show(report: Json) -> None:
+    table = Table("", "", show_header=False, title=f"proof: {report['verdict']}")
+    for name, value in report.items():
+        if name not in ("complaints", "memory_mb", "restarts"):
+            table.add_row(name, json.dumps(value) if isinstance(value, dict) else str(value))
+    console = Console()
+    console.print(table)
+    for complaint in report["complaints"]:
+        console.print(f"FAILED: {complaint}", style="red", markup=False)
