@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 from tests.prove.generate import order
 from tests.prove.generate.plan import Control, Done, Json, Placed, Planned, seq_of
@@ -17,16 +18,35 @@ def plan(seed: int, orders: int, seconds: float) -> list[Planned]:
     return [replace(step, entity=ENTITY, action="ship", details={"how": step.action}) for step in ships]
 
 
-def can_ship(placed: Placed, picture: Json) -> bool:
-    """Whether the store has seen the order's last change: a shipment that crosses an edit is for a person to settle."""
+def has_seen(placed: Placed, picture: Json) -> bool:
+    """Whether the last change has begun to reach the store."""
     there = picture["order"]
     return there["status"] in ("open", "closed") and seq_of(there["custom"].get("note")) >= placed.seq
 
 
+def agrees(shop: Json, picture: Json) -> bool:
+    """Whether the change has reached it wholly: taxes and payments are written last."""
+    paid = sum(_cents(row["amount"]) for row in shop["transactions"] if row["kind"] in ("sale", "capture"))
+    booked = sum(_cents(row["amount"]) for row in picture["payments"])
+    order = shop["order"]
+    whole = order.get("current_total_price") or order["total_price"]
+    return paid == booked and _cents(whole) == _cents(picture["order"]["total"])
+
+
+def _cents(amount: object) -> int:
+    return round(Decimal(str(amount)) * 100)
+
+
 async def carry_out(step: Planned, placed: Placed, control: Control) -> Done | None:
-    """Ship in Heartland; None while the store has not got the order as it stands."""
+    """Ship in Heartland; None while the store has not got the order as it stands.
+
+    Goods that leave while an edit or a payment is on its way are for a person to settle: there is no right end.
+    """
     status, picture = await control("GET", f"/heartland/orders/{placed.heartland}", None)
-    if status != 200 or not can_ship(placed, picture):
+    if status != 200 or not has_seen(placed, picture):
+        return None
+    _, shop = await control("GET", f"/shopify/orders/{placed.id}", None)
+    if not agrees(shop, picture):
         return None
     shipped_before = len(picture["invoices"])
     details: Json = {
