@@ -1,0 +1,93 @@
+"""One run's evidence, read once for all promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.prove.check.road import Road, read_road, seconds
+from tests.prove.evidence import Evidence
+from tests.prove.history import Mutation, read_mutations, read_rows
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write that a vendor received. Amounts are exact."""
+
+    number: int
+    at: float
+    system: str
+    operation: str
+    path: str
+    body: Json
+    status: int
+    response: Json
+
+    @property
+    def applied(self) -> bool:
+        return self.status < 300
+
+    def __str__(self) -> str:
+        return f"write {self.number} ({self.operation} {self.path})"
+
+
+@dataclass(frozen=True)
+class Case:
+    """`mutations` are those of the history in the order in which they were made; `books` are by the order's id."""
+
+    evidence: Evidence
+    mutations: list[Mutation]
+    deliveries: list[Json]
+    writes: list[Write]
+    books: dict[str, Json]
+    road: Road
+    offsets: list[Json]
+    memory: list[Json]
+
+    def lives(self) -> dict[str, list[Mutation]]:
+        """What really happened to each order, in order."""
+        lives: dict[str, list[Mutation]] = {}
+        for row in self.mutations:
+            if row.order and row.happened:
+                lives.setdefault(row.order, []).append(row)
+        return lives
+
+
+def read_case(evidence: Evidence) -> Case:
+    return Case(
+        evidence=evidence,
+        mutations=sorted(read_mutations(evidence.history), key=lambda row: row.n),
+        deliveries=list(read_rows(evidence.deliveries)),
+        writes=[_write(row) for row in _exact_rows(evidence.journal)],
+        books={row["order"]: row for row in _exact_rows(evidence.books)},
+        road=read_road(evidence.topics),
+        offsets=list(read_rows(evidence.offsets)),
+        memory=list(read_rows(evidence.memory)),
+    )
+
+
+def _exact_rows(path: Path) -> Iterator[Json]:
+    """JSON lines whose numbers are decimals: an amount that has been a float is no longer to the cent."""
+    with path.open(encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line, parse_float=Decimal)
+
+
+def _write(row: Json) -> Write:
+    body, response = row["body"], row["response"]
+    return Write(
+        number=row["number"],
+        at=seconds(row["at"]),
+        system=row["system"],
+        operation=row["operation"],
+        path=row["path"],
+        body=body if isinstance(body, dict) else {},
+        status=row["status"],
+        response=response if isinstance(response, dict) else {},
+    )

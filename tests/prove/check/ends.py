@@ -1,0 +1,93 @@
+"""Nothing is lost: what was acknowledged is on the road, and every record on the road came to an end."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from tests.prove.check.case import Case
+from tests.prove.check.report import Violation
+from tests.prove.check.road import ENDS, STEPS, Entry, Hop, Road, Step
+
+
+def check(case: Case) -> Iterator[Violation]:
+    for text in (
+        *_unheard(case),
+        *_unshipped(case),
+        *_unended(case),
+        *_unfollowed(case.road),
+        *_unsucceeded(case.road),
+    ):
+        yield Violation("lost", text)
+
+
+def _unheard(case: Case) -> Iterator[str]:
+    """Webhooks that were answered with 2xx, but are on no topic."""
+    there = {entry.id for entry in case.road.entries["raw.shopify.order"]}
+    for row in case.deliveries:
+        if row["outcome"] == "delivered" and row["webhook_id"] not in there:
+            name = f"{row['webhook_id']} ({row['topic']} of {row['resource']})"
+            yield f"webhook {name} was acknowledged, but is on no topic"
+
+
+def _unshipped(case: Case) -> Iterator[str]:
+    """Invoices that the store completed, but that are on no topic."""
+    there = {entry.invoice for entry in case.road.entries["raw.heartland.fulfilment"]}
+    for row in case.mutations:
+        if row.action == "ship" and row.happened and str(row.answer["invoice_id"]) not in there:
+            yield f"invoice {row.answer['invoice_id']} of {row.name} was completed, but is on no topic"
+
+
+def _unended(case: Case) -> Iterator[str]:
+    """Records that no service was ever done with."""
+    parked = {(row["service"], row["key"]): row["reason"] for row in case.evidence.parked}
+    for step in STEPS:
+        latest = _latest_end(case.road, step)
+        for entry in case.road.entries[step.topic]:
+            hops = case.road.of(step.service, entry)
+            if any(hop.outcome in ENDS for hop in hops):
+                continue
+            waited = [hop for hop in hops if hop.outcome == "parked"]
+            is_parked = waited and parked.get((step.service, entry.key))
+            # A state that waits is dropped without a word for the next one of its key.
+            is_replaced = waited and step.collapses and latest.get(entry.key, 0.0) > waited[-1].at
+            if not (is_parked or is_replaced):
+                said = ", ".join(hop.outcome for hop in hops) or "nothing"
+                yield f"{step.service} was never done with {entry}: it said {said}"
+
+
+def _unfollowed(road: Road) -> Iterator[str]:
+    """Records that are said to be published onwards, but that no record further on stands for."""
+    for step in STEPS:
+        if not step.onwards:
+            continue
+        there = {name for entry in road.entries[step.onwards] for name in entry.lineage}
+        for entry in road.entries[step.topic]:
+            published = any(hop.outcome == "published" for hop in road.of(step.service, entry))
+            if published and entry.id not in there:
+                yield f"{step.service} says that {entry} is published, but {step.onwards} has nothing of it"
+
+
+def _unsucceeded(road: Road) -> Iterator[str]:
+    """Superseded records need one that ended otherwise, at that time or later."""
+    for step in STEPS:
+        latest = _latest_end(road, step)
+        for entry in road.entries[step.topic]:
+            for hop in _superseded(road, step, entry):
+                if latest.get(entry.key, 0.0) < hop.at:
+                    yield f"{step.service} says that {entry} is superseded, but nothing of its key came after"
+
+
+def _superseded(road: Road, step: Step, entry: Entry) -> list[Hop]:
+    ends = [hop for hop in road.of(step.service, entry) if hop.outcome in ENDS]
+    return ends[-1:] if ends and all(hop.outcome == "superseded" for hop in ends) else []
+
+
+def _latest_end(road: Road, step: Step) -> dict[str, float]:
+    """By key, when the service was last done with a record otherwise than by superseding it."""
+    latest: defaultdict[str, float] = defaultdict(float)
+    for entry in road.entries[step.topic]:
+        for hop in road.of(step.service, entry):
+            if hop.outcome in ENDS and hop.outcome != "superseded":
+                latest[entry.key] = max(latest[entry.key], hop.at)
+    return latest

@@ -1,0 +1,154 @@
+"""The checker's own reading of the topics: records, hops and dead letters, by their headers alone.
+
+Only what the promises need is kept of a record; of its body a digest, so that a long run fits into memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from tests.prove.history import read_rows
+
+Json = dict[str, Any]
+Place = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stretch of the road: who reads the topic, in which group, and what comes of what is `published` there.
+
+    `collapses`: the records are states, of which only the newest of a key counts while they wait.
+    """
+
+    topic: str
+    service: str
+    group: str
+    onwards: str = ""
+    collapses: bool = False
+
+
+STEPS: Final = (
+    Step("raw.shopify.order", "transformers", "transformer-order", "canonical.order", collapses=True),
+    Step("raw.heartland.fulfilment", "transformers", "transformer-fulfilment", "canonical.fulfilment"),
+    Step("canonical.order", "heartland_writer", "heartland_writer", collapses=True),
+    Step("canonical.fulfilment", "shopify_writer", "shopify_writer"),
+    Step("canonical.link", "shopify_writer", "shopify_writer", collapses=True),
+)
+# A record that ended in one of these is done with; `retrying` is none of them, and `parked` only while it is parked.
+ENDS: Final = frozenset(
+    ("applied", "published", "superseded", "duplicate", "echo", "stale", "skipped", "review", "dead_letter")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A record on a topic. `at` is when it was written, in seconds; `lineage` are the events that it stands for."""
+
+    topic: str
+    partition: int
+    offset: int
+    at: float
+    key: str
+    headers: Mapping[str, str]
+    digest: str
+    lineage: tuple[str, ...] = ()
+    invoice: str = ""
+
+    @property
+    def id(self) -> str:
+        return self.headers.get("ce_id", "")
+
+    @property
+    def place(self) -> Place:
+        return self.topic, self.partition, self.offset
+
+    def __str__(self) -> str:
+        return f"{self.id} of {self.key} at {self.topic}:{self.partition}:{self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What one service said of one event. `at` is when that was written, `version` the state it was about."""
+
+    event: str
+    service: str
+    key: str
+    outcome: str
+    at: float
+    finished: str
+    version: str
+    detail: str = ""
+
+
+@dataclass
+class Road:
+    """All there is on the topics. Hops are by service and event, oldest first."""
+
+    entries: dict[str, list[Entry]] = field(default_factory=lambda: defaultdict(list))
+    hops: dict[tuple[str, str], list[Hop]] = field(default_factory=lambda: defaultdict(list))
+    letters: list[Entry] = field(default_factory=list)
+
+    def sort(self) -> None:
+        for hops in self.hops.values():
+            hops.sort(key=lambda hop: hop.at)
+
+    def of(self, service: str, entry: Entry) -> list[Hop]:
+        """What the service said of this very record: not what it said before of an event that came twice."""
+        return [hop for hop in self.hops.get((service, entry.id), ()) if hop.at >= entry.at]
+
+
+def read_road(path: Path) -> Road:
+    road = Road()
+    for row in read_rows(path):
+        topic, value = row["topic"], row["value"]
+        if topic == "trace":
+            hop = _hop(row, value)
+            road.hops[hop.service, hop.event].append(hop)
+        elif topic.startswith("dlq."):
+            road.letters.append(_entry(row, value))
+        elif topic != "alert":
+            road.entries[topic].append(_entry(row, value))
+    road.sort()
+    return road
+
+
+def _hop(row: Json, value: Json) -> Hop:
+    return Hop(
+        event=value["event_id"],
+        service=value["service"],
+        key=f"{value['connection']}|{value['key']}",
+        outcome=value["outcome"],
+        at=row["timestamp"] / 1000,
+        finished=value["finished_at"],
+        version=value.get("source_time") or "",
+        detail=value.get("detail") or "",
+    )
+
+
+def _entry(row: Json, value: Any) -> Entry:
+    body = value if isinstance(value, dict) else {}
+    invoice = body.get("invoice")
+    return Entry(
+        topic=row["topic"],
+        partition=row["partition"],
+        offset=row["offset"],
+        at=row["timestamp"] / 1000,
+        key=row["key"] or "",
+        headers=row["headers"],
+        digest=hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest(),
+        lineage=tuple(body.get("lineage") or ()),
+        invoice=str(invoice.get("id")) if isinstance(invoice, dict) else "",
+    )
+
+
+def seconds(text: str) -> float:
+    """An ISO 8601 moment as seconds since 1970."""
+    return datetime.fromisoformat(text).timestamp()
