@@ -64,7 +64,8 @@ class Story:
         self.journal.append(
             {
                 "number": len(self.journal) + 1, "at": at(len(self.journal)), "system": system, "operation": operation,
-                "method": operation.partition(" ")[0], "path": path, "body": body, "status": status, "response": response,
+                "method": operation.partition(" ")[0], "path": path, "body": body, "status": status,
+                "response": response,
             }
         )  # fmt: skip
 
