@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from services.heartland_writer.customer import Customers
 from services.heartland_writer.items import Items
@@ -13,6 +13,7 @@ from services.heartland_writer.place import Places
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.clients import Heartland, HeartlandClients
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.resilience.budget import PRIORITIES, Priority
 from shared.runtime.clock import Clock
 from shared.state.ledger import Ledger
 from shared.state.notes import Notes
@@ -20,7 +21,7 @@ from shared.state.notes import Notes
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`namespace` is where Shopify's metafields hold our ids."""
+    """`namespace` is where Shopify's metafields hold our ids, `priority` that of the calls."""
 
     name: str
     rules: HeartlandSettings
@@ -33,6 +34,20 @@ class Account:
     customers: Customers
     payment_types: PaymentTypes
     places: Places
+    priority: Priority = "live"
+
+    def at(self, priority: Priority) -> Account:
+        """The same account, called at this priority; what is known and locked is shared."""
+        heartland = self.heartland.at(priority)
+        return replace(
+            self,
+            heartland=heartland,
+            items=self.items.at(heartland),
+            customers=self.customers.at(heartland),
+            payment_types=self.payment_types.at(heartland),
+            places=self.places.at(heartland),
+            priority=priority,
+        )
 
 
 def open_account(
@@ -67,21 +82,25 @@ class Accounts:
         self._notes = notes
         self._clock = clock
         self._item_cache_seconds = item_cache_seconds
-        self._open: dict[str, tuple[Heartland, Account]] = {}
+        self._open: dict[str, tuple[Heartland, dict[Priority, Account]]] = {}
 
-    def get(self, name: str) -> Account:
-        """Raises RetryLater for a connection that is not known (yet), Misconfigured for one that cannot work."""
+    def get(self, name: str, priority: Priority = "live") -> Account:
+        """The account, called at this priority.
+
+        Raises RetryLater for a connection that is not known (yet), Misconfigured for one that cannot work.
+        """
         there = self._clients.get(name)
         known = self._open.get(name)
         if known is None or known[0] is not there:
             known = self._open[name] = (there, self._build(there))
-        return known[1]
+        return known[1][priority]
 
-    def _build(self, there: Heartland) -> Account:
-        return open_account(
+    def _build(self, there: Heartland) -> dict[Priority, Account]:
+        account = open_account(
             there,
             ledger=self._ledger,
             notes=self._notes,
             clock=self._clock,
             item_cache_seconds=self._item_cache_seconds,
         )
+        return {priority: account.at(priority) for priority in PRIORITIES}

@@ -6,6 +6,7 @@ link, the e-mail address, a new customer. A guest is a customer too, named after
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -53,6 +54,12 @@ class Customers:
         # What this process learnt and other orders of the same buyer may not see in the database yet.
         self._linked: dict[str, int] = {}
         self._created: dict[str, Made] = {}
+
+    def at(self, heartland: HeartlandClient) -> Customers:
+        """The same customers through this client."""
+        view = copy.copy(self)
+        view._heartland = heartland
+        return view
 
     async def of(
         self, order: Order, pending: Pending, *, linked_id: int | None = None, known_id: int | None = None

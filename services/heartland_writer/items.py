@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 
 from services.heartland_writer.batch import Batch
@@ -39,6 +40,13 @@ class Items:
         self._kept: dict[str, tuple[int, float]] = {}
         self._batch = Batch(self._load, _WINDOW_SECONDS)
         self._locks = Locks()
+
+    def at(self, heartland: HeartlandClient) -> Items:
+        """The same items through this client. Look-ups are gathered by client: no urgent one waits for another."""
+        view = copy.copy(self)
+        view._heartland = heartland
+        view._batch = Batch(view._load, _WINDOW_SECONDS)
+        return view
 
     async def find(self, skus: Iterable[str], own: Iterable[str]) -> Mapping[str, int]:
         """All of these; those of `own` are created where they are missing. Raises Waiting for any other."""

@@ -19,9 +19,9 @@ from shared.canonical.events import LinkEvent, OrderEvent, content_hash
 from shared.canonical.link import Link
 from shared.connectors.heartland.errors import Refused
 from shared.errors import IntegrationError, NeedsReview, Rejected, RetryLater
-from shared.messaging.envelope import Envelope, child_traceparent
+from shared.messaging.envelope import Envelope, child_traceparent, hurrying
 from shared.messaging.producer import Producer
-from shared.messaging.record import Record, Result
+from shared.messaging.record import Record, Result, priority_of
 from shared.messaging.topics import CANONICAL_LINK
 from shared.runtime.clock import Clock
 from shared.state.notes import Mark, Note, Notes
@@ -76,7 +76,7 @@ class Orders:
             return _result(verdict, event, standing.link.heartland_id if standing.link else "")
         try:
             with told_apart():
-                account = self._accounts.get(event.connection)
+                account = self._accounts.get(event.connection, priority_of(records))
                 writing = Writing(account, event.record, standing)
                 written = await self._write(account, event, writing)
         except Unclear as trouble:
@@ -146,7 +146,7 @@ class Orders:
             heartland_public_id=there.public_id,
             linked_at=now,
         )
-        await self._producer.send(CANONICAL_LINK, _announce(link, envelope, event))
+        await self._producer.send(CANONICAL_LINK, _announce(link, envelope, event, account))
 
     async def existing(self, names: set[str]) -> set[str]:
         """Which of the awaited names (`<connection>|item:<sku>`) are there now; one look-up per connection."""
@@ -161,7 +161,7 @@ class Orders:
 
     async def _found(self, connection: str, skus: dict[str, str]) -> set[str]:
         try:
-            there = await self._accounts.get(connection).items.existing(skus)
+            there = await self._accounts.get(connection, "repair").items.existing(skus)
         except IntegrationError:  # this connection cannot be asked now; the others can
             return set()
         return {skus[sku] for sku in there}
@@ -209,7 +209,7 @@ def _mark(event: OrderEvent, mark: str) -> Mark:
     return Mark(event.connection, ENTITY, event.key, TARGET, noted)
 
 
-def _announce(link: Link, cause: Envelope, event: OrderEvent) -> Envelope:
+def _announce(link: Link, cause: Envelope, event: OrderEvent, account: Account) -> Envelope:
     body = LinkEvent(
         schema_name="tillbridge.link/1",
         connection=event.connection,
@@ -233,6 +233,7 @@ def _announce(link: Link, cause: Envelope, event: OrderEvent) -> Envelope:
         body=body.model_dump_json().encode(),
         traceparent=child_traceparent(cause.traceparent),
         hop=cause.hop + 1,
+        extra=hurrying(account.priority),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 
 from services.heartland_writer.locks import Locks
@@ -21,6 +22,12 @@ class PaymentTypes:
         self._connection = connection
         self._by_name: dict[str, int] = {}
         self._locks = Locks()
+
+    def at(self, heartland: HeartlandClient) -> PaymentTypes:
+        """The same types through this client."""
+        view = copy.copy(self)
+        view._heartland = heartland
+        return view
 
     async def find(self, gateways: Iterable[str]) -> Mapping[str, int]:
         """The type of each gateway; creates what is missing."""

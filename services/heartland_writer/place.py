@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,12 @@ class Places:
         self._rules = rules
         self._place = fixed(rules)
         self._lock = asyncio.Lock()
+
+    def at(self, heartland: HeartlandClient) -> Places:
+        """The same place through this client."""
+        view = copy.copy(self)
+        view._heartland = heartland
+        return view
 
     async def get(self) -> Place:
         async with self._lock:

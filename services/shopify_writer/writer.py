@@ -15,7 +15,8 @@ from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.clients import ShopifyClients
 from shared.connectors.shopify.errors import UserErrors
 from shared.errors import Rejected, RetryLater
-from shared.messaging.record import Record, Result
+from shared.messaging.record import Record, Result, priority_of
+from shared.resilience.budget import Priority
 from shared.runtime.clock import Clock
 from shared.state.ledger import Ledger
 
@@ -23,20 +24,20 @@ E = TypeVar("E", bound=CanonicalEvent)  # type: ignore[type-arg]
 
 
 class Writer:
-    """One per process; link calls are collected per shop."""
+    """One per process; link calls are collected per shop and priority, so that a live one waits for no other."""
 
     def __init__(self, shops: ShopifyClients, ledger: Ledger, clock: Clock, settings: Settings) -> None:
         self._shops = shops
         self._shipments = Shipments(ledger, clock, settings.shopify_read_lag_seconds)
         self._wait_seconds = settings.link_batch_wait_ms / 1000
-        self._links: dict[str, tuple[ShopifyClient, LinkWriter]] = {}
+        self._links: dict[tuple[str, Priority], tuple[ShopifyClient, LinkWriter]] = {}
 
     async def fulfilment(self, records: Sequence[Record]) -> Result:
         """One shipment. Facts come one at a time."""
         event = read(FulfilmentEvent, records[-1])
         shop = self._shops.get(event.connection)
         location = shop.rules.location_map.get(event.record.location_id, "")
-        return await self._shipments.carry_out(event, shop.client, location)
+        return await self._shipments.carry_out(event, shop.client.at(priority_of(records)), location)
 
     async def link(self, records: Sequence[Record]) -> Result:
         """The newest link of one order."""
@@ -48,16 +49,17 @@ class Writer:
                 outcome="skipped", detail=f"links of the entity {event.record.entity} are not kept in Shopify"
             )
         try:
-            await self._link_writer(event.connection, shop.client).write(fields)
+            await self._link_writer(event.connection, shop.client.at(priority_of(records))).write(fields)
         except UserErrors as error:
             # Right after an order was made its metafields can be refused; a deleted order is refused for good.
             raise RetryLater(error.reason) from error
         return Result(outcome="applied", shopify_id=event.record.shopify_id, heartland_id=event.record.heartland_id)
 
     def _link_writer(self, connection: str, client: ShopifyClient) -> LinkWriter:
-        known = self._links.get(connection)
+        place = (connection, client.priority)
+        known = self._links.get(place)
         if known is None or known[0] is not client:
-            known = self._links[connection] = (client, LinkWriter(client, self._wait_seconds))
+            known = self._links[place] = (client, LinkWriter(client, self._wait_seconds))
         return known[1]
 
 

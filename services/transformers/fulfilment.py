@@ -18,10 +18,11 @@ from shared.connectors.heartland.clients import Heartland, HeartlandClients
 from shared.connectors.heartland.fulfilment import changed_at, from_heartland, is_completed, shipped_items
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.errors import Rejected, RetryLater
-from shared.messaging.envelope import Envelope, child_traceparent
+from shared.messaging.envelope import Envelope, child_traceparent, hurrying
 from shared.messaging.producer import Producer
 from shared.messaging.record import Handler, Record, Result
 from shared.messaging.topics import CANONICAL_FULFILMENT
+from shared.resilience.budget import Priority
 from shared.runtime.clock import Clock
 
 _SCHEMA = "tillbridge.fulfilment/1"
@@ -39,14 +40,14 @@ class Skus:
         self._known: dict[int, str] = {}
         self._since = clock.monotonic()
 
-    async def of(self, items: Iterable[int]) -> Mapping[int, str]:
+    async def of(self, items: Iterable[int], priority: Priority = "live") -> Mapping[int, str]:
         """Item id -> SKU. Raises RetryLater for an item that Heartland does not list (yet, or any more)."""
         self._forget()
         wanted = list(items)
         known = {item: self._known[item] for item in wanted if item in self._known}
         unknown = [item for item in wanted if item not in known]
         if unknown:
-            found = await self._heartland.items_by_id(unknown)
+            found = await self._heartland.at(priority).items_by_id(unknown)
             fresh = {number: item.public_id for number, item in found.items()}
             self._known |= fresh
             known |= fresh
@@ -88,7 +89,7 @@ def canonical(record: Record, fulfilment: Fulfilment, version: datetime, clock: 
     )
 
 
-def envelope(event: FulfilmentEvent, notice: Envelope) -> Envelope:
+def envelope(event: FulfilmentEvent, notice: Envelope, priority: Priority = "live") -> Envelope:
     """The same invoice as of the same time with the same content is the same event, however often it is seen."""
     name = f"{event.connection}|{event.record.id}|{event.version.isoformat()}|{event.content_hash}"
     return Envelope(
@@ -102,6 +103,7 @@ def envelope(event: FulfilmentEvent, notice: Envelope) -> Envelope:
         body=event.model_dump_json().encode(),
         traceparent=child_traceparent(notice.traceparent),
         hop=notice.hop + 1,
+        extra=hurrying(priority),
     )
 
 
@@ -125,12 +127,12 @@ async def translate(record: Record, skus: Skus, rules: HeartlandSettings, produc
     invoice, lines = read_notice(record.envelope.body)
     if not is_completed(invoice):
         return Result(outcome="skipped", detail="the invoice is not complete")
-    items = await skus.of(shipped_items(lines))
+    items = await skus.of(shipped_items(lines), record.priority)
     fulfilment = from_heartland(invoice, lines, items, record.envelope.subject, rules)
     if not fulfilment.lines:
         return Result(outcome="skipped", detail=f"invoice {fulfilment.id} ships no goods")
     event = canonical(record, fulfilment, version_of(invoice), clock)
-    await producer.send(CANONICAL_FULFILMENT, envelope(event, record.envelope))
+    await producer.send(CANONICAL_FULFILMENT, envelope(event, record.envelope, record.priority))
     return Result(
         outcome="published",
         shopify_id=fulfilment.order_id,

@@ -22,10 +22,11 @@ from shared.connectors.shopify.pages import Node
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.connectors.shopify.values import moment
 from shared.errors import NeedsReview, Rejected, RetryLater
-from shared.messaging.envelope import Envelope, child_traceparent
+from shared.messaging.envelope import Envelope, child_traceparent, hurrying
 from shared.messaging.producer import Producer
-from shared.messaging.record import Handler, Record, Result
+from shared.messaging.record import Handler, Record, Result, priority_of
 from shared.messaging.topics import CANONICAL_ORDER
+from shared.resilience.budget import Priority
 from shared.runtime.clock import Clock
 
 UNBALANCED = "order_unbalanced"
@@ -46,7 +47,7 @@ class Shop(Protocol):
 
     @property
     def settings(self) -> ShopifySettings: ...
-    async def read(self, order_id: str) -> Node | None: ...
+    async def read(self, order_id: str, priority: Priority = "live") -> Node | None: ...
 
 
 class Resolves(Protocol):
@@ -92,7 +93,7 @@ async def read(records: Sequence[Record], order_id: str, shop: Shop) -> Order:
     last = records[-1]
     if not shop.settings.read_back and (trusted := _told(last.envelope, order_id)):
         return trusted
-    node = await shop.read(order_id)
+    node = await shop.read(order_id, priority_of(records))
     if node is None:
         raise _missing(order_id, last)
     order = from_shopify(node)
@@ -191,11 +192,8 @@ def carried(records: Sequence[Record]) -> dict[str, str]:
 
     One ordinary notice among them makes the event urgent; one that asks to write again is enough for that.
     """
-    asked = [record.envelope.extra for record in records]
-    priorities = {extra.get("x-priority", "live") for extra in asked}
-    found = {"x-priority": "repair"} if "live" not in priorities else {}
-    causes = [extra["x-cause"] for extra in asked if "x-cause" in extra]
-    return found | ({"x-cause": causes[-1]} if causes else {})
+    causes = [record.envelope.extra["x-cause"] for record in records if "x-cause" in record.envelope.extra]
+    return hurrying(priority_of(records)) | ({"x-cause": causes[-1]} if causes else {})
 
 
 def envelope(event: OrderEvent, notice: Envelope, extra: Mapping[str, str] | None = None) -> Envelope:

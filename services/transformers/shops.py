@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,26 +10,28 @@ import aiohttp
 
 from services.transformers.reader import OrderReader
 from services.transformers.settings import Settings
+from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.clients import Shopify, ShopifyClients
 from shared.connectors.shopify.pages import Node
 from shared.connectors.shopify.settings import ShopifySettings
+from shared.resilience.budget import PRIORITIES, Priority
 from shared.runtime.service import Shell
 from shared.state.connections import Connections
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """One shop: what it chose, and the reader of its orders."""
+    """One shop: what it chose, and the readers of its orders, so that no live order waits for a batch of others."""
 
     shopify: Shopify
-    reader: OrderReader
+    readers: Mapping[Priority, OrderReader]
 
     @property
     def settings(self) -> ShopifySettings:
         return self.shopify.rules
 
-    async def read(self, order_id: str) -> Node | None:
-        return await self.reader.read(order_id)
+    async def read(self, order_id: str, priority: Priority = "live") -> Node | None:
+        return await self.readers[priority].read(order_id)
 
 
 class Shops:
@@ -52,16 +54,18 @@ class Shops:
         shop = self._known.get(name)
         if shop is None or shop.shopify is not shopify:
             # The old reader, if there was one, finishes what it has in hand.
-            reader = OrderReader(
-                shopify.client, window_seconds=self._window, maximum=self._maximum, again_seconds=self._again
-            )
-            shop = self._known[name] = Shop(shopify, reader)
+            readers = {priority: self._reader(shopify.client.at(priority)) for priority in PRIORITIES}
+            shop = self._known[name] = Shop(shopify, readers)
         return shop
+
+    def _reader(self, client: ShopifyClient) -> OrderReader:
+        return OrderReader(client, window_seconds=self._window, maximum=self._maximum, again_seconds=self._again)
 
     async def close(self) -> None:
         """Give up what is still being read."""
         for shop in self._known.values():
-            await shop.reader.close()
+            for reader in shop.readers.values():
+                await reader.close()
 
 
 @asynccontextmanager

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.errors import Rejected
+from shared.resilience.budget import PRIORITIES, Priority
 
 Headers = list[tuple[str, bytes]]
+
+# The header that says how much an event hurries: live (the default), repair or backfill.
+PRIORITY = "x-priority"
 
 
 def new_traceparent() -> str:
@@ -23,6 +27,11 @@ def child_traceparent(parent: str) -> str:
     if len(parts) != 4 or len(parts[1]) != 32:
         return new_traceparent()
     return f"00-{parts[1]}-{secrets.token_hex(8)}-{parts[3]}"
+
+
+def hurrying(priority: Priority) -> dict[str, str]:
+    """The header that carries the priority on; none for live, which goes without saying."""
+    return {} if priority == "live" else {PRIORITY: priority}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,12 @@ class Envelope:
     def key(self) -> bytes:
         """The partition key: everything of one aggregate of one connection stays in order."""
         return f"{self.connection}|{self.subject}".encode()
+
+    @property
+    def priority(self) -> Priority:
+        """How much the event hurries. What says nothing, or nothing that we know, is live."""
+        said = self.extra.get(PRIORITY, "live")
+        return next((name for name in PRIORITIES if name == said), "live")
 
     @property
     def trace_id(self) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
 from shared.messaging.envelope import Envelope, Headers
 from shared.messaging.topics import Topic
+from shared.resilience.budget import Priority, most_urgent
 
 # What a record costs besides its bytes, roughly: the objects around it. Memory bounds count it.
 _OVERHEAD_BYTES = 512
@@ -34,6 +35,11 @@ class Record:
     urgent: bool = True
 
     @property
+    def priority(self) -> Priority:
+        """At which priority the vendors are called for it. What waited out an outage goes behind the rest."""
+        return self.envelope.priority if self.urgent else "backfill"
+
+    @property
     def written_at(self) -> datetime:
         """When the record entered its topic (aware, UTC)."""
         return datetime.fromtimestamp(self.timestamp / 1000, UTC)
@@ -51,6 +57,11 @@ class Unreadable:
     headers: Headers | tuple[tuple[str, bytes], ...]
     body: bytes | None
     reason: str
+
+
+def priority_of(records: Iterable[Record]) -> Priority:
+    """Records that are handled together hurry as much as the most urgent of them."""
+    return most_urgent(record.priority for record in records)
 
 
 def size_of(key: bytes | None, body: bytes | None) -> int:

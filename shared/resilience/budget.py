@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from shared.runtime.clock import Clock
 
 Priority = Literal["live", "repair", "backfill"]
 PRIORITIES: tuple[Priority, ...] = ("live", "repair", "backfill")
+
+
+def most_urgent(priorities: Iterable[Priority]) -> Priority:
+    """The first of them in the order of worth; live where there is none."""
+    return min(priorities, key=PRIORITIES.index, default="live")
+
+
 # Then it is a waiting class's turn. Two may reach it at once; the second is passed over once more, and has its tenth.
 MOST_PASSES = 8
 
@@ -173,7 +180,7 @@ class CostBudget:
         self._refill()
         return self._available
 
-    async def reserve(self, cost: float) -> None:
+    async def reserve(self, cost: float, priority: Priority = "live") -> None:
         """Wait until `cost` points are there and take them, first come first served. More than can be there is all."""
         if not self._waiting and self._take(cost):
             return

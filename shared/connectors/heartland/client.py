@@ -7,6 +7,7 @@ creating methods return the id or None.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -30,7 +31,7 @@ from shared.connectors.heartland.models import (
 from shared.connectors.heartland.transport import Limits, Observe, Query, Transport
 from shared.errors import RetryLater, TargetDown
 from shared.resilience.breaker import Breaker
-from shared.resilience.budget import RequestBudget
+from shared.resilience.budget import Priority, RequestBudget
 from shared.runtime.clock import Clock
 
 Json = Mapping[str, Any]
@@ -58,6 +59,14 @@ class HeartlandClient:
         self._http = Transport(
             session, account, budget=budget, breaker=breaker, clock=clock, observe=observe, limits=limits or Limits()
         )
+        self._views: dict[Priority, HeartlandClient] = {"live": self}
+
+    def at(self, priority: Priority) -> HeartlandClient:
+        """This client with its calls at this priority; always the same one for a priority."""
+        if priority not in self._views:
+            view = self._views[priority] = copy.copy(self)
+            view._http = self._http.at(priority)
+        return self._views[priority]
 
     # Set-up
 

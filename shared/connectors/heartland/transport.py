@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.errors import NotFound, Refused, refusal
 from shared.errors import IntegrationError, OutcomeUnknown, TargetDown
 from shared.resilience.breaker import Breaker
-from shared.resilience.budget import RequestBudget
+from shared.resilience.budget import Priority, RequestBudget
 from shared.runtime.clock import Clock
 
 Observe = Callable[[str, str, float], None]
@@ -94,6 +95,13 @@ class Transport:
         self._observe = observe
         self._limits = limits
         self._timeout = limits.timeout
+        self._priority: Priority = "live"
+
+    def at(self, priority: Priority) -> Transport:
+        """The same account, budget and breaker, its calls waiting for their turn at this priority."""
+        view = copy.copy(self)
+        view._priority = priority
+        return view
 
     async def send(
         self, method: str, path: str, *ids: int, query: Query = (), body: Mapping[str, object] | None = None
@@ -103,7 +111,7 @@ class Transport:
         Raises TargetDown (certainly not applied), OutcomeUnknown (a write that may have been), NotFound, Refused.
         """
         operation = f"{method} {path.replace('/{}', '')}"
-        await self._budget.enter()
+        await self._budget.enter(self._priority)
         try:
             # Only now: who waited for a turn while the breaker opened must not go out.
             generation = self._breaker.begin()

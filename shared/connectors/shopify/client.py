@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,7 @@ from shared.connectors.shopify.errors import TooMuch
 from shared.connectors.shopify.tokens import Tokens
 from shared.errors import IntegrationError, TargetDown
 from shared.resilience.breaker import Breaker
-from shared.resilience.budget import CostBudget
+from shared.resilience.budget import CostBudget, Priority
 from shared.runtime.clock import Clock
 
 Observe = Callable[[str, str, float], None]  # operation, outcome, seconds
@@ -56,6 +57,15 @@ class ShopifyClient:
         self._clock = clock
         self._observe = observe
         self._tokens = Tokens(session, account, clock)
+        self.priority: Priority = "live"
+        self._views: dict[Priority, ShopifyClient] = {"live": self}
+
+    def at(self, priority: Priority) -> ShopifyClient:
+        """This client with its calls at this priority; always the same one for a priority."""
+        if priority not in self._views:
+            view = self._views[priority] = copy.copy(self)
+            view.priority = priority
+        return self._views[priority]
 
     async def execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The data of `document`; waits for query budget, and again while Shopify throttles.
@@ -67,7 +77,7 @@ class ShopifyClient:
         for _ in range(_THROTTLED_TRIES):
             estimate = self.costs.estimate(document.name, units, document.cost_hint)
             if self._budget is not None:
-                await self._budget.reserve(estimate)
+                await self._budget.reserve(estimate, self.priority)
             try:
                 return await self._ask(document, variables, units, estimate)
             except Throttled:

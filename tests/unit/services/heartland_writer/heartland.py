@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -47,6 +48,8 @@ class Points:
 
     def __init__(self) -> None:
         self.passed: list[str] = []
+        # The priorities at which Heartland was called.
+        self.priorities: set[str] = set()
         self.strike: Callable[[int, str, bool], None] = lambda number, name, after: None
 
     async def at(self, name: str, do: Callable[[], Any]) -> Any:
@@ -56,6 +59,17 @@ class Points:
         result = do()
         self.strike(number, name, True)
         return result
+
+
+class At:
+    """Points, each passed at a priority."""
+
+    def __init__(self, points: Points, priority: str) -> None:
+        self._points, self._priority = points, priority
+
+    async def at(self, name: str, do: Callable[[], Any]) -> Any:
+        self._points.priorities.add(self._priority)
+        return await self._points.at(name, do)
 
 
 @dataclass
@@ -75,6 +89,11 @@ class FakeHeartland:
         self.tables: dict[str, Table] = {}
         self.refuses: Callable[[str, Mapping[str, Any]], Refused | None] = lambda name, body: None
         self.made_locations = [Location(id=9, name="Online", stations=(Station(id=14, name="Web"),))]
+
+    def at(self, priority: str) -> FakeHeartland:
+        view = copy.copy(self)
+        view.points = At(self.points, priority)  # type: ignore[assignment]
+        return view
 
     # The world behind it
 

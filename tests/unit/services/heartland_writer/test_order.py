@@ -451,3 +451,14 @@ def test_kinds_cover_every_review_that_is_opened() -> None:
     code = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
 
     assert set(findall(r'kind="(\w+)"', code)) <= set(KINDS)
+
+
+async def test_every_call_for_a_repair_is_made_at_its_priority_and_its_link_hurries_no_more() -> None:
+    shop = Shop()
+    shop.account = shop.account.at("repair")
+
+    await shop.deliver(an_order())
+
+    assert shop.points.priorities == {"repair"}
+    assert len(shop.points.passed) > 10
+    assert [envelope.priority for _, envelope in shop.stored.sent] == ["repair"]

@@ -27,6 +27,11 @@ class FakeShop:
         self.error: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
+        self.priority = "live"
+
+    def at(self, priority: str) -> FakeShop:
+        self.priority = priority
+        return self
 
     async def execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
         owners = list(dict.fromkeys(field["ownerId"] for field in variables["metafields"]))

@@ -67,6 +67,15 @@ async def test_a_link_is_written_with_both_ids(writer: Writer, shop: FakeShop) -
     assert shop.stored == {owner(7)}
 
 
+async def test_what_is_repaired_waits_behind_live_calls(writer: Writer, shop: FakeShop) -> None:
+    record = a_link_record()
+    record.envelope = replace(record.envelope, extra={"x-priority": "repair"})
+
+    await writer.link([record])
+
+    assert shop.priority == "repair"
+
+
 async def test_a_link_of_another_entity_is_left_alone(writer: Writer, shop: FakeShop) -> None:
     assert (await writer.link([a_link_record(entity="customer")])).outcome == "skipped"
     assert shop.calls == []

@@ -36,6 +36,11 @@ class FakeItems:
     def __init__(self) -> None:
         self.known = {100301: "TEE", 100302: "TIP"}
         self.asked: list[list[int]] = []
+        self.priorities: list[str] = []
+
+    def at(self, priority: str) -> FakeItems:
+        self.priorities.append(priority)
+        return self
 
     async def items_by_id(self, ids: Iterable[int]) -> dict[int, Item]:
         self.asked.append(list(ids))
@@ -118,6 +123,18 @@ async def test_what_ships_nothing_ends_here(
 async def test_parts_of_a_unit_go_to_a_person(bench: Bench) -> None:
     with pytest.raises(NeedsReview):
         await bench.translate(a_notice(None, an_invoice_line(qty=Decimal("0.5"))))
+
+
+async def test_what_waited_out_an_outage_is_caught_up_behind_the_rest() -> None:
+    bench = Bench()
+    record = a_record("5001", topic="raw.heartland.fulfilment")
+    body = wire.write({"invoice": an_invoice(), "lines": [an_invoice_line()]})
+    record.envelope, record.urgent = replace(record.envelope, body=body), False
+
+    await translate(record, bench.skus, RULES, bench.producer, bench.clock)  # type: ignore[arg-type]
+
+    assert bench.items.priorities == ["backfill"]
+    assert bench.producer.sent[0][1].priority == "backfill"
 
 
 async def test_an_item_that_is_not_listed_is_tried_later(bench: Bench) -> None:

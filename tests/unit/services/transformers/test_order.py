@@ -37,8 +37,10 @@ class FakeShop:
         self.node = node
         self.settings = ShopifySettings(**settings)
         self.reads: list[str] = []
+        self.priorities: list[str] = []
 
-    async def read(self, order_id: str) -> Node | None:
+    async def read(self, order_id: str, priority: str = "live") -> Node | None:
+        self.priorities.append(priority)
         self.reads.append(order_id)
         return self.node
 
@@ -265,3 +267,19 @@ async def test_no_notice_crashes_the_handler(body: bytes, subject: str, trusting
     except IntegrationError:
         return
     assert result.outcome == "published"
+
+
+@pytest.mark.parametrize(
+    ("asked", "priority"),
+    [(("repair",), "repair"), (("backfill", "repair"), "repair"), (("repair", "live"), "live"), (("?",), "live")],
+    ids=["one repair", "a repair among backfills", "one ordinary notice is enough", "a word nobody knows"],
+)
+async def test_an_order_is_read_and_sent_on_as_urgently_as_its_most_urgent_notice(
+    asked: tuple[str, ...], priority: str
+) -> None:
+    bench = Bench(an_order_node())
+
+    await bench.run(*(a_notice(number, extra={"x-priority": word}) for number, word in enumerate(asked)))
+
+    assert bench.shop.priorities == [priority]
+    assert bench.producer.sent[0][1].priority == priority

@@ -59,3 +59,9 @@ async def test_a_changed_connection_gets_a_new_shop(shops: Shops, connections: C
     after = await shops.of("good")
 
     assert (before.settings.read_back, after.settings.read_back) == (True, False)
+
+
+async def test_live_orders_and_others_are_read_in_batches_of_their_own(shops: Shops) -> None:
+    shop = await shops.of("good")
+
+    assert len({id(reader) for reader in shop.readers.values()}) == 3

@@ -191,6 +191,22 @@ async def test_who_waited_for_a_turn_while_the_breaker_opened_does_not_go_out() 
     assert len(spoken.asked) == 1
 
 
+async def test_a_repair_waits_behind_live_calls_of_the_same_account() -> None:
+    budget = RequestBudget(0, burst=1, max_in_flight=1, clock=SystemClock())
+    async with answering(status(200, '{"results": []}')) as spoken, aiohttp.ClientSession() as session:
+        client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget)
+        repair = client.at("repair")
+
+        await asyncio.gather(
+            client.orders_by_number("1"), repair.orders_by_number("R"), client.orders_by_number("2"),
+            client.orders_by_number("3"),
+        )  # fmt: skip
+
+    asked = [query["_filter"] for _, _, query, _ in spoken.asked]
+    assert asked == [f'{{"public_id":"{name}"}}' for name in ("1", "2", "3", "R")]
+    assert client.at("repair") is repair
+
+
 async def test_a_question_arrives_as_it_was_asked() -> None:
     async with answering(status(200, '{"results": []}')) as spoken:
         await spoken.client.orders_by_number("S-1 & 50% é+ü")
