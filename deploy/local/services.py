@@ -30,6 +30,7 @@ SERVICES = (
     LocalService("heartland-writer", "heartland_writer"),
     LocalService("shopify-writer", "shopify_writer"),
     LocalService("journal", "journal"),
+    LocalService("reconciler", "reconciler"),
 )
 
 

@@ -8,10 +8,11 @@ import os
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
+from services.cli import drift as differences
 from services.cli import hands, lists, status, story
 from services.cli import run as running
 from services.cli.place import environment, find
@@ -35,11 +36,19 @@ parked = typer.Typer(help="What waits: for its time, for something missing, for 
 alerts = typer.Typer(help="What the system wants an operator to know.", no_args_is_help=True)
 app.add_typer(reviews, name="reviews")
 app.add_typer(alerts, name="alerts")
+drift = typer.Typer(help="Where the two systems differ.", no_args_is_help=True)
+app.add_typer(drift, name="drift")
 audit = typer.Typer(help="What operators did.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
 app.add_typer(parked, name="parked")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Number = Annotated[int, typer.Argument(help="The difference's number.")]
+# For commands whose words a service reads by itself.
+HANDED_ON: dict[str, Any] = {
+    "add_help_option": False,
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
+}
 Keys = Annotated[list[str] | None, typer.Argument(help="Keys, as `parked list` shows them.")]
 OfConnection = Annotated[str | None, typer.Option("--connection", help="Only of this connection.")]
 
@@ -200,17 +209,58 @@ def verify_audit() -> None:
     console().print("the audit trail is whole")
 
 
-@app.command(
-    name="dlq", add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True}
-)
-def dead_letters(context: typer.Context) -> None:
-    """Dead letters: list, show, replay, edit, discard."""
+@drift.command(name="list")
+def list_drift(
+    state: Annotated[str, typer.Option(help="open, repairing, review, repaired, gone or ignored.")] = "",
+    entity: Annotated[str, typer.Option(help="Only of this entity.")] = "",
+    connection: OfConnection = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where the two systems differ, the most money at risk first."""
+    if state and state not in differences.STATES:
+        fail(f"--state is {', '.join(differences.STATES)}, not {state}")
+    _do(differences.list_drift(_database_url(), state, entity, connection or "", as_json=as_json))
+
+
+@drift.command(name="show")
+def show_drift(number: Number, as_json: AsJson = False) -> None:
+    """Everything about one difference, and what undoes its repair."""
+    _do(differences.show_drift(_database_url(), number, as_json=as_json))
+
+
+@drift.command(name="ignore")
+def ignore_drift(number: Number, because: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "") -> None:
+    """Let a difference be."""
+    if not because:
+        fail("say why, by --because: it stands in the audit trail")
+    _do(differences.ignore_drift(_database_url(), number, because))
+
+
+@drift.command(name="repair", **HANDED_ON)
+def repair_drift(context: typer.Context) -> None:
+    """Send differences through once more, now."""
+    _hand_over("services.reconciler.once", "repair", *context.args)
+
+
+@app.command(name="reconcile", **HANDED_ON)
+def reconcile(context: typer.Context) -> None:
+    """Compare both systems now: order, payment or fulfilment."""
+    _hand_over("services.reconciler.once", "reconcile", *context.args)
+
+
+def _hand_over(module: str, *words: str) -> NoReturn:
+    """A service of its own takes over this process, terminal and all."""
     try:
         environ = find(environment()).environ(environment())
     except IntegrationError as error:
         fail(error.reason)
-    # A service of its own: it takes over this process, terminal and all.
-    os.execve(sys.executable, [sys.executable, "-m", "services.replay", *context.args], environ)
+    os.execve(sys.executable, [sys.executable, "-m", module, *words], environ)
+
+
+@app.command(name="dlq", **HANDED_ON)
+def dead_letters(context: typer.Context) -> None:
+    """Dead letters: list, show, replay, edit, discard."""
+    _hand_over("services.replay", *context.args)
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from services.cli.drift import plain
 from services.cli.figures import COLUMNS, ServiceView, look_at, row
 from services.cli.letters import count_letters
 from services.cli.overview import ConnectionState, connection_states
@@ -17,6 +18,7 @@ from shared.errors import TargetDown
 from shared.runtime.output import console, print_json, print_table
 from shared.state.alerts import Alerts
 from shared.state.database import Database
+from shared.state.drift import Drift, DriftLedger
 from shared.state.letters import LetterBook
 from shared.state.reviews import Reviews
 
@@ -30,6 +32,7 @@ class Status:
     reviews: Mapping[str, int]
     dead_letters: Mapping[str, int] | None
     alerts: Mapping[str, int] = field(default_factory=dict)
+    drift: Sequence[Drift] = ()
 
     @property
     def breakers(self) -> dict[str, str]:
@@ -44,6 +47,7 @@ class Status:
             "dead_letters": self.dead_letters,
             "breakers": self.breakers,
             "open_alerts": dict(self.alerts),
+            "drift": [plain(row) for row in self.drift],
         }
 
 
@@ -56,6 +60,7 @@ async def read_status(place: Place) -> Status:
             connections=await connection_states(database),
             reviews=kinds,
             dead_letters=await _letters(place, await _settled(database)),
+            drift=await DriftLedger(database).list(),
             alerts=Counter(alert.kind for alert in await Alerts(database).list()),
         )
 
@@ -82,6 +87,10 @@ def show(status: Status, *, as_json: bool) -> None:
     columns = ("connection", "orders", "open reviews", "parked", "halted", "in doubt")
     print_table("\nconnections", columns, map(_cells, status.connections), empty="connections: none yet")
     console().print(f"\nopen reviews   {_counts(status.reviews)}", markup=False)
+    drift = ", ".join(f"{row.kind} of {row.key} ({row.at_risk} {row.currency})" for row in status.drift[:5])
+    console().print(
+        f"drift          {len(status.drift)} open: {drift}" if drift else "drift          none", markup=False
+    )
     console().print(f"open alerts    {_counts(status.alerts)}", markup=False)
     letters = "the broker does not tell" if status.dead_letters is None else _counts(status.dead_letters)
     console().print(f"dead letters   {letters}", markup=False)

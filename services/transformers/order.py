@@ -13,7 +13,7 @@ from typing import Protocol
 
 import orjson
 
-from shared.canonical.events import OrderEvent, content_hash
+from shared.canonical.events import OrderEvent, order_hash
 from shared.canonical.money import total
 from shared.canonical.order import Order
 from shared.connectors.shopify import webhook
@@ -171,8 +171,6 @@ def parts(order: Order) -> dict[str, str]:
 
 def canonical(records: Sequence[Record], order: Order, settings: ShopifySettings, now: datetime) -> OrderEvent:
     """The order's event. Our own metafields do not count as content: writing them must not look like a change."""
-    others = tuple(field for field in order.metafields if field[0] != settings.metafield_namespace)
-    content = order.model_copy(update={"metafields": others})
     return OrderEvent(
         schema_name=_SCHEMA,
         connection=records[-1].envelope.connection,
@@ -180,7 +178,7 @@ def canonical(records: Sequence[Record], order: Order, settings: ShopifySettings
         source="shopify",
         key=order.id,
         version=order.updated_at,
-        content_hash=content_hash(content, ignore=frozenset({"updated_at"})),
+        content_hash=order_hash(order, settings.metafield_namespace),
         lineage=tuple(dict.fromkeys(record.envelope.id for record in records)),
         read_at=now,
         record=order,

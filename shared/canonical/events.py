@@ -43,3 +43,9 @@ def content_hash(record: Record, *, ignore: frozenset[str] = frozenset()) -> str
     """A hash of what the record says, less the top-level fields in `ignore`; stable over the order of keys."""
     plain = record.model_dump(mode="json", exclude=set(ignore))
     return hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def order_hash(order: Order, namespace: str) -> str:
+    """What an order says. Our own metafields do not count: writing them must not look like a change."""
+    others = tuple(field for field in order.metafields if field[0] != namespace)
+    return content_hash(order.model_copy(update={"metafields": others}), ignore=frozenset({"updated_at"}))

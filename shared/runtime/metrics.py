@@ -59,6 +59,15 @@ class ServiceMetrics:
         # 0 closed, 1 half-open, 2 open. By the breakers.
         self.breaker_state = self._gauge("breaker_state", "State of the circuit breaker", "connection", "system")
 
+        # Differences between both systems, as passes see them. By the reconciler.
+        self.drift_found = self._counter("drift_found", "Differences seen", "entity", "kind")
+        # Those it sent through the road once more. By the reconciler.
+        self.drift_repaired = self._counter("drift_repaired", "Differences sent through again", "entity", "kind")
+        # Money in differences that the last pass saw, in the shops' currencies. By the reconciler.
+        self.drift_at_risk = self._gauge("drift_at_risk", "Money at risk in open differences")
+        # When the last pass ended, seconds since 1970 UTC. By the reconciler.
+        self.drift_passed_at = self._gauge("drift_passed_at", "End of the last comparison")
+
         # From the source's own time of the change to done, seconds. By the consumer loop.
         self.latency_seconds = self._histogram(
             "latency_seconds", "From the change at its source to done", _LATENCY_SECONDS, "entity"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.state.database import Database
 
 # Parked records go with their keys.
-_TABLES = ("links", "effects", "versions", "parked_keys", "reviews", "cursors", "journal", "alerts")
+_TABLES = ("links", "effects", "versions", "parked_keys", "reviews", "cursors", "journal", "alerts", "drift")
 
 
 async def forget(db: Database, connection: str) -> None:

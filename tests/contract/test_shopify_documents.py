@@ -22,19 +22,25 @@ from graphql import (
 )
 from graphql.execution.values import get_variable_values
 
-from shared.connectors.shopify import documents, fulfilment_documents
+from shared.connectors.shopify import changed_orders, documents, fulfilment_documents
+from shared.connectors.shopify.changed_orders import RECONCILE_DOCUMENTS
 from shared.connectors.shopify.documents import ORDER_DOCUMENTS, ORDER_SCOPES, READ_ORDERS, Document
 from shared.connectors.shopify.fulfilment_documents import FULFILMENT_DOCUMENTS, FULFILMENT_SCOPES
 from tests.support.sandbox import open_sandbox
 from tests.support.shop_server import sandbox_client
 from tests.support.shopify_schema import VERSIONS, introspection, published
 
-ALL = (*ORDER_DOCUMENTS, *FULFILMENT_DOCUMENTS)
+ALL = (*ORDER_DOCUMENTS, *FULFILMENT_DOCUMENTS, *RECONCILE_DOCUMENTS)
 ORDER = "gid://shopify/Order/5001"
 PAGE = {"id": ORDER, "after": "cursor"}
 
 # What each document is sent with.
 VARIABLES: dict[str, list[dict[str, Any]]] = {
+    "ListChangedOrders": [
+        {"first": 100, "after": None, "query": "updated_at:>='2026-11-20T00:00:00Z'"},
+        {"first": 100, "after": "cursor", "query": "updated_at:>='2026-11-20T00:00:00Z'"},
+    ],
+    "ReadShipped": [{"ids": [ORDER]}],
     "ReadOrders": [{"ids": [ORDER, "gid://shopify/Order/5002"]}],
     "ReadOrderLines": [PAGE, {"id": ORDER, "after": None}],
     "ReadOrderShipping": [PAGE],
@@ -96,7 +102,7 @@ every_version = pytest.mark.parametrize("version", VERSIONS)
 def test_every_document_stands_in_its_list_and_bears_its_own_name() -> None:
     found = {
         value.name
-        for module in (documents, fulfilment_documents)
+        for module in (changed_orders, documents, fulfilment_documents)
         for value in vars(module).values()
         if isinstance(value, Document)
     }

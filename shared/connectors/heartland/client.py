@@ -139,6 +139,24 @@ class HeartlandClient:
     async def order(self, order_id: int) -> SalesOrder:
         return _model(SalesOrder, _record((await self._http.send("GET", "sales/orders/{}", order_id)).data))
 
+    async def orders_by_id(self, ids: Iterable[int]) -> list[dict[str, Any]]:
+        """The orders with these ids as lists show them, many per call; what is not there is left out."""
+        found: list[dict[str, Any]] = []
+        wanted = list(ids)
+        for start in range(0, len(wanted), _IDS_PER_QUERY):
+            condition = {"id": {"$in": wanted[start : start + _IDS_PER_QUERY]}}
+            found += [row async for row in self._walk("sales/orders", condition)]
+        return found
+
+    async def invoices_of(self, order_ids: Iterable[int]) -> list[dict[str, Any]]:
+        """The invoices of these orders, many orders per call."""
+        found: list[dict[str, Any]] = []
+        wanted = list(order_ids)
+        for start in range(0, len(wanted), _IDS_PER_QUERY):
+            condition = {"order_id": {"$in": wanted[start : start + _IDS_PER_QUERY]}}
+            found += [row async for row in self.invoices(condition)]
+        return found
+
     async def orders_by_custom(self, field: str, value: str) -> list[SalesOrder]:
         """The orders that hold exactly this in a custom field, oldest first."""
         rows = await self._orders({f"custom@{field}": value})

@@ -1,0 +1,53 @@
+"""What is to become of what was found: wait, repair, or ask a person. Pure.
+
+Two looks, some time apart, must agree before anything is done: most differences are only on their way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from shared.state.drift import Drift
+
+# A repair that changed nothing so often will not.
+_MOST_REPAIRS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """What one pass may repair by itself: more of it, at once, is not drift but a disaster, for a person to look at."""
+
+    count: int
+    at_risk: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Which rows are repaired, which become reviews, and whether a cap was met."""
+
+    repair: tuple[Drift, ...] = ()
+    review: tuple[Drift, ...] = ()
+    above_cap: bool = False
+
+
+def decide(rows: Sequence[Drift], now: datetime, look_apart: timedelta, caps: Caps) -> Decision:
+    """About the rows that a pass has seen."""
+    ripe = [row for row in rows if is_ripe(row, now, look_apart)]
+    review = [row for row in ripe if not row.repairable or row.repairs >= _MOST_REPAIRS]
+    repair = [row for row in ripe if row not in review]
+    money = sum((row.at_risk for row in repair), Decimal(0))
+    if len(repair) > caps.count or money > caps.at_risk:
+        return Decision((), tuple(review), above_cap=True)
+    return Decision(tuple(repair), tuple(review))
+
+
+def is_ripe(row: Drift, now: datetime, look_apart: timedelta) -> bool:
+    """Whether it was seen twice, long enough apart; and a repair under way gets as long before the next."""
+    if row.state == "open":
+        return row.looks >= 2 and row.last_seen - row.first_seen >= look_apart
+    if row.state == "repairing":
+        return row.looks >= 2 * (row.repairs + 1) and now - row.first_seen >= look_apart * (row.repairs + 1)
+    return False

@@ -1,0 +1,57 @@
+"""Orders: missing in Heartland, older there than in Shopify, or of another total or status. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from services.reconciler.snapshot import Snapshot
+from shared.canonical.order import Order
+from shared.state.drift import Finding
+
+ENTITY = "order"
+_CANCELED = ("canceled", "cancelled")
+
+
+def compare(seen: Snapshot) -> Iterator[Finding]:
+    order, there = seen.order, seen.heartland
+    if there is None:
+        yield _finding(seen, "order_missing", f"order {order.name} is not in Heartland", order.total)
+        return
+    if seen.known.blocked:
+        return  # a person was asked already
+    if seen.known.content_hash != seen.content_hash:
+        yield _finding(seen, "order_behind", f"Heartland does not have what changed in order {order.name}", order.total)
+        return
+    if (order.cancelled_at is not None) != (there.status.lower() in _CANCELED):
+        here = "cancelled" if order.cancelled_at else "not cancelled"
+        reason = f"order {order.name} is {here} in Shopify and {there.status} in Heartland"
+        yield _finding(seen, "status_differs", reason, order.total)
+    elif there.total is not None and is_whole(order) and there.total != order.total:
+        reason = f"order {order.name} comes to {order.total} in Shopify and to {there.total} in Heartland"
+        yield _finding(seen, "total_differs", reason, abs(order.total - there.total))
+
+
+def is_whole(order: Order) -> bool:
+    """Whether nothing came off it since it was sold: then both totals must be the same. A cancelled one keeps its."""
+    return order.cancelled_at is None and not any(line.removed or line.refunded for line in order.lines)
+
+
+def _finding(seen: Snapshot, kind: str, reason: str, at_risk: Decimal) -> Finding:
+    order, there = seen.order, seen.heartland
+    return Finding(
+        connection=seen.connection,
+        entity=ENTITY,
+        key=order.id,
+        kind=kind,
+        reason=reason,
+        at_risk=at_risk,
+        currency=order.currency,
+        details={
+            "order": order.name,
+            "shopify_total": str(order.total),
+            "heartland_id": there.id if there else "",
+            "heartland_total": "" if there is None or there.total is None else str(there.total),
+            "heartland_status": there.status if there else "",
+        },
+    )

@@ -1,0 +1,86 @@
+"""What passes are made of, for the service and for a single pass by hand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+import aiohttp
+
+from services.reconciler.decide import Caps
+from services.reconciler.known import OwnBooks
+from services.reconciler.passes import Pass, Rules
+from services.reconciler.settings import Settings
+from shared.connectors.heartland.clients import CallLimits, HeartlandClients
+from shared.connectors.shopify.clients import ShopifyClients
+from shared.messaging.producer import Producer, open_producer
+from shared.runtime.clock import Clock
+from shared.runtime.metrics import ServiceMetrics
+from shared.state.connections import Connections
+from shared.state.database import Database
+from shared.state.drift import DriftLedger
+from shared.state.reviews import Reviews
+
+
+@dataclass
+class Parts:
+    """Everything that a pass needs, for every connection."""
+
+    settings: Settings
+    database: Database
+    connections: Connections
+    producer: Producer
+    clock: Clock
+    shops: ShopifyClients
+    stores: HeartlandClients
+    ledger: DriftLedger
+
+    def rules(self) -> Rules:
+        settings = self.settings
+        return Rules(
+            settling=timedelta(seconds=settings.reconcile_settling_seconds),
+            look_apart=timedelta(seconds=settings.reconcile_recheck_seconds / 2),
+            caps=Caps(settings.reconcile_max_repairs, settings.reconcile_max_at_risk),
+        )
+
+    def pass_over(self, name: str) -> Pass:
+        """Raises RetryLater for a connection that is not known, TargetDown for one that cannot work."""
+        return Pass(
+            name,
+            self.shops.get(name),
+            self.stores.get(name),
+            books=OwnBooks(self.database, timedelta(seconds=self.settings.reconcile_in_flight_seconds)),
+            ledger=self.ledger,
+            reviews=Reviews(self.database),
+            producer=self.producer,
+            clock=self.clock,
+            rules=self.rules(),
+        )
+
+
+@asynccontextmanager
+async def open_parts(
+    settings: Settings, database: Database, connections: Connections, metrics: ServiceMetrics, clock: Clock
+) -> AsyncIterator[Parts]:
+    async with (
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+        open_producer(settings, clock) as producer,
+    ):
+        rate = settings.shopify_points_per_second
+        limits = CallLimits(
+            settings.heartland_requests_per_second,
+            settings.heartland_max_in_flight,
+            settings.heartland_timeout_seconds,
+        )
+        yield Parts(
+            settings,
+            database,
+            connections,
+            producer,
+            clock,
+            ShopifyClients(connections, session, metrics=metrics, clock=clock, points_per_second=rate),
+            HeartlandClients(connections, session, limits, metrics=metrics, clock=clock),
+            DriftLedger(database),
+        )

@@ -1,0 +1,170 @@
+"""One pass over one connection: list what changed, look at both sides, note what differs, act on what is certain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from services.reconciler.decide import Caps, Decision, decide
+from services.reconciler.known import OwnBooks
+from services.reconciler.reader import Reader, chunks
+from services.reconciler.repair import repair
+from services.reconciler.snapshot import Snapshot
+from services.reconciler.table import findings
+from shared.canonical.alert import Alert
+from shared.connectors.heartland.clients import Heartland
+from shared.connectors.shopify.changed_orders import changed_orders
+from shared.connectors.shopify.clients import Shopify
+from shared.messaging.producer import Producer
+from shared.runtime.clock import Clock
+from shared.state.drift import Drift, DriftLedger
+from shared.state.reviews import Reviews
+
+SERVICE = "reconciler"
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Times and caps of every pass."""
+
+    settling: timedelta
+    look_apart: timedelta
+    caps: Caps
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a pass did: orders compared, rows found open, repaired, given to a person."""
+
+    compared: int = 0
+    found: list[Drift] = field(default_factory=list)
+    repaired: list[Drift] = field(default_factory=list)
+    reviews: list[Drift] = field(default_factory=list)
+    above_cap: bool = False
+
+
+class Pass:
+    """The parts of one connection's passes. `verified` remembers which state of an order was found in agreement."""
+
+    def __init__(
+        self,
+        name: str,
+        shopify: Shopify,
+        heartland: Heartland,
+        *,
+        books: OwnBooks,
+        ledger: DriftLedger,
+        reviews: Reviews,
+        producer: Producer,
+        clock: Clock,
+        rules: Rules,
+    ) -> None:
+        self.verified: dict[str, datetime] = {}
+        self._name = name
+        self._shopify = shopify
+        self._heartland = heartland
+        self._reader = Reader(name, shopify, heartland, books)
+        self._books = books
+        self._ledger = ledger
+        self._reviews = reviews
+        self._producer = producer
+        self._clock = clock
+        self._rules = rules
+
+    async def changed(self, since: datetime, *, everything: bool = False) -> list[str]:
+        """Orders that either side changed since; without those found in agreement as they are, unless `everything`."""
+        keys = []
+        async for order in changed_orders(self._shopify.client.execute, since):
+            if everything or self.verified.get(order.id) != order.updated_at:
+                keys.append(order.id)
+        shipped = [
+            str(row.get("order_id") or row.get("order_id?") or "")
+            async for row in self._heartland.client.invoices_changed_since(since)
+        ]
+        return [*keys, *await self._books.linked(self._name, [number for number in shipped if number])]
+
+    async def compare(self, keys: Iterable[str], of: Sequence[str], *, act: bool = True) -> Outcome:
+        """Look at these orders. `act` False only notes what differs. Raises what reads raise; then it is done again."""
+        outcome = Outcome()
+        for page in chunks(keys):
+            now = self._clock.now()
+            seen = [one for one in await self._reader.snapshots(page, now) if one.is_settled(now, self._rules.settling)]
+            quiet = [one for one in seen if not one.known.busy]
+            outcome.compared += len(quiet)
+            outcome.found += await self._note(quiet, of, now)
+        decision = decide(outcome.found, self._clock.now(), self._rules.look_apart, self._rules.caps)
+        if act:
+            await self._act(decision, outcome)
+        return outcome
+
+    async def _note(self, quiet: Sequence[Snapshot], of: Sequence[str], now: datetime) -> list[Drift]:
+        rows: list[Drift] = []
+        for one in quiet:
+            found = findings(one, of)
+            if not found:
+                self.verified[one.order.id] = one.order.updated_at
+            rows += [await self._ledger.saw(finding, now) for finding in found]
+        if of:
+            over = await self._ledger.over(
+                self._name, [one.order.id for one in quiet], [(row.entity, row.key, row.kind) for row in rows]
+            )
+            for row in over:
+                self._tell(row, resolved=True)
+        return [row for row in rows if row.state != "ignored"]
+
+    async def _act(self, decision: Decision, outcome: Outcome) -> None:
+        outcome.above_cap = decision.above_cap
+        if decision.above_cap:
+            self._producer.alert(self._capped(outcome))
+        for row in decision.repair:
+            await self.repair(row)
+            outcome.repaired.append(row)
+        for row in decision.review:
+            await self._ask(row)
+            outcome.reviews.append(row)
+
+    async def repair(self, row: Drift) -> None:
+        """Send it through the one road once more. Noted after it is sent: sent twice does no harm, noted only would."""
+        undo = await repair(row, self._heartland.client, self._producer, self._clock.now())
+        await self._ledger.repairing(row.id, undo)
+        self._tell(row, resolved=False)
+
+    async def _ask(self, row: Drift) -> None:
+        await self._reviews.open(
+            self._name, row.kind, row.entity, row.key, row.reason, _ADVICE.get(row.kind, _ADVICE[""]), row.details
+        )
+        await self._ledger.becomes(row.id, "review")
+        self._tell(row, resolved=False)
+
+    def _tell(self, row: Drift, *, resolved: bool) -> None:
+        self._producer.alert(
+            Alert(
+                kind="drift",
+                connection=self._name,
+                entity=row.entity,
+                key=row.key,
+                service=SERVICE,
+                reason="both sides agree again" if resolved else row.reason,
+                at=self._clock.now(),
+                details={"kind": row.kind, "at_risk": f"{row.at_risk} {row.currency}".strip()},
+                resolved=resolved,
+            )
+        )
+
+    def _capped(self, outcome: Outcome) -> Alert:
+        return Alert(
+            kind="drift_above_cap",
+            connection=self._name,
+            service=SERVICE,
+            severity="critical",
+            reason=f"{len(outcome.found)} records differ at once: nothing is repaired until a person has looked",
+            at=self._clock.now(),
+        )
+
+
+_ADVICE = {
+    "payment_exceeds": "Find out who took the money in Heartland, and book it in Shopify or give it back.",
+    "fulfilment_gone": "Ask the store whether the goods left; fulfil the order again in Shopify, or take them back.",
+    "": "It was written again several times and still differs: look at the record on both sides.",
+}

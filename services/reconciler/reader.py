@@ -1,0 +1,132 @@
+"""Snapshots: orders as both vendors show them now, and as we believe them to be. All reads, at repair priority."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from services.reconciler.known import Beliefs, OwnBooks
+from services.reconciler.snapshot import InHeartland, Snapshot
+from shared.canonical.events import order_hash
+from shared.canonical.money import exact
+from shared.canonical.order import Order
+from shared.connectors.heartland.clients import Heartland
+from shared.connectors.heartland.fulfilment import is_completed, shipped_items
+from shared.connectors.heartland.wire import plain
+from shared.connectors.shopify.changed_orders import shipped_units
+from shared.connectors.shopify.clients import Shopify
+from shared.connectors.shopify.documents import READ_ORDERS
+from shared.connectors.shopify.order import from_shopify
+from shared.connectors.shopify.pages import complete, read_orders
+from shared.errors import Rejected
+
+_MOST = 50
+
+
+class Reader:
+    """Of one connection."""
+
+    def __init__(self, name: str, shopify: Shopify, heartland: Heartland, books: OwnBooks) -> None:
+        self._name = name
+        self._shopify = shopify
+        self._heartland = heartland
+        self._books = books
+
+    async def snapshots(self, keys: Sequence[str], now: datetime) -> list[Snapshot]:
+        """Those of these orders that Shopify shows. Raises what the clients and the database raise."""
+        orders = await self._orders(keys)
+        ids = [order.id for order in orders]
+        beliefs = await self._books.of(self._name, ids, now)
+        there = await self._in_heartland(ids, beliefs)
+        shipped = await self._shipped(ids)
+        return [
+            Snapshot(
+                connection=self._name,
+                order=order,
+                content_hash=order_hash(order, self._shopify.rules.metafield_namespace),
+                shipped=shipped.get(order.id),
+                heartland=there.get(order.id),
+                known=beliefs.known[order.id],
+            )
+            for order in orders
+        ]
+
+    async def _orders(self, keys: Sequence[str]) -> list[Order]:
+        execute, found = self._shopify.client.execute, []
+        size = max(1, min(_MOST, self._shopify.client.fitting(READ_ORDERS)))
+        for start in range(0, len(keys), size):
+            nodes = await read_orders(keys[start : start + size], execute)
+            for node in nodes.values():
+                if node is not None:
+                    order = _order(await complete(node, execute))
+                    found += [order] if order is not None else []
+        return found
+
+    async def _shipped(self, ids: Sequence[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for start in range(0, len(ids), _MOST):
+            found |= await shipped_units(self._shopify.client.execute, list(ids[start : start + _MOST]))
+        return found
+
+    async def _in_heartland(self, ids: Sequence[str], beliefs: Beliefs) -> dict[str, InHeartland]:
+        """By Shopify's id. An order without a link is looked up by the custom field, as the writer would."""
+        client, field = self._heartland.client, self._heartland.rules.order_id_field
+        linked = {int(there): ours for ours, there in beliefs.links.items()}
+        rows = {int(row["id"]): row for row in await client.orders_by_id(linked)}
+        found = {linked[number]: _in_heartland(row) for number, row in rows.items()}
+        for key in ids:
+            if key not in beliefs.links and (orders := await client.orders_by_custom(field, key)):
+                for row in await client.orders_by_id([orders[0].id]):
+                    found[key] = _in_heartland(row)
+        return await self._with_invoices(found, beliefs)
+
+    async def _with_invoices(self, found: dict[str, InHeartland], beliefs: Beliefs) -> dict[str, InHeartland]:
+        owners = {there.id: key for key, there in found.items()}
+        for row in map(plain, await self._heartland.client.invoices_of(int(number) for number in owners)):
+            key = owners.get(str(row.get("order_id")))
+            if key is None or not is_completed(row):
+                continue
+            invoice = str(row["id"])
+            if invoice in beliefs.known[key].shipped or await self._has_goods(int(row["id"])):
+                found[key] = replace(found[key], invoices=(*found[key].invoices, invoice))
+        return found
+
+    async def _has_goods(self, invoice: int) -> bool:
+        """Whether it ships anything. Asked only of invoices that Shopify does not know: there are few."""
+        try:
+            return bool(shipped_items(await self._heartland.client.invoice_lines(invoice)))
+        except Rejected:
+            return True
+
+
+def _order(node: dict[str, Any]) -> Order | None:
+    """None for an order that cannot be read: its notices have become dead letters, which somebody was told of."""
+    try:
+        return from_shopify(node)
+    except Rejected:
+        return None
+
+
+def _in_heartland(row: dict[str, Any]) -> InHeartland:
+    record = plain(row)
+    figures = _figure(record, "total"), _figure(record, "total_paid")
+    return InHeartland(str(record["id"]), str(record.get("status") or ""), *figures)
+
+
+def _figure(record: Any, name: str) -> Decimal | None:
+    value = record.get(name)
+    return None if value is None else exact(value)
+
+
+def since(now: datetime, cursor: datetime | None, overlap: timedelta, start: datetime) -> datetime:
+    """From when on changes are listed."""
+    return max(start, (cursor or now) - overlap) if cursor else start
+
+
+def chunks(keys: Iterable[str], size: int = 200) -> list[list[str]]:
+    """Each key once, in order, in pages."""
+    wanted = list(dict.fromkeys(keys))
+    return [wanted[at : at + size] for at in range(0, len(wanted), size)]

@@ -1,0 +1,58 @@
+"""Repairs enter the one road as notices: the writers do the writing, from what the vendors then hold."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from shared.connectors.heartland import wire
+from shared.connectors.heartland.client import HeartlandClient
+from shared.messaging.envelope import Envelope, new_traceparent
+from shared.messaging.producer import Producer
+from shared.messaging.topics import RAW_HEARTLAND_FULFILMENT, RAW_SHOPIFY_ORDER
+from shared.state.drift import Drift
+
+ORDER_NOTICE = "shopify.orders/repair"
+INVOICE_NOTICE = "heartland.invoice.repair"
+Json = dict[str, Any]
+
+
+async def repair(row: Drift, heartland: HeartlandClient, producer: Producer, now: datetime) -> Json:
+    """Send the notices for this difference. What undoes it: what the target held, and which notices asked for it."""
+    if row.kind == "shipment_missing":
+        sent = [await _send_invoice(row, int(number), heartland, producer, now) for number in row.details["invoices"]]
+    else:
+        event = order_notice(row, now)
+        await producer.send(RAW_SHOPIFY_ORDER, event)
+        sent = [event.id]
+    return {"held": row.details, "notices": sent, "at": now.isoformat()}
+
+
+def order_notice(row: Drift, now: datetime) -> Envelope:
+    """Says that the order is to be read back, and written although it seems to be."""
+    return _notice(row, f"repair:{row.id}:{row.repairs + 1}", "shopify", ORDER_NOTICE, "order", b"{}", now)
+
+
+async def _send_invoice(row: Drift, number: int, heartland: HeartlandClient, producer: Producer, now: datetime) -> str:
+    rows = [one async for one in heartland.invoices({"id": number})]
+    body = wire.write({"invoice": rows[0], "lines": await heartland.invoice_lines(number)}) if rows else b"{}"
+    name = f"repair:{row.id}:{row.repairs + 1}:{number}"
+    event = _notice(row, name, "heartland", INVOICE_NOTICE, "fulfilment", body, now)
+    if rows:
+        await producer.send(RAW_HEARTLAND_FULFILMENT, event)
+    return event.id
+
+
+def _notice(row: Drift, name: str, source: str, kind: str, entity: str, body: bytes, now: datetime) -> Envelope:
+    return Envelope(
+        id=name,
+        source=source,
+        type=kind,
+        time=now,
+        connection=row.connection,
+        entity=entity,
+        subject=row.key,
+        body=body,
+        traceparent=new_traceparent(),
+        extra={"x-priority": "repair", "x-cause": "drift"},
+    )

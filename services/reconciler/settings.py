@@ -1,0 +1,43 @@
+"""Settings of the reconciler."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pydantic import Field
+
+from shared.runtime.settings import Settings as Common
+
+
+class Settings(Common):
+    reconcile_seconds: float = Field(300.0, gt=0, description="How often what changed lately is compared, in seconds")
+    reconcile_recheck_seconds: float = Field(
+        60.0, gt=0, description="How often open differences are looked at again, in seconds"
+    )
+    reconcile_overlap_seconds: float = Field(
+        900.0, ge=0, description="How far each comparison looks back behind the last one, in seconds"
+    )
+    reconcile_settling_seconds: float = Field(
+        120.0, ge=0, description="For how long after a change nothing is concluded from a difference, in seconds"
+    )
+    reconcile_in_flight_seconds: float = Field(
+        3600.0, ge=0, description="For how long an event that was received and has not ended explains a difference"
+    )
+    reconcile_full_seconds: float = Field(86_400.0, gt=0, description="How often everything is compared, in seconds")
+    reconcile_full_days: float = Field(60.0, gt=0, description="How many days back everything is compared")
+    reconcile_max_repairs: int = Field(
+        100, ge=0, description="Repairs of one pass at most; above that nothing is repaired and a person is asked"
+    )
+    reconcile_max_at_risk: Decimal = Field(
+        Decimal(20_000), ge=0, description="Money at risk that one pass may repair at most, in the shop's currency"
+    )
+    shopify_points_per_second: float = Field(
+        100.0, ge=0, description="Query points a shop restores per second until its replies say so; 0 for no limit"
+    )
+    heartland_requests_per_second: float = Field(
+        4.0,
+        ge=0,
+        description="Calls per second of this process to one Heartland account, 0: no limit; no figure is published",
+    )
+    heartland_max_in_flight: int = Field(2, ge=1, description="Calls to one Heartland account at a time")
+    heartland_timeout_seconds: float = Field(30.0, gt=0, description="How long a call to Heartland may take in all")

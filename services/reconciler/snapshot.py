@@ -1,0 +1,52 @@
+"""One order as both systems hold it at a moment, and what we know of it ourselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from shared.canonical.order import Order
+
+
+@dataclass(frozen=True, slots=True)
+class InHeartland:
+    """The order there; figures are None where the account's lists do not show them. `invoices` are completed ones."""
+
+    id: str
+    status: str
+    total: Decimal | None
+    paid: Decimal | None
+    invoices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What we believe. `version` and `content_hash` are what was written last, None and empty before the first time.
+
+    `blocked`: it was not written, a person must act. `shipped` are units that each invoice is known to have fulfilled.
+    `busy` says why nothing may be concluded of it now; empty if nothing stands in the way.
+    """
+
+    version: datetime | None = None
+    content_hash: str = ""
+    blocked: bool = False
+    shipped: Mapping[str, int] = field(default_factory=dict)
+    busy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """`content_hash` is that of `order` now; `shipped` the units that Shopify's fulfilments hold, None if unknown."""
+
+    connection: str
+    order: Order
+    content_hash: str
+    shipped: int | None
+    heartland: InHeartland | None
+    known: Known
+
+    def is_settled(self, now: datetime, settling: timedelta) -> bool:
+        """Whether what is under way has had time to arrive."""
+        return now - self.order.updated_at >= settling

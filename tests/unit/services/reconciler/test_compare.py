@@ -1,0 +1,99 @@
+"""What counts as a difference, and what does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.reconciler.snapshot import Snapshot
+from services.reconciler.table import TABLE, entities, findings
+from shared.errors import Rejected
+from tests.support.messaging import NOON
+from tests.support.orders import a_line, a_tender
+from tests.unit.services.reconciler.orders import CENT, a_paid_order, in_agreement, there
+
+AGREED = in_agreement()
+TOTAL = AGREED.order.total
+
+
+def kinds(seen: Snapshot) -> list[str]:
+    return [finding.kind for finding in findings(seen, entities())]
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        pytest.param(AGREED, [], id="both sides agree"),
+        pytest.param(replace(AGREED, heartland=None), ["order_missing"], id="nothing in Heartland"),
+        pytest.param(in_agreement(content_hash="older"), ["order_behind"], id="a change was not written"),
+        pytest.param(in_agreement(content_hash="", version=None), ["order_behind"], id="its link and version are lost"),
+        pytest.param(there(AGREED, total=TOTAL - CENT), ["total_differs"], id="off by a cent"),
+        pytest.param(there(AGREED, total=None), [], id="an account that shows no totals"),
+        pytest.param(there(AGREED, status="canceled"), ["status_differs"], id="cancelled there alone"),
+        pytest.param(in_agreement(a_paid_order(cancelled_at=NOON)), ["status_differs"], id="cancelled here alone"),
+        pytest.param(
+            there(in_agreement(a_paid_order(cancelled_at=NOON)), status="canceled"), [], id="cancelled on both sides"
+        ),
+        pytest.param(there(AGREED, paid=TOTAL - CENT), ["payment_missing"], id="a cent less is paid there"),
+        pytest.param(there(AGREED, paid=TOTAL + CENT), ["payment_exceeds"], id="a cent more is paid there"),
+        pytest.param(there(AGREED, paid=None), [], id="an account that shows no payments"),
+        pytest.param(
+            there(in_agreement(blocked=True, content_hash="x"), total=CENT, paid=CENT), [], id="a person was asked"
+        ),
+        pytest.param(there(AGREED, invoices=("7",)), ["shipment_missing"], id="shipped, and Shopify does not know"),
+        pytest.param(
+            there(replace(in_agreement(shipped={"7": 2}), shipped=2), invoices=("7",)), [], id="shipped on both sides"
+        ),
+        pytest.param(
+            there(replace(in_agreement(shipped={"7": 2}), shipped=1), invoices=("7",)), ["fulfilment_gone"],
+            id="a fulfilment was cancelled in Shopify",
+        ),
+        pytest.param(
+            there(replace(in_agreement(shipped={"7": 2}), shipped=3), invoices=("7",)), [],
+            id="more was fulfilled in Shopify by hand",
+        ),
+    ],
+)  # fmt: skip
+def test_differences(seen: Snapshot, expected: list[str]) -> None:
+    assert kinds(seen) == expected
+
+
+def test_an_order_that_lost_units_is_not_held_against_its_first_total() -> None:
+    order = a_paid_order()
+    removed = order.model_copy(update={"lines": (a_line(removed=1), *order.lines[1:])})
+
+    assert kinds(there(in_agreement(removed), total=Decimal(1))) == []
+
+
+def test_tenders_in_another_currency_are_for_a_person() -> None:
+    order = a_paid_order(tenders=(a_tender("9.00", currency="CAD"),))
+
+    assert kinds(there(in_agreement(order), paid=Decimal(0))) == []
+
+
+def test_only_what_is_certain_is_repaired() -> None:
+    seen = there(AGREED, paid=TOTAL + CENT)
+
+    [finding] = findings(seen, entities())
+    assert (finding.repairable, finding.at_risk, finding.currency) == (False, CENT, AGREED.order.currency)
+
+
+def test_one_entity_alone_is_compared_when_asked_for() -> None:
+    seen = there(AGREED, paid=CENT, invoices=("7",))
+
+    assert [finding.kind for finding in findings(seen, entities("payment"))] == ["payment_missing"]
+    with pytest.raises(Rejected, match="gift_card is not compared"):
+        entities("gift_card")
+    assert entities() == tuple(TABLE)
+
+
+@given(st.decimals("-99", "99", places=2))
+def test_whatever_the_difference_in_payments_it_is_found_to_the_cent(cents: Decimal) -> None:
+    seen = there(AGREED, paid=TOTAL + cents)
+
+    found = findings(seen, entities("payment"))
+    assert [finding.at_risk for finding in found] == ([abs(cents)] if cents else [])
