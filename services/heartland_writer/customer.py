@@ -93,8 +93,14 @@ class Customers:
         is_new = False
         if buyer is None:
             buyer, is_new = await self._create(order, pending)
+        elif key_of(order) not in self._created:
+            # If a create of ours was in doubt, this is what it made: nobody else would ever ask.
+            pending.done.append((self._effect(order), buyer.customer_id))
         self._link(order, buyer, pending)
         return buyer, is_new
+
+    def _effect(self, order: Order) -> Effect:
+        return Effect(self._connection, "heartland", "customer", key_of(order), "customer:create")
 
     def _link(self, order: Order, buyer: Buyer, pending: Pending) -> None:
         shopify_id = order.customer.shopify_id
@@ -113,7 +119,7 @@ class Customers:
 
     async def _create(self, order: Order, pending: Pending) -> tuple[Buyer, bool]:
         body = new_customer(order, self._rules)
-        effect = Effect(self._connection, "heartland", "customer", key_of(order), "customer:create")
+        effect = self._effect(order)
         lag = self._rules.read_lag_seconds
 
         async def send() -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tests.prove.check import agree, ends, enough, letters, memory, offsets, once, order_of
+from tests.prove.check import agree, echo, ends, enough, letters, memory, offsets, once, order_of
 from tests.prove.check.case import Case, read_case
 from tests.prove.check.report import Report, Violation
 from tests.prove.evidence import Evidence
@@ -19,6 +19,7 @@ CHECKS: tuple[Callable[[Case], Iterable[Violation]], ...] = (
     ends.check,
     once.check,
     order_of.check,
+    echo.check,
     agree.check,
     letters.check,
     offsets.check,

@@ -12,6 +12,7 @@ PROMISES: Final[Mapping[str, str]] = {
     "lost": "every acknowledged event ended, and ended for a reason",
     "duplicated": "no fact was applied twice",
     "reordered": "each key's changes arrived in order",
+    "echoed": "our own writes cause no writes back",
     "disagreeing": "both systems agree to the cent",
     "dead_letters": "dead letters are exactly the poisoned records, unchanged",
     "passed": "no committed offset passes unfinished work",

@@ -50,7 +50,10 @@ ENDS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A record on a topic. `at` is when it was written, in seconds; `lineage` are the events that it stands for."""
+    """A record on a topic. `at` is when it was written, in seconds; `lineage` are the events that it stands for.
+
+    `content` is what a canonical record says of itself: two that say the same have the same.
+    """
 
     topic: str
     partition: int
@@ -61,6 +64,7 @@ class Entry:
     digest: str
     lineage: tuple[str, ...] = ()
     invoice: str = ""
+    content: str = ""
 
     @property
     def id(self) -> str:
@@ -146,6 +150,7 @@ def _entry(row: Json, value: Any) -> Entry:
         digest=hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest(),
         lineage=tuple(body.get("lineage") or ()),
         invoice=str(invoice.get("id")) if isinstance(invoice, dict) else "",
+        content=str(body.get("content_hash") or ""),
     )
 
 

@@ -55,6 +55,11 @@ def went_back_a_version(story: Story) -> None:
     story.hops("c2")[0]["value"]["source_time"] = at(-5)
 
 
+def echoed(story: Story) -> None:
+    for number in range(5):
+        story.travel("canonical.order", f"e{number}", PAID, "applied", 60 + number, lineage=[], content_hash="same")
+
+
 def changed(story: Story, *path: str | int, value: object) -> None:
     place = story.heartland(PAID)
     for name in path[:-1]:
@@ -95,6 +100,7 @@ PLANTED: list[tuple[str, str, Damage]] = [
     ("an earlier change after a later one", "reordered", told_of_an_earlier_change),
     ("the second shipment before the first", "reordered", shipped_first_last),
     ("an older version applied last", "reordered", went_back_a_version),
+    ("the same state over and over", "echoed", echoed),
     ("a cent too much", "disagreeing", lambda s: changed(s, "order", "total", value=33.51)),
     ("a tax that is not there", "disagreeing", lambda s: changed(s, "taxes", value=[])),
     ("a line with a unit more", "disagreeing", lambda s: changed(s, "lines", 0, "qty", value=3)),

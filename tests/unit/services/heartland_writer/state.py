@@ -56,9 +56,12 @@ class MemoryLedger:
 
     def note(self, outcome: Outcome) -> None:
         state: Any = "done" if outcome.result is not None else "failed"
-        there = self._stored.effects[outcome.effect.id]
-        if there.state != "done":
-            result = dict(outcome.result) if outcome.result is not None else None
+        result = dict(outcome.result) if outcome.result is not None else None
+        there = self._stored.effects.get(outcome.effect.id)
+        if there is None and result is not None:
+            self._stored.named[outcome.effect.id] = outcome.effect
+            there = Claim("in_doubt", None, self._clock.now(), 1)
+        if there is not None and there.state != "done":
             self._stored.effects[outcome.effect.id] = Claim(state, result, there.sent_at, there.attempts)
 
     async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:

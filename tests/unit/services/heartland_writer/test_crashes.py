@@ -84,8 +84,8 @@ def check(shop: Shop, order: Order, lines: list[tuple[str, int, str]], total: st
     payments = [payment["custom"]["shopify_transaction_id"] for payment in shop.heartland.all("payments")]
     assert sorted(payments) == sorted(tender.id for tender in order.tenders)
     assert shop.order()["status"] == status
-    of_order = [name for name, effect in shop.stored.named.items() if effect.entity == "order"]
-    assert {shop.stored.effects[name].state for name in of_order} == {"done"}
+    settled = [name for name, effect in shop.stored.named.items() if effect.entity in ("order", "customer")]
+    assert {shop.stored.effects[name].state for name in settled} == {"done"}
     assert len({type_["name"] for type_ in shop.heartland.all("payment_types")}) == len(
         shop.heartland.all("payment_types")
     )
