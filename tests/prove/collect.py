@@ -51,7 +51,7 @@ async def collect(
         faults=dict(nemesis.faults),
         poison=[row.details for row in read_mutations(folder / "history.jsonl") if row.poison],
         parked=await _parked(cluster),
-        in_doubt={"occurred": len(samples.doubts), "resolved": len(samples.doubts - open_doubts)},
+        in_doubt={"occurred": len(samples.doubts), "resolved": len(samples.doubts - open_doubts.keys())},
         settings={**_settings(), **more},
     )
     evidence.save(folder)

@@ -52,4 +52,5 @@ async def unrest(cluster: Cluster, log: Log, samples: Samples) -> str:
         "parked keys": parked[0]["keys"],
         "effects in doubt": len(doubts),
     }
-    return ", ".join(f"{count} {what}" for what, count in left.items() if count)
+    told = [f"{count} {what}" for what, count in left.items() if count]
+    return ", ".join([*told, *list(doubts.values())[:3]])

@@ -35,7 +35,7 @@ ORDERS_PER_MINUTE = 200
 POISON_PER_MINUTE = 2
 DROPPED = 0.01
 LOAD_TAIL_SECONDS = 120.0
-REST_SECONDS = 240.0
+REST_SECONDS = 150.0
 # Has the reconciler joined? Without it nobody finds what a dropped webhook told of.
 RECONCILER = any(service.name == "reconciler" for service in SERVICES)
 

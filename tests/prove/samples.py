@@ -20,7 +20,9 @@ from tests.prove.log import AWAY, Log
 Json = dict[str, Any]
 _MEMORY_SECONDS, _DOUBT_SECONDS = 2.0, 1.0
 # An effect without an outcome is only under way for a moment; for longer, nobody knows what came of it.
-IN_DOUBT = "select effect_id from effects where state = 'sent' and sent_at < clock_timestamp() - interval '2 seconds'"
+IN_DOUBT = """
+    select effect_id, system, operation, key from effects
+     where state = 'sent' and sent_at < clock_timestamp() - interval '2 seconds' order by sent_at"""
 
 
 class Samples:
@@ -49,9 +51,10 @@ class Samples:
             _append(self._offsets, {"at": at, "why": why, **row})
         return True
 
-    async def open_doubts(self) -> set[str]:
-        """Effects in doubt now. Raises TargetDown without a database."""
-        return {row["effect_id"] for row in await self._cluster.books.fetch(IN_DOUBT)}
+    async def open_doubts(self) -> dict[str, str]:
+        """Effects in doubt now, by id, in words. Raises TargetDown without a database."""
+        rows = await self._cluster.books.fetch(IN_DOUBT)
+        return {row["effect_id"]: f"{row['operation']} of {row['key']} in {row['system']}" for row in rows}
 
     async def _watch_memory(self) -> None:
         while True:
@@ -64,7 +67,7 @@ class Samples:
         while True:
             # With the database away, whatever is in doubt still is when it comes back.
             with suppress(TargetDown, asyncpg.PostgresError):
-                self.doubts |= await self.open_doubts()
+                self.doubts.update(await self.open_doubts())
             await asyncio.sleep(_DOUBT_SECONDS)
 
 
