@@ -32,6 +32,7 @@ Json = dict[str, Any]
 REPLICAS = 2
 SESSION_SECONDS = 6.0
 READ_LAG_SECONDS = 3.0
+RECONCILE_SECONDS, SETTLING_SECONDS = 10.0, 15.0
 # Every waiting time short, so that ten minutes hold what elsewhere takes a day.
 SETTINGS: Mapping[str, str] = {
     "SANDBOX_LATENCY_MS": "5",
@@ -47,6 +48,9 @@ SETTINGS: Mapping[str, str] = {
     "SESSION_TIMEOUT_SECONDS": f"{SESSION_SECONDS:g}",
     "CONNECTIONS_REFRESH_SECONDS": "5",
     "REREAD_WINDOW_MS": "100",
+    "RECONCILE_SECONDS": f"{RECONCILE_SECONDS:g}",
+    "RECONCILE_RECHECK_SECONDS": "3",
+    "RECONCILE_SETTLING_SECONDS": f"{SETTLING_SECONDS:g}",
     "LOG_LEVEL": "info",
 }
 CONNECTION_SETTINGS = {"read_lag_seconds": READ_LAG_SECONDS, "note_field": "note"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -86,6 +87,8 @@ async def run(plan: Plan, build: Path, data: Path, tell: Callable[[str], None] =
     """The evidence lies in `build` afterwards. Raises Misconfigured where the system does not even start."""
     for folder in (build, data):
         clear(folder)
+    for client in ("aiokafka", "asyncpg"):  # that a server is away is what we make happen
+        logging.getLogger(client).setLevel(logging.CRITICAL)
     async with open_stage(plan, build, data, tell) as stage:
         return await stage.play()
 
