@@ -14,11 +14,12 @@ from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
 from services.ingress.answer import Taken
-from services.ingress.doors import Address, House, read_address
+from services.ingress.doors import Address, Doors, House, read_address
+from services.ingress.forgeries import Forgeries
 from services.ingress.notice import Notice
 from services.ingress.publisher import Publisher
-from services.ingress.refusal import BAD_SIGNATURE, WRONG_METHOD, Reason, Refused
-from services.ingress.request import check_head, read_body
+from services.ingress.refusal import BAD_SIGNATURE, TOO_MANY, WRONG_METHOD, WRONG_SHOP, Reason, Refused
+from services.ingress.request import check_head, read_body, sender_of
 from services.ingress.settings import Settings
 from shared.runtime.clock import Clock
 from shared.runtime.metrics import ServiceMetrics
@@ -44,6 +45,7 @@ class Ingress:
     clock: Clock
     log: FilteringBoundLogger
     taken: Taken
+    forgeries: Forgeries
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request; never raises for what a sender did."""
@@ -54,13 +56,22 @@ class Ingress:
                 raise Refused(WRONG_METHOD)
             await self.publisher.publish(await self._accept(request, address))
         except Refused as refused:
+            self._count(refused, request, address)
             return self._refuse(refused, address)
         return self.taken if request.keep_alive else web.Response()
 
     async def _accept(self, request: web.BaseRequest, address: Address) -> Notice:
         doors = self.house.doors(address.connection)
         limit = self.settings.ingress_max_body_bytes
+        sender = sender_of(request, self.settings.ingress_proxies)
+        if self.forgeries.is_barred(sender):
+            raise Refused(TOO_MANY)
         check_head(request, limit)
+        notice = await self._read(request, address, doors, limit)
+        self.forgeries.proved(sender)
+        return notice
+
+    async def _read(self, request: web.BaseRequest, address: Address, doors: Doors, limit: int) -> Notice:
         if address.system == "shopify":
             if doors.shopify is None:
                 raise Refused(BAD_SIGNATURE)
@@ -71,6 +82,12 @@ class Ingress:
             raise Refused(BAD_SIGNATURE)
         body = await read_body(request, limit, self.settings.ingress_body_timeout_seconds)
         return doors.heartland.take(request, address.event, address.token, body, self.clock.now())
+
+    def _count(self, refused: Refused, request: web.BaseRequest, address: Address | None) -> None:
+        if address is not None and refused.reason in (BAD_SIGNATURE, WRONG_SHOP, TOO_MANY):
+            if refused.reason is not TOO_MANY:
+                self.forgeries.failed(sender_of(request, self.settings.ingress_proxies))
+            self.forgeries.count(address.connection)
 
     def _refuse(self, refused: Refused, address: Address | None) -> web.Response:
         reason = refused.reason

@@ -30,6 +30,7 @@ TOO_SLOW = Reason("too_slow", 408, "the body took too long")
 # One answer for every way in which a sender fails to prove itself: what was wrong is none of its business.
 BAD_SIGNATURE = Reason("bad_signature", 401, "the signature does not match")
 WRONG_SHOP = Reason("wrong_shop", 401, BAD_SIGNATURE.sentence)
+TOO_MANY = Reason("too_many_failures", 429, "too many signatures from this address did not match")
 NOT_JSON = Reason("not_json", 400, "the body is not strict JSON")
 BAD_ID = Reason("bad_id", 400, "the id is missing or not a whole number of up to 19 digits")
 UNKNOWN_TOPIC = Reason("unknown_topic", 422, "this topic is not handled here")
@@ -38,7 +39,8 @@ OVERLOADED = Reason("overloaded", 503, "too much is waiting to be stored, send i
 
 REASONS = (
     UNKNOWN_PATH, UNKNOWN_CONNECTION, WRONG_METHOD, TOO_LARGE, WRONG_CONTENT_TYPE, MISSING_HEADER, REPEATED_HEADER,
-    BAD_HEADER, CUT_OFF, TOO_SLOW, BAD_SIGNATURE, WRONG_SHOP, NOT_JSON, BAD_ID, UNKNOWN_TOPIC, BROKER_DOWN, OVERLOADED,
+    BAD_HEADER, CUT_OFF, TOO_SLOW, BAD_SIGNATURE, WRONG_SHOP, TOO_MANY, NOT_JSON, BAD_ID, UNKNOWN_TOPIC, BROKER_DOWN,
+    OVERLOADED,
 )  # fmt: skip
 
 

@@ -80,6 +80,16 @@ def whole_id(value: Any) -> str:
     return str(value)
 
 
+def sender_of(request: BaseRequest, proxies: int) -> str:
+    """The address of the sender; behind `proxies` proxies, what the outermost of them has seen."""
+    if proxies:
+        seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
+        # What stands further left was written by the sender itself.
+        if len(seen) >= proxies and seen[-proxies]:
+            return seen[-proxies][:64]
+    return request.remote or ""
+
+
 async def read_body(request: BaseRequest, max_bytes: int, seconds: float) -> bytes:
     """The body's bytes as sent. Raises Refused when it is too large, too slow or ends early."""
     content = request.content

@@ -25,3 +25,17 @@ class Settings(Common):
         3.0, gt=0, description="How long the broker may take to acknowledge before the answer is 503"
     )
     ingress_retry_after_seconds: int = Field(5, ge=1, description="Retry-After of a 503")
+    ingress_failures_per_minute: float = Field(
+        60.0,
+        ge=0,
+        description="Bad signatures per minute after which an address that never sent a good one gets 429; 0: no limit",
+    )
+    ingress_proxies: int = Field(
+        0,
+        ge=0,
+        description="Proxies before ingress; with n, a sender's address is the n-th last in X-Forwarded-For",
+    )
+    signature_alert_count: int = Field(
+        10, ge=1, description="Bad signatures of one connection within the window that raise an alert"
+    )
+    signature_alert_seconds: float = Field(60.0, gt=0, description="That window, in seconds; so long quiet resolves it")

@@ -22,6 +22,7 @@ from shared.runtime.service import Shell, launch, open_shell
 from shared.state.alerts import Alerts
 from shared.state.database import Database
 from shared.state.journal import Journal
+from shared.state.webhook_counts import WebhookCounts
 
 NAME = "journal"
 _DEAD_LETTERS_IN_A_ROW = 1_000
@@ -42,13 +43,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             if kafka is None:
                 return
             connected.set()
-            journal = Journal(database)
+            journal, counts = Journal(database), WebhookCounts(database)
             keeper = Keeper(
                 shell,
                 kafka,
                 topics,
                 journal,
                 Alerts(database),
+                counts,
                 _dead_letters(producer, settings),
                 batch_records=settings.journal_batch_records,
                 collect_seconds=settings.journal_collect_seconds,
@@ -56,7 +58,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             )
             async with asyncio.TaskGroup() as tasks:
                 forgetting = tasks.create_task(
-                    _forget(shell, journal, Alerts(database), settings.journal_retention_days)
+                    _forget(shell, journal, Alerts(database), counts, settings.journal_retention_days)
                 )
                 await keeper.run()
                 forgetting.cancel()
@@ -95,11 +97,12 @@ def _dead_letters(producer: Producer, settings: Settings) -> DeadLetters:
     )
 
 
-async def _forget(shell: Shell, journal: Journal, alerts: Alerts, days: float) -> None:
+async def _forget(shell: Shell, journal: Journal, alerts: Alerts, counts: WebhookCounts, days: float) -> None:
     """Drop what is older than the retention, now and every hour."""
     while True:
         try:
             before = shell.clock.now() - timedelta(days=days)
+            await counts.forget(before)
             dropped, closed = await journal.forget(before), await alerts.forget(before)
             if dropped or closed:
                 shell.log.info("forgot old hops and alerts", hops=dropped, alerts=closed)

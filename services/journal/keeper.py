@@ -19,13 +19,16 @@ from shared.canonical.hop import Hop
 from shared.errors import Rejected, TargetDown
 from shared.messaging.dead_letter import Cause, DeadLetters
 from shared.messaging.record import Unreadable
-from shared.messaging.topics import ALERT, TRACE, Topic
+from shared.messaging.topics import ALERT, RAW_SHOPIFY_ORDER, TRACE, Topic
 from shared.resilience.retry import backoff
 from shared.runtime.service import Shell
 from shared.state.alerts import Alerts
 from shared.state.journal import Journal
+from shared.state.webhook_counts import Place, Seen, WebhookCounts
 
 ENTITY = "hop"
+# A notice of our own on a raw topic: nobody pushed it.
+REPAIR = "shopify.orders/repair"
 _POLL_MS = 500
 _BASE_SECONDS, _CAP_SECONDS = 0.2, 10.0
 Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
@@ -33,11 +36,19 @@ Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 @dataclass(slots=True)
 class Batch:
-    """What a batch of records says: hops, alerts, and what cannot be read, with the reason."""
+    """What a batch of records says: hops, alerts, webhooks per hour, and what cannot be read, with the reason."""
 
     hops: list[Hop] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
+    webhooks: dict[Place, Seen] = field(default_factory=dict)
     unreadable: list[tuple[ConsumerRecord, str]] = field(default_factory=list)
+
+    def count(self, hop: Hop) -> None:
+        """A webhook, unless it is a notice of our own."""
+        at = hop.finished_at
+        if hop.detail != REPAIR and hop.connection:
+            place = (hop.connection, at.replace(minute=0, second=0, microsecond=0))
+            self.webhooks[place] = self.webhooks.get(place, Seen(0, at)).and_one(at)
 
 
 class Keeper:
@@ -50,6 +61,7 @@ class Keeper:
         topics: Mapping[str, Topic],
         journal: Journal,
         alerts: Alerts,
+        counts: WebhookCounts,
         dead_letters: DeadLetters,
         *,
         batch_records: int,
@@ -61,6 +73,7 @@ class Keeper:
         self._topics = topics
         self._journal = journal
         self._alerts = alerts
+        self._counts = counts
         self._dead_letters = dead_letters
         self._batch_records = batch_records
         self._collect_seconds = collect_seconds
@@ -95,6 +108,8 @@ class Keeper:
             return
         if not await self._until_up(self._alerts.take, batch.alerts):
             return
+        if batch.webhooks and not await self._until_up(self._counts.add, batch.webhooks):
+            return
         for record, reason in batch.unreadable:
             if not await self._until_up(self._bury, record, reason):
                 return
@@ -114,7 +129,10 @@ class Keeper:
                     if topic is ALERT:
                         batch.alerts.append(alert_of(record.value))
                     else:
-                        batch.hops.append(_hop(topic, record))
+                        hop = _hop(topic, record)
+                        batch.hops.append(hop)
+                        if topic is RAW_SHOPIFY_ORDER:
+                            batch.count(hop)
                 except Rejected as error:
                     batch.unreadable.append((record, error.reason))
         return batch

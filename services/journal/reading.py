@@ -64,7 +64,7 @@ def hop_of_raw(topic: Topic, headers: Headers, timestamp_ms: int) -> Hop:
             connection=named["x-connection"],
             entity=named["x-entity"],
             key=named["ce_subject"],
-            service="poller" if topic is RAW_HEARTLAND_FULFILMENT else "ingress",
+            service="poller" if topic is RAW_HEARTLAND_FULFILMENT or named.get("x-cause") == "gap" else "ingress",
             outcome="received",
             source_time=datetime.fromisoformat(named["ce_time"]),
             started_at=at,

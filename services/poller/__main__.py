@@ -1,4 +1,8 @@
-"""The poller: reads what Heartland does not push, feed by feed, connection by connection."""
+"""The poller: reads what Heartland does not push, feed by feed, connection by connection, and watches what Shopify
+does push.
+
+Of several replicas, one does a connection's feed at a time.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,26 @@ from datetime import timedelta
 
 import aiohttp
 
-from services.poller.invoices import InvoiceFeed, Told, Window
+from services.poller.invoices import FEED, InvoiceFeed, Told, Window
+from services.poller.leased import leased, spaced
 from services.poller.polling import Polling
 from services.poller.settings import Settings
+from services.poller.watch import Books, Reach, Watch
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
+from shared.connectors.shopify.clients import ShopifyClients
 from shared.messaging.producer import Producer, open_producer
 from shared.runtime.service import Shell, launch, open_shell
+from shared.state.alerts import Alerts
 from shared.state.connections import open_connections
 from shared.state.cursors import Cursors
 from shared.state.database import Database
+from shared.state.leases import open_leases
 from shared.state.links import Links
+from shared.state.webhook_counts import WebhookCounts
+from shared.state.webhook_watch import WebhookWatch
+
+# The name under which the watch over Shopify's webhooks is leased.
+WATCH = "shopify.webhooks"
 
 
 def limits(settings: Settings) -> CallLimits:
@@ -33,6 +47,14 @@ def window(settings: Settings) -> Window:
     )
 
 
+def reach(settings: Settings) -> Reach:
+    return Reach(
+        settings.ingress_public_url,
+        timedelta(seconds=settings.subscription_overlap_seconds),
+        timedelta(seconds=settings.poll_overlap_seconds),
+    )
+
+
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Poll until `stop` is set."""
     async with (
@@ -40,15 +62,35 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         Database.open(settings.database_url, settings.database_pool_size) as database,
         open_connections(database, settings, shell.log) as connections,
         open_producer(settings, shell.clock) as producer,
+        open_leases(settings.database_url) as leases,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
         clients = HeartlandClients(connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock)
         feeds = Feeds(shell, clients, producer, Cursors(database), Links(database), window(settings))
-        polling = Polling(
-            connections.names, feeds.poll, seconds=settings.poll_seconds, metrics=shell.metrics, log=shell.log
+        shops = ShopifyClients(
+            connections,
+            session,
+            metrics=shell.metrics,
+            clock=shell.clock,
+            points_per_second=settings.shopify_points_per_second,
         )
+        books = Books(WebhookWatch(database), WebhookCounts(database), Alerts(database))
+        watch = Watch(shell, shops.get, producer, books, reach(settings))
         shell.health.ready_when("started", lambda: True)
-        await polling.run(stop)
+        async with asyncio.TaskGroup() as tasks:
+            for feed, entity, poll in (
+                (FEED, "fulfilment", feeds.poll),
+                (WATCH, "order", spaced(settings.subscription_check_seconds, shell.clock, watch.check)),
+            ):
+                polling = Polling(
+                    connections.names,
+                    leased(leases, feed, poll),
+                    entity=entity,
+                    seconds=settings.poll_seconds,
+                    metrics=shell.metrics,
+                    log=shell.log,
+                )
+                tasks.create_task(polling.run(stop), name=feed)
 
 
 class Feeds:

@@ -19,12 +19,14 @@ class Polling:
         names: Callable[[], Iterable[str]],
         poll: Callable[[str], Awaitable[None]],
         *,
+        entity: str,
         seconds: float,
         metrics: ServiceMetrics,
         log: FilteringBoundLogger,
     ) -> None:
         self._names = names
         self._poll = poll
+        self._entity = entity
         self._seconds = seconds
         self._metrics = metrics
         self._log = log
@@ -59,8 +61,8 @@ class Polling:
         except IntegrationError as error:
             # Its cursor has not moved, so nothing is skipped.
             reason = "target_down" if isinstance(error, TargetDown) else "retry"
-            self._metrics.events_failed.labels("fulfilment", reason).inc()
-            self._log.warning("feed not read", connection=name, entity="fulfilment", reason=error.reason)
+            self._metrics.events_failed.labels(self._entity, reason).inc()
+            self._log.warning("feed not read", connection=name, entity=self._entity, reason=error.reason)
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -21,3 +21,22 @@ class Settings(Common):
     )
     heartland_max_in_flight: int = Field(2, ge=1, description="Calls to one Heartland account at a time")
     heartland_timeout_seconds: float = Field(30.0, gt=0, description="How long a call to Heartland may take in all")
+    ingress_public_url: str = Field(
+        "",
+        description="Where Shopify reaches ingress, e.g. https://hooks.example.com; empty: its webhook subscriptions "
+        "are made elsewhere, by the app's own configuration",
+    )
+    subscription_check_seconds: float = Field(
+        300.0,
+        gt=0,
+        description="How often webhook subscriptions and the usual rate of webhooks are looked at, in seconds",
+    )
+    subscription_overlap_seconds: float = Field(
+        15_300.0,
+        ge=0,
+        description="For how long Shopify may have failed before it gave a subscription up: orders of that time are "
+        "read again too",
+    )
+    shopify_points_per_second: float = Field(
+        100.0, ge=0, description="Query points a shop restores per second until its replies say so; 0 for no limit"
+    )

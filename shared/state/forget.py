@@ -5,7 +5,10 @@ from __future__ import annotations
 from shared.state.database import Database
 
 # Parked records go with their keys.
-_TABLES = ("links", "effects", "versions", "parked_keys", "reviews", "cursors", "journal", "alerts", "drift")
+_TABLES = (
+    "links", "effects", "versions", "parked_keys", "reviews", "cursors", "journal", "alerts", "drift", "webhook_watch",
+    "webhook_counts",
+)  # fmt: skip
 
 
 async def forget(db: Database, connection: str) -> None:

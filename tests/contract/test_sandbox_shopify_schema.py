@@ -25,7 +25,7 @@ from graphql import (
 )
 
 from services.sandbox.shopify.documents import SDL, load_schema
-from shared.connectors.shopify import documents, fulfilment_documents
+from shared.connectors.shopify import documents, fulfilment_documents, subscription_documents
 from tests.support.shopify_schema import VERSIONS, published
 
 
@@ -124,7 +124,7 @@ def test_a_difference_is_noticed(line: str, changed: str) -> None:
 
 
 def our_documents() -> list[documents.Document]:
-    known = {**vars(documents), **vars(fulfilment_documents)}
+    known = {**vars(documents), **vars(fulfilment_documents), **vars(subscription_documents)}
     return [value for value in known.values() if isinstance(value, documents.Document)]
 
 

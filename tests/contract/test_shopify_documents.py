@@ -22,16 +22,20 @@ from graphql import (
 )
 from graphql.execution.values import get_variable_values
 
-from shared.connectors.shopify import changed_orders, documents, fulfilment_documents
+from shared.connectors.shopify import changed_orders, documents, fulfilment_documents, subscription_documents
 from shared.connectors.shopify.changed_orders import RECONCILE_DOCUMENTS
 from shared.connectors.shopify.documents import ORDER_DOCUMENTS, ORDER_SCOPES, READ_ORDERS, Document
 from shared.connectors.shopify.fulfilment_documents import FULFILMENT_DOCUMENTS, FULFILMENT_SCOPES
+from shared.connectors.shopify.subscription_documents import SUBSCRIPTION_DOCUMENTS
+from shared.connectors.shopify.subscriptions import TOPICS, spelled
 from tests.support.sandbox import open_sandbox
 from tests.support.shop_server import sandbox_client
 from tests.support.shopify_schema import VERSIONS, introspection, published
 
-ALL = (*ORDER_DOCUMENTS, *FULFILMENT_DOCUMENTS, *RECONCILE_DOCUMENTS)
+ALL = (*ORDER_DOCUMENTS, *FULFILMENT_DOCUMENTS, *RECONCILE_DOCUMENTS, *SUBSCRIPTION_DOCUMENTS)
 ORDER = "gid://shopify/Order/5001"
+SUBSCRIPTION = "gid://shopify/WebhookSubscription/7"
+SUBSCRIBED = {"uri": "https://hooks.example.com/webhooks/shopify/main", "name": "tillbridge-main", "format": "JSON"}
 PAGE = {"id": ORDER, "after": "cursor"}
 
 # What each document is sent with.
@@ -75,6 +79,10 @@ VARIABLES: dict[str, list[dict[str, Any]]] = {
             }
         }
     ],
+    "ListSubscriptions": [{"after": None}, {"after": "cursor"}],
+    "CreateSubscription": [{"topic": spelled(topic), "subscription": SUBSCRIBED} for topic in TOPICS],
+    "UpdateSubscription": [{"id": SUBSCRIPTION, "subscription": {**SUBSCRIBED, "filter": "", "includeFields": []}}],
+    "DeleteSubscription": [{"id": SUBSCRIPTION}],
     "SetMetafields": [
         {
             "metafields": [
@@ -102,7 +110,7 @@ every_version = pytest.mark.parametrize("version", VERSIONS)
 def test_every_document_stands_in_its_list_and_bears_its_own_name() -> None:
     found = {
         value.name
-        for module in (changed_orders, documents, fulfilment_documents)
+        for module in (changed_orders, documents, fulfilment_documents, subscription_documents)
         for value in vars(module).values()
         if isinstance(value, Document)
     }

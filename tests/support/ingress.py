@@ -15,6 +15,7 @@ from structlog.testing import LogCapture
 from services.ingress.answer import Taken
 from services.ingress.app import Ingress, open_server
 from services.ingress.doors import House
+from services.ingress.forgeries import Addresses, Alarm, Change, Forgeries
 from services.ingress.publisher import Publisher
 from services.ingress.settings import Settings
 from shared.connectors.shopify.signature import sign
@@ -66,9 +67,12 @@ def signed(body: bytes, secret: str = SECRET, topic: str = "orders/create", **mo
 
 @dataclass
 class Broker:
-    """Stands in for the producer. `down` refuses, `gate` holds sends back until it is set, `entered` tells of one."""
+    """Stands in for the producer; `changes` are what was told of forgeries.
+
+    `down` refuses, `gate` holds sends back until it is set, `entered` tells of one."""
 
     sent: list[tuple[str, bytes | None, bytes | None, Headers]] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     down: bool = False
     gate: asyncio.Event | None = None
     entered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -97,6 +101,8 @@ class Place:
     metrics: ServiceMetrics
     lines: list[Mapping[str, Any]]
     handle: Any
+    clock: FakeClock
+    forgeries: Forgeries
 
     def refused(self) -> dict[str, float]:
         """Reason -> how often, as the metrics say."""
@@ -119,7 +125,13 @@ def parts(**settings: Any) -> tuple[Ingress, Broker, dict[str, Connection], LogC
     )
     log = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(0))
     clock = FakeClock()
-    ingress = Ingress(chosen, House(connections.get), publisher, metrics, clock, log, Taken(clock))
+    forgeries = Forgeries(
+        Addresses(chosen.ingress_failures_per_minute),
+        Alarm(chosen.signature_alert_count, chosen.signature_alert_seconds),
+        clock,
+        broker.changes.append,
+    )
+    ingress = Ingress(chosen, House(connections.get), publisher, metrics, clock, log, Taken(clock), forgeries)
     return ingress, broker, connections, capture
 
 
@@ -128,4 +140,6 @@ async def an_ingress(**settings: Any) -> AsyncIterator[Place]:
     """Served on a free port."""
     ingress, broker, connections, capture = parts(**settings)
     async with open_server(ingress.handle, "127.0.0.1", 0) as url:
-        yield Place(url, broker, connections, ingress.metrics, capture.entries, ingress.handle)
+        clock, forgeries = ingress.clock, ingress.forgeries
+        assert isinstance(clock, FakeClock)
+        yield Place(url, broker, connections, ingress.metrics, capture.entries, ingress.handle, clock, forgeries)

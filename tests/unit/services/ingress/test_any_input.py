@@ -33,6 +33,7 @@ class Request:
 
     method = "POST"
     keep_alive = True
+    remote = "192.0.2.7"
 
     def __init__(self, path: str, headers: list[tuple[str, str]], body: bytes) -> None:
         self.raw_path = path

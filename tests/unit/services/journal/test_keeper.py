@@ -115,6 +115,7 @@ def a_desk(shell: Shell, *batches: list[Any], limit: int = 1_000) -> Desk:
         {"trace": TRACE, "alert": ALERT},
         table,  # type: ignore[arg-type]
         table,  # type: ignore[arg-type]
+        table,  # type: ignore[arg-type]
         DeadLetters(letters, "dlq", service="journal", version="1", limit=limit),  # type: ignore[arg-type]
         batch_records=1_000,
         collect_seconds=0.0,

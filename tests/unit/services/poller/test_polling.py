@@ -21,7 +21,14 @@ class Bench:
         self.names = list(names)
         self.metrics = ServiceMetrics("poller", CollectorRegistry())
         self.stop = asyncio.Event()
-        polling = Polling(lambda: self.names, poll, seconds=0.005, metrics=self.metrics, log=structlog.get_logger())
+        polling = Polling(
+            lambda: self.names,
+            poll,
+            entity="fulfilment",
+            seconds=0.005,
+            metrics=self.metrics,
+            log=structlog.get_logger(),
+        )
         self.task = asyncio.create_task(polling.run(self.stop))
 
     def failed(self, reason: str) -> float:

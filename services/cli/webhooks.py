@@ -1,0 +1,169 @@
+"""`tillbridge webhooks list|sync`: the subscriptions that each connection lives by, and putting them right now.
+
+The poller does the same by itself; orders that were missed meanwhile are read again by it, also after a sync by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Annotated, Any
+
+import aiohttp
+import typer
+from prometheus_client import CollectorRegistry
+from pydantic import Field
+
+from services.cli.place import environment, find
+from shared.connectors.shopify.clients import ShopifyClients
+from shared.connectors.shopify.subscriptions import Create, Delete, Found, Keep, Step, Update, wanted
+from shared.connectors.shopify.upkeep import Upkeep, is_right
+from shared.errors import IntegrationError, Misconfigured
+from shared.runtime.clock import SystemClock
+from shared.runtime.logging import get_logger
+from shared.runtime.metrics import ServiceMetrics
+from shared.runtime.output import console, fail, print_json, print_table
+from shared.runtime.settings import Settings as Common
+from shared.state.connections import open_connections
+from shared.state.database import Database
+from shared.state.webhook_watch import WebhookWatch
+
+app = typer.Typer(help="Shopify's webhook subscriptions: what there is, and putting it right.", no_args_is_help=True)
+OfConnection = Annotated[str | None, typer.Option("--connection", help="Only of this connection.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+_WORDS: dict[type[Step], str] = {Create: "create", Update: "update", Delete: "delete", Keep: "keep"}
+
+
+class Settings(Common):
+    """What of the poller's settings counts here, too."""
+
+    ingress_public_url: str = Field("", description="As the poller's")
+    subscription_overlap_seconds: float = Field(15_300.0, ge=0, description="As the poller's")
+
+
+@dataclass(slots=True)
+class Report:
+    """Of one connection: each step with its topic and address, and what Shopify refused; `failed` says why nothing."""
+
+    connection: str
+    steps: list[dict[str, str]] = field(default_factory=list)
+    refused: Mapping[str, str] = field(default_factory=dict)
+    failed: str = ""
+    is_right: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def told(steps: Sequence[Step], uri: str) -> list[dict[str, str]]:
+    """The steps as a table shows them."""
+    rows = []
+    for step in steps:
+        found = Found("", step.topic, uri) if isinstance(step, Create) else step.found
+        rows.append(
+            {
+                "step": _WORDS[type(step)],
+                "topic": step.topic,
+                "uri": found.uri,
+                "api_version": found.api_version,
+                "id": found.id,
+            }
+        )
+    return rows
+
+
+async def sync(environ: Mapping[str, str], connection: str | None, *, dry_run: bool) -> list[Report]:
+    """Look at the subscriptions, and put them right unless it is a `dry_run`. Raises Misconfigured, TargetDown."""
+    settings = Settings.from_env(environ)
+    if not settings.ingress_public_url:
+        raise Misconfigured("INGRESS_PUBLIC_URL is not set: nobody knows where Shopify is to send webhooks")
+    log, clock = get_logger("cli"), SystemClock()
+    async with (
+        Database.open(settings.database_url, 2) as database,
+        open_connections(database, settings, log) as connections,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+    ):
+        metrics = ServiceMetrics("cli", CollectorRegistry())
+        shops = ShopifyClients(connections, session, metrics=metrics, clock=clock)
+        names = [name for name in connections.names() if connection in (None, name)]
+        if not names:
+            raise Misconfigured(f"there is no connection {connection}" if connection else "there is no connection yet")
+        overlap = timedelta(seconds=settings.subscription_overlap_seconds)
+
+        def upkeep(name: str) -> Upkeep:
+            wish = wanted(settings.ingress_public_url, name)
+            return Upkeep(name, wish, shops.get(name).client.execute, WebhookWatch(database), overlap)
+
+        return [await _one(name, upkeep, clock, dry_run=dry_run) for name in names]
+
+
+async def _one(name: str, upkeep: Callable[[str], Upkeep], clock: SystemClock, *, dry_run: bool) -> Report:
+    """One shop that is away must not hide the others."""
+    report = Report(name)
+    try:
+        ours, now = upkeep(name), clock.now()
+        steps = await ours.look()
+        report.steps, report.is_right = told(steps, ours.wish.uri), is_right(steps)
+        if not dry_run and not report.is_right:
+            report.refused = (await ours.put_right(steps, now)).refused
+            report.is_right = not report.refused
+    except IntegrationError as error:
+        report.failed = error.reason
+    return report
+
+
+def show(reports: Sequence[Report], *, as_json: bool, done: bool) -> None:
+    if as_json:
+        print_json([report.as_json() for report in reports])
+        return
+    cells = [
+        (report.connection, row["topic"], row["step"], row["api_version"] or "-", row["uri"])
+        for report in reports
+        for row in report.steps
+    ]
+    print_table("", ("connection", "topic", "step", "version", "address"), cells, empty="no subscriptions")
+    for report in reports:
+        for topic, why in report.refused.items():
+            console().print(f"{report.connection}: Shopify refuses {topic}: {why}", markup=False)
+        if report.failed:
+            console().print(f"{report.connection}: {report.failed}", markup=False)
+        elif done and any(row["step"] == "create" for row in report.steps):
+            what = "orders that changed while subscriptions were missing are read again by the poller"
+            console().print(f"{report.connection}: {what}", markup=False)
+
+
+def _run(work: Coroutine[Any, Any, list[Report]], *, as_json: bool, done: bool) -> None:
+    try:
+        reports = asyncio.run(work)
+    except IntegrationError as error:
+        fail(error.reason)
+    except KeyboardInterrupt:
+        fail("interrupted", 130)
+    show(reports, as_json=as_json, done=done)
+    if any(report.failed or report.refused for report in reports):
+        raise SystemExit(1)
+
+
+def _environ() -> dict[str, str]:
+    try:
+        return find(environment()).environ(environment())
+    except IntegrationError as error:
+        fail(error.reason)
+
+
+@app.command(name="list")
+def list_subscriptions(connection: OfConnection = None, as_json: AsJson = False) -> None:
+    """What there is, and what a sync would do about it."""
+    _run(sync(_environ(), connection, dry_run=True), as_json=as_json, done=False)
+
+
+@app.command(name="sync")
+def sync_subscriptions(
+    connection: OfConnection = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make what is missing, correct what is wrong, remove what is double. Others' subscriptions are left alone."""
+    _run(sync(_environ(), connection, dry_run=dry_run), as_json=as_json, done=not dry_run)

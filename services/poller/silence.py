@@ -1,0 +1,111 @@
+"""Whether webhooks are fewer than usual. Pure.
+
+Usual is what came in the same hour of earlier days, and counted low: a quarter of the days had less, and the same
+weekday is asked too, so that a shop that rests on Sundays is not reported each Sunday. Webhooks come in bunches (one
+order, several topics), so the counts are divided by how much they scatter before chance is asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+HOUR = timedelta(hours=1)
+# How far back the usual is learnt, and how many days it takes at least.
+DAYS = 28
+_LATELY = 14
+_LEAST_DAYS = 3
+_WEEKS = (7, 14, 21, 28)
+_LEAST_WEEKS = 2
+# So improbable must it be to see so few.
+IMPROBABLE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`seen` webhooks came since `since`, and `expected` usually do; `chance` is the probability of so few."""
+
+    since: datetime
+    seen: int
+    expected: float
+    chance: float
+
+    @property
+    def is_silent(self) -> bool:
+        return self.chance < IMPROBABLE
+
+
+def judge(counts: Mapping[datetime, int], last_at: datetime, now: datetime) -> Verdict:
+    """`counts` by full hour, `last_at` when the last webhook came. The least probable of what can be said."""
+    bunch = scatter(counts, now)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    windows = [
+        (max(last_at, now - timedelta(days=1)), now, 0),
+        *((hour - back * HOUR, hour, seen_in(counts, hour - back * HOUR, hour)) for back in (1, 6)),
+    ]
+    verdicts = [_judged(counts, since, until, seen, bunch) for since, until, seen in windows]
+    return min(verdicts, key=lambda verdict: verdict.chance)
+
+
+def _judged(counts: Mapping[datetime, int], since: datetime, until: datetime, seen: int, bunch: float) -> Verdict:
+    expected = sum(rate(counts, hour) * share for hour, share in hours(since, until))
+    return Verdict(since, seen, expected, so_few(math.floor(seen / bunch), expected / bunch))
+
+
+def seen_in(counts: Mapping[datetime, int], since: datetime, until: datetime) -> int:
+    return sum(counts.get(hour, 0) for hour, _ in hours(since, until))
+
+
+def hours(since: datetime, until: datetime) -> Iterator[tuple[datetime, float]]:
+    """The full hours that the time touches, each with the share of it that belongs to the time."""
+    hour = since.replace(minute=0, second=0, microsecond=0)
+    while hour < until:
+        part = min(hour + HOUR, until) - max(hour, since)
+        yield hour, part / HOUR
+        hour += HOUR
+
+
+def rate(counts: Mapping[datetime, int], hour: datetime) -> float:
+    """What usually comes in this hour of the day, counted low; 0 while too little is known."""
+    lately = sorted(_earlier(counts, hour, range(1, _LATELY + 1)))
+    if len(lately) < _LEAST_DAYS:
+        return 0.0
+    low = float(lately[(len(lately) - 1) // 4])
+    weekly = _earlier(counts, hour, _WEEKS)
+    return min(low, sum(weekly) / len(weekly)) if len(weekly) >= _LEAST_WEEKS else low
+
+
+def scatter(counts: Mapping[datetime, int], now: datetime) -> float:
+    """How many webhooks come at a time: the variance of the same hour over the days, by its mean; at least 1."""
+    variance = mean = 0.0
+    for back in range(1, 25):
+        days = _earlier(counts, now.replace(minute=0, second=0, microsecond=0) - back * HOUR, range(_LATELY))
+        if len(days) > 1:
+            middle = sum(days) / len(days)
+            mean += middle
+            variance += sum((count - middle) ** 2 for count in days) / (len(days) - 1)
+    return max(1.0, variance / mean) if mean else 1.0
+
+
+def _earlier(counts: Mapping[datetime, int], hour: datetime, days: Sequence[int]) -> list[int]:
+    """The counts of the same hour so many days before, as far as anything was counted by then."""
+    first = min(counts, default=hour)
+    earlier = [hour - timedelta(days=back) for back in days]
+    return [counts.get(one, 0) for one in earlier if one >= first]
+
+
+def so_few(seen: int, expected: float) -> float:
+    """The probability of seeing `seen` or fewer where `expected` are usual (Poisson)."""
+    if expected <= 0 or seen >= expected:
+        return 1.0
+    # From the largest term downwards: the rest soon adds nothing.
+    term = math.exp(seen * math.log(expected) - expected - math.lgamma(seen + 1))
+    chance = 0.0
+    for count in range(seen, -1, -1):
+        chance += term
+        if term <= chance * 1e-12:
+            break
+        term *= count / expected
+    return min(1.0, chance)

@@ -1,0 +1,186 @@
+"""Watches over what a vendor pushes: are the subscriptions there, do webhooks come, and what was missed meanwhile?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.poller.gaps import fill
+from services.poller.silence import DAYS, Verdict, judge
+from shared.canonical.alert import Alert, Severity
+from shared.connectors.shopify.clients import Shopify
+from shared.connectors.shopify.subscriptions import Done, wanted
+from shared.connectors.shopify.upkeep import FIRST, LOST, Upkeep, is_right
+from shared.messaging.producer import Producer
+from shared.runtime.service import Shell
+from shared.state.alerts import Alerts
+from shared.state.webhook_counts import WebhookCounts
+from shared.state.webhook_watch import Gap, Watched, WebhookWatch
+
+RECREATED, REFUSED, SILENCE = "subscription_recreated", "subscription_refused", "webhook_silence"
+_SILENT = "silence"
+# For so long an operator sees that subscriptions had to be made anew.
+_TOLD_FOR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What is remembered between two looks."""
+
+    watch: WebhookWatch
+    counts: WebhookCounts
+    alerts: Alerts
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """`public_url` is where Shopify reaches ingress, empty where subscriptions are not ours to manage.
+
+    `overlap` is how long Shopify may have failed before it gave a subscription up, `late` how much a record may show up
+    after its time.
+    """
+
+    public_url: str
+    overlap: timedelta
+    late: timedelta
+
+
+class Watch:
+    """Looks after the webhooks of each connection."""
+
+    def __init__(
+        self, shell: Shell, shop_of: Callable[[str], Shopify], producer: Producer, books: Books, reach: Reach
+    ) -> None:
+        self._shell = shell
+        self._shop_of = shop_of
+        self._producer = producer
+        self._books = books
+        self._reach = reach
+
+    async def check(self, connection: str) -> None:
+        """One look. Raises TargetDown for a shop, a broker or a database that is away: the next look begins anew."""
+        shop = self._shop_of(connection)
+        now = self._shell.clock.now()
+        before = await self._books.watch.get(connection)
+        if self._reach.public_url:
+            await self._keep(connection, shop, now)
+        heard = await self._listen(connection, before, now)
+        sent = await self._fill(connection, shop)
+        if heard is not None:
+            self._tell_silence(connection, heard, sent)
+        await self._books.watch.note_good(connection, now)
+        await self._producer.flush()
+
+    async def _keep(self, connection: str, shop: Shopify, now: datetime) -> None:
+        wish = wanted(self._reach.public_url, connection)
+        upkeep = Upkeep(connection, wish, shop.client.at("repair").execute, self._books.watch, self._reach.overlap)
+        steps = await upkeep.look()
+        if is_right(steps):
+            await self._books.watch.note_good(connection, now)
+            await self._resolve(connection, (RECREATED, REFUSED), now)
+            return
+        done = await upkeep.put_right(steps, now)
+        self._shell.log.warning(
+            "webhook subscriptions put right",
+            connection=connection,
+            created=done.created,
+            updated=done.updated,
+            deleted=done.deleted,
+            refused=done.refused,
+        )
+        if done.refused:
+            self._tell_refused(connection, done)
+
+    async def _listen(self, connection: str, before: Watched, now: datetime) -> Verdict | None:
+        """Whether webhooks have fallen silent; the silence is a gap then."""
+        hours = await self._books.counts.since(connection, now - timedelta(days=DAYS + 1))
+        if not hours:
+            return None
+        last_at = max(seen.last_at for seen in hours.values())
+        if before.silent_since is not None and last_at > before.silent_since:
+            await self._books.watch.note_silence(connection, None)
+            self._alert(connection, SILENCE, "webhooks are back", resolved=True)
+        verdict = judge({hour: seen.count for hour, seen in hours.items()}, last_at, now)
+        if not verdict.is_silent:
+            return None
+        since = verdict.since
+        if before.silent_since is None:
+            await self._books.watch.note_silence(connection, now)
+        elif before.good_at is not None:  # read until then already
+            since = max(since, before.good_at)
+        await self._books.watch.note_gap(connection, Gap(since - self._reach.late, _SILENT))
+        return verdict
+
+    async def _fill(self, connection: str, shop: Shopify) -> int:
+        gap = (await self._books.watch.get(connection)).gap
+        if gap is None:
+            return 0
+        sent = await fill(connection, gap.since, shop.client.at("repair").execute, self._producer)
+        await self._books.watch.close_gap(connection, gap)
+        self._shell.metrics.events_out.labels("order").inc(sent)
+        self._shell.log.info("gap filled", connection=connection, cause=gap.cause, since=str(gap.since), orders=sent)
+        if gap.cause == LOST:
+            self._alert(
+                connection,
+                RECREATED,
+                f"webhook subscriptions were missing and were made anew; {sent} orders that changed since "
+                f"{gap.since:%Y-%m-%d %H:%M} UTC are read again",
+                orders=str(sent),
+                since=gap.since.isoformat(),
+            )
+        elif gap.cause == FIRST:
+            self._shell.log.info("webhooks are subscribed to", connection=connection)
+        return sent
+
+    async def _resolve(self, connection: str, kinds: tuple[str, ...], now: datetime) -> None:
+        """All is in place: what was said about it has been said for long enough."""
+        for row in await self._books.alerts.list("open", connection):
+            if row.kind in kinds and (row.kind == REFUSED or row.last_at < now - _TOLD_FOR):
+                self._alert(connection, row.kind, "all webhook subscriptions are in place", resolved=True)
+
+    def _tell_refused(self, connection: str, done: Done) -> None:
+        said = "; ".join(f"{topic}: {why}" for topic, why in done.refused.items())
+        self._alert(
+            connection,
+            REFUSED,
+            f"Shopify refuses {len(done.refused)} webhook subscriptions, so orders are found late: {said}"[:1000],
+        )
+
+    def _tell_silence(self, connection: str, verdict: Verdict, sent: int) -> None:
+        found = f"{sent} orders that changed meanwhile are read again" if sent else "no order changed in Shopify either"
+        self._alert(
+            connection,
+            SILENCE,
+            f"{verdict.seen} webhooks came since {verdict.since:%Y-%m-%d %H:%M} UTC, usually it is "
+            f"{verdict.expected:.0f}; {found}",
+            # A shop without orders has a problem too, but not with us.
+            severity="warning" if sent else "info",
+            expected=f"{verdict.expected:.1f}",
+            seen=str(verdict.seen),
+            orders=str(sent),
+        )
+
+    def _alert(
+        self,
+        connection: str,
+        kind: str,
+        reason: str,
+        *,
+        severity: Severity = "warning",
+        resolved: bool = False,
+        **details: str,
+    ) -> None:
+        self._producer.alert(
+            Alert(
+                kind=kind,
+                connection=connection,
+                entity="order",
+                service=self._shell.name,
+                severity=severity,
+                reason=reason,
+                at=self._shell.clock.now(),
+                details=details,
+                resolved=resolved,
+            )
+        )

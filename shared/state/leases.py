@@ -1,0 +1,101 @@
+"""Leases: of all replicas, one does a thing. Many names over one database session, and all are gone with it.
+
+The server ends a session that is silent for long, so that a process which was frozen does not keep what it does not
+do: others take over, and when it wakes up it holds nothing. A pulse keeps the session of a living process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import asyncpg
+
+from shared.errors import TargetDown
+from shared.state.lease import lock_number
+
+_CONNECT_SECONDS = 10.0
+_CLOSE_SECONDS = 2.0
+# What a lost session, a server that is away and a statement that it refuses come as.
+_LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+class Leases:
+    """Holds names, or does not: ask `holds` before each step. Made by `open_leases`."""
+
+    def __init__(self, url: str, idle_seconds: float) -> None:
+        self._url = url
+        self._idle = idle_seconds
+        self._session: asyncpg.Connection[asyncpg.Record] | None = None
+        self._held: set[str] = set()
+        # A session does one thing at a time.
+        self._turn = asyncio.Lock()
+
+    async def holds(self, name: str) -> bool:
+        """Whether `name` is ours, taking it if it is free. Raises TargetDown where the database cannot be asked."""
+        async with self._turn:
+            try:
+                session = await self._open()
+                if name in self._held:
+                    await session.fetchval("select 1")
+                elif await session.fetchval("select pg_try_advisory_lock($1)", lock_number(name)):
+                    self._held.add(name)
+            except _LOST as error:
+                await self._drop()
+                raise TargetDown(f"the lease {name} cannot be asked for: {type(error).__name__}") from error
+            return name in self._held
+
+    async def pulse(self) -> None:
+        """Keep the session; where it is lost, so is all that it held."""
+        async with self._turn:
+            if self._session is not None:
+                try:
+                    await self._session.fetchval("select 1")
+                except _LOST:
+                    await self._drop()
+
+    async def close(self) -> None:
+        async with self._turn:
+            await self._drop()
+
+    async def _open(self) -> asyncpg.Connection[asyncpg.Record]:
+        if self._session is None or self._session.is_closed():
+            await self._drop()
+            self._session = await asyncpg.connect(
+                self._url,
+                timeout=_CONNECT_SECONDS,
+                command_timeout=_CONNECT_SECONDS,
+                server_settings={
+                    "application_name": "tillbridge lease",
+                    "idle_session_timeout": str(round(self._idle * 1000)),
+                },
+            )
+        return self._session
+
+    async def _drop(self) -> None:
+        session, self._session = self._session, None
+        self._held.clear()
+        if session is not None:
+            with suppress(*_LOST):
+                await session.close(timeout=_CLOSE_SECONDS)
+
+
+@asynccontextmanager
+async def open_leases(url: str, idle_seconds: float = 15.0) -> AsyncIterator[Leases]:
+    """Leases whose session dies with this process, or after `idle_seconds` in which it shows no life."""
+    leases = Leases(url, idle_seconds)
+    beating = asyncio.create_task(_beat(leases, idle_seconds / 5), name="leases")
+    try:
+        yield leases
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+        await leases.close()
+
+
+async def _beat(leases: Leases, seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await leases.pulse()

@@ -1,0 +1,78 @@
+"""What is known of each connection's webhooks: when they were last all right, and which orders may have been missed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.state.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Orders changed since `since` may not have been heard of, because of `cause`."""
+
+    since: datetime
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """`good_at` is the last look that left every subscription in place, `silent_since` when silence was noticed."""
+
+    good_at: datetime | None = None
+    gap: Gap | None = None
+    silent_since: datetime | None = None
+
+
+class WebhookWatch:
+    """Every method raises TargetDown without a database."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def get(self, connection: str) -> Watched:
+        row = await self._db.fetchrow(
+            "select good_at, gap_since, gap_cause, silent_since from webhook_watch where connection = $1", connection
+        )
+        if row is None:
+            return Watched()
+        gap = Gap(row["gap_since"], row["gap_cause"]) if row["gap_since"] else None
+        return Watched(row["good_at"], gap, row["silent_since"])
+
+    async def note_gap(self, connection: str, gap: Gap) -> None:
+        """Remember a gap until it is filled; one still open keeps its cause, and grows if this one is longer."""
+        await self._db.execute(
+            """insert into webhook_watch as w (connection, gap_since, gap_cause) values ($1, $2, $3)
+               on conflict (connection) do update
+                  set gap_since = least(w.gap_since, excluded.gap_since),
+                      gap_cause = case when w.gap_since is null then excluded.gap_cause else w.gap_cause end,
+                      updated_at = clock_timestamp()""",
+            connection, gap.since, gap.cause,
+        )  # fmt: skip
+
+    async def close_gap(self, connection: str, gap: Gap) -> None:
+        """It is filled; unless it has grown meanwhile."""
+        await self._db.execute(
+            """update webhook_watch set gap_since = null, gap_cause = '', updated_at = clock_timestamp()
+                where connection = $1 and gap_since = $2""",
+            connection, gap.since,
+        )  # fmt: skip
+
+    async def note_good(self, connection: str, at: datetime) -> None:
+        """All subscriptions were there at this moment."""
+        await self._db.execute(
+            """insert into webhook_watch as w (connection, good_at) values ($1, $2)
+               on conflict (connection) do update
+                  set good_at = greatest(w.good_at, excluded.good_at), updated_at = clock_timestamp()""",
+            connection, at,
+        )  # fmt: skip
+
+    async def note_silence(self, connection: str, since: datetime | None) -> None:
+        """It is silent since; None: no more."""
+        await self._db.execute(
+            """insert into webhook_watch (connection, silent_since) values ($1, $2)
+               on conflict (connection) do update
+                  set silent_since = excluded.silent_since, updated_at = clock_timestamp()""",
+            connection, since,
+        )  # fmt: skip

@@ -1,0 +1,129 @@
+"""Bad signatures: alarming for a connection, and a reason to bar an address that never sends a good one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from services.ingress.forgeries import Addresses, Alarm, Change
+from services.ingress.warning import alert_of
+from tests.support.clock import FakeClock
+from tests.support.ingress import Place, an_ingress, signed
+
+BODY = b'{"id":450789469}'
+PATH = "/webhooks/shopify/main"
+FORGED = signed(BODY, "somebody else's secret")
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    async with an_ingress(
+        ingress_failures_per_minute=3, ingress_proxies=1, signature_alert_count=5, signature_alert_seconds=60
+    ) as served:
+        yield served
+
+
+async def post(place: Place, headers: dict[str, str], sender: str = "203.0.113.7") -> int:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(place.url + PATH, data=BODY, headers={**headers, "X-Forwarded-For": sender}) as response,
+    ):
+        return response.status
+
+
+async def test_an_address_that_only_forges_is_barred_and_no_other(place: Place) -> None:
+    answers = [await post(place, FORGED) for _ in range(5)]
+
+    assert answers == [401, 401, 401, 429, 429]
+    assert await post(place, signed(BODY), "203.0.113.8") == 200
+    assert place.refused() == {"bad_signature": 3, "too_many_failures": 2}
+
+
+async def test_it_may_try_again_as_time_passes(place: Place) -> None:
+    answers = [await post(place, FORGED) for _ in range(4)]
+    place.clock.advance(20)
+
+    assert answers[-1] == 429
+    assert await post(place, FORGED) == 401
+    assert await post(place, FORGED) == 429
+
+
+async def test_a_proxy_through_which_good_ones_come_is_never_barred(place: Place) -> None:
+    await post(place, signed(BODY))
+    answers = {await post(place, FORGED) for _ in range(10)}
+
+    assert answers == {401}
+    assert await post(place, signed(BODY)) == 200
+
+
+async def test_what_a_sender_writes_into_the_header_himself_does_not_count(place: Place) -> None:
+    answers = [await post(place, FORGED, f"198.51.100.{n}, 203.0.113.7") for n in range(4)]
+
+    assert answers[-1] == 429
+
+
+async def test_many_bad_ones_within_a_minute_are_one_alert_that_ends_with_quiet(place: Place) -> None:
+    for n in range(8):
+        await post(place, FORGED, f"203.0.113.{n}")
+    place.forgeries.look()
+    raised = list(place.broker.changes)
+    place.clock.advance(61)
+    place.forgeries.look()
+
+    assert raised == [Change("main", 5, is_over=False)]
+    assert place.broker.changes[1:] == [Change("main", 8, is_over=True)]
+
+
+async def test_good_ones_raise_nothing(place: Place) -> None:
+    for _ in range(10):
+        await post(place, signed(BODY))
+
+    assert place.broker.changes == []
+
+
+def test_few_over_a_long_time_are_no_alert() -> None:
+    alarm = Alarm(5, 60.0)
+
+    assert [alarm.add("main", now * 20.0) for now in range(50)] == [None] * 50
+
+
+def test_after_the_quiet_an_alert_may_begin_anew() -> None:
+    alarm = Alarm(2, 60.0)
+    first = [alarm.add("main", now) for now in (0.0, 1.0, 2.0)]
+    over = alarm.quiet(70.0)
+    again = [alarm.add("main", now) for now in (100.0, 101.0)]
+
+    assert first == [None, Change("main", 2, is_over=False), None]
+    assert over == [Change("main", 3, is_over=True)]
+    assert again == [None, Change("main", 2, is_over=False)]
+
+
+def test_memory_is_bounded_whatever_addresses_a_forger_has() -> None:
+    addresses = Addresses(60.0)
+    for n in range(30_000):
+        addresses.failed(f"2001:db8::{n:x}", 0.0)
+        addresses.proved(f"2001:db8:1::{n:x}")
+
+    assert len(addresses) == 20_000
+
+
+def test_without_a_limit_nobody_is_barred() -> None:
+    addresses = Addresses(0)
+    for _ in range(100):
+        addresses.failed("203.0.113.7", 0.0)
+
+    assert not addresses.is_barred("203.0.113.7", 0.0)
+
+
+def test_the_alert_names_the_connection_and_no_address() -> None:
+    alert = alert_of(Change("main", 10, is_over=False), 60.0, FakeClock().now())
+
+    assert (alert.kind, alert.connection, alert.details, alert.resolved) == (
+        "signature_failures",
+        "main",
+        {"failures": "10"},
+        False,
+    )
+    assert alert_of(Change("main", 12, is_over=True), 60.0, FakeClock().now()).resolved
