@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke bench prove test check fmt lock clean
+.PHONY: help setup run smoke bench prove prove-mutants test check fmt lock clean
 
 help: ## list the verbs
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: PYTHON=/path/to/python3.11 make $(MAKECMDGOALS)"; exit 1; }
@@ -30,6 +30,9 @@ bench: $(STAMP) ## measure ingress, drain, calls and memory; build/bench.json
 
 prove: $(STAMP) ## SEED=7 MINUTES=10 FAULTS=kill,...: plugs are pulled, nothing is lost or doubled; build/proof.json
 	$(BIN)/python -m tests.prove
+
+prove-mutants: $(STAMP) ## SHORT=1 ONLY='ledger,...': one defence off at a time, each time the proof fails; build/mutants.json
+	$(BIN)/python -m tests.prove.mutants
 
 test: $(STAMP) ## every test, against a real broker and a real database
 	$(BIN)/python -m pytest

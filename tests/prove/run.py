@@ -29,7 +29,7 @@ from tests.prove.log import Log
 from tests.prove.nemesis import Nemesis
 from tests.prove.rest import come_to_rest
 from tests.prove.samples import Samples, open_samples
-from tests.prove.schedule import KINDS, schedule
+from tests.prove.schedule import KINDS, Strike, schedule
 from tests.prove.vendors import Vendors, webhook_faults
 
 ORDERS_PER_MINUTE = 200
@@ -50,6 +50,13 @@ class Plan:
     faults: Sequence[str] = (*KINDS, "webhooks")
     orders_per_minute: float = ORDERS_PER_MINUTE
     settings: Mapping[str, str] = field(default_factory=dict)
+    rest_seconds: float = REST_SECONDS
+    tail_seconds: float = LOAD_TAIL_SECONDS
+
+    def strikes(self, services: Mapping[str, Sequence[str]]) -> list[Strike]:
+        """Which fault strikes when. `services` has the names of each service's processes."""
+        kinds = [kind for kind in self.faults if kind in KINDS]
+        return schedule(Random(self.seed), self.seconds, kinds, services)
 
     @property
     def seconds(self) -> float:
@@ -123,7 +130,8 @@ class Stage:
             complaint = await self._strike_while_loading()
             healed = time.monotonic()
             self.tell(f"load and faults are over after {self.load.done} changes: waiting for rest")
-            unrest = complaint or await come_to_rest(self.cluster, self.log, self.samples, REST_SECONDS, self.tell)
+            rest = await come_to_rest(self.cluster, self.log, self.samples, plan.rest_seconds, self.tell)
+            unrest = complaint or rest
             figures = self._figures(time.monotonic() - healed)
             self.tell("collecting the evidence")
             evidence = await collect(
@@ -151,8 +159,7 @@ class Stage:
         """What of the load could not be done; empty when all was."""
         plan, steps = self.plan, self.plan.steps
         self.tell(f"{plan.orders} orders, {len(steps)} changes, {plan.poisons} poisoned records; seed {plan.seed}")
-        kinds = [kind for kind in plan.faults if kind in KINDS]
-        strikes = schedule(Random(plan.seed), plan.seconds, kinds, self.cluster.services)
+        strikes = plan.strikes(self.cluster.services)
         poisons = poison.plan(plan.seed, self.cluster.stack.connection, plan.poisons, plan.seconds * order.NEW_SHARE)
         await self.vendors.begin()
         loading = asyncio.create_task(self.load.run(steps))
@@ -162,7 +169,7 @@ class Stage:
         await self.nemesis.heal()
         self.tell("healed")
         if late:
-            _, late = await asyncio.wait(late, timeout=LOAD_TAIL_SECONDS)
+            _, late = await asyncio.wait(late, timeout=plan.tail_seconds)
         for task in late:
             task.cancel()
         for result in await asyncio.gather(loading, poisoning, return_exceptions=True):

@@ -1,0 +1,117 @@
+"""Which faults bring the lack of which defence to light, and what the checker must then find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.prove.run import Plan
+from tests.prove.schedule import Strike
+
+_WORKERS = ("transformer-order", "transformer-fulfilment", "heartland-writer", "shopify-writer")
+
+
+@dataclass(frozen=True)
+class Scene(Plan):
+    """A short run with strikes of its own, without the reconciler: it would put right what is to be found.
+
+    `name` is for people; runs of one scene differ in the defence that is missing. `dropped` is the share of webhooks
+    that nobody ever gets.
+    """
+
+    seed: int = 5
+    minutes: float = 0.45
+    faults: Sequence[str] = ()
+    orders_per_minute: float = 180
+    rest_seconds: float = 60.0
+    tail_seconds: float = 60.0
+    name: str = ""
+    struck: tuple[Strike, ...] = ()
+    dropped: float = 0.0
+    reconciler: bool = False
+
+    def strikes(self, services: Mapping[str, Sequence[str]]) -> list[Strike]:
+        return sorted(self.struck, key=lambda strike: strike.at)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`defence` is one of `defences.DEFENCES`, or the reconciler, which is simply not started; `finds` are violations
+    of which one at least must be there.
+    """
+
+    defence: str
+    scene: Scene
+    finds: tuple[str, ...]
+    short: bool = field(default=False)
+
+
+def _kills(times: Mapping[str, Sequence[float]]) -> tuple[Strike, ...]:
+    return tuple(Strike(at, "kill", process, 0.0) for process, moments in times.items() for at in moments)
+
+
+CALM: Final = Scene(name="no faults")
+# Both processes of a service, a few seconds after the poisoned record that it meets.
+KILLS: Final = Scene(
+    name="kill -9 of every worker",
+    struck=_kills(
+        {
+            "transformer-order": (9.0, 19.0),
+            "transformer-order-2": (9.0, 20.0),
+            "transformer-fulfilment": (13.0,),
+            "transformer-fulfilment-2": (13.0,),
+            "heartland-writer": (7.0, 21.0),
+            "heartland-writer-2": (7.5, 22.0),
+            "shopify-writer": (11.0, 25.0),
+            "shopify-writer-2": (11.5, 25.0),
+        }
+    ),
+)
+ZOMBIES: Final = Scene(
+    name="processes asleep beyond their session",
+    struck=(
+        Strike(5.0, "stop", "transformer-order", 9.0),
+        Strike(7.0, "stop", "heartland-writer", 9.0),
+        Strike(16.0, "stop", "transformer-order-2", 9.0),
+        Strike(18.0, "stop", "heartland-writer-2", 9.0),
+    ),
+    settings={"SANDBOX_LATENCY_MS": "150"},
+)
+SHOP_AWAY: Final = Scene(name="Shopify is away", struck=(Strike(6.0, "outage", "shopify", 16.0),))
+STORE_AWAY: Final = Scene(
+    name="Heartland is away",
+    struck=(Strike(8.0, "outage", "heartland", 12.0),),
+    settings={"PARK_SCHEDULE_SECONDS": "1,1,1"},
+)
+DOUBTS: Final = Scene(name="500 after applying", struck=(Strike(1.0, "error_after", "shopify", 26.0),))
+POLLS: Final = Scene(
+    name="500 and stale reads of Heartland",
+    struck=(Strike(4.0, "error_before", "heartland", 14.0), Strike(10.0, "stale", "heartland", 12.0)),
+)
+BROKER: Final = Scene(
+    name="broker away for long, ingress killed",
+    struck=(
+        Strike(5.0, "broker", "broker", 18.0),
+        *_kills({"ingress": (9.0,), "ingress-2": (13.0,)}),
+    ),
+)
+
+MUTANTS: Final = (
+    Mutant("ledger", CALM, ("duplicated",), short=True),
+    Mutant("echo filter", CALM, ("echoed",)),
+    Mutant("lanes", CALM, ("reordered", "duplicated", "disagreeing")),
+    Mutant("commit after done", KILLS, ("passed", "lost"), short=True),
+    Mutant("hops before commit", KILLS, ("lost", "passed")),
+    Mutant("dead letter before commit", KILLS, ("dead_letters",)),
+    Mutant("parked rows", KILLS, ("lost", "disagreeing")),
+    Mutant("epoch guard", ZOMBIES, ("lost", "passed")),
+    Mutant("version gate", ZOMBIES, ("reordered", "disagreeing")),
+    Mutant("park lock", SHOP_AWAY, ("reordered",)),
+    Mutant("facts are no states", SHOP_AWAY, ("disagreeing",)),
+    Mutant("outage pause", STORE_AWAY, ("dead_letters",)),
+    Mutant("in-doubt look-up", DOUBTS, ("duplicated", "disagreeing")),
+    Mutant("poll overlap", POLLS, ("lost", "disagreeing")),
+    Mutant("webhook answer after the ack", BROKER, ("lost",), short=True),
+    Mutant("producer replacement", BROKER, ("lost",)),
+)
