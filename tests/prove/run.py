@@ -26,6 +26,7 @@ from tests.prove.generate.plan import Planned
 from tests.prove.generate.poison import Poison
 from tests.prove.history import History
 from tests.prove.log import Log
+from tests.prove.mend import mend
 from tests.prove.nemesis import Nemesis
 from tests.prove.rest import come_to_rest
 from tests.prove.samples import Samples, open_samples
@@ -83,10 +84,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Ran:
-    """`unrest` says what never came to rest; `figures` are for people, beside what the checker finds."""
+    """`complaints` are about the run itself; `figures` are for people, beside what the checker finds."""
 
     evidence: Evidence
-    unrest: str
+    complaints: Sequence[str]
     figures: Mapping[str, object]
 
 
@@ -146,10 +147,13 @@ class Stage:
                 busy_until=began + timedelta(seconds=plan.seconds * order.NEW_SHARE),
                 more={"reconciler": RECONCILER, "dropped_webhooks": plan.dropped},
             )
+            self.tell("repairing what was poisoned")
+            clean, complaints = await mend(self.cluster, evidence.poison, self.build)
+            figures["letters_repaired"] = clean
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-        return Ran(evidence, unrest, figures)
+        return Ran(evidence, [*([f"no rest: {unrest}"] if unrest else []), *complaints], figures)
 
     async def _stock(self) -> None:
         for item in order.goods():

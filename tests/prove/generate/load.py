@@ -17,7 +17,7 @@ from tests.prove.history import History, Mutation, stamp
 CarryOut = Callable[[Planned, Placed, Control], Awaitable[Done | None]]
 # An entity joins the load by its generator's `plan` and `carry_out`.
 ENTITIES: Mapping[str, CarryOut] = {order.ENTITY: order.carry_out, fulfilment.ENTITY: fulfilment.carry_out}
-_LONGEST_WAIT_SECONDS = 4.0
+_FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 4.0
 
 
 class Load:
@@ -59,7 +59,7 @@ class Load:
             self._note(step.entity, placed.id, placed.name, step.action, step.seq, done)
 
     async def _carry_out(self, step: Planned, placed: Placed) -> Done:
-        wait = 0.5
+        wait = _FIRST_WAIT_SECONDS
         while (done := await ENTITIES[step.entity](step, placed, self._control)) is None:
             self.waiting.add(placed.number)
             await asyncio.sleep(wait)
