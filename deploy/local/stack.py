@@ -56,6 +56,7 @@ async def open_stack(
     build: Path = Path("build"),
     high_throughput: bool = False,
     replicas: int = 1,
+    subscribes: bool = False,
     adapt: Callable[[Connection], Connection] = lambda connection: connection,
     tell: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Stack]:
@@ -64,6 +65,7 @@ async def open_stack(
     `folder` keeps the data between runs with real accounts; `fresh` clears it first. Runs with the sandbox have a
     folder of their own in it, and begin anew each time.
     `build` gets logs/<service>.log and run.json. Of each service but the sandbox there are `replicas` processes.
+    `subscribes`: the sandbox's shop sends webhooks to those who subscribe, as we do then, and to nobody else.
     `adapt` has the last word on the connection, so that a test can put itself between us and the vendors.
     `tell` hears what is being done, for whoever waits. Raises Misconfigured, in one line that says what to do.
     """
@@ -77,7 +79,10 @@ async def open_stack(
         supervisor = await stack.enter_async_context(open_supervisor(watchdog, made(build / "logs")))
         ingress = plan(named("ingress"), given, ports.reserve)
         ingress_url = ingress.address("INGRESS_PORT")
-        sandbox_url = _start_sandbox(supervisor, given, ports, ingress_url) if wants_sandbox(given) else None
+        if subscribes and wants_sandbox(given):
+            given = {**given, "INGRESS_PUBLIC_URL": ingress_url}
+        told = "" if subscribes else ingress_url
+        sandbox_url = _start_sandbox(supervisor, given, ports, told) if wants_sandbox(given) else None
         connection = adapt(Connection(*connection_from(given, sandbox_url or "")))
 
         tell("starting broker and database")

@@ -29,7 +29,7 @@ def environment(environ: Mapping[str, str] = os.environ, file: Path = ENV_FILE) 
 class Place:
     """A running system. Kafka's address is empty where it is not known; `services` are the entries of run.json.
 
-    `key_file` is where a local run keeps the key of its credentials.
+    `key_file` is where a local run keeps the key of its credentials, `public_url` where its sandbox reaches ingress.
     """
 
     database_url: str
@@ -37,6 +37,7 @@ class Place:
     topic_prefix: str = ""
     services: tuple[Json, ...] = ()
     key_file: Path | None = None
+    public_url: str = ""
 
     def environ(self, given: Mapping[str, str]) -> dict[str, str]:
         """What a tool needs to reach the same system, as a service is told it."""
@@ -48,6 +49,8 @@ class Place:
         }
         if not given.get("SECRET_KEY") and not given.get("SECRET_KEY_FILE") and self.key_file is not None:
             told["SECRET_KEY_FILE"] = str(self.key_file)
+        if self.public_url and not given.get("INGRESS_PUBLIC_URL"):
+            told["INGRESS_PUBLIC_URL"] = self.public_url
         return told
 
 
@@ -63,6 +66,7 @@ def find(environ: Mapping[str, str], run_json: Path = RUN_JSON) -> Place:
         topic_prefix=environ.get("TOPIC_PREFIX") or run.get("topic_prefix", ""),
         services=tuple(run.get("services", ())),
         key_file=_key_file(run),
+        public_url=run.get("ingress", "") if run.get("sandbox") else "",
     )
 
 

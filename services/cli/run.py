@@ -71,6 +71,7 @@ async def run(environ: Mapping[str, str], wishes: Wishes, console: Console) -> b
             fresh=wishes.fresh,
             settings_overrides=brisk(environ),
             build=RUN_JSON.parent,
+            subscribes=True,
             tell=lambda what: console.print(f"{what} ...", markup=False),
         ) as stack:
             interrupt.watching = True

@@ -64,7 +64,7 @@ def hop_of_raw(topic: Topic, headers: Headers, timestamp_ms: int) -> Hop:
             connection=named["x-connection"],
             entity=named["x-entity"],
             key=named["ce_subject"],
-            service="poller" if topic is RAW_HEARTLAND_FULFILMENT or named.get("x-cause") == "gap" else "ingress",
+            service=_sender(topic, named.get("x-cause", "")),
             outcome="received",
             source_time=datetime.fromisoformat(named["ce_time"]),
             started_at=at,
@@ -77,6 +77,12 @@ def hop_of_raw(topic: Topic, headers: Headers, timestamp_ms: int) -> Hop:
     except ValueError as error:
         raise Rejected(f"not an event: {error}") from None
     return _storable(hop, size=sum(map(len, named.values())))
+
+
+def _sender(topic: Topic, cause: str) -> str:
+    """Who put the event into its raw topic: what was not pushed says why it is there."""
+    pushed = "poller" if topic is RAW_HEARTLAND_FULFILMENT else "ingress"
+    return {"gap": "poller", "drift": "reconciler"}.get(cause, pushed)
 
 
 def _named(headers: Headers) -> dict[str, str]:

@@ -18,11 +18,15 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """`good_at` is the last look that left every subscription in place, `silent_since` when silence was noticed."""
+    """`good_at` is the last look that left every subscription in place, `silent_since` when silence was noticed.
+
+    `connected_at` is when the connection was made: from then on its orders are our business.
+    """
 
     good_at: datetime | None = None
     gap: Gap | None = None
     silent_since: datetime | None = None
+    connected_at: datetime | None = None
 
 
 class WebhookWatch:
@@ -33,12 +37,16 @@ class WebhookWatch:
 
     async def get(self, connection: str) -> Watched:
         row = await self._db.fetchrow(
-            "select good_at, gap_since, gap_cause, silent_since from webhook_watch where connection = $1", connection
+            """select good_at, gap_since, gap_cause, silent_since, c.created_at as connected_at
+                 from (select $1::text as connection) as wish
+                 left join webhook_watch as w using (connection)
+                 left join connections as c on c.name = connection""",
+            connection,
         )
         if row is None:
             return Watched()
         gap = Gap(row["gap_since"], row["gap_cause"]) if row["gap_since"] else None
-        return Watched(row["good_at"], gap, row["silent_since"])
+        return Watched(row["good_at"], gap, row["silent_since"], row["connected_at"])
 
     async def note_gap(self, connection: str, gap: Gap) -> None:
         """Remember a gap until it is filled; one still open keeps its cause, and grows if this one is longer."""

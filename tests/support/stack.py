@@ -280,14 +280,24 @@ def connection_settings(folder: Path) -> Path:
 
 @asynccontextmanager
 async def open_bridge(
-    folder: Path, given: Mapping[str, str] | None = None, *, data: Path | None = None
+    folder: Path,
+    given: Mapping[str, str] | None = None,
+    *,
+    data: Path | None = None,
+    subscribes: bool = False,
 ) -> AsyncIterator[Bridge]:
     """A system of its own with its logs in `folder`; broker and database work in `data` unless `given` names others."""
     settings = connection_settings(folder)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED)}
     overrides = {**FAST, "CONNECTION_SETTINGS_FILE": str(settings), **(given or {})}
     async with (
-        open_stack(environ, folder=data or folder, settings_overrides=overrides, build=folder / "build") as stack,
+        open_stack(
+            environ,
+            folder=data or folder,
+            settings_overrides=overrides,
+            build=folder / "build",
+            subscribes=subscribes,
+        ) as stack,
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session,
         Database.open(stack.environ["DATABASE_URL"], 2) as database,
     ):

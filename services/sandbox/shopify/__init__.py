@@ -26,6 +26,8 @@ def routes(world: World) -> list[web.RouteDef]:
         web.post(own + "/orders/{id}/hold", control.hold),
         web.get(f"{own}/deliveries", control.deliveries),
         web.post(f"{own}/webhook_url", control.webhook_url),
+        web.get(f"{own}/subscriptions", control.subscriptions),
+        web.delete(f"{own}/subscriptions", control.drop_subscriptions),
         web.post(f"{own}/locations", control.add_location),
         web.post(f"{own}/options", control.switch),
         web.post(f"{own}/revoke_tokens", control.revoke),

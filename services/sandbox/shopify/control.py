@@ -126,6 +126,19 @@ class Control:
         rows = [row.report() for row in self._shop.webhooks.log if topic in (None, row.topic)]
         return answer({"deliveries": rows})
 
+    async def subscriptions(self, _: web.Request) -> web.Response:
+        """Those that were made through the API: id, topic and address."""
+        rows = self._shop.subscriptions.rows.values()
+        return answer({"subscriptions": [{"id": row.id, "topic": row.topic, "uri": row.uri} for row in rows]})
+
+    async def drop_subscriptions(self, request: web.Request) -> web.Response:
+        """Gives them up, as after failed deliveries: all, or those of one `topic` (ORDERS_CREATE)."""
+        topic = request.query.get("topic")
+        gone = [row.id for row in self._shop.subscriptions.rows.values() if topic in (None, row.topic)]
+        for one in gone:
+            self._shop.subscriptions.remove(one)
+        return answer({"dropped": len(gone)})
+
     async def webhook_url(self, request: web.Request) -> web.Response:
         """Where the app's own webhooks go from now on: the base address of whoever receives them."""
         body = await _object(request) or {}

@@ -57,7 +57,10 @@ class Upkeep:
     async def _note_gap(self, now: datetime) -> Gap | None:
         """None where a gap is open already, which this one joins."""
         known = await self.watch.get(self.connection)
-        gap = Gap(known.good_at - self.overlap, LOST) if known.good_at else Gap(now, FIRST)
+        if known.good_at is not None:
+            gap = Gap(known.good_at - self.overlap, LOST)
+        else:
+            gap = Gap(max(known.connected_at or now, now - self.overlap), FIRST)
         await self.watch.note_gap(self.connection, gap)
         return None if known.gap else gap
 

@@ -34,6 +34,17 @@ def test_what_the_run_wrote_down_is_found(run_json: Path) -> None:
     assert place.services == ({"name": "ingress"},)
 
 
+def test_a_sandbox_reaches_ingress_where_the_run_says(tmp_path: Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({**RUN, "ingress": "http://127.0.0.1:8", "sandbox": "http://127.0.0.1:7"}))
+    place = find({}, path)
+
+    assert place.environ({})["INGRESS_PUBLIC_URL"] == "http://127.0.0.1:8"
+    assert place.environ({"INGRESS_PUBLIC_URL": "https://x"})["INGRESS_PUBLIC_URL"] == "https://x"
+    path.write_text(json.dumps({**RUN, "ingress": "http://127.0.0.1:8", "sandbox": None}))
+    assert "INGRESS_PUBLIC_URL" not in find({}, path).environ({})
+
+
 def test_the_environment_goes_before_it(run_json: Path) -> None:
     assert find({"DATABASE_URL": "postgresql:///there"}, run_json).database_url == "postgresql:///there"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,15 +13,17 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
 
-from services.journal.keeper import Keeper
+from services.journal.keeper import Batch, Keeper
+from services.journal.reading import hop_of_raw
 from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
 from shared.errors import Misconfigured, TargetDown
 from shared.messaging.dead_letter import DeadLetters
-from shared.messaging.topics import ALERT, TRACE
+from shared.messaging.topics import ALERT, RAW_SHOPIFY_ORDER, TRACE
 from shared.runtime.service import Shell
+from shared.state.webhook_counts import Seen
 from tests.support.journal import ALARM, HOP
-from tests.support.messaging import SentRecords
+from tests.support.messaging import NOON, SentRecords, an_envelope
 from tests.support.shell import a_shell
 
 PLACE = TopicPartition("trace", 0)
@@ -220,3 +223,21 @@ async def test_how_far_it_is_behind_is_told(shell: Shell) -> None:
     await desk.keeper.run()
 
     assert told == [6, 0]
+
+
+def notice(minute: int, kind: str = "shopify.orders/create", connection: str = "main") -> Any:
+    envelope = replace(an_envelope(connection=connection), type=kind)
+    stamp = round((NOON + timedelta(minutes=minute)).timestamp() * 1000)
+    return SimpleNamespace(timestamp=stamp, headers=tuple(envelope.headers()))
+
+
+def test_webhooks_are_counted_by_connection_and_hour_and_notices_of_our_own_are_not() -> None:
+    batch = Batch()
+    for record in (notice(1), notice(59), notice(60), notice(2, "shopify.orders/repair"), notice(3, connection="two")):
+        batch.count(hop_of_raw(RAW_SHOPIFY_ORDER, record.headers, record.timestamp))
+
+    assert batch.webhooks == {
+        ("main", NOON): Seen(2, NOON + timedelta(minutes=59)),
+        ("main", NOON + timedelta(hours=1)): Seen(1, NOON + timedelta(hours=1)),
+        ("two", NOON): Seen(1, NOON + timedelta(minutes=3)),
+    }

@@ -89,6 +89,15 @@ def test_what_the_poller_read_is_said_to_come_from_it() -> None:
     assert hop_of_raw(RAW_HEARTLAND_FULFILMENT, an_envelope().headers(), 0).service == "poller"
 
 
+@pytest.mark.parametrize(
+    ("cause", "service"), [("gap", "poller"), ("drift", "reconciler"), ("replay", "ingress"), ("", "ingress")]
+)
+def test_what_nobody_pushed_says_who_sent_it(cause: str, service: str) -> None:
+    headers = [*an_envelope().headers(), ("x-cause", cause.encode())]
+
+    assert hop_of_raw(RAW_SHOPIFY_ORDER, headers, 0).service == service
+
+
 @pytest.mark.parametrize("missing", ["ce_id", "ce_subject", "ce_time", "ce_type", "x-connection", "x-entity"])
 def test_a_raw_record_that_is_no_event_is_rejected(missing: str) -> None:
     headers = [(name, value) for name, value in an_envelope().headers() if name != missing]

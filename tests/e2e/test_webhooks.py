@@ -1,0 +1,66 @@
+"""The shop stops telling us of orders: the subscriptions come back by themselves, and so do the orders."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from deploy.local import traffic
+from deploy.local.engine import Engine
+from shared.state.alerts import Alerts
+from tests.support.engine import fresh_database, new_prefix
+from tests.support.stack import Bridge, open_bridge
+
+pytestmark = pytest.mark.timeout(180)
+TOPICS = 12
+SEED = 23
+
+
+@pytest.fixture(scope="module")
+async def own(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bridge]:
+    """A system that subscribes by itself, and looks after that every second."""
+    async with fresh_database(engine.database_url) as url:
+        given = {
+            "KAFKA_BOOTSTRAP_SERVERS": engine.bootstrap_servers,
+            "DATABASE_URL": url,
+            "TOPIC_PREFIX": new_prefix(),
+            "SUBSCRIPTION_CHECK_SECONDS": "1",
+        }
+        async with open_bridge(tmp_path_factory.mktemp("webhooks"), given, subscribes=True) as opened:
+            yield opened
+            await opened.faults()
+
+
+async def subscribed(bridge: Bridge) -> bool:
+    return len((await bridge.control("GET", "/shopify/subscriptions"))["subscriptions"]) == TOPICS
+
+
+async def test_orders_of_the_time_without_subscriptions_arrive_once_these_are_back(own: Bridge) -> None:
+    await own.until("all subscriptions", lambda: subscribed(own))
+    told = await own.post(traffic.order(SEED, 9101, datetime.now(UTC)))
+    await own.in_heartland(told)
+
+    # As after hours in which nobody took its webhooks; and nobody notices yet.
+    await own.faults({"system": "shopify", "kind": "outage", "operation": "ListSubscriptions"})
+    await own.control("DELETE", "/shopify/subscriptions")
+    missed = [await own.post(traffic.order(SEED, number, datetime.now(UTC))) for number in (9102, 9103, 9104)]
+    assert [await own.deliveries(order) for order in missed] == [[], [], []]
+    await own.faults()
+
+    for order in missed:
+        await own.in_heartland(order)
+    assert await subscribed(own)
+    [alert] = [row for row in await Alerts(own.database).list() if row.kind == "subscription_recreated"]
+    assert int(alert.details["orders"]) >= len(missed)
+    received = [hop for hop in await own.story(missed[0]) if hop.outcome == "received"]
+    assert received[0].service == "poller"
+
+
+async def test_the_next_order_is_told_again(own: Bridge) -> None:
+    await own.until("all subscriptions", lambda: subscribed(own))
+    order = await own.post(traffic.order(SEED, 9105, datetime.now(UTC)))
+    await own.in_heartland(order)
+
+    assert {row["outcome"] for row in await own.deliveries(order)} == {"delivered"}
