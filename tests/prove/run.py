@@ -84,9 +84,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Ran:
-    """`complaints` are about the run itself; `figures` are for people, beside what the checker finds."""
+    """`unrest` says what never came to rest, `complaints` what else went wrong; `figures` are for people."""
 
     evidence: Evidence
+    unrest: str
     complaints: Sequence[str]
     figures: Mapping[str, object]
 
@@ -153,7 +154,7 @@ class Stage:
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-        return Ran(evidence, [*([f"no rest: {unrest}"] if unrest else []), *complaints], figures)
+        return Ran(evidence, unrest, complaints, figures)
 
     async def _stock(self) -> None:
         for item in order.goods():

@@ -25,7 +25,7 @@ def proof(ran: Ran) -> Json:
     report = check(ran.evidence)
     evidence = ran.evidence
     resumed = round(percentile(evidence.resumes, 0.95), 2)
-    complaints = [*report.complaints, *ran.complaints]
+    complaints = [*report.complaints, *ran.complaints, *([f"no rest: {ran.unrest}"] if ran.unrest else [])]
     if resumed > RESUME_SECONDS:
         complaints.append(f"work resumed {resumed} s (p95) after a fault, {RESUME_SECONDS:.0f} s are allowed")
     return {
