@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import datetime
 from functools import partial
 
+from services.reconciler.changes import Memory
+from services.reconciler.figures import Figures
 from services.reconciler.parts import Parts, open_parts
-from services.reconciler.passes import Outcome, Pass
 from services.reconciler.settings import Settings
 from services.reconciler.watch import Watch
 from shared.runtime.service import Shell, launch, open_shell
@@ -30,46 +30,31 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     ):
         shell.health.ready_when("started", lambda: True)
         async with asyncio.TaskGroup() as tasks:
-            watched: set[str] = set()
+            watched: dict[str, asyncio.Task[None]] = {}
             while not stop.is_set():
-                for name in set(connections.names()) - watched:
-                    watched.add(name)
-                    tasks.create_task(_watch(shell, parts, name).run(stop))
+                for name in connections.names():
+                    if name not in watched or watched[name].done():
+                        watched[name] = tasks.create_task(_watch(shell, parts, name).run(stop))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _NEW_CONNECTIONS_SECONDS)
+            # A pass may take long, and may end anywhere: the next one sees the same.
+            for task in watched.values():
+                task.cancel()
 
 
 def _watch(shell: Shell, parts: Parts, name: str) -> Watch:
-    verified: dict[str, datetime] = {}
-
-    def passes() -> Pass:
-        """Made anew, since a connection may change, but remembering what was verified."""
-        fresh = parts.pass_over(name)
-        fresh.verified = verified
-        return fresh
-
     return Watch(
         name,
-        passes,
+        # Made anew each time, since a connection may change, but remembering what agreed.
+        partial(parts.pass_over, name, Memory()),
+        present=lambda: parts.connections.get(name) is not None,
         settings=parts.settings,
         cursors=Cursors(parts.database),
         ledger=parts.ledger,
         clock=shell.clock,
         log=shell.log,
-        tell=partial(_tell, shell),
+        figures=Figures(shell.metrics, name),
     )
-
-
-def _tell(shell: Shell, outcome: Outcome) -> None:
-    metrics = shell.metrics
-    metrics.events_in.labels("order").inc(outcome.compared)
-    for row in outcome.found:
-        metrics.drift_found.labels(row.entity, row.kind).inc()
-    for row in outcome.repaired:
-        metrics.drift_repaired.labels(row.entity, row.kind).inc()
-        shell.log.info("repaired", connection=row.connection, entity=row.entity, key=row.key, kind=row.kind)
-    metrics.drift_at_risk.set(float(sum(row.at_risk for row in outcome.found)))
-    metrics.drift_passed_at.set(shell.clock.now().timestamp())
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,17 +20,23 @@ _EFFECTS = """
 _PARKED = """
     select distinct split_part(key, '|', 2) as key from parked_keys
      where connection = $1 and key = any($2::text[])"""
-_REVIEWS = "select distinct key from reviews where connection = $1 and state = 'open' and key = any($2::text[])"
+# What we asked a person ourselves hides nothing: how else would we see that it is over?
+_REVIEWS = """
+    select distinct key from reviews r where connection = $1 and state = 'open' and key = any($2::text[])
+       and not exists (select from drift d where d.state = 'review' and
+                       (d.connection, d.entity, d.key, d.kind) = (r.connection, r.entity, r.key, r.kind))"""
 _LETTERS = """
     select distinct key from alerts
      where connection = $1 and state = 'open' and kind in ('dead_letter', 'key_halted') and key = any($2::text[])"""
-# Received and not ended: the last sign of an order at the door, and the last at the far end of its road.
+# Received and not ended: the last sign of an order, or of its shipments, at the door and at the far end of the road.
 _FLIGHT = """
     select key, max(finished_at) filter (where outcome = 'received') as received,
            max(finished_at) filter (where outcome not in ('received', 'retrying', 'published')
                                       and service in ('heartland_writer', 'shopify_writer')
-                                       or service = 'transformers' and outcome in ('review', 'skipped')) as ended
-      from journal where connection = $1 and key = any($2::text[]) group by key"""
+                                       or service = 'transformers'
+                                      and outcome in ('review', 'skipped', 'dead_letter')) as ended
+      from journal where connection = $1 and entity in ('order', 'fulfilment') and key = any($2::text[])
+     group by key, entity"""
 _LINKS = "select shopify_id, heartland_id from links where connection = $1 and entity = 'order' and "
 
 
@@ -68,10 +74,10 @@ class OwnBooks:
         rows = await self._db.fetch(_LINKS + "shopify_id = any($2::text[])", connection, list(keys))
         return Beliefs(known, {row["shopify_id"]: row["heartland_id"] for row in rows})
 
-    async def linked(self, connection: str, heartland_ids: Sequence[str]) -> list[str]:
-        """Shopify's ids of those Heartland orders that are ours."""
+    async def linked(self, connection: str, heartland_ids: Iterable[str]) -> dict[str, str]:
+        """Shopify's ids of those Heartland orders that are ours, by Heartland's."""
         rows = await self._db.fetch(_LINKS + "heartland_id = any($2::text[])", connection, list(heartland_ids))
-        return [row["shopify_id"] for row in rows]
+        return {row["heartland_id"]: row["shopify_id"] for row in rows}
 
     async def _add_effects(self, connection: str, known: dict[str, Known]) -> None:
         for row in await self._db.fetch(_EFFECTS, connection, list(known)):

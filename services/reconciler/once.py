@@ -64,7 +64,7 @@ def reconcile(
         found = {}
         for name in names:
             one = parts.pass_over(name)
-            found[name] = await one.compare(await one.changed(start, everything=True), of, act=not dry_run)
+            found[name] = await one.compare(await one.changes.since(start, everything=True), of, act=not dry_run)
         return found
 
     _show(_do(work), as_json=as_json)

@@ -15,11 +15,11 @@ _CANCELED = ("canceled", "cancelled")
 
 def compare(seen: Snapshot) -> Iterator[Finding]:
     order, there = seen.order, seen.heartland
+    if seen.known.blocked:
+        return  # a person was asked already
     if there is None:
         yield _finding(seen, "order_missing", f"order {order.name} is not in Heartland", order.total)
         return
-    if seen.known.blocked:
-        return  # a person was asked already
     if seen.known.content_hash != seen.content_hash:
         yield _finding(seen, "order_behind", f"Heartland does not have what changed in order {order.name}", order.total)
         return

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import aiohttp
 
+from services.reconciler.changes import Memory
 from services.reconciler.decide import Caps
 from services.reconciler.known import OwnBooks
 from services.reconciler.passes import Pass, Rules
@@ -45,18 +46,26 @@ class Parts:
             caps=Caps(settings.reconcile_max_repairs, settings.reconcile_max_at_risk),
         )
 
-    def pass_over(self, name: str) -> Pass:
-        """Raises RetryLater for a connection that is not known, TargetDown for one that cannot work."""
+    def books(self) -> OwnBooks:
+        return OwnBooks(self.database, timedelta(seconds=self.settings.reconcile_in_flight_seconds))
+
+    def pass_over(self, name: str, memory: Memory | None = None) -> Pass:
+        """All its calls wait behind those of live work.
+
+        Raises RetryLater for a connection that is not known, TargetDown for one that cannot work.
+        """
+        shop, store = self.shops.get(name), self.stores.get(name)
         return Pass(
             name,
-            self.shops.get(name),
-            self.stores.get(name),
-            books=OwnBooks(self.database, timedelta(seconds=self.settings.reconcile_in_flight_seconds)),
+            replace(shop, client=shop.client.at("repair")),
+            replace(store, client=store.client.at("repair")),
+            books=self.books(),
             ledger=self.ledger,
             reviews=Reviews(self.database),
             producer=self.producer,
             clock=self.clock,
             rules=self.rules(),
+            memory=memory or Memory(capped=False),
         )
 
 

@@ -1,4 +1,4 @@
-"""One pass over one connection: list what changed, look at both sides, note what differs, act on what is certain."""
+"""One pass over one connection: look at both sides of orders, note what differs, act on what is certain."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from services.reconciler.changes import Changes, Memory
 from services.reconciler.decide import Caps, Decision, decide
 from services.reconciler.known import OwnBooks
 from services.reconciler.reader import Reader, chunks
 from services.reconciler.repair import repair
 from services.reconciler.snapshot import Snapshot
-from services.reconciler.table import findings
+from services.reconciler.table import TABLE, findings
 from shared.canonical.alert import Alert
 from shared.connectors.heartland.clients import Heartland
-from shared.connectors.shopify.changed_orders import changed_orders
 from shared.connectors.shopify.clients import Shopify
 from shared.messaging.producer import Producer
 from shared.runtime.clock import Clock
@@ -45,7 +45,7 @@ class Outcome:
 
 
 class Pass:
-    """The parts of one connection's passes. `verified` remembers which state of an order was found in agreement."""
+    """The parts of one connection's passes. `changes` lists what there is to compare."""
 
     def __init__(
         self,
@@ -59,30 +59,18 @@ class Pass:
         producer: Producer,
         clock: Clock,
         rules: Rules,
+        memory: Memory,
     ) -> None:
-        self.verified: dict[str, datetime] = {}
+        self.changes = Changes(name, shopify, heartland, books, memory)
         self._name = name
-        self._shopify = shopify
         self._heartland = heartland
         self._reader = Reader(name, shopify, heartland, books)
-        self._books = books
+        self._memory = memory
         self._ledger = ledger
         self._reviews = reviews
         self._producer = producer
         self._clock = clock
         self._rules = rules
-
-    async def changed(self, since: datetime, *, everything: bool = False) -> list[str]:
-        """Orders that either side changed since; without those found in agreement as they are, unless `everything`."""
-        keys = []
-        async for order in changed_orders(self._shopify.client.execute, since):
-            if everything or self.verified.get(order.id) != order.updated_at:
-                keys.append(order.id)
-        shipped = [
-            str(row.get("order_id") or row.get("order_id?") or "")
-            async for row in self._heartland.client.invoices_changed_since(since)
-        ]
-        return [*keys, *await self._books.linked(self._name, [number for number in shipped if number])]
 
     async def compare(self, keys: Iterable[str], of: Sequence[str], *, act: bool = True) -> Outcome:
         """Look at these orders. `act` False only notes what differs. Raises what reads raise; then it is done again."""
@@ -102,21 +90,20 @@ class Pass:
         rows: list[Drift] = []
         for one in quiet:
             found = findings(one, of)
-            if not found:
-                self.verified[one.order.id] = one.order.updated_at
+            if not found and set(of) == set(TABLE):
+                self._memory.agrees(one)
             rows += [await self._ledger.saw(finding, now) for finding in found]
-        if of:
-            over = await self._ledger.over(
-                self._name, [one.order.id for one in quiet], [(row.entity, row.key, row.kind) for row in rows]
-            )
-            for row in over:
-                self._tell(row, resolved=True)
+        seen = [(row.entity, row.key, row.kind) for row in rows]
+        for row in await self._ledger.over(self._name, of, [one.order.id for one in quiet], seen):
+            await self._reviews.resolve(self._name, row.entity, row.key, (row.kind,))
+            self._tell(row, resolved=True)
         return [row for row in rows if row.state != "ignored"]
 
     async def _act(self, decision: Decision, outcome: Outcome) -> None:
         outcome.above_cap = decision.above_cap
-        if decision.above_cap:
+        if decision.above_cap or self._memory.capped is not False:
             self._producer.alert(self._capped(outcome))
+        self._memory.capped = decision.above_cap
         for row in decision.repair:
             await self.repair(row)
             outcome.repaired.append(row)
@@ -160,11 +147,13 @@ class Pass:
             severity="critical",
             reason=f"{len(outcome.found)} records differ at once: nothing is repaired until a person has looked",
             at=self._clock.now(),
+            resolved=not outcome.above_cap,
         )
 
 
 _ADVICE = {
     "payment_exceeds": "Find out who took the money in Heartland, and book it in Shopify or give it back.",
+    "shipment_unclear": "Compare the fulfilments in Shopify with the invoices, and fulfil by hand what is missing.",
     "fulfilment_gone": "Ask the store whether the goods left; fulfil the order again in Shopify, or take them back.",
     "": "It was written again several times and still differs: look at the record on both sides.",
 }

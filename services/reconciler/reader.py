@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,14 +14,14 @@ from shared.canonical.events import order_hash
 from shared.canonical.money import exact
 from shared.canonical.order import Order
 from shared.connectors.heartland.clients import Heartland
-from shared.connectors.heartland.fulfilment import is_completed, shipped_items
+from shared.connectors.heartland.fulfilment import changed_at, from_heartland, is_completed, shipped_items
 from shared.connectors.heartland.wire import plain
 from shared.connectors.shopify.changed_orders import shipped_units
 from shared.connectors.shopify.clients import Shopify
 from shared.connectors.shopify.documents import READ_ORDERS
 from shared.connectors.shopify.order import from_shopify
 from shared.connectors.shopify.pages import complete, read_orders
-from shared.errors import Rejected
+from shared.errors import NeedsReview, Rejected
 
 _MOST = 50
 
@@ -89,17 +89,25 @@ class Reader:
             key = owners.get(str(row.get("order_id")))
             if key is None or not is_completed(row):
                 continue
-            invoice = str(row["id"])
-            if invoice in beliefs.known[key].shipped or await self._has_goods(int(row["id"])):
-                found[key] = replace(found[key], invoices=(*found[key].invoices, invoice))
+            found[key] = replace(found[key], changed_at=_newer(found[key].changed_at, row))
+            if str(row["id"]) in beliefs.known[key].shipped:
+                continue
+            units = await self._units(row, key)
+            if units != 0:
+                found[key] = replace(found[key], unknown={**found[key].unknown, str(row["id"]): units})
         return found
 
-    async def _has_goods(self, invoice: int) -> bool:
-        """Whether it ships anything. Asked only of invoices that Shopify does not know: there are few."""
+    async def _units(self, invoice: dict[str, Any], key: str) -> int | None:
+        """The units that it ships, as the road would read it. Asked only of invoices without a fulfilment: few."""
+        client = self._heartland.client
+        lines = await client.invoice_lines(int(invoice["id"]))
         try:
-            return bool(shipped_items(await self._heartland.client.invoice_lines(invoice)))
-        except Rejected:
-            return True
+            items = await client.items_by_id(shipped_items(lines))
+            skus = {number: item.public_id for number, item in items.items()}
+            shipped = from_heartland(invoice, lines, skus, key, self._heartland.rules)
+        except (Rejected, NeedsReview, KeyError):
+            return None
+        return sum(line.quantity for line in shipped.lines)
 
 
 def _order(node: dict[str, Any]) -> Order | None:
@@ -113,17 +121,21 @@ def _order(node: dict[str, Any]) -> Order | None:
 def _in_heartland(row: dict[str, Any]) -> InHeartland:
     record = plain(row)
     figures = _figure(record, "total"), _figure(record, "total_paid")
-    return InHeartland(str(record["id"]), str(record.get("status") or ""), *figures)
+    return InHeartland(str(record["id"]), str(record.get("status") or ""), *figures, changed_at=_newer(None, record))
+
+
+def _newer(known: datetime | None, row: Any) -> datetime | None:
+    """The later of what is known and this row's own time, if it has one."""
+    try:
+        stamp = changed_at(row)
+    except ValueError:
+        return known
+    return stamp if known is None else max(known, stamp)
 
 
 def _figure(record: Any, name: str) -> Decimal | None:
     value = record.get(name)
     return None if value is None else exact(value)
-
-
-def since(now: datetime, cursor: datetime | None, overlap: timedelta, start: datetime) -> datetime:
-    """From when on changes are listed."""
-    return max(start, (cursor or now) - overlap) if cursor else start
 
 
 def chunks(keys: Iterable[str], size: int = 200) -> list[list[str]]:

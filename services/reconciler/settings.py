@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 from pydantic import Field
@@ -41,3 +42,15 @@ class Settings(Common):
     )
     heartland_max_in_flight: int = Field(2, ge=1, description="Calls to one Heartland account at a time")
     heartland_timeout_seconds: float = Field(30.0, gt=0, description="How long a call to Heartland may take in all")
+
+    @property
+    def overlap(self) -> timedelta:
+        return timedelta(seconds=self.reconcile_overlap_seconds)
+
+    @property
+    def full_every(self) -> timedelta:
+        return timedelta(seconds=self.reconcile_full_seconds)
+
+    @property
+    def full_reach(self) -> timedelta:
+        return timedelta(days=self.reconcile_full_days)

@@ -9,16 +9,23 @@ from decimal import Decimal
 
 from shared.canonical.order import Order
 
+_SKEW = timedelta(minutes=5)
+
 
 @dataclass(frozen=True, slots=True)
 class InHeartland:
-    """The order there; figures are None where the account's lists do not show them. `invoices` are completed ones."""
+    """The order there; figures are None where the account's lists do not show them.
+
+    `unknown` are completed invoices that we know no fulfilment of, with their units (None where that cannot be read).
+    `changed_at` is the newest change of the order or of an invoice.
+    """
 
     id: str
     status: str
     total: Decimal | None
     paid: Decimal | None
-    invoices: tuple[str, ...] = ()
+    unknown: Mapping[str, int | None] = field(default_factory=dict)
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,13 @@ class Snapshot:
     heartland: InHeartland | None
     known: Known
 
+    @property
+    def changed_at(self) -> datetime:
+        """The newest change on either side, by that side's clock."""
+        there = self.heartland.changed_at if self.heartland else None
+        return max(self.order.updated_at, there or self.order.updated_at)
+
     def is_settled(self, now: datetime, settling: timedelta) -> bool:
-        """Whether what is under way has had time to arrive."""
-        return now - self.order.updated_at >= settling
+        """Whether what is under way has had time to arrive. A stamp far ahead of our clock says nothing."""
+        age = now - self.changed_at
+        return age >= settling or age < -_SKEW

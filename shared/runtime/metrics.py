@@ -63,10 +63,13 @@ class ServiceMetrics:
         self.drift_found = self._counter("drift_found", "Differences seen", "entity", "kind")
         # Those it sent through the road once more. By the reconciler.
         self.drift_repaired = self._counter("drift_repaired", "Differences sent through again", "entity", "kind")
-        # Money in differences that the last pass saw, in the shops' currencies. By the reconciler.
-        self.drift_at_risk = self._gauge("drift_at_risk", "Money at risk in open differences")
-        # When the last pass ended, seconds since 1970 UTC. By the reconciler.
-        self.drift_passed_at = self._gauge("drift_passed_at", "End of the last comparison")
+        # Differences that are not over, by state: open, repairing, review, ignored. By the reconciler.
+        self.drift_rows = self._gauge("drift_rows", "Differences not over", "connection", "entity", "kind", "state")
+        # Money in differences that are not over and not ignored. By the reconciler.
+        self.drift_at_risk = self._gauge("drift_at_risk", "Money at risk in differences", "connection", "currency")
+        # When the last pass ended, seconds since 1970 UTC, and how long it took, seconds. By the reconciler.
+        self.drift_passed_at = self._gauge("drift_passed_at", "End of the last comparison", "connection")
+        self.drift_pass_seconds = self._gauge("drift_pass_seconds", "Time of the last comparison", "connection")
 
         # From the source's own time of the change to done, seconds. By the consumer loop.
         self.latency_seconds = self._histogram(

@@ -86,16 +86,19 @@ class DriftLedger:
         assert row is not None  # noqa: S101 - it was inserted or updated
         return _drift(row)
 
-    async def over(self, connection: str, keys: Collection[str], seen: Collection[tuple[str, str, str]]) -> _Found:
-        """Of these keys everything was compared, and only `seen` was found: the rest is over. What it was."""
+    async def over(
+        self, connection: str, entities: Collection[str], keys: Collection[str], seen: Collection[tuple[str, str, str]]
+    ) -> _Found:
+        """These keys were compared for these entities, and only `seen` was found: the rest is over. What it was."""
         rows = await self._db.fetch(
             f"""update drift set state = case state when 'repairing' then 'repaired' else 'gone' end,
                        last_seen = clock_timestamp()
-                 where connection = $1 and key = any($2::text[]) and state in ('open', 'repairing', 'review')
+                 where connection = $1 and entity = any($2::text[]) and key = any($3::text[])
+                   and state in ('open', 'repairing', 'review')
                    and (entity, key, kind) not in
-                       (select * from unnest($3::text[], $4::text[], $5::text[]) as s (entity, key, kind))
+                       (select * from unnest($4::text[], $5::text[], $6::text[]) as s (entity, key, kind))
                 returning {_COLUMNS}""",  # noqa: S608
-            connection, list(keys), *([place[at] for place in seen] for at in range(3)),
+            connection, list(entities), list(keys), *([place[at] for place in seen] for at in range(3)),
         )  # fmt: skip
         return [_drift(row) for row in rows]
 

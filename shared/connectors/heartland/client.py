@@ -148,6 +148,10 @@ class HeartlandClient:
             found += [row async for row in self._walk("sales/orders", condition)]
         return found
 
+    def orders_changed_since(self, moment: datetime) -> AsyncIterator[dict[str, Any]]:
+        """Orders with `updated_at` at or after `moment` (aware), by id. [inferred] An account may ignore the filter."""
+        return self._walk("sales/orders", {"updated_at": {"$gte": moment.isoformat()}})
+
     async def invoices_of(self, order_ids: Iterable[int]) -> list[dict[str, Any]]:
         """The invoices of these orders, many orders per call."""
         found: list[dict[str, Any]] = []

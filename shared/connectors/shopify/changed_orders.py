@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -46,7 +46,7 @@ class ChangedOrder:
     updated_at: datetime
 
 
-async def changed_orders(execute: Execute, since: datetime) -> AsyncIterator[ChangedOrder]:
+async def changed_orders(execute: Execute, since: datetime) -> AsyncGenerator[ChangedOrder, None]:
     """Every order with `updated_at` at or after `since` (aware), the longest unchanged first. Raises as `execute` does.
 
     An order that changes while it is being listed moves to the end of the list, so none is missed; one may come twice.

@@ -44,17 +44,34 @@ def kinds(seen: Snapshot) -> list[str]:
         pytest.param(
             there(in_agreement(blocked=True, content_hash="x"), total=CENT, paid=CENT), [], id="a person was asked"
         ),
-        pytest.param(there(AGREED, invoices=("7",)), ["shipment_missing"], id="shipped, and Shopify does not know"),
+        pytest.param(there(AGREED, unknown={"7": 2}), ["shipment_missing"], id="shipped, and Shopify does not know"),
+        pytest.param(there(AGREED, unknown={"7": None}), ["shipment_missing"], id="shipped, in lines nobody can read"),
+        pytest.param(replace(in_agreement(shipped={"7": 2}), shipped=2), [], id="shipped on both sides"),
         pytest.param(
-            there(replace(in_agreement(shipped={"7": 2}), shipped=2), invoices=("7",)), [], id="shipped on both sides"
+            there(replace(in_agreement(shipped={"7": 2}), shipped=2), unknown={"8": 1}), ["shipment_missing"],
+            id="the second shipment is missing",
         ),
         pytest.param(
-            there(replace(in_agreement(shipped={"7": 2}), shipped=1), invoices=("7",)), ["fulfilment_gone"],
+            there(replace(AGREED, shipped=2), unknown={"7": 2}), [], id="in Shopify, and our books of it are lost"
+        ),
+        pytest.param(
+            there(replace(AGREED, shipped=2), unknown={"7": 2, "8": 1}), ["shipment_unclear"],
+            id="one of two is in Shopify, and our books are lost",
+        ),
+        pytest.param(
+            there(replace(AGREED, shipped=2), unknown={"7": None}), ["shipment_unclear"],
+            id="something is in Shopify, and what was shipped nobody can read",
+        ),
+        pytest.param(there(replace(AGREED, shipped=None), unknown={"7": 2}), [], id="Shopify does not say"),
+        pytest.param(
+            replace(in_agreement(shipped={"7": 2}), shipped=1), ["fulfilment_gone"],
             id="a fulfilment was cancelled in Shopify",
         ),
         pytest.param(
-            there(replace(in_agreement(shipped={"7": 2}), shipped=3), invoices=("7",)), [],
-            id="more was fulfilled in Shopify by hand",
+            replace(in_agreement(shipped={"7": 2}), shipped=3), [], id="more was fulfilled in Shopify by hand"
+        ),
+        pytest.param(
+            replace(in_agreement(blocked=True), heartland=None), [], id="not there, and a person was asked why"
         ),
     ],
 )  # fmt: skip
@@ -83,7 +100,7 @@ def test_only_what_is_certain_is_repaired() -> None:
 
 
 def test_one_entity_alone_is_compared_when_asked_for() -> None:
-    seen = there(AGREED, paid=CENT, invoices=("7",))
+    seen = there(AGREED, paid=CENT, unknown={"7": 2})
 
     assert [finding.kind for finding in findings(seen, entities("payment"))] == ["payment_missing"]
     with pytest.raises(Rejected, match="gift_card is not compared"):

@@ -1,0 +1,127 @@
+"""Which orders either side changed since a moment, less those that were compared as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from services.reconciler.known import OwnBooks
+from services.reconciler.snapshot import Snapshot
+from shared.connectors.heartland.clients import Heartland
+from shared.connectors.heartland.fulfilment import changed_at
+from shared.connectors.heartland.wire import plain
+from shared.connectors.shopify.changed_orders import changed_orders
+from shared.connectors.shopify.clients import Shopify
+
+
+@dataclass(slots=True)
+class Memory:
+    """What passes over one connection remember of each other, and may forget.
+
+    `agreed`: the newest change on Shopify's and on Heartland's side of orders that were found in agreement.
+    `capped`: whether the last pass found too much; None before the first.
+    """
+
+    agreed: dict[str, tuple[datetime, datetime | None]] = field(default_factory=dict)
+    capped: bool | None = None
+
+    def agrees(self, seen: Snapshot) -> None:
+        self.agreed[seen.order.id] = (seen.order.updated_at, seen.heartland.changed_at if seen.heartland else None)
+
+    def is_known_here(self, key: str, stamp: datetime) -> bool:
+        """Whether Shopify has not changed it since."""
+        return key in self.agreed and self.agreed[key][0] == stamp
+
+    def is_known_there(self, key: str, stamp: datetime) -> bool:
+        """Whether Heartland has not changed it since."""
+        there = self.agreed[key][1] if key in self.agreed else None
+        return there is not None and stamp <= there
+
+    def forget(self, before: datetime) -> None:
+        """What no listing from that moment on can show again."""
+        for key in [key for key, (here, there) in self.agreed.items() if max(here, there or here) < before]:
+            del self.agreed[key]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Orders of a full pass, and from where it goes on; None at its end."""
+
+    keys: list[str]
+    go_on: datetime | None
+
+
+class Changes:
+    """The listings of one connection. Every method raises what the clients and the database raise."""
+
+    def __init__(self, name: str, shopify: Shopify, heartland: Heartland, books: OwnBooks, memory: Memory) -> None:
+        self._name = name
+        self._shopify = shopify
+        self._heartland = heartland
+        self._books = books
+        self._memory = memory
+
+    async def since(self, moment: datetime, *, everything: bool = False) -> list[str]:
+        """Shopify's ids. `everything` has also those that were found in agreement."""
+        self._memory.forget(moment)
+        keys = [
+            order.id
+            async for order in changed_orders(self._shopify.client.execute, moment)
+            if everything or not self._memory.is_known_here(order.id, order.updated_at)
+        ]
+        stamps = await self._there(moment)
+        linked = await self._books.linked(self._name, stamps)
+        keys += [
+            key for number, key in linked.items() if everything or not self._memory.is_known_there(key, stamps[number])
+        ]
+        return list(dict.fromkeys(keys))
+
+    async def slice(self, start: datetime, end: datetime, size: int) -> Slice:
+        """About `size` of the orders that Shopify shows as changed from `start` to `end`, the longest unchanged first.
+
+        Ends between two seconds, so that the next slice can begin there. What changes meanwhile is seen by sweeps.
+        """
+        keys: list[str] = []
+        last = start
+        async with aclosing(changed_orders(self._shopify.client.execute, start)) as orders:
+            async for order in orders:
+                if order.updated_at > end:
+                    return Slice(keys, None)
+                if len(keys) >= size and order.updated_at > last:
+                    return Slice(keys, order.updated_at)
+                keys.append(order.id)
+                last = order.updated_at
+        return Slice(keys, None)
+
+    async def _there(self, moment: datetime) -> dict[str, datetime]:
+        """Heartland's order ids with the newest change of the order or of an invoice of it."""
+        client = self._heartland.client
+        found: dict[str, datetime] = {}
+        for rows, name in (
+            (client.orders_changed_since(moment), "id"),
+            (client.invoices_changed_since(moment), "order_id"),
+        ):
+            async for number, stamp in _stamped(rows, name, moment):
+                found[number] = max(stamp, found.get(number, stamp))
+        return found
+
+
+async def _stamped(
+    rows: AsyncIterator[dict[str, Any]], name: str, moment: datetime
+) -> AsyncIterator[tuple[str, datetime]]:
+    """Each row's order and time. A filter that the account does not know is ignored without a word: once that shows,
+    nothing more is read, since it would be all there ever was.
+    """
+    async for given in rows:
+        row = plain(given)
+        try:
+            stamp = changed_at(row)
+        except ValueError:
+            continue
+        if stamp < moment.replace(microsecond=0):
+            return
+        if row.get(name) is not None:
+            yield str(row[name]), stamp

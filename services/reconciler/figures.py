@@ -1,0 +1,53 @@
+"""What the reconciler's metrics say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from decimal import Decimal
+
+from prometheus_client import Gauge
+
+from services.reconciler.passes import Outcome
+from shared.runtime.metrics import ServiceMetrics
+from shared.state.drift import Drift
+
+# What the ledger's rows in these states are is shown; the rest is over.
+SHOWN = ("open", "repairing", "review", "ignored")
+
+
+class Figures:
+    """Of one connection: counts of what passes did, and what the ledger then holds."""
+
+    def __init__(self, metrics: ServiceMetrics, connection: str) -> None:
+        self._metrics = metrics
+        self._connection = connection
+        self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
+
+    def tell(self, outcome: Outcome, rows: Iterable[Drift]) -> None:
+        """`rows` are the ledger's in the states that are shown."""
+        metrics = self._metrics
+        metrics.events_in.labels("order").inc(outcome.compared)
+        for row in outcome.found:
+            metrics.drift_found.labels(row.entity, row.kind).inc()
+        for row in outcome.repaired:
+            metrics.drift_repaired.labels(row.entity, row.kind).inc()
+        known = list(rows)
+        self._set(metrics.drift_rows, Counter((row.entity, row.kind, row.state) for row in known))
+        money: dict[tuple[str, ...], Decimal] = {}
+        for row in known:
+            if row.state != "ignored" and row.currency:
+                money[row.currency,] = money.get((row.currency,), Decimal(0)) + row.at_risk
+        self._set(metrics.drift_at_risk, money)
+
+    def passed(self, at: float, seconds: float) -> None:
+        """When a pass ended, and how long it took."""
+        self._metrics.drift_passed_at.labels(self._connection).set(at)
+        self._metrics.drift_pass_seconds.labels(self._connection).set(seconds)
+
+    def _set(self, gauge: Gauge, values: dict[tuple[str, ...], int] | dict[tuple[str, ...], Decimal]) -> None:
+        for labels in self._shown.get(gauge, set()) - values.keys():
+            gauge.labels(self._connection, *labels).set(0)
+        for labels, value in values.items():
+            gauge.labels(self._connection, *labels).set(float(value))
+        self._shown[gauge] = set(values)

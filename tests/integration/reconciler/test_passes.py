@@ -1,0 +1,169 @@
+"""What a pass finds between two real systems, what it sends through the road, and what it leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+
+from deploy.local.engine import Engine
+from tests.integration.reconciler.place import CONNECTION, WITHOUT_POLLER, Place, open_place
+from tests.unit.services.sandbox.heartland.till import Till
+
+pytestmark = pytest.mark.timeout(120)
+_STATE = ("links", "effects", "versions", "journal", "cursors", "reviews")
+
+
+@pytest.fixture
+async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
+    async with open_place(engine, topic_prefix, database_url) as opened:
+        await opened.sandbox.control("POST", "/heartland/items", {"public_id": "TEE", "price": "10.00"})
+        yield opened
+
+
+async def written(place: Place, number: int = 3001) -> str:
+    """An order that went its way; all services but the poller run."""
+    order_id = await place.order(number)
+    place.start(*WITHOUT_POLLER)
+    await place.tell(order_id)
+    await place.arrived(number)
+    await place.quiet()
+    return order_id
+
+
+async def test_an_order_that_nobody_told_of_is_sent_through_after_two_looks(place: Place) -> None:
+    await place.order(3001)
+    place.start(*WITHOUT_POLLER)
+
+    first = await place.compare()
+    second = await place.compare()
+    await place.arrived(3001)
+    await place.quiet()
+    third = await place.compare()
+
+    assert (await place.kinds("repaired"), third.found) == (["order_missing"], [])
+    assert ([row.kind for row in first.found], first.repaired) == (["order_missing"], [])
+    assert [row.at_risk for row in second.repaired] == [Decimal("25.00")]
+    assert await place.created("heartland", "sales/orders") == 1
+
+
+async def test_what_is_on_its_way_is_left_alone(place: Place) -> None:
+    order_id = await place.order(3001)
+    place.start("journal")
+    await place.tell(order_id)
+
+    async def noted() -> bool:
+        return bool(await place.database.fetch("select from journal where key = $1", order_id))
+
+    await place.until("the journal to know of it", noted)
+    outcomes = [await place.compare() for _ in range(3)]
+
+    assert [outcome.compared for outcome in outcomes] == [0, 0, 0]
+    assert await place.drift() == []
+
+
+async def test_where_both_sides_agree_nothing_is_found(place: Place) -> None:
+    order_id = await written(place)
+    await place.ship(3001)
+    place.start("poller")
+
+    async def shipped() -> bool:
+        return await place.units(order_id) == [2]
+
+    await place.until("the shipment in Shopify", shipped)
+    await place.tell(order_id)
+    await place.echoed(order_id)
+    outcomes = [await place.compare() for _ in range(2)]
+
+    assert [(outcome.compared, outcome.found) for outcome in outcomes] == [(1, []), (1, [])]
+
+
+async def test_a_shipment_that_nobody_polled_is_sent_through_once(place: Place) -> None:
+    order_id = await written(place)
+    await place.ship(3001, ("TEE", 1))
+
+    await place.compare()
+    await place.compare()
+
+    async def shipped() -> bool:
+        return await place.units(order_id) == [1]
+
+    await place.until("the shipment in Shopify", shipped)
+    await place.quiet()
+    await place.compare()
+    assert await place.kinds("repaired") == ["shipment_missing"]
+    assert await place.created("shopify", "fulfillmentCreate") == 1
+
+
+async def test_money_that_only_heartland_has_is_for_a_person_and_over_when_it_is_gone(place: Place) -> None:
+    order_id = await written(place)
+    picture = await place.arrived(3001)
+    payment = {"type": "CustomPayment", "payment_type_id": picture["payments"][0]["payment_type_id"], "amount": 3}
+    till = Till(place.sandbox)
+    await till.post(f"sales/orders/{picture['order']['id']}/payments", payment)
+
+    await place.compare()
+    await place.compare()
+    [review] = await place.reviews.list()
+    assert (review.kind, review.key, review.entity) == ("payment_exceeds", order_id, "payment")
+
+    await till.post(f"sales/orders/{picture['order']['id']}/payments", {**payment, "amount": -3})
+    await place.compare()
+    assert await place.reviews.list() == []
+    assert await place.kinds("gone") == ["payment_exceeds"]
+
+
+async def test_a_pass_over_payments_ends_no_difference_between_orders(place: Place) -> None:
+    order_id = await written(place)
+    heartland_id = (await place.arrived(3001))["order"]["id"]
+    await Till(place.sandbox).put(f"sales/orders/{heartland_id}", {"status": "canceled"})
+    await place.compare(act=False)
+
+    await place.compare("payment", act=False)
+    assert [(row.kind, row.key) for row in await place.drift("open")] == [("status_differs", order_id)]
+
+
+async def test_after_a_lost_database_everything_is_found_again_and_nothing_made_twice(place: Place) -> None:
+    order_id = await written(place)
+    await place.ship(3001, ("TEE", 1))
+    await place.compare()
+    await place.compare()
+
+    async def shipped() -> bool:
+        return await place.units(order_id) == [1]
+
+    await place.until("the shipment in Shopify", shipped)
+    await place.quiet()
+    for table in (*_STATE, "drift"):
+        await place.database.execute(f"delete from {table}")  # noqa: S608
+
+    await place.compare()
+    await place.compare()
+    await place.agreed()
+    links = await place.database.fetch("select heartland_id from links where connection = $1", CONNECTION)
+    heartland_id = str((await place.arrived(3001))["order"]["id"])
+    assert [row["heartland_id"] for row in links if row["heartland_id"] == heartland_id] == [heartland_id]
+    assert await place.created("heartland", "sales/orders") == 1
+    assert await place.created("heartland", "payments") == 1
+    assert await place.units(order_id) == [1]
+    assert await place.drift() == []
+
+
+async def test_above_the_cap_nothing_is_repaired_and_somebody_is_told(
+    engine: Engine, topic_prefix: str, database_url: str
+) -> None:
+    async with open_place(engine, topic_prefix, database_url, RECONCILE_MAX_REPAIRS="1") as place:
+        for number in (3001, 3002):
+            await place.order(number)
+        place.start(*WITHOUT_POLLER)
+        await place.compare()
+        outcome = await place.compare()
+
+        async def told() -> bool:
+            rows = await place.database.fetch("select kind from alerts where state = 'open'")
+            return "drift_above_cap" in [row["kind"] for row in rows]
+
+        await place.until("the alert", told)
+        assert (outcome.above_cap, outcome.repaired) == (True, [])
+        assert await place.created("heartland", "sales/orders") == 0
