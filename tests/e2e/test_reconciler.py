@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -83,12 +84,14 @@ async def test_in_a_quiet_shop_nothing_is_repaired(quick: Bridge) -> None:
     for order_id in ids:
         books = await quick.in_heartland(order_id)
         await quick.ship(books)
-    before = await quick.metric("reconciler", "events_in_total")
+    compared_before = await quick.metric("reconciler", "events_in_total")
+    settled = time.time() + 4 * float(QUICK["RECONCILE_SECONDS"])
 
     async def compared() -> bool:
-        return await quick.metric("reconciler", "events_in_total") > before + 10
+        fresh = await quick.metric("reconciler", "events_in_total") - compared_before
+        return fresh >= len(ids) and await quick.metric("reconciler", "drift_passed_at") > settled
 
-    await quick.until("a few passes", compared, seconds=60)
+    await quick.until("every order to be compared, and passes after that", compared, seconds=60)
     assert [found for order_id in ids if (found := await states(quick, order_id))] == []
 
 
