@@ -64,25 +64,24 @@ class Log:
         count = 0
         with path.open("wb") as file:
             for topic in ALL:
-                async for record in self._records(topic_name(self._prefix, topic)):
-                    file.write(orjson.dumps(_row(topic.name, record)) + b"\n")
-                    count += 1
+                records = await self._records(topic_name(self._prefix, topic))
+                file.writelines(orjson.dumps(_row(topic.name, record)) + b"\n" for record in records)
+                count += len(records)
         return count
 
-    async def _records(self, topic: str) -> AsyncIterator[ConsumerRecord]:
+    async def _records(self, topic: str) -> list[ConsumerRecord]:
+        """Of all partitions side by side; sorted by partition and offset."""
+        found: list[ConsumerRecord] = []
         async with _reader(self._servers, ()) as reader:
             partitions = await reader._client._wait_on_metadata(topic)
             places = [TopicPartition(topic, number) for number in sorted(partitions)]
             reader.assign(places)
-            ends = await reader.end_offsets(places)
-            for place in places:
-                reader.pause(*[other for other in places if other != place])
-                reader.resume(place)
-                await reader.seek_to_beginning(place)
-                while await reader.position(place) < ends[place]:
-                    for batch in (await reader.getmany(place, timeout_ms=1000)).values():
-                        for record in batch:
-                            yield record
+            await reader.seek_to_beginning(*places)
+            ends = {place: end for place, end in (await reader.end_offsets(places)).items() if end}
+            while [place for place, end in ends.items() if await reader.position(place) < end]:
+                for batch in (await reader.getmany(timeout_ms=500)).values():
+                    found += batch
+        return sorted(found, key=lambda record: (record.partition, record.offset))
 
 
 def _row(topic: str, record: ConsumerRecord) -> Json:

@@ -42,11 +42,11 @@ class Samples:
 
     async def note_offsets(self, why: str) -> bool:
         """Whether the broker said how far everybody is; while it is away nobody gets any further."""
-        at = stamp()
         try:
             committed = await self._log.committed()
         except AWAY:
             return False
+        at = stamp()  # not before: what was committed while we asked was finished by now
         for row in self._log.rows(committed):
             _append(self._offsets, {"at": at, "why": why, **row})
         return True
