@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke bench prove prove-mutants test check fmt lock clean
+.PHONY: help setup run smoke bench catchup prove prove-mutants test check fmt lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'
@@ -33,6 +33,9 @@ prove: $(STAMP) ## SEED=7 MINUTES=10 FAULTS=kill,...: plugs are pulled, nothing 
 
 prove-mutants: $(STAMP) ## SHORT=1 ONLY='ledger,...': one defence off at a time, each time the proof fails; build/mutants.json
 	$(BIN)/python -m tests.prove.mutants
+
+catchup: $(STAMP) ## an outage, and how fast it is caught up while live orders come in; build/catchup.json
+	$(BIN)/python -m tests.catchup
 
 test: $(STAMP) ## every test, against a real broker and a real database
 	$(BIN)/python -m pytest
