@@ -38,6 +38,10 @@ class TargetDown(RetryLater):
         self.target = target
 
 
+class CredentialsRefused(TargetDown):
+    """The other side does not accept our credentials, fresh ones included: a person must act."""
+
+
 class OutcomeUnknown(TargetDown):
     """A write was sent and no answer can be trusted (timeout, reset, 5xx): it may have been applied.
 

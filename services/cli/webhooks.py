@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import Field
 
 from services.cli.place import environment, find
+from shared.connectors.guards import open_tools_guards
 from shared.connectors.shopify.clients import ShopifyClients
 from shared.connectors.shopify.subscriptions import Create, Delete, Found, Keep, Step, Update, wanted
 from shared.connectors.shopify.upkeep import Upkeep, is_right
@@ -80,13 +81,14 @@ async def sync(environ: Mapping[str, str], connection: str | None, *, dry_run: b
     if not settings.ingress_public_url:
         raise Misconfigured("INGRESS_PUBLIC_URL is not set: nobody knows where Shopify is to send webhooks")
     log, clock = get_logger("cli"), SystemClock()
+    metrics = ServiceMetrics("cli", CollectorRegistry())
     async with (
         Database.open(settings.database_url, 2) as database,
         open_connections(database, settings, log) as connections,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+        open_tools_guards("cli", database, metrics, clock) as guards,
     ):
-        metrics = ServiceMetrics("cli", CollectorRegistry())
-        shops = ShopifyClients(connections, session, metrics=metrics, clock=clock)
+        shops = ShopifyClients(connections, session, metrics=metrics, clock=clock, guards=guards)
         names = [name for name in connections.names() if connection in (None, name)]
         if not names:
             raise Misconfigured(f"there is no connection {connection}" if connection else "there is no connection yet")

@@ -10,6 +10,7 @@ import aiohttp
 from services.heartland_writer.accounts import Accounts
 from services.heartland_writer.order import Orders
 from services.heartland_writer.settings import Settings
+from shared.connectors.guards import open_guards
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
@@ -46,8 +47,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         open_connections(database, settings, shell.log) as connections,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, shell.clock) as producer,
+        open_guards(shell, database, producer) as guards,
     ):
-        clients = HeartlandClients(connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock)
+        clients = HeartlandClients(
+            connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock, guards=guards
+        )
         notes, reviews = Notes(database, shell.clock), Reviews(database)
         accounts = Accounts(
             clients,

@@ -13,7 +13,7 @@ from services.heartland_writer.place import Places
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.clients import Heartland, HeartlandClients
 from shared.connectors.heartland.settings import HeartlandSettings
-from shared.resilience.budget import PRIORITIES, Priority
+from shared.resilience.priority import PRIORITIES, Priority
 from shared.runtime.clock import Clock
 from shared.state.ledger import Ledger
 from shared.state.notes import Notes

@@ -16,6 +16,7 @@ from services.poller.leased import leased, spaced
 from services.poller.polling import Polling
 from services.poller.settings import Settings
 from services.poller.watch import Books, Reach, Watch
+from shared.connectors.guards import open_guards
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.connectors.shopify.clients import ShopifyClients
 from shared.messaging.producer import Producer, open_producer
@@ -63,9 +64,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         open_connections(database, settings, shell.log) as connections,
         open_producer(settings, shell.clock) as producer,
         open_leases(settings.database_url) as leases,
+        open_guards(shell, database, producer) as guards,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
-        clients = HeartlandClients(connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock)
+        clients = HeartlandClients(
+            connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock, guards=guards
+        )
         feeds = Feeds(shell, clients, producer, Cursors(database), Links(database), window(settings))
         shops = ShopifyClients(
             connections,
@@ -73,6 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             metrics=shell.metrics,
             clock=shell.clock,
             points_per_second=settings.shopify_points_per_second,
+            guards=guards,
         )
         books = Books(WebhookWatch(database), WebhookCounts(database), Alerts(database))
         watch = Watch(shell, shops.get, producer, books, reach(settings))

@@ -14,6 +14,7 @@ from services.reconciler.decide import Caps
 from services.reconciler.known import OwnBooks
 from services.reconciler.passes import Pass, Rules
 from services.reconciler.settings import Settings
+from shared.connectors.guards import open_tools_guards
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.connectors.shopify.clients import ShopifyClients
 from shared.messaging.producer import Producer, open_producer
@@ -76,6 +77,7 @@ async def open_parts(
     async with (
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, clock) as producer,
+        open_tools_guards("reconciler", database, metrics, clock, producer) as guards,
     ):
         rate = settings.shopify_points_per_second
         limits = CallLimits(
@@ -89,7 +91,7 @@ async def open_parts(
             connections,
             producer,
             clock,
-            ShopifyClients(connections, session, metrics=metrics, clock=clock, points_per_second=rate),
-            HeartlandClients(connections, session, limits, metrics=metrics, clock=clock),
+            ShopifyClients(connections, session, metrics=metrics, clock=clock, points_per_second=rate, guards=guards),
+            HeartlandClients(connections, session, limits, metrics=metrics, clock=clock, guards=guards),
             DriftLedger(database),
         )

@@ -11,6 +11,7 @@ import aiohttp
 from services.shopify_writer.doubt import count_doubts
 from services.shopify_writer.settings import Settings
 from services.shopify_writer.writer import Writer
+from shared.connectors.guards import open_guards
 from shared.connectors.shopify.clients import ShopifyClients
 from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
@@ -54,9 +55,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         open_connections(database, settings, shell.log) as connections,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, shell.clock) as producer,
+        open_guards(shell, database, producer) as guards,
     ):
         rate = settings.shopify_points_per_second
-        shops = ShopifyClients(connections, session, metrics=shell.metrics, clock=shell.clock, points_per_second=rate)
+        shops = ShopifyClients(
+            connections, session, metrics=shell.metrics, clock=shell.clock, points_per_second=rate, guards=guards
+        )
         ledger = Ledger(database, shell.clock)
         writer = Writer(shops, ledger, shell.clock, settings)
         async with (

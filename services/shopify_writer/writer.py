@@ -16,7 +16,7 @@ from shared.connectors.shopify.clients import ShopifyClients
 from shared.connectors.shopify.errors import UserErrors
 from shared.errors import Rejected, RetryLater
 from shared.messaging.record import Record, Result, priority_of
-from shared.resilience.budget import Priority
+from shared.resilience.priority import Priority
 from shared.runtime.clock import Clock
 from shared.state.ledger import Ledger
 

@@ -9,6 +9,7 @@ import aiohttp
 from services.transformers.settings import Settings
 from services.transformers.shops import open_shops
 from services.transformers.table import Parts, route
+from shared.connectors.guards import open_guards
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
@@ -34,11 +35,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         Database.open(settings.database_url, settings.database_pool_size) as database,
         open_connections(database, settings, shell.log) as connections,
         open_producer(settings, shell.clock) as producer,
-        open_shops(shell, settings, connections) as shops,
+        open_guards(shell, database, producer) as guards,
+        open_shops(shell, settings, connections, guards) as shops,
         aiohttp.ClientSession() as session,
     ):
         reviews = Reviews(database)
-        heartland = HeartlandClients(connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock)
+        heartland = HeartlandClients(
+            connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock, guards=guards
+        )
         ours = route(settings.transformer_entity, Parts(shell, producer, reviews, shops, heartland))
         async with open_consumer(
             shell,

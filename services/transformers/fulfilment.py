@@ -22,7 +22,7 @@ from shared.messaging.envelope import Envelope, child_traceparent, hurrying
 from shared.messaging.producer import Producer
 from shared.messaging.record import Handler, Record, Result
 from shared.messaging.topics import CANONICAL_FULFILMENT
-from shared.resilience.budget import Priority
+from shared.resilience.priority import Priority
 from shared.runtime.clock import Clock
 
 _SCHEMA = "tillbridge.fulfilment/1"

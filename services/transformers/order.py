@@ -26,7 +26,7 @@ from shared.messaging.envelope import Envelope, child_traceparent, hurrying
 from shared.messaging.producer import Producer
 from shared.messaging.record import Handler, Record, Result, priority_of
 from shared.messaging.topics import CANONICAL_ORDER
-from shared.resilience.budget import Priority
+from shared.resilience.priority import Priority
 from shared.runtime.clock import Clock
 
 UNBALANCED = "order_unbalanced"

@@ -28,7 +28,9 @@ class Settings(ConsumerSettings):
     heartland_requests_per_second: float = Field(
         4.0,
         ge=0,
-        description="Calls per second of this process to one Heartland account, 0: no limit; no figure is published",
+        description="Calls per second of all services to one Heartland account, 0: no limit; no figure is published",
     )
-    heartland_max_in_flight: int = Field(2, ge=1, description="Calls to one Heartland account at a time")
+    heartland_max_in_flight: int = Field(
+        2, ge=1, description="Calls of all services together to one Heartland account at a time; each has at least one"
+    )
     heartland_timeout_seconds: float = Field(30.0, gt=0, description="How long a call to Heartland may take in all")

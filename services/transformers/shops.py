@@ -10,11 +10,12 @@ import aiohttp
 
 from services.transformers.reader import OrderReader
 from services.transformers.settings import Settings
+from shared.connectors.guards import Guards
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.clients import Shopify, ShopifyClients
 from shared.connectors.shopify.pages import Node
 from shared.connectors.shopify.settings import ShopifySettings
-from shared.resilience.budget import PRIORITIES, Priority
+from shared.resilience.priority import PRIORITIES, Priority
 from shared.runtime.service import Shell
 from shared.state.connections import Connections
 
@@ -69,11 +70,15 @@ class Shops:
 
 
 @asynccontextmanager
-async def open_shops(shell: Shell, settings: Settings, connections: Connections) -> AsyncIterator[Shops]:
+async def open_shops(
+    shell: Shell, settings: Settings, connections: Connections, guards: Guards
+) -> AsyncIterator[Shops]:
     """The shops with their HTTP session, closed together."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         rate = settings.shopify_points_per_second
-        clients = ShopifyClients(connections, session, metrics=shell.metrics, clock=shell.clock, points_per_second=rate)
+        clients = ShopifyClients(
+            connections, session, metrics=shell.metrics, clock=shell.clock, points_per_second=rate, guards=guards
+        )
         shops = Shops(clients, settings)
         try:
             yield shops

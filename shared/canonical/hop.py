@@ -6,10 +6,11 @@ from datetime import datetime
 
 from shared.canonical.order import Record
 
-# How a hop can end. `received` and `published` are ingress's and the poller's.
+# How a hop can end. `received` and `published` are ingress's and the poller's; `opened`, `half_open` and `closed` are
+# a breaker's, which is no event's hop.
 OUTCOMES = (
     "received", "published", "applied", "superseded", "duplicate", "echo", "stale", "parked", "review",
-    "dead_letter", "retrying", "skipped",
+    "dead_letter", "retrying", "skipped", "opened", "half_open", "closed",
 )  # fmt: skip
 
 

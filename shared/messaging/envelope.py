@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.errors import Rejected
-from shared.resilience.budget import PRIORITIES, Priority
+from shared.resilience.priority import PRIORITIES, Priority
 
 Headers = list[tuple[str, bytes]]
 

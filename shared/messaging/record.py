@@ -9,7 +9,7 @@ from typing import Literal
 
 from shared.messaging.envelope import Envelope, Headers
 from shared.messaging.topics import Topic
-from shared.resilience.budget import Priority, most_urgent
+from shared.resilience.priority import Priority, most_urgent
 
 # What a record costs besides its bytes, roughly: the objects around it. Memory bounds count it.
 _OVERHEAD_BYTES = 512

@@ -3,7 +3,8 @@
 aiobreaker keeps the state. What it lacks is ours: it lets every waiting call through once half-open, counts a call that
 began before it opened, and knows failures in a row only. Here one probe tests the water, late failures change nothing,
 and failures among the
-latest calls of a sliding window open it. The refusal of a single event never counts, only TargetDown does.
+latest calls of a sliding window open it, and a target that is back is not met with everything that has waited. The
+refusal of a single event never counts, only TargetDown does.
 """
 
 from __future__ import annotations
@@ -28,8 +29,12 @@ _STATES = {
     HALF_OPEN: CircuitBreakerState.HALF_OPEN,
     OPEN: CircuitBreakerState.OPEN,
 }
-# How soon a call that meets a probe under way asks again, seconds.
+# How soon a call that meets a probe under way asks again, seconds; and one for which there is no room yet.
 _PROBE_WAIT = 0.5
+_RAMP_WAIT = 0.1
+# Calls at a time after the probe went well: twice as many after each round of them, up to these. Then as many as come.
+_RAMP_FIRST = 2
+_RAMP_LAST = 16
 
 
 class Breaker:
@@ -37,8 +42,9 @@ class Breaker:
 
     It opens when `failures` of the latest 2 * `failures` calls failed, all within `window_seconds`: a burst opens it at
     once whatever went well before, and a rare failure among many calls never does. It stays open for `open_seconds`,
-    or for as long as the target itself said. `name` is `<connection>/<system>`. `on_change` gets the new state: 0, 1
-    or 2.
+    or for as long as the target itself said; then one probe goes, then 2 calls at a time, 4, 8, 16, then all, and a
+    failure on the way opens it again. `name` is `<connection>/<system>`. `on_change` gets the new state, 0, 1 or 2,
+    and the error that led to it, if any.
     """
 
     def __init__(
@@ -47,9 +53,9 @@ class Breaker:
         *,
         failures: int = 5,
         window_seconds: float = 30.0,
-        open_seconds: float = 10.0,
+        open_seconds: float = 5.0,
         clock: Clock,
-        on_change: Callable[[int], object] | None = None,
+        on_change: Callable[[int, BaseException | None], object] | None = None,
     ) -> None:
         self.name = name
         self._target = name.rpartition("/")[2]
@@ -68,10 +74,19 @@ class Breaker:
         self._begun: dict[asyncio.Task[object] | None, int] = {}
         self._generation = 0
         self._probing = False
+        # Calls at a time while ramping up, None for as many as come; those under way; successes left of this round.
+        self._room: int | None = None
+        self._inside = 0
+        self._left = 0
 
     @property
     def state(self) -> int:
         return self._state
+
+    @property
+    def generation(self) -> int:
+        """Counts the changes of state."""
+        return self._generation
 
     async def call(self, work: Callable[[], Awaitable[R]]) -> R:
         """The result of `work` behind the breaker. Raises what `work` raises, itself and unwrapped."""
@@ -89,6 +104,11 @@ class Breaker:
             if self._probing:
                 raise TargetDown(f"the breaker of {self.name} waits for its probe", _PROBE_WAIT, target=self._target)
             self._probing = True
+        elif self._room is not None and self._inside >= self._room:
+            raise TargetDown(
+                f"{self.name} is back and gets its calls little by little", _RAMP_WAIT, target=self._target
+            )
+        self._inside += 1
         return self._generation
 
     def end(self, generation: int, error: BaseException | None) -> None:
@@ -96,10 +116,11 @@ class Breaker:
         if generation != self._generation:
             return  # it began before the state changed: what it learnt is old
         self._probing = False
+        self._inside -= 1
         if error is None:
             self._note_success()
         elif isinstance(error, TargetDown):
-            self._note_failure(error.after)
+            self._note_failure(error)
         elif isinstance(error, Exception):
             self._note_success()
 
@@ -112,25 +133,34 @@ class Breaker:
     ) -> None:
         self.end(self._begun.pop(asyncio.current_task(), self._generation), error)
 
-    def _note_failure(self, after: float | None) -> None:
+    def _note_failure(self, error: TargetDown) -> None:
         now = self._clock.monotonic()
         self._latest.append((now, True))
         failed = sum(bad and at >= now - self._window for at, bad in self._latest)
-        if self._state == HALF_OPEN or failed >= self._most:
-            self._until = now + max(self._open_seconds, after or 0.0)
-            self._move(OPEN)
+        if self._state == HALF_OPEN or self._room is not None or failed >= self._most:
+            self._until = now + max(self._open_seconds, error.after or 0.0)
+            self._room = None
+            self._move(OPEN, error)
 
     def _note_success(self) -> None:
         self._latest.append((self._clock.monotonic(), False))
         if self._state == HALF_OPEN:
             self._latest.clear()
+            self._room = self._left = _RAMP_FIRST
             self._move(CLOSED)
+        elif self._room is not None:
+            self._left -= 1
+            if self._left == 0:
+                self._room = self._left = self._room * 2
+            if self._room > _RAMP_LAST:
+                self._room = None
 
-    def _move(self, state: int) -> None:
+    def _move(self, state: int, error: BaseException | None = None) -> None:
         # Not by aiobreaker's open(): it keeps its deadline on the wall clock, by a call that Python 3.12 deprecates.
         self._machine.state = self._storage.state = _STATES[state]
         self._state = state
         self._generation += 1
         self._probing = False
+        self._inside = 0
         if self._on_change is not None:
-            self._on_change(state)
+            self._on_change(state, error)

@@ -14,7 +14,7 @@ from aiohttp import web
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.client import ShopifyClient
 from shared.resilience.breaker import Breaker
-from shared.resilience.budget import CostBudget
+from shared.resilience.cost_budget import CostBudget
 from shared.runtime.clock import SystemClock
 from tests.support.sandbox import Sandbox
 
@@ -32,6 +32,7 @@ class ShopServer:
     headers: list[dict[str, str]] = field(default_factory=list)
     tokens: int = 0
     token_answer: Answer | None = None
+    breaker: Breaker = field(default_factory=lambda: Breaker("demo", clock=SystemClock(), failures=100))
 
     def client(self, session: aiohttp.ClientSession, **credentials: str) -> ShopifyClient:
         clock = SystemClock()
@@ -41,7 +42,7 @@ class ShopServer:
             session,
             account,
             budget=CostBudget(clock, restore_rate=100_000),
-            breaker=Breaker("demo", clock=clock, failures=100),
+            breaker=self.breaker,
             clock=clock,
             observe=lambda operation, outcome, seconds: self.calls.append((operation, outcome)),
         )

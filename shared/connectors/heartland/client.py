@@ -8,7 +8,7 @@ creating methods return the id or None.
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -31,7 +31,8 @@ from shared.connectors.heartland.models import (
 from shared.connectors.heartland.transport import Limits, Observe, Query, Transport
 from shared.errors import RetryLater, TargetDown
 from shared.resilience.breaker import Breaker
-from shared.resilience.budget import Priority, RequestBudget
+from shared.resilience.budget import RequestBudget
+from shared.resilience.priority import Priority
 from shared.runtime.clock import Clock
 
 Json = Mapping[str, Any]
@@ -55,9 +56,17 @@ class HeartlandClient:
         clock: Clock,
         observe: Observe,
         limits: Limits | None = None,
+        throttled: Callable[[], object] = lambda: None,
     ) -> None:
         self._http = Transport(
-            session, account, budget=budget, breaker=breaker, clock=clock, observe=observe, limits=limits or Limits()
+            session,
+            account,
+            budget=budget,
+            breaker=breaker,
+            clock=clock,
+            observe=observe,
+            limits=limits or Limits(),
+            throttled=throttled,
         )
         self._views: dict[Priority, HeartlandClient] = {"live": self}
 

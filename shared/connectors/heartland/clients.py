@@ -7,6 +7,7 @@ from functools import cache, partial
 
 import aiohttp
 
+from shared.connectors.guards import Guards
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings, read_settings
@@ -38,7 +39,7 @@ class CallLimits:
 
 
 class HeartlandClients:
-    """Each connection has a budget and a breaker of its own, which outlive a change of its settings."""
+    """Each connection has a budget and a breaker of its own, from `guards`, which outlive a change of its settings."""
 
     def __init__(
         self,
@@ -48,7 +49,9 @@ class HeartlandClients:
         *,
         metrics: ServiceMetrics,
         clock: Clock,
+        guards: Guards | None = None,
     ) -> None:
+        self._made_by = guards or Guards(metrics, clock)
         self._connections = connections
         self._session = session
         self._limits = limits
@@ -89,19 +92,14 @@ class HeartlandClients:
             clock=self._clock,
             observe=self._observe(),
             limits=Limits(self._limits.timeout_seconds),
+            throttled=self._made_by.throttled(TARGET),
         )
         return Heartland(connection, client, read_settings(connection.settings))
 
     def _guard(self, name: str) -> tuple[RequestBudget, Breaker]:
         limits = self._limits
-        budget = RequestBudget(
-            limits.per_second,
-            burst=max(1, round(limits.per_second)),
-            max_in_flight=limits.max_in_flight,
-            clock=self._clock,
-        )
-        gauge = self._metrics.breaker_state.labels(connection=name, system="heartland")
-        return budget, Breaker(f"{name}/heartland", clock=self._clock, on_change=gauge.set)
+        budget = self._made_by.requests(name, TARGET, limits.per_second, limits.max_in_flight)
+        return budget, self._made_by.breaker(name, TARGET)
 
     def _observe(self) -> Observe:
         # To find a metric by its labels costs more than to count: each is looked up once.

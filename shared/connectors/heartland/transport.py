@@ -18,9 +18,10 @@ from yarl import URL
 from shared.connectors.heartland import wire
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.errors import NotFound, Refused, refusal
-from shared.errors import IntegrationError, OutcomeUnknown, TargetDown
+from shared.errors import CredentialsRefused, IntegrationError, OutcomeUnknown, TargetDown
 from shared.resilience.breaker import Breaker
-from shared.resilience.budget import Priority, RequestBudget
+from shared.resilience.budget import RequestBudget
+from shared.resilience.priority import Priority
 from shared.runtime.clock import Clock
 
 Observe = Callable[[str, str, float], None]
@@ -75,8 +76,10 @@ class Transport:
         clock: Clock,
         observe: Observe,
         limits: Limits,
+        throttled: Callable[[], object] = lambda: None,
     ) -> None:
         self._session = session
+        self._throttled = throttled
         self._base = str(URL(f"{account.base_url}/api/"))
         # Complete and in aiohttp's own type, so that no call copies or adds anything.
         self._headers = CIMultiDict(
@@ -169,9 +172,12 @@ class Transport:
             return Answer(_parsed(operation, method, body, location), location)
         if status >= 500 or status == 408:
             _lost(operation, method, f"status {status}", after=self._wait(response))
-        if status in (401, 403):
+        if status == 401:
+            raise CredentialsRefused("Heartland does not accept the API token (status 401)")
+        if status == 403:
             raise TargetDown(f"Heartland does not let the API token do {operation} (status {status})")
         if status == 429:
+            self._throttled()
             raise TargetDown("Heartland's rate limit was met", self._wait(response))
         if status < 400:
             raise TargetDown(f"Heartland answered {operation} with status {status}: check the address of the account")

@@ -12,7 +12,7 @@ import orjson
 
 from shared.connectors.shopify.documents import Document
 from shared.connectors.shopify.errors import TooMuch
-from shared.errors import IntegrationError, OutcomeUnknown, Rejected, TargetDown
+from shared.errors import CredentialsRefused, IntegrationError, OutcomeUnknown, Rejected, TargetDown
 
 # No answer that we asked for is larger; what is larger is not read to its end.
 MAX_ANSWER_BYTES = 20 * 1024 * 1024
@@ -22,7 +22,6 @@ _STATUSES = {
     302: "it redirects us: is the shop's domain its own myshopify.com name?",
     307: "it redirects us: is the shop's domain its own myshopify.com name?",
     308: "it redirects us: is the shop's domain its own myshopify.com name?",
-    401: "it does not accept our token",
     402: "the shop is frozen until its bill is paid",
     403: "the app may not use the API of this shop",
     404: "it knows no such shop or API version",
@@ -48,6 +47,8 @@ def uncertain(document: Document, reason: str) -> TargetDown:
 
 def refused(document: Document, status: int, retry_after: str | None) -> IntegrationError:
     """The error of any HTTP status but 200."""
+    if status == 401:
+        return CredentialsRefused(f"Shopify, {document.name}: it does not accept our token (HTTP 401)")
     if status in _STATUSES:
         return TargetDown(f"Shopify, {document.name}: {_STATUSES[status]} (HTTP {status})", _seconds(retry_after))
     if status == 408 or not 400 <= status < 500:

@@ -18,7 +18,8 @@ from shared.connectors.shopify.errors import TooMuch
 from shared.connectors.shopify.tokens import Tokens
 from shared.errors import IntegrationError, TargetDown
 from shared.resilience.breaker import Breaker
-from shared.resilience.budget import CostBudget, Priority
+from shared.resilience.cost_budget import CostBudget
+from shared.resilience.priority import Priority
 from shared.runtime.clock import Clock
 
 Observe = Callable[[str, str, float], None]  # operation, outcome, seconds
@@ -48,7 +49,9 @@ class ShopifyClient:
         breaker: Breaker,
         clock: Clock,
         observe: Observe,
+        throttled: Callable[[], object] = lambda: None,
     ) -> None:
+        self._throttled = throttled
         self.costs = Costs()
         self._session = session
         self._account = account
@@ -81,7 +84,7 @@ class ShopifyClient:
             try:
                 return await self._ask(document, variables, units, estimate)
             except Throttled:
-                continue
+                self._throttled()
             except TooMuch:
                 self.costs.exceeded(document.name, units)
                 raise
@@ -89,7 +92,8 @@ class ShopifyClient:
 
     def fitting(self, document: Document) -> int:
         """How many units (ids) surely fit in one query, as far as is known by now."""
-        return self.costs.fitting(document.name, document.cost_hint)
+        most = self._budget.most if self._budget is not None else self.costs.maximum
+        return self.costs.fitting(document.name, document.cost_hint, most)
 
     def _learn(self, document: Document, units: int, estimate: float, reply: Mapping[str, Any]) -> None:
         cost = answers.cost_of(reply)
@@ -104,7 +108,7 @@ class ShopifyClient:
             self.costs.bucket(most)
         if self._budget is not None and status:
             actual = _number(cost.get("actualQueryCost"))
-            self._budget.learn(status, estimate if requested is None else requested, actual)
+            self._budget.learn(status, estimate, actual)
 
     async def _ask(
         self, document: Document, variables: Mapping[str, Any], units: int, estimate: float
@@ -126,6 +130,8 @@ class ShopifyClient:
         # Tokens die early when a secret is rotated or the app is installed anew: one fresh one is worth a try.
         if status == 401 and await self._tokens.replace(token):
             status, answer, after = await self._post(document, body, await self._tokens.current())
+        if status == 429:
+            self._throttled()
         if status != 200:
             raise answers.refused(document, status, after)
         return answers.read(document, answer)

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from shared.connectors.guards import Guards
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.client import TARGET, Observe, ShopifyClient
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.errors import Misconfigured, RetryLater, TargetDown
 from shared.resilience.breaker import Breaker
-from shared.resilience.budget import CostBudget
+from shared.resilience.cost_budget import CostBudget
 from shared.runtime.clock import Clock
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.connections import Connection, Connections
@@ -27,7 +28,7 @@ class Shopify:
 
 
 class ShopifyClients:
-    """Each connection has a budget and a breaker of its own, which outlive a change of its settings.
+    """Each connection has a budget and a breaker of its own, made by `guards`; they outlive a change of its settings.
 
     `points_per_second` is what a shop restores until its replies say so; 0 sets no limit of our own.
     """
@@ -40,7 +41,9 @@ class ShopifyClients:
         metrics: ServiceMetrics,
         clock: Clock,
         points_per_second: float = 100.0,
+        guards: Guards | None = None,
     ) -> None:
+        self._made_by = guards or Guards(metrics, clock)
         self._connections = connections
         self._session = session
         self._metrics = metrics
@@ -80,13 +83,12 @@ class ShopifyClients:
             breaker=breaker,
             clock=self._clock,
             observe=self._observe(),
+            throttled=self._made_by.throttled(TARGET),
         )
         return Shopify(connection, client, ShopifySettings.read(connection.settings))
 
     def _guard(self, name: str) -> tuple[CostBudget | None, Breaker]:
-        gauge = self._metrics.breaker_state.labels(connection=name, system="shopify")
-        budget = CostBudget(self._clock, restore_rate=self._rate) if self._rate else None
-        return budget, Breaker(f"{name}/shopify", clock=self._clock, on_change=gauge.set)
+        return self._made_by.points(name, TARGET, self._rate), self._made_by.breaker(name, TARGET)
 
     def _observe(self) -> Observe:
         calls, seconds = self._metrics.api_calls, self._metrics.api_seconds

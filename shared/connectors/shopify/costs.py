@@ -36,11 +36,11 @@ class Costs:
         known = self._known.get(name, {})
         return min(known.get(units, units * self._per_unit(name, units, hint)), self.maximum)
 
-    def fitting(self, name: str, hint: float) -> int:
-        """How many units surely fit in one query."""
+    def fitting(self, name: str, hint: float, points: float = QUERY_MAXIMUM) -> int:
+        """How many units surely fit in one query, which shall not need more than `points`."""
         known = self._known.get(name)
         most = max(known) if known else 1
-        fit = max(1, int(self.maximum / max(self._per_unit(name, most, hint), 0.001)))
+        fit = max(1, int(min(self.maximum, points) / max(self._per_unit(name, most, hint), 0.001)))
         return min(fit, self._ceilings.get(name, fit))
 
     def _per_unit(self, name: str, units: int, hint: float) -> float:

@@ -8,12 +8,16 @@ import aiohttp
 import orjson
 
 from shared.connectors.shopify.account import ShopifyAccount
-from shared.errors import TargetDown
+from shared.errors import CredentialsRefused, TargetDown
 from shared.runtime.clock import Clock
 
 # A token is renewed when this part of its life is over, so that no call carries one that dies on the way.
 _LIFE_USED = 0.9
 _REFUSED = range(400, 500)
+# A token that replaced a refused one and is refused too, this soon after, is not refused for its age.
+_FRESH_SECONDS = 10.0
+# Everybody waits for the one who asks.
+_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 
 
 class Tokens:
@@ -26,6 +30,7 @@ class Tokens:
         self._static = account.access_token.get_secret_value()
         self._token = ""
         self._renew_at = 0.0
+        self._replaced_at: float | None = None
         self._lock = asyncio.Lock()
 
     async def current(self) -> str:
@@ -38,12 +43,15 @@ class Tokens:
             return self._token
 
     async def replace(self, refused: str) -> bool:
-        """Forget the `refused` token; whether asking again can help (never with a static one)."""
+        """Forget the `refused` token; whether asking again can help: not with a static one, nor just after the last."""
         if self._static:
             return False
         async with self._lock:
             if self._token == refused:
-                self._token = ""
+                now = self._clock.monotonic()
+                if self._replaced_at is not None and now - self._replaced_at < _FRESH_SECONDS:
+                    return False
+                self._token, self._replaced_at = "", now
         return True
 
     async def _ask(self) -> None:
@@ -63,7 +71,9 @@ class Tokens:
             "grant_type": "client_credentials",
         }
         try:
-            async with self._session.post(self._account.token_url, json=form, allow_redirects=False) as response:
+            async with self._session.post(
+                self._account.token_url, json=form, allow_redirects=False, timeout=_TIMEOUT
+            ) as response:
                 body = await response.content.read(65536)
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -71,7 +81,7 @@ class Tokens:
         if status == 200:
             return body
         if status in _REFUSED and status != 429:
-            raise TargetDown(
+            raise CredentialsRefused(
                 f"Shopify refuses our client id and secret (HTTP {status}): the secret is wrong or the app is not "
                 "installed in this shop"
             )

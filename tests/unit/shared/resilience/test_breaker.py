@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -10,7 +11,11 @@ from tests.support.clock import FakeClock
 
 
 def a_breaker(clock: FakeClock, seen: list[int] | None = None) -> Breaker:
-    return Breaker("demo/heartland", clock=clock, on_change=seen.append if seen is not None else None)
+    def note(state: int, error: BaseException | None) -> None:
+        if seen is not None:
+            seen.append(state)
+
+    return Breaker("demo/heartland", clock=clock, open_seconds=10.0, on_change=note)
 
 
 async def fail(breaker: Breaker, error: Exception) -> None:
@@ -180,6 +185,49 @@ async def test_a_burst_opens_it_at_once_whatever_went_well_before() -> None:
         await fail(breaker, TargetDown("refused"))
 
     assert breaker.state == OPEN
+
+
+async def test_a_target_that_is_back_gets_its_calls_little_by_little() -> None:
+    clock = FakeClock()
+    breaker = await opened(clock)
+    clock.advance(10)
+    await pass_through(breaker)
+    rounds = []
+
+    for _ in range(5):
+        passed = 0
+        with suppress(TargetDown):
+            while passed < 100:
+                breaker.begin()
+                passed += 1
+        rounds.append(passed)
+        for _ in range(passed):
+            breaker.end(breaker.generation, None)
+
+    assert rounds == [2, 4, 8, 16, 100]
+
+
+async def test_a_failure_while_it_comes_back_opens_it_again() -> None:
+    clock = FakeClock()
+    breaker = await opened(clock)
+    clock.advance(10)
+    await pass_through(breaker)
+
+    await fail(breaker, TargetDown("down again"))
+
+    assert breaker.state == OPEN
+
+
+async def test_an_event_that_is_refused_while_it_comes_back_counts_as_an_answer() -> None:
+    clock = FakeClock()
+    breaker = await opened(clock)
+    clock.advance(10)
+    await pass_through(breaker)
+
+    for _ in range(30):
+        await fail(breaker, Rejected("no such item"))
+
+    assert breaker.state == CLOSED
 
 
 async def test_every_change_is_told() -> None:

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.resilience.budget import PRIORITIES, CostBudget, Priority, Queue, RequestBudget
+from shared.resilience.budget import RequestBudget
+from shared.resilience.cost_budget import CostBudget
+from shared.resilience.priority import PRIORITIES, Priority
+from shared.resilience.queue import Queue
 from tests.support.virtual import LoopClock, run_virtual
 
 _HAIR = 0.01  # a timer wakes a millisecond late at the most; sums of fractions miss by less
@@ -116,15 +119,13 @@ def test_zero_lifts_the_limits() -> None:
 
 async def turns(waiting: dict[Priority, int]) -> list[Priority]:
     loop = asyncio.get_running_loop()
-    queue, names = Queue(), {}
+    queue, order = Queue(), []
     for name, count in waiting.items():
         for _ in range(count):
-            future: asyncio.Future[None] = loop.create_future()
-            names[future] = name
-            queue.add(name, future)
-    order = []
-    while (future_next := queue.next()) is not None:
-        order.append(names[future_next])
+            queue.add(name, loop.create_future())
+    while (waiter := queue.head()) is not None:
+        order.append(waiter.priority)
+        queue.serve(waiter)
     return order
 
 
@@ -164,7 +165,7 @@ def test_what_a_query_did_not_use_comes_back() -> None:
     async def work(clock: LoopClock) -> float:
         budget = CostBudget(clock)
         await budget.reserve(1000)
-        budget.learn(status(900), requested=1000, actual=100)
+        budget.learn(status(900), reserved=1000, actual=100)
         await budget.reserve(900)
         return clock.monotonic()
 
@@ -175,7 +176,7 @@ def test_a_lower_figure_of_the_shop_is_believed() -> None:
     async def work(clock: LoopClock) -> float:
         budget = CostBudget(clock)
         await budget.reserve(10)
-        budget.learn(status(0), requested=10, actual=10)  # someone else emptied it
+        budget.learn(status(0), reserved=10, actual=10)  # someone else emptied it
         await budget.reserve(50)
         return clock.monotonic()
 

@@ -13,7 +13,7 @@ from aiohttp import web
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.transport import Limits
-from shared.errors import OutcomeUnknown, RetryLater, TargetDown
+from shared.errors import CredentialsRefused, OutcomeUnknown, RetryLater, TargetDown
 from shared.resilience.breaker import Breaker
 from shared.resilience.budget import RequestBudget
 from shared.runtime.clock import SystemClock
@@ -47,7 +47,7 @@ def hang_up(request: web.Request) -> web.Response:
 @pytest.mark.parametrize(
     ("respond", "call", "error"),
     [
-        pytest.param(status(401), read, TargetDown, id="token not accepted"),
+        pytest.param(status(401), read, CredentialsRefused, id="token not accepted"),
         pytest.param(status(403), write, TargetDown, id="not permitted"),
         pytest.param(status(429), write, TargetDown, id="throttled: not applied"),
         pytest.param(status(500), read, TargetDown, id="a read that failed"),

@@ -13,7 +13,7 @@ from shared.connectors.shopify import answers
 from shared.connectors.shopify.answers import Throttled
 from shared.connectors.shopify.documents import READ_ORDERS, Document
 from shared.connectors.shopify.errors import TooMuch, UserErrors, accepted
-from shared.errors import IntegrationError, OutcomeUnknown, Rejected, RetryLater, TargetDown
+from shared.errors import CredentialsRefused, IntegrationError, OutcomeUnknown, Rejected, RetryLater, TargetDown
 
 SHIP = Document("Ship", "mutation Ship { x }")
 
@@ -22,12 +22,16 @@ def reply(code: str, data: object = None, path: list[object] | None = None) -> d
     return {"data": data, "errors": [{"message": "no", "path": path, "extensions": {"code": code}}]}
 
 
-@pytest.mark.parametrize("status", [301, 302, 401, 402, 403, 404, 423, 429, 430])
+@pytest.mark.parametrize("status", [301, 302, 402, 403, 404, 423, 429, 430])
 def test_a_shop_that_takes_no_calls_is_down_and_nothing_was_applied(status: int) -> None:
     error = answers.refused(SHIP, status, "7.5")
 
     assert type(error) is TargetDown
     assert error.after == 7.5
+
+
+def test_a_refused_token_is_told_apart_from_an_outage() -> None:
+    assert type(answers.refused(SHIP, 401, None)) is CredentialsRefused
 
 
 @pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 520, 100, 204])

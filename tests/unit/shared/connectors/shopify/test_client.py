@@ -11,7 +11,9 @@ from aiohttp import web
 from shared.connectors.shopify.answers import MAX_ANSWER_BYTES
 from shared.connectors.shopify.documents import READ_ORDERS, Document
 from shared.connectors.shopify.errors import TooMuch
-from shared.errors import OutcomeUnknown, Rejected, TargetDown
+from shared.errors import CredentialsRefused, OutcomeUnknown, Rejected, TargetDown
+from shared.resilience.breaker import CLOSED, OPEN, Breaker
+from shared.runtime.clock import SystemClock
 from tests.support.shop_server import data, error, open_shop_server, says
 
 ASK = Document("Ask", "query Ask { shop { name } }")
@@ -60,6 +62,42 @@ async def test_a_shop_that_refuses_fresh_tokens_is_down() -> None:
             await shop.client(session).execute(ASK, {})
 
     assert len(shop.requests) == 2
+
+
+async def expired(request: web.Request) -> web.StreamResponse:
+    """The first token is not accepted any more."""
+    known = request.headers["X-Shopify-Access-Token"] != "token-1"
+    return await (data(FINE) if known else says({}, 401))(request)
+
+
+async def test_all_who_meet_an_expired_token_share_one_new_one_and_the_breaker_stays_closed() -> None:
+    async with open_shop_server(expired) as (shop, session):
+        shop.breaker = Breaker("demo", clock=SystemClock(), failures=1)
+        client = shop.client(session)
+        assert await asyncio.gather(*(client.execute(ASK, {}) for _ in range(20))) == [FINE] * 20
+
+    assert shop.tokens == 2
+    assert shop.breaker.state == CLOSED
+
+
+async def test_a_revoked_app_asks_for_no_token_per_call_and_says_what_is_wrong() -> None:
+    async with open_shop_server(says({}, 401)) as (shop, session):
+        client = shop.client(session)
+        ends = await asyncio.gather(*(client.execute(ASK, {}) for _ in range(20)), return_exceptions=True)
+
+    assert {type(end) for end in ends} == {CredentialsRefused}
+    assert shop.tokens == 2
+
+
+async def test_a_revoked_app_opens_the_breaker_after_a_few_refusals() -> None:
+    async with open_shop_server(says({}, 401)) as (shop, session):
+        shop.breaker = Breaker("demo", clock=SystemClock())
+        client = shop.client(session)
+        for _ in range(5):
+            with pytest.raises(CredentialsRefused):
+                await client.execute(ASK, {})
+
+    assert shop.breaker.state == OPEN
 
 
 async def test_a_static_token_is_used_as_it_is() -> None:

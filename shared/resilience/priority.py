@@ -1,0 +1,14 @@
+"""How much a piece of work hurries: live before repair before backfill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+Priority = Literal["live", "repair", "backfill"]
+PRIORITIES: tuple[Priority, ...] = ("live", "repair", "backfill")
+
+
+def most_urgent(priorities: Iterable[Priority]) -> Priority:
+    """The first of them in the order of worth; live where there is none."""
+    return min(priorities, key=PRIORITIES.index, default="live")
