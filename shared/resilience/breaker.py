@@ -42,9 +42,8 @@ class Breaker:
 
     It opens when `failures` of the latest 2 * `failures` calls failed, all within `window_seconds`: a burst opens it at
     once whatever went well before, and a rare failure among many calls never does. It stays open for `open_seconds`,
-    or for as long as the target itself said; then one probe goes, then 2 calls at a time, 4, 8, 16, then all, and a
-    failure on the way opens it again. `name` is `<connection>/<system>`. `on_change` gets the new state, 0, 1 or 2,
-    and the error that led to it, if any.
+    or for as long as the target itself said; then one probe goes, then 2 calls at a time, 4, 8, 16, then all.
+    `name` is `<connection>/<system>`. `on_change` gets the new state, 0, 1 or 2, and the error that led to it, if any.
     """
 
     def __init__(
@@ -137,7 +136,7 @@ class Breaker:
         now = self._clock.monotonic()
         self._latest.append((now, True))
         failed = sum(bad and at >= now - self._window for at, bad in self._latest)
-        if self._state == HALF_OPEN or self._room is not None or failed >= self._most:
+        if self._state == HALF_OPEN or failed >= self._most:
             self._until = now + max(self._open_seconds, error.after or 0.0)
             self._room = None
             self._move(OPEN, error)

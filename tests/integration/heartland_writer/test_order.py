@@ -15,7 +15,7 @@ from services.heartland_writer.settings import Settings
 from shared.canonical.order import Customer, Discount, Order
 from shared.messaging.admin import create_topics
 from shared.messaging.producer import open_producer
-from shared.messaging.topics import CANONICAL_LINK, CANONICAL_ORDER, DEAD_LETTERS, TRACE
+from shared.messaging.topics import ALERT, CANONICAL_LINK, CANONICAL_ORDER, DEAD_LETTERS, TRACE
 from shared.runtime.clock import SystemClock
 from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
@@ -35,7 +35,9 @@ LIFTED = {
 async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
     environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
     settings = Settings.from_env({**environ, **LIFTED})
-    await create_topics(settings, topics=(CANONICAL_ORDER, CANONICAL_LINK, DEAD_LETTERS["heartland_writer"], TRACE))
+    await create_topics(
+        settings, topics=(CANONICAL_ORDER, CANONICAL_LINK, DEAD_LETTERS["heartland_writer"], TRACE, ALERT)
+    )
     async with (
         open_sandbox(sandbox_tax_rate="0.05") as sandbox,
         Database.open(database_url, 2) as database,

@@ -19,7 +19,7 @@ from shared.canonical.events import OrderEvent
 from shared.messaging.admin import create_topics
 from shared.messaging.envelope import Envelope
 from shared.messaging.producer import Producer, open_producer
-from shared.messaging.topics import CANONICAL_ORDER, DEAD_LETTERS, RAW_SHOPIFY_ORDER, TRACE, topic_name
+from shared.messaging.topics import ALERT, CANONICAL_ORDER, DEAD_LETTERS, RAW_SHOPIFY_ORDER, TRACE, topic_name
 from shared.runtime.clock import SystemClock
 from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
@@ -71,7 +71,7 @@ class Place:
 async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
     environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
     settings = Settings.from_env({**environ, "TRANSFORMER_ENTITY": "order", "PARK_SCHEDULE_SECONDS": "0.2,0.2"})
-    await create_topics(settings, topics=(RAW_SHOPIFY_ORDER, CANONICAL_ORDER, DEAD, TRACE))
+    await create_topics(settings, topics=(RAW_SHOPIFY_ORDER, CANONICAL_ORDER, DEAD, TRACE, ALERT))
     async with (
         open_sandbox(sandbox_plan="plus") as sandbox,
         Database.open(database_url, 2) as database,

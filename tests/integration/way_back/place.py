@@ -23,6 +23,7 @@ from services.transformers.__main__ import run as transform
 from services.transformers.settings import Settings as TransformerSettings
 from shared.messaging.admin import create_topics
 from shared.messaging.topics import (
+    ALERT,
     CANONICAL_FULFILMENT,
     CANONICAL_LINK,
     DEAD_LETTERS,
@@ -55,6 +56,7 @@ TOPICS = (
     RAW_HEARTLAND_FULFILMENT,
     CANONICAL_FULFILMENT,
     CANONICAL_LINK,
+    ALERT,
     TRACE,
     DEAD_LETTERS["transformers"],
     DEAD_LETTERS["shopify_writer"],

@@ -207,13 +207,16 @@ async def test_a_target_that_is_back_gets_its_calls_little_by_little() -> None:
     assert rounds == [2, 4, 8, 16, 100]
 
 
-async def test_a_failure_while_it_comes_back_opens_it_again() -> None:
+async def test_a_rare_failure_while_it_comes_back_does_not_open_it_and_a_burst_does() -> None:
     clock = FakeClock()
     breaker = await opened(clock)
     clock.advance(10)
     await pass_through(breaker)
 
-    await fail(breaker, TargetDown("down again"))
+    await fail(breaker, TargetDown("once"))
+    assert breaker.state == CLOSED
+    for _ in range(4):
+        await fail(breaker, TargetDown("down again"))
 
     assert breaker.state == OPEN
 
