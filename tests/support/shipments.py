@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,9 +10,8 @@ from services.shopify_writer.fulfilment import Shipments
 from shared.canonical.events import FulfilmentEvent, content_hash
 from shared.canonical.fulfilment import Fulfilment, ShippedLine
 from shared.messaging.record import Result
-from shared.runtime.clock import Clock
-from shared.state.ledger import Claim, Effect
 from tests.support.clock import FakeClock
+from tests.support.ledger import MemoryLedger
 from tests.support.sandbox import Sandbox
 from tests.support.shop_server import sandbox_client
 
@@ -76,49 +74,6 @@ def an_invoice(number: int = 100877, **changes: Any) -> Json:
 
 def an_invoice_line(item: int = 100301, qty: Any = 1, **changes: Any) -> Json:
     return {"id": 7, "type": "ItemLine", "item_id": item, "qty": qty, "custom": {}, **changes}
-
-
-class MemoryLedger:
-    """`Ledger` in memory, with the same promises."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.rows: dict[str, tuple[Effect, str, Claim]] = {}
-
-    def states(self) -> dict[str, str]:
-        """Operation -> state: sent, done or failed."""
-        return {effect.operation: state for effect, state, _ in self.rows.values()}
-
-    async def claim(self, effect: Effect, intent: Mapping[str, Any] | None = None) -> Claim:
-        there = self.rows.get(effect.id)
-        if there and there[1] != "failed":
-            return there[2]
-        attempts = there[2].attempts + 1 if there else 1
-        sent = Claim("in_doubt", dict(intent) if intent else None, self._clock.now(), attempts)
-        self.rows[effect.id] = (effect, "sent", sent)
-        return replace(sent, state="new")
-
-    async def done(self, effect: Effect, result: Mapping[str, Any]) -> None:
-        _, state, claim = self.rows[effect.id]
-        if state != "done":
-            self.rows[effect.id] = (effect, "done", replace(claim, state="done", result=dict(result)))
-
-    async def failed(self, effect: Effect, reason: str) -> None:
-        _, state, claim = self.rows[effect.id]
-        if state == "sent":
-            self.rows[effect.id] = (effect, "failed", replace(claim, state="new"))
-
-    async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:
-        _, _, claim = self.rows[effect.id]
-        if seen is not None and seen.sent_at != claim.sent_at:
-            return claim
-        sent = Claim("in_doubt", claim.result, self._clock.now(), claim.attempts + 1)
-        self.rows[effect.id] = (effect, "sent", sent)
-        return replace(sent, state="new")
-
-    async def of_key(self, connection: str, entity: str, key: str) -> dict[str, Claim]:
-        wanted = (connection, entity, key)
-        return {e.operation: c for e, _, c in self.rows.values() if (e.connection, e.entity, e.key) == wanted}
 
 
 @dataclass

@@ -15,9 +15,9 @@ from shared.errors import OutcomeUnknown, RetryLater, TargetDown
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.record import Record, Result
 from shared.state.connections import Connection
+from tests.support.ledger import MemoryLedger
 from tests.unit.services.heartland_writer.heartland import START, FakeHeartland, HandClock, Points
 from tests.unit.services.heartland_writer.state import (
-    MemoryLedger,
     MemoryNotes,
     MemoryProducer,
     MemoryReviews,
@@ -43,7 +43,7 @@ class Shop:
 
     def restart(self) -> None:
         """A new process: only what is stored remains."""
-        ledger = MemoryLedger(self.stored, self.clock, self.points)
+        ledger = MemoryLedger(self.clock, self.stored, self.points.at)
         notes: Any = MemoryNotes(self.stored, ledger, self.points)
         connection = Connection("acme", {}, self.settings)
         there = Heartland(connection, self.heartland, read_settings(self.settings))  # type: ignore[arg-type]

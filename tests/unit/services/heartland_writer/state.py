@@ -9,20 +9,18 @@ from typing import Any
 from shared.errors import NeedsReview
 from shared.messaging.envelope import Envelope
 from shared.messaging.topics import Topic
-from shared.state.ledger import Claim, Effect
 from shared.state.links import LinkRow
-from shared.state.notes import Note, Noted, Outcome, Pair
+from shared.state.notes import Note, Noted, Pair
 from shared.state.standing import Standing
 from shared.state.versions import Version
-from tests.unit.services.heartland_writer.heartland import START, HandClock, Points
+from tests.support.ledger import Effects, MemoryLedger
+from tests.unit.services.heartland_writer.heartland import START, Points
 
 
 @dataclass
-class Stored:
+class Stored(Effects):
     """What survives a crash."""
 
-    effects: dict[str, Claim] = field(default_factory=dict)
-    named: dict[str, Effect] = field(default_factory=dict)
     links: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)
     versions: dict[tuple[str, str, str, str], Version] = field(default_factory=dict)
     reviews: dict[tuple[str, str, str, str], dict[str, Any]] = field(default_factory=dict)
@@ -30,56 +28,6 @@ class Stored:
 
     def open_reviews(self) -> set[str]:
         return {name[1] for name, review in self.reviews.items() if review["state"] == "open"}
-
-
-class MemoryLedger:
-    def __init__(self, stored: Stored, clock: HandClock, points: Points) -> None:
-        self._stored, self._clock, self._points = stored, clock, points
-
-    async def claim(self, effect: Effect, intent: dict[str, Any] | None = None) -> Claim:
-        return await self._points.at("ledger.claim", lambda: self.take(effect))
-
-    def take(self, effect: Effect) -> Claim:
-        self._stored.named[effect.id] = effect
-        there = self._stored.effects.get(effect.id)
-        if there is not None and there.state != "failed":
-            return there
-        attempts = there.attempts + 1 if there else 1
-        self._stored.effects[effect.id] = Claim("in_doubt", None, self._clock.now(), attempts)
-        return Claim("new", None, self._clock.now(), attempts)
-
-    async def done(self, effect: Effect, result: dict[str, Any]) -> None:
-        await self._points.at("ledger.done", lambda: self.note(Outcome(effect, result)))
-
-    async def failed(self, effect: Effect, reason: str) -> None:
-        await self._points.at("ledger.failed", lambda: self.note(Outcome(effect, None, reason)))
-
-    def note(self, outcome: Outcome) -> None:
-        state: Any = "done" if outcome.result is not None else "failed"
-        result = dict(outcome.result) if outcome.result is not None else None
-        there = self._stored.effects.get(outcome.effect.id)
-        if there is None and result is not None:
-            self._stored.named[outcome.effect.id] = outcome.effect
-            there = Claim("in_doubt", None, self._clock.now(), 1)
-        if there is not None and there.state != "done":
-            self._stored.effects[outcome.effect.id] = Claim(state, result, there.sent_at, there.attempts)
-
-    async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:
-        return await self._points.at("ledger.again", lambda: self._again(effect, seen))
-
-    def _again(self, effect: Effect, seen: Claim | None) -> Claim:
-        there = self._stored.effects[effect.id]
-        if seen is not None and there.sent_at != seen.sent_at:
-            return there
-        self._stored.effects[effect.id] = Claim("in_doubt", None, self._clock.now(), there.attempts + 1)
-        return Claim("new", None, self._clock.now(), there.attempts + 1)
-
-    async def of_key(self, connection: str, entity: str, key: str) -> dict[str, Claim]:
-        def do() -> dict[str, Claim]:
-            named = {name: e for name, e in self._stored.named.items() if (e.entity, e.key) == (entity, key)}
-            return {effect.operation: self._stored.effects[name] for name, effect in named.items()}
-
-        return await self._points.at("ledger.of_key", do)
 
 
 class MemoryStandings:
@@ -110,7 +58,7 @@ class MemoryNotes:
     def _write(self, note: Note) -> Noted:
         noted = Noted([self._ledger.take(effect) for effect in note.claims])
         for outcome in note.outcomes:
-            self._ledger.note(outcome)
+            self._ledger.settle(outcome.effect, outcome.result)
         for pair in note.links:
             self._link(pair, noted)
         for mark in note.versions:

@@ -8,8 +8,9 @@ from services.heartland_writer.once import Once
 from services.heartland_writer.pending import Pending
 from shared.errors import TargetDown
 from shared.state.ledger import Effect
+from tests.support.ledger import MemoryLedger
 from tests.unit.services.heartland_writer.heartland import START, HandClock, Points
-from tests.unit.services.heartland_writer.state import MemoryLedger, MemoryNotes, Stored
+from tests.unit.services.heartland_writer.state import MemoryNotes, Stored
 
 PAY = Effect("acme", "heartland", "order", "5001", "payment:1")
 
@@ -19,7 +20,7 @@ class Two:
 
     def __init__(self) -> None:
         self.clock, self.stored, points = HandClock(START), Stored(), Points()
-        ledger = MemoryLedger(self.stored, self.clock, points)
+        ledger = MemoryLedger(self.clock, self.stored, points.at)
         self.notes = MemoryNotes(self.stored, ledger, points)
         self.mine, self.theirs = (Once(ledger, self.notes, self.clock) for _ in range(2))  # type: ignore[arg-type]
         self.pending = Pending(("acme", "order", "5001"))

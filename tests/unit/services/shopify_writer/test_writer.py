@@ -16,9 +16,10 @@ from shared.connectors.shopify.settings import ShopifySettings
 from shared.errors import Rejected, RetryLater, TargetDown
 from shared.messaging.record import Record
 from tests.support.clock import FakeClock
+from tests.support.ledger import MemoryLedger
 from tests.support.messaging import a_record
 from tests.support.shell import SECRET_KEY
-from tests.support.shipments import MemoryLedger, a_shipment, an_event, shipped
+from tests.support.shipments import a_shipment, an_event, shipped
 from tests.unit.services.shopify_writer.test_link import FakeShop, a_link, owner
 
 
