@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke bench catchup prove prove-mutants test check fmt lock clean
+.PHONY: help setup run smoke bench catchup prove prove-mutants mutate test check fmt lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'
@@ -36,6 +36,9 @@ prove-mutants: $(STAMP) ## SHORT=1 ONLY='ledger,...': one defence off at a time,
 
 catchup: $(STAMP) ## an outage, and how fast it is caught up while live orders come in; build/catchup.json
 	$(BIN)/python -m tests.catchup
+
+mutate: $(STAMP) ## CORES='lanes watermark': the cores broken in every small way, 85 % noticed; build/mutation.json
+	$(BIN)/python -m tests.mutation $(CORES)
 
 test: $(STAMP) ## every test, against a real broker and a real database
 	$(BIN)/python -m pytest

@@ -72,6 +72,9 @@ class Orders:
             event.connection, ENTITY, event.key, TARGET, event.record.customer.shopify_id
         )
         verdict = decide(standing.version, event, again=is_asked_again(records))
+        if verdict == "echo" and standing.version:
+            # It stands for its moment: a change from before it, late or replayed, must not come through.
+            await self._note(event, Version(event.version, standing.version.content_hash))
         if verdict != "apply":
             return _result(verdict, event, standing.link.heartland_id if standing.link else "")
         try:
@@ -125,8 +128,11 @@ class Orders:
         return _result("applied", event, str(written.known.order.id), _told(written))
 
     async def _block(self, event: OrderEvent) -> None:
+        await self._note(event, _mark(event, BLOCKED).version)
+
+    async def _note(self, event: OrderEvent, version: Version) -> None:
         about = (event.connection, ENTITY, event.key)
-        await self._notes.write(Note(about, versions=(_mark(event, BLOCKED),)))
+        await self._notes.write(Note(about, versions=(Mark(*about, TARGET, version),)))
 
     async def _open(self, event: OrderEvent, finding: Finding) -> None:
         await self._reviews.open(

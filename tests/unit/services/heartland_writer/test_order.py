@@ -94,6 +94,31 @@ async def test_the_same_content_is_written_once() -> None:
     assert again.heartland_id == "100001"
 
 
+async def test_a_change_that_was_taken_back_stays_so_when_it_arrives_last() -> None:
+    shop = Shop()
+    changed = later(an_order(lines=(a_line(price="15.00"),)), 1)
+    await shop.deliver(an_order())
+    before = shop.lines()
+
+    echo = await shop.deliver(later(an_order(), 2))
+    late = await shop.deliver(changed)
+
+    assert (echo.outcome, late.outcome) == ("echo", "stale")
+    assert shop.lines() == before
+
+
+async def test_what_is_open_about_an_order_stays_noted_through_an_echo() -> None:
+    shop = Shop()
+    await shop.deliver(an_order())
+    (name,) = [name for name in shop.stored.versions if name[1] == "order"]
+    noted = shop.stored.versions[name]
+    shop.stored.versions[name] = type(noted)(noted.version, f"?{noted.content_hash}")
+
+    await shop.deliver(later(an_order(), 2))
+
+    assert shop.stored.versions[name].content_hash == f"?{noted.content_hash}"
+
+
 async def test_an_older_version_is_stale() -> None:
     shop = Shop()
     await shop.deliver(later(an_order(), tags=("new",)))
