@@ -23,6 +23,7 @@ from shared.state.ledger import Ledger
 from shared.state.notes import Notes
 from shared.state.parked import Parked
 from shared.state.reviews import Reviews
+from shared.state.shared_time import open_shared_time
 from shared.state.standing import Standings
 
 NAME = "heartland_writer"
@@ -44,6 +45,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
+        open_shared_time(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, shell.clock) as producer,

@@ -27,6 +27,7 @@ from shared.state.cursors import Cursors
 from shared.state.database import Database
 from shared.state.leases import open_leases
 from shared.state.links import Links
+from shared.state.shared_time import open_shared_time
 from shared.state.webhook_counts import WebhookCounts
 from shared.state.webhook_watch import WebhookWatch
 
@@ -61,6 +62,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_shell("poller", settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
+        open_shared_time(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
         open_producer(settings, shell.clock) as producer,
         open_leases(settings.database_url) as leases,

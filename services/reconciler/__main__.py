@@ -15,6 +15,7 @@ from shared.runtime.service import Shell, launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.cursors import Cursors
 from shared.state.database import Database
+from shared.state.shared_time import open_shared_time
 
 NAME = "reconciler"
 _NEW_CONNECTIONS_SECONDS = 5.0
@@ -25,6 +26,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
+        open_shared_time(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
         open_parts(settings, database, connections, shell.metrics, shell.clock) as parts,
     ):

@@ -23,6 +23,7 @@ from shared.state.database import Database
 from shared.state.ledger import Ledger
 from shared.state.parked import Parked
 from shared.state.reviews import Reviews
+from shared.state.shared_time import open_shared_time
 
 NAME = "shopify_writer"
 _DOUBTS_COUNTED_SECONDS = 10.0
@@ -52,6 +53,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
+        open_shared_time(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, shell.clock) as producer,

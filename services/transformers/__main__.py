@@ -19,6 +19,7 @@ from shared.state.connections import open_connections
 from shared.state.database import Database
 from shared.state.parked import Parked
 from shared.state.reviews import Reviews
+from shared.state.shared_time import open_shared_time
 
 NAME = "transformers"
 
@@ -33,6 +34,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
+        open_shared_time(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
         open_producer(settings, shell.clock) as producer,
         open_guards(shell, database, producer) as guards,

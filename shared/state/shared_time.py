@@ -1,0 +1,71 @@
+"""One clock for all replicas: the database's.
+
+When something was sent decides how long a look-up that finds nothing proves nothing. Another replica may be the one to
+look, on a machine whose clock is an hour off: so times that replicas compare are never one machine's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.errors import TargetDown
+from shared.runtime.clock import Clock
+from shared.runtime.service import Shell
+from shared.state.database import Database
+
+_REFRESH_SECONDS = 30.0
+# A machine whose clock is further off than this is worth a line in the log.
+_WORTH_SAYING = timedelta(seconds=5)
+
+
+class SharedClock:
+    """The machine's clock, put right by what the database last said. Durations are the machine's own."""
+
+    def __init__(self, own: Clock) -> None:
+        self._own = own
+        self.offset = timedelta(0)
+
+    def now(self) -> datetime:
+        return self._own.now() + self.offset
+
+    def monotonic(self) -> float:
+        return self._own.monotonic()
+
+    def learn(self, told: datetime, asked_at: float, heard_at: float) -> None:
+        """The database said `told`, somewhere between these two moments of the monotonic clock."""
+        self.offset = told + timedelta(seconds=(heard_at - asked_at) / 2) - self._own.now()
+
+
+@asynccontextmanager
+async def open_shared_time(database: Database, shell: Shell) -> AsyncIterator[Shell]:
+    """The shell with the shared clock, kept right as long as it is open. While the database is away, as last known."""
+    clock = SharedClock(shell.clock)
+    await _ask(database, clock)
+    if abs(clock.offset) > _WORTH_SAYING:
+        shell.log.warning("this machine's clock is off", seconds=round(-clock.offset.total_seconds(), 1))
+    task = asyncio.create_task(_keep_right(database, clock), name="shared time")
+    try:
+        yield replace(shell, clock=clock)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _keep_right(database: Database, clock: SharedClock) -> None:
+    while True:
+        await asyncio.sleep(_REFRESH_SECONDS)
+        try:
+            await _ask(database, clock)
+        except TargetDown:
+            continue
+
+
+async def _ask(database: Database, clock: SharedClock) -> None:
+    asked_at = clock.monotonic()
+    row = await database.fetchrow("select clock_timestamp() as now")
+    if row is not None:
+        clock.learn(row["now"], asked_at, clock.monotonic())
