@@ -1,0 +1,20 @@
+"""`python -m tests.support.skewed 3600 services.heartland_writer`: a service on a machine whose clock is off."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from datetime import UTC, datetime, timedelta
+
+from shared.runtime.clock import SystemClock
+
+
+def main() -> None:
+    by, module = timedelta(seconds=float(sys.argv[1])), sys.argv[2]
+    SystemClock.now = lambda _: datetime.now(UTC) + by  # type: ignore[method-assign]
+    sys.argv = [module]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
