@@ -11,15 +11,16 @@ from services.poller.silence import DAYS, Verdict, judge
 from shared.canonical.alert import Alert, Severity
 from shared.connectors.shopify.clients import Shopify
 from shared.connectors.shopify.subscriptions import Done, wanted
-from shared.connectors.shopify.upkeep import FIRST, LOST, Upkeep, is_right
+from shared.connectors.shopify.upkeep import FIRST, Upkeep, is_right
 from shared.messaging.producer import Producer
 from shared.runtime.service import Shell
 from shared.state.alerts import Alerts
 from shared.state.webhook_counts import WebhookCounts
-from shared.state.webhook_watch import Gap, Watched, WebhookWatch
+from shared.state.webhook_watch import LOST, Gap, Watched, WebhookWatch
 
 RECREATED, REFUSED, SILENCE = "subscription_recreated", "subscription_refused", "webhook_silence"
-_SILENT = "silence"
+# Causes of gaps beside those of the upkeep.
+_SILENT, _AGAIN = "silence", "again"
 # For so long an operator sees that subscriptions had to be made anew.
 _TOLD_FOR = timedelta(hours=1)
 
@@ -113,11 +114,14 @@ class Watch:
         return verdict
 
     async def _fill(self, connection: str, shop: Shopify) -> int:
-        gap = (await self._books.watch.get(connection)).gap
+        gap, began = (await self._books.watch.get(connection)).gap, self._shell.clock.now()
         if gap is None:
             return 0
         sent = await fill(connection, gap.since, shop.client.at("repair").execute, self._producer)
         await self._books.watch.close_gap(connection, gap)
+        if gap.cause in (FIRST, LOST):
+            # What changed a moment ago may not be listed yet: the next look asks for it once more.
+            await self._books.watch.note_gap(connection, Gap(began - self._reach.late, _AGAIN))
         self._shell.metrics.events_out.labels("order").inc(sent)
         self._shell.log.info("gap filled", connection=connection, cause=gap.cause, since=str(gap.since), orders=sent)
         if gap.cause == LOST:

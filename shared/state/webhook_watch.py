@@ -7,6 +7,9 @@ from datetime import datetime
 
 from shared.state.database import Database
 
+# The one cause of a gap that an operator hears of when it is filled: none other hides it.
+LOST = "subscription"
+
 
 @dataclass(frozen=True, slots=True)
 class Gap:
@@ -49,22 +52,23 @@ class WebhookWatch:
         return Watched(row["good_at"], gap, row["silent_since"], row["connected_at"])
 
     async def note_gap(self, connection: str, gap: Gap) -> None:
-        """Remember a gap until it is filled; one still open keeps its cause, and grows if this one is longer."""
+        """Remember a gap until it is filled. One still open may grow, and keeps its cause but for LOST."""
         await self._db.execute(
             """insert into webhook_watch as w (connection, gap_since, gap_cause) values ($1, $2, $3)
                on conflict (connection) do update
                   set gap_since = least(w.gap_since, excluded.gap_since),
-                      gap_cause = case when w.gap_since is null then excluded.gap_cause else w.gap_cause end,
+                      gap_cause = case when w.gap_since is null or excluded.gap_cause = $4 then excluded.gap_cause
+                                       else w.gap_cause end,
                       updated_at = clock_timestamp()""",
-            connection, gap.since, gap.cause,
+            connection, gap.since, gap.cause, LOST,
         )  # fmt: skip
 
-    async def close_gap(self, connection: str, gap: Gap) -> None:
-        """It is filled; unless it has grown meanwhile."""
+    async def close_gap(self, connection: str, gap: Gap, back_to: Gap | None = None) -> None:
+        """It is filled, or was none and what was before is back; unless it has grown meanwhile."""
         await self._db.execute(
-            """update webhook_watch set gap_since = null, gap_cause = '', updated_at = clock_timestamp()
+            """update webhook_watch set gap_since = $3, gap_cause = $4, updated_at = clock_timestamp()
                 where connection = $1 and gap_since = $2""",
-            connection, gap.since,
+            connection, gap.since, back_to and back_to.since, back_to.cause if back_to else "",
         )  # fmt: skip
 
     async def note_good(self, connection: str, at: datetime) -> None:

@@ -22,9 +22,10 @@ from shared.connectors.shopify.subscriptions import (
     compare,
     read_subscriptions,
 )
-from shared.state.webhook_watch import Gap, WebhookWatch
+from shared.state.webhook_watch import LOST, Gap, Watched, WebhookWatch
 
-FIRST, LOST = "first", "subscription"
+# The cause of the gap before a connection's first subscriptions.
+FIRST = "first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,23 +47,22 @@ class Upkeep:
 
     async def put_right(self, steps: Sequence[Step], now: datetime) -> Done:
         """Carry out what was found at `now`. Raises what the client does, and TargetDown without a database."""
-        gap = await self._note_gap(now) if any(map(lost_some, steps)) else None
+        known = await self.watch.get(self.connection)
+        gap = self._gap(known, now) if any(map(lost_some, steps)) else None
+        if gap is not None:
+            await self.watch.note_gap(self.connection, gap)
         done = await carry_out(steps, self.wish, self.execute)
         if gap is not None and not done.created and not done.updated:
             # Shopify lets us have none of them: nothing was lost that was ever there.
-            await self.watch.close_gap(self.connection, gap)
+            noted = min(gap, known.gap or gap, key=lambda one: one.since)
+            await self.watch.close_gap(self.connection, noted, known.gap)
         await self.watch.note_good(self.connection, now)
         return done
 
-    async def _note_gap(self, now: datetime) -> Gap | None:
-        """None where a gap is open already, which this one joins."""
-        known = await self.watch.get(self.connection)
+    def _gap(self, known: Watched, now: datetime) -> Gap:
         if known.good_at is not None:
-            gap = Gap(known.good_at - self.overlap, LOST)
-        else:
-            gap = Gap(max(known.connected_at or now, now - self.overlap), FIRST)
-        await self.watch.note_gap(self.connection, gap)
-        return None if known.gap else gap
+            return Gap(known.good_at - self.overlap, LOST)
+        return Gap(max(known.connected_at or now, now - self.overlap), FIRST)
 
 
 def lost_some(step: Step) -> bool:

@@ -49,9 +49,9 @@ class Place:
     async def drop(self, topic: str = "") -> None:
         await self.sandbox.control("DELETE", f"/shopify/subscriptions{f'?topic={topic}' if topic else ''}")
 
-    async def order(self, number: int) -> str:
-        """An order that no webhook tells of."""
-        body = {"id": number, "name": f"#{number}", "currency": "USD", "total_price": "1.00", "webhook": False}
+    async def order(self, number: int, *, webhook: bool = False) -> str:
+        """An order, of which no webhook tells if not told so."""
+        body = {"id": number, "name": f"#{number}", "currency": "USD", "total_price": "1.00", "webhook": webhook}
         await self.sandbox.control("POST", "/shopify/orders", {**body, "line_items": []})
         return str(number)
 

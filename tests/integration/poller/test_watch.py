@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from deploy.local.engine import Engine
 from services.cli.webhooks import sync
+from shared.connectors.shopify.documents import Document
+from shared.connectors.shopify.subscriptions import wanted
+from shared.connectors.shopify.upkeep import Upkeep
 from shared.state.webhook_counts import Seen, WebhookCounts
-from shared.state.webhook_watch import WebhookWatch
+from shared.state.webhook_watch import Gap, WebhookWatch
 from tests.integration.poller.place import CONNECTION, PUBLIC, Place, open_place
+from tests.support.shop_server import sandbox_client
 
 pytestmark = pytest.mark.timeout(120)
 FOREIGN = """mutation { webhookSubscriptionCreate(topic: ORDERS_CREATE, webhookSubscription: {
@@ -91,9 +96,43 @@ async def test_what_nobody_filled_before_a_crash_is_filled_after_it(place: Place
     async with place.polling():
         await place.until("notices of what was missed", lambda: missed <= place.notified())
         await place.until("the alert", lambda: place.alert("subscription_recreated"))
+        await place.until("no gap any more", lambda: is_whole(place))
     assert [row["step"] for row in rehearsed[0].steps] == ["create"] * 12
     assert done.is_right
-    assert (await WebhookWatch(place.database).get(CONNECTION)).gap is None
+
+
+async def is_whole(place: Place) -> bool:
+    return (await WebhookWatch(place.database).get(CONNECTION)).gap is None
+
+
+async def test_a_shop_that_gave_us_up_after_hours_of_failing_is_heard_from_again(place: Place) -> None:
+    """Nobody answers at our address: the shop tries, gives up, and drops the subscriptions, one by one."""
+    await place.sandbox.control("POST", "/shopify/options", {"webhook_retry_seconds": ",".join(["0.05"] * 8)})
+    async with place.polling():
+        await place.until("all subscriptions", place.all_there)
+        await place.until("no gap any more", lambda: is_whole(place))
+        missed = {await place.order(91, webhook=True)}
+        await place.until("the shop giving up", lambda: gave_up(place))
+        await place.until("notices of what was missed", lambda: missed <= place.notified())
+        await place.until("the alert", lambda: place.alert("subscription_recreated"))
+        await place.until("all subscriptions", place.all_there)
+
+
+async def gave_up(place: Place) -> bool:
+    rows = (await place.sandbox.control("GET", "/shopify/deliveries"))["deliveries"]
+    return any(row["outcome"] == "failed" for row in rows)
+
+
+async def test_an_order_that_is_listed_late_is_read_with_the_next_look(place: Place) -> None:
+    async with place.polling():
+        await place.until("all subscriptions", place.all_there)
+        await place.until("no gap any more", lambda: is_whole(place))
+        stale = {"system": "shopify", "kind": "stale_reads", "operation": "orders", "seconds": 60, "times": 1}
+        await place.sandbox.faults(stale)
+        await place.drop()
+        await place.order(95)
+        await place.until("a notice", lambda: "95" in place.notified())
+        assert await place.sandbox.struck() == [1]
 
 
 async def test_a_shop_that_is_away_is_filled_when_it_is_back(place: Place) -> None:
@@ -161,3 +200,31 @@ async def leases_asked(place: Place, wanted: int) -> bool:
     )
     assert row is not None
     return int(row["n"]) >= wanted
+
+
+async def test_topics_that_shopify_refuses_are_an_alert_and_no_gap_for_ever(place: Place, db_upkeep: Upkeep) -> None:
+    """The app lacks an approval: what can be had is made, the rest is asked for again, and nothing is read for it."""
+    watch, now = WebhookWatch(place.database), datetime.now(UTC)
+    first = await db_upkeep.put_right(await db_upkeep.look(), now)
+    gap = (await watch.get(CONNECTION)).gap
+    assert gap is not None
+    await watch.close_gap(CONNECTION, gap, Gap(now, "again"))
+    second = await db_upkeep.put_right(await db_upkeep.look(), now + timedelta(minutes=5))
+
+    assert (len(first.created), list(first.refused)) == (11, ["REFUNDS_CREATE"])
+    assert (second.created, list(second.refused)) == ([], ["REFUNDS_CREATE"])
+    assert (await watch.get(CONNECTION)).gap == Gap(now, "again")
+
+
+@pytest.fixture
+def db_upkeep(place: Place) -> Upkeep:
+    """The upkeep of a shop that does not let us have one topic."""
+    client = sandbox_client(place.sandbox)
+
+    async def execute(document: Document, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+        if variables.get("topic") == "REFUNDS_CREATE":
+            return {"webhookSubscriptionCreate": {"userErrors": [{"field": None, "message": "not approved"}]}}
+        return await client.execute(document, variables)
+
+    wish = wanted(PUBLIC, CONNECTION)
+    return Upkeep(CONNECTION, wish, execute, WebhookWatch(place.database), timedelta(hours=4))

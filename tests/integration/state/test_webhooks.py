@@ -49,6 +49,15 @@ async def test_a_gap_grows_backwards_and_is_closed_as_it_was_filled(db: Database
     assert (await watch.get("main")).gap is None
 
 
+async def test_no_other_cause_hides_that_subscriptions_were_lost(db: Database) -> None:
+    watch = WebhookWatch(db)
+    await watch.note_gap("main", Gap(EARLIER, "again"))
+    await watch.note_gap("main", Gap(NOON, "subscription"))
+    await watch.note_gap("main", Gap(NOON, "silence"))
+
+    assert (await watch.get("main")).gap == Gap(EARLIER, "subscription")
+
+
 async def test_good_times_only_go_forwards_and_silence_comes_and_goes(db: Database) -> None:
     watch = WebhookWatch(db)
     assert await watch.get("main") == Watched()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +11,7 @@ import orjson
 import pytest
 
 from shared.errors import TargetDown
-from tests.unit.services.poller.fakes import START, World
+from tests.unit.services.poller.fakes import START, Failing, FakeCursors, World
 
 
 @pytest.fixture
@@ -157,3 +159,38 @@ async def test_whatever_call_fails_nothing_is_skipped_and_little_comes_twice() -
         assert world.counted == len(world.published())
         if world.points.calls < number:
             return
+
+
+class Frozen(FakeCursors):
+    """The cursors as a replica sees them that stops before its last write, and wakes up later."""
+
+    def __init__(self, real: FakeCursors) -> None:
+        super().__init__(Failing())
+        self.stored = real.stored
+        self.at_write, self.wakes = asyncio.Event(), asyncio.Event()
+
+    async def put(self, connection: str, feed: str, position: Mapping[str, Any]) -> None:
+        self.at_write.set()
+        await self.wakes.wait()
+        await super().put(connection, feed, position)
+
+
+async def test_of_two_that_poll_at_once_the_slower_one_hides_nothing(world: World) -> None:
+    """Leases spare double work; what is right must not hang on them."""
+    await world.poll()
+    world.heartland.put(1, minutes=1)
+    slow = World()
+    slow.heartland, slow.producer, slow.links, slow.clock = world.heartland, world.producer, world.links, world.clock
+    slow.cursors = frozen = Frozen(world.cursors)
+    polling = asyncio.create_task(slow.poll())
+    await frozen.at_write.wait()
+
+    for invoice in range(2, 6):
+        world.heartland.put(invoice, minutes=invoice)
+        await world.poll()
+    frozen.wakes.set()
+    await polling
+    world.heartland.put(6, minutes=6)
+    await world.poll()
+
+    assert set(world.published()) == {1, 2, 3, 4, 5, 6}
