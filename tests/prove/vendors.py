@@ -23,6 +23,9 @@ FAULTS: Final[Mapping[str, Json]] = {
     "garbage": {"kind": "garbage", "rate": 0.25},
     "html": {"kind": "html", "rate": 0.3},
     "outage": {"kind": "outage"},
+    # Of one kind of call alone: no schedule has these, only scenes that look for one weakness.
+    "no_shipments": {"kind": "error_before", "operation": "CreateFulfilment"},
+    "doubtful_shipments": {"kind": "error_after", "operation": "CreateFulfilment", "rate": 0.5},
 }
 
 

@@ -26,7 +26,7 @@ from deploy.local.services import SERVICES, Launch
 from deploy.local.services import plan as usual_plan
 from shared.errors import Misconfigured
 from tests.prove.check import check
-from tests.prove.mutants.table import MUTANTS, Mutant, Scene
+from tests.prove.mutants.table import MUTANTS, RECONCILER, Mutant, Scene
 from tests.prove.run import run
 
 WHOLE = ""
@@ -69,12 +69,13 @@ def without(defence: str, scene: Scene) -> Iterator[None]:
 
     def plan(service: Any, *given: Any, **named: Any) -> Launch:
         launch = usual_plan(service, *given, **named)
-        if not defence or service.name in _NOT_OURS:
+        if defence in (WHOLE, RECONCILER) or service.name in _NOT_OURS:
             return launch
         python, _, module = launch.argv
         return replace(launch, argv=(python, "-m", "tests.prove.mutants.start", defence, module))
 
-    started = tuple(one for one in SERVICES if scene.reconciler or one.name != "reconciler")
+    is_there = scene.reconciler and defence != RECONCILER
+    started = tuple(one for one in SERVICES if is_there or one.name != RECONCILER)
     with ExitStack() as stack:
         stack.enter_context(patch("deploy.local.stack.plan", plan))
         for module in ("deploy.local.stack", "tests.prove.cluster"):

@@ -9,7 +9,8 @@ from typing import Final
 from tests.prove.run import Plan
 from tests.prove.schedule import Strike
 
-_WORKERS = ("transformer-order", "transformer-fulfilment", "heartland-writer", "shopify-writer")
+# The one defence that is a service of its own.
+RECONCILER: Final = "reconciler"
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,15 @@ ZOMBIES: Final = Scene(
     ),
     settings={"SANDBOX_LATENCY_MS": "150"},
 )
-SHOP_AWAY: Final = Scene(name="Shopify is away", struck=(Strike(6.0, "outage", "shopify", 16.0),))
+NO_SHIPMENTS: Final = Scene(name="Shopify takes no shipments", struck=(Strike(4.0, "no_shipments", "shopify", 18.0),))
 STORE_AWAY: Final = Scene(
     name="Heartland is away",
     struck=(Strike(8.0, "outage", "heartland", 12.0),),
     settings={"PARK_SCHEDULE_SECONDS": "1,1,1"},
 )
-DOUBTS: Final = Scene(name="500 after applying", struck=(Strike(1.0, "error_after", "shopify", 26.0),))
+DOUBTS: Final = Scene(
+    name="500 after every other shipment", struck=(Strike(1.0, "doubtful_shipments", "shopify", 26.0),)
+)
 POLLS: Final = Scene(
     name="500 and stale reads of Heartland",
     struck=(Strike(4.0, "error_before", "heartland", 14.0), Strike(10.0, "stale", "heartland", 12.0)),
@@ -97,8 +100,17 @@ BROKER: Final = Scene(
     ),
 )
 
+UNHEARD: Final = Scene(
+    name="a third of the webhooks dropped",
+    faults=("webhooks",),
+    dropped=0.33,
+    reconciler=True,
+    rest_seconds=120.0,
+    tail_seconds=120.0,
+)
+
 MUTANTS: Final = (
-    Mutant("ledger", CALM, ("duplicated",), short=True),
+    Mutant("ledger", DOUBTS, ("duplicated",), short=True),
     Mutant("echo filter", CALM, ("echoed",)),
     Mutant("lanes", CALM, ("reordered", "duplicated", "disagreeing")),
     Mutant("commit after done", KILLS, ("passed", "lost"), short=True),
@@ -107,11 +119,12 @@ MUTANTS: Final = (
     Mutant("parked rows", KILLS, ("lost", "disagreeing")),
     Mutant("epoch guard", ZOMBIES, ("lost", "passed")),
     Mutant("version gate", ZOMBIES, ("reordered", "disagreeing")),
-    Mutant("park lock", SHOP_AWAY, ("reordered",)),
-    Mutant("facts are no states", SHOP_AWAY, ("disagreeing",)),
+    Mutant("park lock", NO_SHIPMENTS, ("reordered",)),
+    Mutant("facts are no states", NO_SHIPMENTS, ("disagreeing",)),
     Mutant("outage pause", STORE_AWAY, ("dead_letters",)),
     Mutant("in-doubt look-up", DOUBTS, ("duplicated", "disagreeing")),
     Mutant("poll overlap", POLLS, ("lost", "disagreeing")),
     Mutant("webhook answer after the ack", BROKER, ("lost",), short=True),
     Mutant("producer replacement", BROKER, ("lost",)),
+    Mutant(RECONCILER, UNHEARD, ("disagreeing",)),
 )

@@ -14,6 +14,7 @@ from tests.prove.mutants.__main__ import WHOLE, Outcome, chosen, told
 from tests.prove.mutants.defences import DEFENCES, put
 from tests.prove.mutants.table import MUTANTS
 from tests.prove.schedule import KINDS
+from tests.prove.vendors import FAULTS
 
 ROOT = Path(__file__).parents[4]
 OUTCOME = Outcome("ledger", "no faults", ("duplicated",), {"duplicated": 2}, ["duplicated: payment 7"], "", 40.0)
@@ -39,7 +40,7 @@ def test_every_defence_has_a_mutant_and_there_are_enough_of_them() -> None:
 def test_scenes_strike_with_known_faults_and_within_their_time() -> None:
     strikes = [(mutant.scene, strike) for mutant in MUTANTS for strike in mutant.scene.strikes({})]
     assert strikes
-    assert all(strike.kind in KINDS and strike.at < scene.seconds for scene, strike in strikes)
+    assert all(strike.kind in {*KINDS, *FAULTS} and strike.at < scene.seconds for scene, strike in strikes)
 
 
 def test_scenes_are_known_by_their_names() -> None:
