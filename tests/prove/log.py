@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from shared.messaging.topics import ALL, topic_name
+from shared.messaging.topics import ALL, Topic, topic_name
 
 Json = dict[str, Any]
 # Those that a system without retained messages could not have: the test of a broker's readiness.
@@ -68,6 +68,22 @@ class Log:
                 file.writelines(orjson.dumps(_row(topic.name, record)) + b"\n" for record in records)
                 count += len(records)
         return count
+
+    async def send_again(self, topic: Topic) -> int:
+        """The first record of each key that has later ones, once more, as a process does that slept meanwhile."""
+        name = topic_name(self._prefix, topic)
+        by_key: dict[bytes | None, list[ConsumerRecord]] = {}
+        for record in await self._records(name):
+            by_key.setdefault(record.key, []).append(record)
+        old = [records[0] for records in by_key.values() if len(records) > 1]
+        producer = AIOKafkaProducer(bootstrap_servers=self._servers)
+        await producer.start()
+        try:
+            for record in old:
+                await producer.send_and_wait(name, record.value, record.key, headers=list(record.headers))
+        finally:
+            await producer.stop()
+        return len(old)
 
     async def _records(self, topic: str) -> list[ConsumerRecord]:
         """Of all partitions side by side; sorted by partition and offset."""

@@ -11,8 +11,10 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from shared.messaging.topics import CANONICAL_ORDER
 from tests.prove.cluster import Cluster
 from tests.prove.history import History, Struck, stamp
+from tests.prove.log import Log
 from tests.prove.samples import Samples
 from tests.prove.schedule import Strike
 from tests.prove.vendors import FAULTS, Vendors
@@ -53,6 +55,7 @@ class Nemesis:
             "slow": self._slow,
             "lost_replies": self._lose_replies,
             "token": self._revoke,
+            "again": self._send_again,
             **dict.fromkeys(FAULTS, self._vendor),
         }
         self.kills: Counter[str] = Counter()
@@ -183,6 +186,11 @@ class Nemesis:
     async def _revoke(self, _: Strike) -> Json:
         await self._cluster.control("POST", "/shopify/revoke_tokens")
         return {}
+
+    async def _send_again(self, _: Strike) -> Json:
+        """Old orders come once more, behind newer ones. No schedule has this: scenes that look for it do."""
+        log = Log(self._cluster.broker.bootstrap_servers, self._cluster.stack.engine.topic_prefix)
+        return {"records": await log.send_again(CANONICAL_ORDER)}
 
 
 def _what(strike: Strike) -> str:

@@ -65,7 +65,10 @@ class Outcome:
 
 @contextmanager
 def without(defence: str, scene: Scene) -> Iterator[None]:
-    """Whatever is started meanwhile lacks that defence, and the reconciler unless the scene has it."""
+    """Whatever is started meanwhile lacks that defence; the reconciler is there where the scene has it.
+
+    The journal only watches, and nobody asks it here.
+    """
 
     def plan(service: Any, *given: Any, **named: Any) -> Launch:
         launch = usual_plan(service, *given, **named)
@@ -75,7 +78,8 @@ def without(defence: str, scene: Scene) -> Iterator[None]:
         return replace(launch, argv=(python, "-m", "tests.prove.mutants.start", defence, module))
 
     is_there = scene.reconciler and defence != RECONCILER
-    started = tuple(one for one in SERVICES if is_there or one.name != RECONCILER)
+    left_out = {"journal"} if is_there else {"journal", RECONCILER}
+    started = tuple(one for one in SERVICES if one.name not in left_out)
     with ExitStack() as stack:
         stack.enter_context(patch("deploy.local.stack.plan", plan))
         for module in ("deploy.local.stack", "tests.prove.cluster"):

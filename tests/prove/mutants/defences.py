@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
@@ -29,9 +30,14 @@ def put(owner: Any, name: str, new: Any) -> Any:
 
 def by_and_by(work: Any) -> None:
     """Nobody waits for it, nobody hears of its end."""
-    task = asyncio.ensure_future(work)
+    task = asyncio.ensure_future(_unheard(work))
     _later.add(task)
-    task.add_done_callback(lambda done: (_later.discard(done), done.cancelled() or done.exception()))
+    task.add_done_callback(_later.discard)
+
+
+async def _unheard(work: Any) -> None:
+    with suppress(Exception):
+        await work
 
 
 def no_ledger() -> None:

@@ -27,6 +27,7 @@ class Scene(Plan):
     orders_per_minute: float = 180
     rest_seconds: float = 60.0
     tail_seconds: float = 60.0
+    mends: bool = False
     name: str = ""
     struck: tuple[Strike, ...] = ()
     dropped: float = 0.0
@@ -72,12 +73,16 @@ KILLS: Final = Scene(
 ZOMBIES: Final = Scene(
     name="processes asleep beyond their session",
     struck=(
+        Strike(4.0, "stop", "heartland-writer", 9.0),
         Strike(5.0, "stop", "transformer-order", 9.0),
-        Strike(7.0, "stop", "heartland-writer", 9.0),
+        Strike(15.0, "stop", "heartland-writer-2", 9.0),
         Strike(16.0, "stop", "transformer-order-2", 9.0),
-        Strike(18.0, "stop", "heartland-writer-2", 9.0),
     ),
     settings={"SANDBOX_LATENCY_MS": "150"},
+)
+OLD_ORDERS: Final = Scene(
+    name="old orders come once more",
+    struck=(Strike(12.0, "again", "canonical.order", 0.0), Strike(24.0, "again", "canonical.order", 0.0)),
 )
 NO_SHIPMENTS: Final = Scene(name="Shopify takes no shipments", struck=(Strike(4.0, "no_shipments", "shopify", 18.0),))
 STORE_AWAY: Final = Scene(
@@ -118,7 +123,7 @@ MUTANTS: Final = (
     Mutant("dead letter before commit", KILLS, ("dead_letters",)),
     Mutant("parked rows", KILLS, ("lost", "disagreeing")),
     Mutant("epoch guard", ZOMBIES, ("lost", "passed")),
-    Mutant("version gate", ZOMBIES, ("reordered", "disagreeing")),
+    Mutant("version gate", OLD_ORDERS, ("reordered", "disagreeing")),
     Mutant("park lock", NO_SHIPMENTS, ("reordered",)),
     Mutant("facts are no states", NO_SHIPMENTS, ("disagreeing",)),
     Mutant("outage pause", STORE_AWAY, ("dead_letters",)),
