@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import Any
 
 import orjson
 
+from tests.prove.check.road import ENDS, STEPS, read_road
 from tests.prove.cluster import CONNECTION_SETTINGS, REPLICAS, SESSION_SECONDS, SETTINGS, Cluster
 from tests.prove.evidence import Evidence
 from tests.prove.generate.plan import Json
-from tests.prove.history import read_mutations, read_rows, read_strikes
+from tests.prove.history import read_mutations, read_strikes
 from tests.prove.log import Log
 from tests.prove.nemesis import Nemesis
-from tests.prove.resumes import resumes
+from tests.prove.resumes import Work, resumes
 from tests.prove.samples import Samples
 
 _AT_ONCE = 16
@@ -46,7 +46,7 @@ async def collect(
         folder,
         seed=seed,
         minutes=minutes,
-        resumes=resumes(list(read_strikes(folder / "history.jsonl")), writes(folder), busy_until),
+        resumes=resumes(list(read_strikes(folder / "history.jsonl")), work(folder), busy_until.timestamp()),
         kills=dict(nemesis.kills),
         faults=dict(nemesis.faults),
         poison=[row.details for row in read_mutations(folder / "history.jsonl") if row.poison],
@@ -58,12 +58,17 @@ async def collect(
     return evidence
 
 
-def writes(folder: Path) -> dict[str, list[datetime]]:
-    """When each vendor received a write, in order."""
-    found: defaultdict[str, list[datetime]] = defaultdict(list)
-    for row in read_rows(folder / "journal.jsonl"):
-        found[row["system"]].append(datetime.fromisoformat(row["at"]))
-    return {"heartland": found["heartland"], "shopify": found["shopify"]}
+def work(folder: Path) -> Work:
+    """When each record came in and was done with, as the checker reads the topics."""
+    road, found = read_road(folder / "topics.jsonl"), Work()
+    for step in STEPS:
+        entries = road.entries[step.topic]
+        found.arrivals[step.topic] = sorted(entry.at for entry in entries)
+        for entry in entries:
+            ends = [hop.at for hop in road.of(step.service, entry) if hop.outcome in ENDS | {"parked"}]
+            if ends:
+                found.records[step.group][entry.topic, entry.partition].append((entry.at, min(ends)))
+    return found
 
 
 async def _books(cluster: Cluster, folder: Path) -> None:

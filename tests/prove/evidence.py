@@ -39,10 +39,10 @@ Json = dict[str, Any]
 class Evidence:
     """One run's evidence. `poison` are the details of the poison mutations: how each dead letter is known.
 
-    `resumes` are seconds from the end of each fault to the next effect behind it. `settings` are those that a checker
-    may need: session_timeout_seconds, note_field, order_prefix, shopify_order_id_field and alike, and what of the run
-    was on: {"reconciler": bool, "dropped_webhooks": 0.01}. `parked` are the keys that are still parked, with the
-    stated reason, `in_doubt` what the effect ledger says of itself: for counts only, never for a verdict.
+    `resumes` are seconds from the end of each fault until work goes on behind it: see resumes.py. `settings` are those
+    that a checker may need: session_timeout_seconds, note_field, order_prefix and alike, and what of the run was on:
+    {"reconciler": bool, "dropped_webhooks": 0.01}. `parked` are the keys that are still parked, with the stated reason,
+    `in_doubt` what the effect ledger says of itself: for counts only, never for a verdict.
     """
 
     history: Path

@@ -1,77 +1,115 @@
-"""How fast the system is back at work after each fault, from the history and the vendors' journals. Pure.
+"""How fast the system is back at work after each fault, from the history and the topics. Pure.
 
-Measured is the time from the end of a fault to the next write that a vendor receives on the side where the fault was:
-`heartland` gets the orders, `shopify` the shipments. A fault that stops a whole side and ends later (an outage while
-a killed process comes back) moves the beginning to its own end.
+Measured is how long the slowest partition takes: from the end of a fault to the moment when the first of the records
+that waited behind it there is done with. So a process that hangs shows, though its twin goes on. Behind the doors
+(ingress, poller) it is the time to the next record that comes in.
+
+A fault that stops everything behind it and is still there by then (an outage while a killed process comes back) moves
+the beginning to its own end.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from tests.prove.history import Struck
 
-BOTH = ("heartland", "shopify")
-# Where a target's work shows; all others show on both sides.
-SIDES: Mapping[str, tuple[str, ...]] = {
-    "ingress": ("heartland",),
-    "webhooks": ("heartland",),
-    "transformer-order": ("heartland",),
-    "heartland-writer": ("heartland",),
-    "poller": ("shopify",),
-    "transformer-fulfilment": ("shopify",),
-    "shopify-writer": ("shopify",),
+GROUPS = ("transformer-order", "heartland_writer", "transformer-fulfilment", "shopify_writer")
+# Which groups feel a fault of this target.
+BEHIND: Mapping[str, tuple[str, ...]] = {
+    "transformer-order": ("transformer-order",),
+    "transformer-fulfilment": ("transformer-fulfilment",),
+    "heartland-writer": ("heartland_writer",),
+    "shopify-writer": ("shopify_writer",),
+    "heartland": ("heartland_writer", "transformer-fulfilment"),
+    "shopify": ("transformer-order", "shopify_writer"),
+    "broker": GROUPS,
+    "database": GROUPS,
+}
+# At which topic the records come in that these let in.
+DOORS: Mapping[str, str] = {
+    "ingress": "raw.shopify.order",
+    "webhooks": "raw.shopify.order",
+    "poller": "raw.heartland.fulfilment",
 }
 # Nothing at all gets through while these last.
 TOTAL = ("outage", "broker", "database", "cut", "lost_replies")
-# These are no outages: work goes on through them, only slower.
-_UNSEEN = ("stale", "token")
 
 
-def resumes(strikes: Sequence[Struck], writes: Mapping[str, Sequence[datetime]], until: datetime) -> list[float]:
-    """Seconds for each fault that ended before `until` (the end of the load, when there may be nothing to do).
+@dataclass
+class Work:
+    """When each record came in and was first done with (or durably set aside), in seconds, by group and partition.
 
-    `writes` are the times of the writes by vendor, in order.
+    `arrivals` are the times of a topic's records, in order.
+    """
+
+    records: defaultdict[str, defaultdict[tuple[str, int], list[tuple[float, float]]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+    arrivals: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+
+def resumes(strikes: Sequence[Struck], work: Work, until: float) -> list[float]:
+    """Seconds for each fault behind which something waited, of those that ended before `until`.
+
+    After that moment, the end of the load, there may be nothing to come in at the doors.
     """
     found = []
     for strike in strikes:
-        healed = datetime.fromisoformat(strike.healed)
-        if strike.strike in _UNSEEN or strike.target == "journal" or healed >= until:
-            continue
-        spans = [_seconds(side, healed, strikes, writes[side], until) for side in _sides(strike.target)]
-        found += [span for span in spans if span is not None]
+        healed = _seconds(strike.healed)
+        if healed < until:
+            blocks = [other for other in strikes if other.strike in TOTAL and _touch(other.target, strike.target)]
+            spans = [_span(healed, first, blocks) for first in _firsts(strike, healed, work, until)]
+            found += [max(spans)] if spans else []
     return found
 
 
-def _seconds(
-    side: str, healed: datetime, strikes: Iterable[Struck], writes: Sequence[datetime], until: datetime
-) -> float | None:
-    blocks = [
-        (datetime.fromisoformat(other.began), datetime.fromisoformat(other.healed))
-        for other in strikes
-        if other.strike in TOTAL and side in _sides(other.target)
-    ]
-    begin, before = healed, None
-    while begin != before:
-        before, following = begin, _next(writes, begin)
-        later = [end for start, end in blocks if start <= (following or until) and end > begin]
-        begin = min(later, default=begin)
-    if begin >= until:
-        return None
-    following = _next(writes, begin)
-    return ((following or until) - begin).total_seconds()
+def _firsts(strike: Struck, healed: float, work: Work, until: float) -> Iterator[float]:
+    """By partition, when the first record was done with that waited when the fault ended."""
+    target = _service(strike.target)
+    if target in DOORS:
+        arrivals = work.arrivals[DOORS[target]]
+        index = bisect_right(arrivals, healed)
+        yield arrivals[index] if index < len(arrivals) else until
+    for group in BEHIND.get(target, ()):
+        for records in work.records[group].values():
+            waiting = [done for arrived, done in records if arrived <= healed < done]
+            if waiting:
+                yield min(waiting)
 
 
-def _next(writes: Sequence[datetime], moment: datetime) -> datetime | None:
-    index = bisect_right(writes, moment)
-    return writes[index] if index < len(writes) else None
+def _span(healed: float, first: float, blocks: Sequence[Struck]) -> float:
+    """From the fault's end, or from that of a total fault which lasted longer."""
+    begin = healed
+    for block in sorted(blocks, key=lambda one: one.began):
+        began, ended = _seconds(block.began), _seconds(block.healed)
+        if began <= first and ended > begin:
+            begin = min(ended, first)
+    return first - begin
 
 
-def _sides(target: str) -> tuple[str, ...]:
-    name, _, replica = target.rpartition("-")
-    return SIDES.get(name if replica.isdigit() else target, BOTH)
+def _touch(one: str, other: str) -> bool:
+    """Whether what two targets stand for has work in common."""
+    return bool(_feels(_service(one)) & _feels(_service(other)))
+
+
+def _feels(target: str) -> set[str]:
+    if target in ("broker", "database"):
+        return {*GROUPS, *DOORS.values()}
+    return {*BEHIND.get(target, ()), *([DOORS[target]] if target in DOORS else [])}
+
+
+def _service(process: str) -> str:
+    name, _, replica = process.rpartition("-")
+    return name if replica.isdigit() else process
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -5,52 +5,86 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.prove.history import Struck
-from tests.prove.resumes import percentile, resumes
+from tests.prove.resumes import Work, percentile, resumes
 
 START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
-def at(seconds: float) -> datetime:
-    return START + timedelta(seconds=seconds)
+def at(seconds: float) -> float:
+    return (START + timedelta(seconds=seconds)).timestamp()
 
 
 def struck(kind: str, target: str, began: float, healed: float) -> Struck:
-    return Struck(at(healed).isoformat(), kind, target, at(began).isoformat(), at(healed).isoformat())
+    ends = [(START + timedelta(seconds=seconds)).isoformat() for seconds in (began, healed)]
+    return Struck(ends[1], kind, target, *ends)
 
 
-def found(*strikes: Struck, heartland: tuple[float, ...] = (), shopify: tuple[float, ...] = ()) -> list[float]:
-    writes = {"heartland": [at(one) for one in heartland], "shopify": [at(one) for one in shopify]}
-    return resumes(strikes, writes, until=at(100))
+def worked(group: str, **partitions: list[tuple[float, float]]) -> Work:
+    """Records of each partition (p0, p1, ...): when they came and when they were done with."""
+    work = Work()
+    for name, records in partitions.items():
+        work.records[group]["topic", int(name[1:])] = [(at(came), at(done)) for came, done in records]
+    return work
 
 
-def test_it_is_the_time_from_the_end_of_a_fault_to_the_next_write_behind_it() -> None:
-    kill = struck("kill", "heartland-writer-2", 10, 10)
-
-    assert found(kill, heartland=(5, 9, 12.5, 13), shopify=(10.1,)) == [2.5]
+def found(work: Work, *strikes: Struck) -> list[float]:
+    return [round(span, 3) for span in resumes(strikes, work, until=at(100))]
 
 
-def test_a_fault_of_both_sides_counts_on_both() -> None:
-    assert found(struck("broker", "broker", 10, 14), heartland=(16,), shopify=(15,)) == [2, 1]
+KILL = struck("kill", "heartland-writer-2", 10, 10)
+
+
+def test_it_is_the_time_to_the_first_record_that_waited() -> None:
+    work = worked("heartland_writer", p0=[(5, 6), (8, 14), (9, 12.5), (11, 11.5)])
+
+    assert found(work, KILL) == [2.5]
+
+
+def test_the_slowest_partition_counts_though_the_other_replica_goes_on() -> None:
+    work = worked("heartland_writer", p0=[(9.9, 10.1)], p1=[(9, 17)])
+
+    assert found(work, KILL) == [7]
+
+
+def test_nothing_is_said_where_nothing_waited() -> None:
+    assert found(worked("heartland_writer", p0=[(5, 6), (11, 20)]), KILL) == []
+    assert found(worked("shopify_writer", p0=[(5, 20)]), KILL) == []
 
 
 def test_an_outage_meanwhile_moves_the_beginning_to_its_end() -> None:
-    kill, outage = struck("kill", "ingress", 10, 10), struck("outage", "heartland", 11, 40)
+    work = worked("heartland_writer", p0=[(9, 43)])
 
-    assert found(kill, outage, heartland=(43,), shopify=(41,)) == [3, 3, 1]
-
-
-def test_a_cut_that_the_other_side_alone_feels_does_not() -> None:
-    kill, cut = struck("kill", "poller", 10, 10), struck("cut", "webhooks", 11, 40)
-
-    assert found(kill, cut, heartland=(43,), shopify=(12,)) == [2, 3]
+    assert found(work, KILL, struck("outage", "heartland", 11, 40)) == [3, 3]
 
 
-def test_work_that_never_resumes_counts_until_the_end() -> None:
-    assert found(struck("kill", "poller", 10, 10), shopify=(9,)) == [90]
+def test_an_outage_elsewhere_does_not() -> None:
+    work = worked("heartland_writer", p0=[(9, 43)])
+
+    assert found(work, KILL, struck("outage", "shopify", 11, 40)) == [33]
 
 
-def test_after_the_load_there_may_be_nothing_to_do() -> None:
-    assert found(struck("kill", "poller", 101, 101)) == []
+def test_work_that_is_done_before_the_broker_is_declared_back_did_not_wait_for_it() -> None:
+    work = worked("heartland_writer", p0=[(9, 18)])
+
+    assert found(work, KILL, struck("broker", "broker", 8, 20)) == [0]
+
+
+@pytest.mark.parametrize(
+    ("target", "topic"), [("ingress-2", "raw.shopify.order"), ("poller", "raw.heartland.fulfilment")]
+)
+def test_behind_a_door_it_is_the_next_record_that_comes_in(target: str, topic: str) -> None:
+    work = Work()
+    work.arrivals[topic] = [at(9), at(11.5), at(12)]
+
+    assert found(work, struck("kill", target, 10, 10)) == [1.5]
+
+
+def test_a_door_that_stays_shut_counts_until_the_end() -> None:
+    assert found(Work(), struck("kill", "poller", 10, 10)) == [90]
+
+
+def test_after_the_load_there_may_be_nothing_to_come_in() -> None:
+    assert found(Work(), struck("kill", "poller", 101, 101)) == []
 
 
 @pytest.mark.parametrize(("share", "value"), [(0.0, 1), (0.5, 3), (0.95, 5)])
