@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MESSAGING = "tests/unit/shared/messaging"
+_RESILIENCE = "tests/unit/shared/resilience"
 _WRITER = "tests/unit/services/heartland_writer"
 _WAY_BACK = "tests/unit/services/shopify_writer"
 
@@ -43,9 +44,15 @@ CORES = (
     Core("shared/messaging/replay.py", (f"{_MESSAGING}/test_treatment",)),
     Core("shared/state/versions.py", ("tests/unit/shared/state/test_versions",)),
     Core("shared/state/ledger.py", ("tests/unit/shared/state/test_ledger",)),
-    Core("shared/resilience/retry.py", ("tests/unit/shared/resilience/test_retry",)),
-    Core("shared/resilience/breaker.py", ("tests/unit/shared/resilience/test_breaker",)),
-    Core("shared/resilience/budget.py", ("tests/unit/shared/resilience/test_budget",)),
+    Core("shared/resilience/retry.py", (f"{_RESILIENCE}/test_retry",)),
+    Core(
+        "shared/resilience/breaker.py",
+        (f"{_RESILIENCE}/test_breaker", f"{_RESILIENCE}/test_breaker_model"),
+    ),
+    Core("shared/resilience/budget.py", (f"{_RESILIENCE}/test_budget",)),
+    Core("shared/resilience/cost_budget.py", (f"{_RESILIENCE}/test_budget",)),
+    Core("shared/resilience/queue.py", (f"{_RESILIENCE}/test_budget",)),
+    Core("shared/resilience/shares.py", (f"{_RESILIENCE}/test_shares",)),
     Core("services/poller/feed.py", ("tests/unit/services/poller/test_feed",)),
     Core("services/heartland_writer/once.py", (f"{_WRITER}/test_once", f"{_WRITER}/test_once_model")),
     Core("services/shopify_writer/doubt.py", (f"{_WAY_BACK}/test_doubt",)),

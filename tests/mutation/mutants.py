@@ -104,7 +104,7 @@ def _children(node: ast.AST) -> list[ast.AST]:  # noqa: PLR0911 - an answer for 
             return []
         case ast.Raise():
             return _arguments_without_words(node.exc)
-        case ast.Call(func=ast.Attribute(attr=name)) if name in _LOGS:
+        case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in (*_LOGS, "TypeVar"):
             return []
         case ast.JoinedStr():
             return [part for part in node.values if isinstance(part, ast.FormattedValue)]

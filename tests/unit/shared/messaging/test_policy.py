@@ -43,3 +43,14 @@ from shared.messaging.policy import Judgement, Verdict, judge
 )
 def test_each_error_has_its_verdict(error: Exception, attempts: int, expected: Judgement) -> None:
     assert judge(error, attempts=attempts, lane_attempts=3, longest_rest=30.0) == expected
+
+
+def test_a_wait_as_long_as_the_longest_is_still_sat_out_in_the_lane() -> None:
+    assert judge(RetryLater("x", after=30.0), attempts=1, lane_attempts=3, longest_rest=30.0).verdict is Verdict.AGAIN
+
+
+@pytest.mark.parametrize(
+    "error", [TargetDown("x"), Waiting("x", "item:1"), NeedsReview("x", kind="k", advice="a"), Rejected("x")], ids=repr
+)
+def test_only_an_events_own_trouble_uses_up_an_attempt(error: Exception) -> None:
+    assert judge(error, attempts=1, lane_attempts=3, longest_rest=30.0).counts is False

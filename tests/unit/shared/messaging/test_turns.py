@@ -92,4 +92,5 @@ def test_who_is_in_a_hurry_now_has_the_turn_of_a_record() -> None:
     turns.hurry(lane)
 
     assert turns.take() is lane
+    turns.replayed()
     assert turns.take() is None

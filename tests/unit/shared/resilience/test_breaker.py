@@ -243,3 +243,92 @@ async def test_every_change_is_told() -> None:
     await pass_through(breaker)
 
     assert seen == [OPEN, HALF_OPEN, CLOSED]
+
+
+@pytest.mark.parametrize(("seconds", "state"), [(30.0, OPEN), (30.5, CLOSED)])
+async def test_a_failure_counts_for_half_a_minute(seconds: float, state: int) -> None:
+    clock = FakeClock()
+    breaker = a_breaker(clock)
+    for _ in range(4):
+        await fail(breaker, TargetDown("refused"))
+    clock.advance(seconds)
+
+    await fail(breaker, TargetDown("refused"))
+
+    assert breaker.state == state
+
+
+@pytest.mark.parametrize(("well", "state"), [(5, OPEN), (6, CLOSED)])
+async def test_the_latest_ten_calls_count(well: int, state: int) -> None:
+    breaker = a_breaker(FakeClock())
+    for _ in range(4):
+        await fail(breaker, TargetDown("refused"))
+    for _ in range(well):
+        await pass_through(breaker)
+
+    await fail(breaker, TargetDown("refused"))
+
+    assert breaker.state == state
+
+
+@pytest.mark.parametrize(("well", "state"), [(5, OPEN), (6, CLOSED)])
+async def test_the_oldest_calls_are_forgotten_first(well: int, state: int) -> None:
+    breaker = a_breaker(FakeClock())
+    for _ in range(7):
+        await pass_through(breaker)
+    for _ in range(4):
+        await fail(breaker, TargetDown("refused"))
+    for _ in range(well):
+        await pass_through(breaker)
+
+    await fail(breaker, TargetDown("refused"))
+
+    assert breaker.state == state
+
+
+async def test_who_is_refused_learns_which_vendor_is_away_and_when_to_ask() -> None:
+    clock = FakeClock()
+    breaker = await opened(clock)
+    with pytest.raises(TargetDown) as refused:
+        breaker.begin()
+    clock.advance(10)
+    breaker.begin()
+    with pytest.raises(TargetDown) as behind:
+        breaker.begin()
+
+    assert [error.value.target for error in (refused, behind)] == ["heartland", "heartland"]
+    assert [error.value.after for error in (refused, behind)] == [10.0, 0.5]
+
+
+async def test_an_event_that_the_target_refuses_shows_that_it_is_there() -> None:
+    clock = FakeClock()
+    breaker = await opened(clock)
+    clock.advance(10)
+
+    await fail(breaker, Rejected("no such item"))
+
+    assert breaker.state == CLOSED
+
+
+async def test_once_closed_it_takes_five_failures_again() -> None:
+    clock = FakeClock()
+    breaker = await opened(clock)
+    clock.advance(10)
+    await pass_through(breaker)
+
+    for _ in range(4):
+        await fail(breaker, TargetDown("refused"))
+    assert breaker.state == CLOSED
+    await fail(breaker, TargetDown("refused"))
+    assert breaker.state == OPEN
+
+
+async def test_its_rest_may_be_short() -> None:
+    clock = FakeClock()
+    breaker = Breaker("demo/heartland", failures=1, open_seconds=0.5, clock=clock)
+    await fail(breaker, TargetDown("refused"))
+    clock.advance(0.5)
+
+    await pass_through(breaker)
+
+    assert breaker.state == CLOSED

@@ -1,106 +1,149 @@
-"""Any calls, in any order, ending late or not at all, against a breaker: what always holds."""
+"""A breaker under anything that may happen to calls: begun, ended well or ill, given up, in any order."""
 
 from __future__ import annotations
 
-from contextlib import suppress
+import asyncio
 
-import hypothesis.strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from shared.errors import OutcomeUnknown, Rejected, TargetDown
+from shared.errors import Rejected, TargetDown
 from shared.resilience.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
 from tests.support.clock import FakeClock
 
-ENDS = st.sampled_from([None, TargetDown("down"), OutcomeUnknown("lost"), Rejected("no"), ValueError("bug")])
-_MOST, _WINDOW, _OPEN = 3, 30.0, 5.0
+FAILURES, WINDOW, REST = 2, 30.0, 10.0
 
 
 class Calls(RuleBasedStateMachine):
-    under_way = Bundle("under_way")
+    """`under_way` are calls that were let through, each with the number of the state it began in."""
 
-    @initialize()
-    def start(self) -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self.clock = FakeClock()
         self.told: list[int] = []
         self.breaker = Breaker(
-            "demo/heartland", failures=_MOST, window_seconds=_WINDOW, open_seconds=_OPEN, clock=self.clock,
+            "main/heartland",
+            failures=FAILURES,
+            window_seconds=WINDOW,
+            open_seconds=REST,
+            clock=self.clock,
             on_change=lambda state, error: self.told.append(state),
-        )  # fmt: skip
-        self.opened_at = 0.0
-        self.probes = 0
-        self.refusals: list[TargetDown] = []
+        )
+        self.under_way: list[tuple[int, int]] = []
+        self.latest: list[tuple[float, bool]] = []
+        self.until = 0.0
+        # While it comes back: calls at a time, and how many more must go well before that doubles.
+        self.room: int | None = None
+        self.left = 0
 
-    @rule(seconds=st.sampled_from([0.1, 1.0, 5.0, 31.0]))
-    def pass_time(self, seconds: float) -> None:
+    @property
+    def inside(self) -> int:
+        """Calls under way that began in this state."""
+        return sum(changes == len(self.told) for _, changes in self.under_way)
+
+    @property
+    def state(self) -> int:
+        return self.told[-1] if self.told else CLOSED
+
+    @rule(seconds=st.sampled_from((0.5, 4.0, 9.0, 10.0, 31.0)))
+    def time_passes(self, seconds: float) -> None:
         self.clock.advance(seconds)
 
-    @rule(target=under_way)
-    def begin(self) -> object:
-        before, now = self.breaker.state, self.clock.monotonic()
-        try:
-            generation = self.breaker.begin()
-        except TargetDown as refusal:
-            self.refusals.append(refusal)
-            return (-1, before)
-        assert before != OPEN or now >= self.opened_at + _OPEN
-        if self.breaker.state == HALF_OPEN:
-            assert self.probes == 0, "two probes at a time"
-            self.probes = 1
-        return (generation, self.breaker.state)
+    @rule(count=st.integers(1, 5))
+    def calls_come(self, count: int) -> None:
+        for _ in range(count):
+            self.begin()
 
-    @rule(call=consumes(under_way), error=ENDS, cancelled=st.booleans())
-    def end(self, call: tuple[int, int], error: Exception | None, cancelled: bool) -> None:
-        generation, _ = call
-        if generation < 0:
-            return
-        before, late = self.breaker.state, generation != self.breaker.generation
-        told = len(self.told)
-        self.breaker.end(generation, KeyboardInterrupt() if cancelled else error)
-        changed = len(self.told) > told
-        if late:
-            assert not changed, "what is old changed the state"
-            return
-        if before == HALF_OPEN:
-            self.probes = 0
-        failed = isinstance(error, TargetDown) and not cancelled
-        if changed and self.breaker.state == OPEN:
-            assert failed, "only the target's own failure opens it"
-            self.opened_at = self.clock.monotonic()
-        if before == HALF_OPEN and not cancelled:
-            assert self.breaker.state == (OPEN if failed else CLOSED)
-
-    @precondition(lambda self: self.breaker.state == OPEN)
+    @precondition(lambda self: self.state == OPEN)
     @rule()
-    def nothing_goes_out_before_its_time(self) -> None:
-        if self.clock.monotonic() < self.opened_at + _OPEN:
-            try:
-                self.breaker.begin()
-            except TargetDown:
-                return
-            raise AssertionError("a call went out while it was open")
+    def its_rest_ends_and_the_target_is_back(self) -> None:
+        self.clock.advance(max(0.0, self.until - self.clock.monotonic()))
+        self.begin()
+        self.answered(self.under_way.pop(), None)
 
-    @invariant()
-    def told_what_it_is(self) -> None:
-        assert (self.told or [CLOSED])[-1] == self.breaker.state
-        pairs = set(zip([CLOSED, *self.told], self.told, strict=False))
-        assert pairs <= {(CLOSED, OPEN), (OPEN, HALF_OPEN), (HALF_OPEN, OPEN), (HALF_OPEN, CLOSED)}
-
-    @invariant()
-    def says_when_to_come_back(self) -> None:
-        assert all(refusal.target == "heartland" and (refusal.after or 0) > 0 for refusal in self.refusals)
-
-    def teardown(self) -> None:
-        """It never stays shut: once the target is well again, everything passes after a while."""
-        if not hasattr(self, "breaker"):
+    def begin(self) -> None:
+        wait = self.expected_wait()
+        if wait is None:
+            self.under_way.append((self.breaker.begin(), len(self.told)))
             return
-        if self.breaker.state == HALF_OPEN and self.probes:
-            self.breaker.end(self.breaker.generation, None)
-        self.clock.advance(_OPEN)
-        for _ in range(100):
-            # Calls that never ended may hold all the room there is while it comes back.
-            with suppress(TargetDown):
-                self.breaker.end(self.breaker.begin(), None)
-        assert self.breaker.state == CLOSED
+        with pytest.raises(TargetDown) as refused:
+            self.breaker.begin()
+        assert refused.value.after == wait
+
+    def expected_wait(self) -> float | None:
+        """None where a call has to be let through."""
+        if self.state == OPEN:
+            left = self.until - self.clock.monotonic()
+            return left if left > 0 else None
+        if self.state == HALF_OPEN:
+            return 0.5 if self.inside else None
+        return 0.1 if self.room is not None and self.inside >= self.room else None
+
+    def a_call(self, data: st.DataObject) -> tuple[int, int]:
+        call: tuple[int, int] = data.draw(st.sampled_from(self.under_way))
+        self.under_way.remove(call)
+        return call
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), after=st.sampled_from((None, 5.0, 60.0)))
+    def one_fails(self, data: st.DataObject, after: float | None) -> None:
+        now = self.clock.monotonic()
+        state, is_late = self.end(self.a_call(data), TargetDown("refused", after))
+        if is_late:
+            return
+        self.latest = [*self.latest, (now, True)][-2 * FAILURES :]
+        enough = sum(bad and at >= now - WINDOW for at, bad in self.latest) >= FAILURES
+        assert self.state == (OPEN if enough or state == HALF_OPEN else CLOSED)
+        if self.state == OPEN:
+            self.until, self.room = now + max(REST, after or 0.0), None
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), count=st.integers(1, 9), error=st.sampled_from((None, Rejected("no such item"))))
+    def some_are_answered(self, data: st.DataObject, count: int, error: Exception | None) -> None:
+        for _ in range(min(count, len(self.under_way))):
+            self.answered(self.a_call(data), error)
+
+    def answered(self, call: tuple[int, int], error: Exception | None) -> None:
+        state, is_late = self.end(call, error)
+        if is_late:
+            return
+        self.latest = [] if state == HALF_OPEN else [*self.latest, (self.clock.monotonic(), False)][-2 * FAILURES :]
+        assert self.state == CLOSED
+        self.comes_back(state)
+
+    def comes_back(self, before: int) -> None:
+        if before == HALF_OPEN:
+            self.room = self.left = 2
+        elif self.room is not None:
+            self.left -= 1
+            if self.left == 0:
+                self.room = self.left = self.room * 2
+            if self.room > 16:
+                self.room = None
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def one_is_given_up(self, data: st.DataObject) -> None:
+        state, _ = self.end(self.a_call(data), asyncio.CancelledError())
+        assert self.state == state
+
+    def end(self, call: tuple[int, int], error: BaseException | None) -> tuple[int, bool]:
+        """The state before, and whether it had changed since the call began: then nothing may come of it."""
+        state, is_late = self.state, call[1] != len(self.told)
+        self.breaker.end(call[0], error)
+        assert not is_late or self.state == state
+        return state, is_late
+
+    @invariant()
+    def it_tells_its_state(self) -> None:
+        assert self.breaker.state == self.state
+
+    @invariant()
+    def one_probes_at_a_time(self) -> None:
+        assert self.state != HALF_OPEN or self.inside <= 1
 
 
-TestCalls = Calls.TestCase
+TestBreaker = Calls.TestCase
+TestBreaker.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
