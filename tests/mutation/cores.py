@@ -40,7 +40,7 @@ CORES = (
     Core("shared/messaging/commit.py", (f"{_MESSAGING}/test_commit",)),
     Core("shared/messaging/listener.py", (f"{_MESSAGING}/test_listener",)),
     Core("shared/messaging/pending.py", (f"{_MESSAGING}/test_pending",)),
-    Core("shared/messaging/parking.py", (f"{_MESSAGING}/test_treatment",)),
+    Core("shared/messaging/parking.py", (f"{_MESSAGING}/test_parking", f"{_MESSAGING}/test_treatment")),
     Core("shared/messaging/replay.py", (f"{_MESSAGING}/test_treatment",)),
     Core("shared/state/versions.py", ("tests/unit/shared/state/test_versions",)),
     Core("shared/state/ledger.py", ("tests/unit/shared/state/test_ledger",)),

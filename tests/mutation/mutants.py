@@ -106,6 +106,8 @@ def _children(node: ast.AST) -> list[ast.AST]:  # noqa: PLR0911 - an answer for 
             return _arguments_without_words(node.exc)
         case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name)) if name in (*_LOGS, "TypeVar"):
             return []
+        case ast.Subscript(value=ast.Name(id="Literal")):
+            return []
         case ast.JoinedStr():
             return [part for part in node.values if isinstance(part, ast.FormattedValue)]
         case ast.Compare():

@@ -46,6 +46,7 @@ def test_each_kind_of_code_is_broken_in_its_ways(source: str, expected: list[str
         "class Kind(Enum): RUN = 'run'",
         "STATEMENT = 'select a, b, c from somewhere where a = 1 and b = 2'",
         "R = TypeVar('R')",
+        "State = Literal['new', 'done']",
         "__slots__ = ('a', 'b')",
         "def f(): return None",
     ],
