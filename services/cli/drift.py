@@ -6,11 +6,14 @@ import getpass
 from dataclasses import asdict
 from typing import Any
 
+from shared.canonical.alert import Alert
 from shared.errors import Rejected
 from shared.runtime.output import ago, console, print_json, print_table, utc_now
+from shared.state.alerts import Alerts
 from shared.state.audit import Audit
 from shared.state.database import Database
 from shared.state.drift import Drift, DriftLedger
+from shared.state.reviews import Reviews
 
 STATES = ("open", "repairing", "review", "repaired", "gone", "ignored")
 
@@ -59,9 +62,26 @@ async def show_drift(url: str, number: int, *, as_json: bool) -> None:
 async def ignore_drift(url: str, number: int, because: str) -> None:
     """It stays as it is, and is not told of again. Raises Rejected, TargetDown."""
     async with Database.open(url, 1) as database:
-        if not await DriftLedger(database).becomes(number, "ignored"):
+        row = await DriftLedger(database).get(number)
+        if row is None:
             raise Rejected(f"there is no difference {number}")
+        await DriftLedger(database).becomes(number, "ignored")
+        await Reviews(database).resolve(row.connection, row.entity, row.key, (row.kind,))
+        await Alerts(database).take([_let_be(row)])
         await Audit(database).note(utc_now(), getpass.getuser(), "drift.ignore", str(number), {"because": because})
+
+
+def _let_be(row: Drift) -> Alert:
+    return Alert(
+        kind="drift",
+        connection=row.connection,
+        entity=row.entity,
+        key=row.key,
+        service="cli",
+        reason="a person let it be",
+        at=utc_now(),
+        resolved=True,
+    )
 
 
 def plain(row: Drift) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -20,6 +21,7 @@ from shared.errors import IntegrationError, Rejected
 from shared.runtime.clock import SystemClock
 from shared.runtime.metrics import ServiceMetrics
 from shared.runtime.output import console, fail, print_json, print_table
+from shared.state.audit import Audit
 from shared.state.connections import Connections, ConnectionStore
 from shared.state.database import Database
 
@@ -84,6 +86,8 @@ def repair(
             if not row.repairable:
                 raise Rejected(f"{number}: what is right is not certain here, a person has to decide: {row.reason}")
             await parts.pass_over(row.connection).repair(row)
+            what = {"difference": row.kind, "key": row.key, "at_risk": str(row.at_risk)}
+            await Audit(parts.database).note(parts.clock.now(), getpass.getuser(), "drift.repair", str(number), what)
         return list(numbers)
 
     done = _do(work)

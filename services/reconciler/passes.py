@@ -104,16 +104,22 @@ class Pass:
         if decision.above_cap or self._memory.capped is not False:
             self._producer.alert(self._capped(outcome))
         self._memory.capped = decision.above_cap
+        sent: dict[str, str] = {}
         for row in decision.repair:
-            await self.repair(row)
+            await self.repair(row, sent)
             outcome.repaired.append(row)
         for row in decision.review:
             await self._ask(row)
             outcome.reviews.append(row)
 
-    async def repair(self, row: Drift) -> None:
-        """Send it through the one road once more. Noted after it is sent: sent twice does no harm, noted only would."""
-        undo = await repair(row, self._heartland.client, self._producer, self._clock.now())
+    async def repair(self, row: Drift, sent: dict[str, str] | None = None) -> None:
+        """Send it through the one road once more. Noted after it is sent: sent twice does no harm, noted only would.
+
+        `sent` are the orders that this pass has told of already, with the notices: an order is written whole.
+        """
+        undo = await repair(
+            row, self._heartland.client, self._producer, self._clock.now(), {} if sent is None else sent
+        )
         await self._ledger.repairing(row.id, undo)
         self._tell(row, resolved=False)
 

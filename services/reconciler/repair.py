@@ -17,14 +17,21 @@ INVOICE_NOTICE = "heartland.invoice.repair"
 Json = dict[str, Any]
 
 
-async def repair(row: Drift, heartland: HeartlandClient, producer: Producer, now: datetime) -> Json:
-    """Send the notices for this difference. What undoes it: what the target held, and which notices asked for it."""
+async def repair(
+    row: Drift, heartland: HeartlandClient, producer: Producer, now: datetime, told: dict[str, str]
+) -> Json:
+    """Send the notices for this difference. What undoes it: what the target held, and which notices asked for it.
+
+    `told` are notices by order that were sent a moment ago; an order in it needs no other.
+    """
     if row.kind == "shipment_missing":
         sent = [await _send_invoice(row, int(number), heartland, producer, now) for number in row.details["invoices"]]
     else:
-        event = order_notice(row, now)
-        await producer.send(RAW_SHOPIFY_ORDER, event)
-        sent = [event.id]
+        if row.key not in told:
+            event = order_notice(row, now)
+            await producer.send(RAW_SHOPIFY_ORDER, event)
+            told[row.key] = event.id
+        sent = [told[row.key]]
     return {"held": row.details, "notices": sent, "at": now.isoformat()}
 
 

@@ -116,11 +116,10 @@ class DriftLedger:
         row = await self._db.fetchrow(f"select {_COLUMNS} from drift where id = $1", number)  # noqa: S608
         return _drift(row) if row else None
 
-    async def open_keys(self, connection: str) -> list[str]:
+    async def open_keys(self, connection: str, states: Sequence[str] = ("open", "repairing", "review")) -> list[str]:
         """Whose differences are not over."""
         rows = await self._db.fetch(
-            "select distinct key from drift where connection = $1 and state in ('open', 'repairing', 'review')",
-            connection,
+            "select distinct key from drift where connection = $1 and state = any($2::text[])", connection, list(states)
         )
         return [row["key"] for row in rows]
 

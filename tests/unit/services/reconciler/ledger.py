@@ -1,0 +1,50 @@
+"""The drift ledger in memory, for histories that are simulated. An integration test holds it against the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from datetime import datetime
+
+from shared.state.drift import Drift, Finding
+
+_OVER = ("repaired", "gone")
+
+
+class MemoryLedger:
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str, str], Drift] = {}
+
+    def saw(self, finding: Finding, now: datetime) -> Drift:
+        before = self.rows.get(finding.place)
+        fresh = before is None or before.state in _OVER
+        row = Drift(
+            id=before.id if before else len(self.rows) + 1,
+            connection=finding.connection,
+            entity=finding.entity,
+            key=finding.key,
+            kind=finding.kind,
+            state="open" if before is None or fresh else before.state,
+            reason=finding.reason,
+            at_risk=finding.at_risk,
+            currency=finding.currency,
+            repairable=finding.repairable,
+            details=dict(finding.details or {}),
+            undo=before.undo if before else None,
+            looks=1 if before is None or fresh else before.looks + 1,
+            repairs=0 if before is None or fresh else before.repairs,
+            first_seen=now if before is None or fresh else before.first_seen,
+            last_seen=now,
+        )
+        self.rows[finding.place] = row
+        return row
+
+    def over(self, entities: Collection[str], keys: Collection[str], seen: Collection[tuple[str, str, str]]) -> None:
+        for place, row in self.rows.items():
+            is_open = row.state in ("open", "repairing", "review")
+            if is_open and row.entity in entities and row.key in keys and place not in seen:
+                self.rows[place] = replace(row, state="repaired" if row.state == "repairing" else "gone")
+
+    def repairing(self, row: Drift) -> None:
+        place = (row.entity, row.key, row.kind)
+        self.rows[place] = replace(self.rows[place], state="repairing", repairs=self.rows[place].repairs + 1)
