@@ -108,7 +108,8 @@ def a_history(*, may_be_lost: bool) -> st.SearchStrategy[list[Change]]:
     change = st.builds(
         Change,
         after=st.integers(1, 900),
-        late=st.integers(0, 90),
+        # Within the settling time and the look that must follow it.
+        late=st.integers(0, 170),
         slow=st.integers(0, 1200),
         lost=st.booleans() if may_be_lost else st.just(False),
     )
