@@ -81,8 +81,8 @@ class Watch:
                 elif now >= next_look:
                     await self.look_again()
                     next_look = now + self._settings.reconcile_recheck_seconds
-                else:
-                    more = await self.go_on()
+                # After each of them, so that sweeps that take long cannot starve it.
+                more = await self.go_on()
             due = min(next_sweep, next_look) - self._clock.monotonic()
             await _pause(stop, 0.0 if more else min(_LEASE_SECONDS, max(0.05, due)))
 

@@ -19,6 +19,7 @@ from services.journal.__main__ import run as keep
 from services.journal.settings import Settings as JournalSettings
 from services.poller.__main__ import run as poll
 from services.poller.settings import Settings as PollerSettings
+from services.reconciler.__main__ import run as reconcile
 from services.reconciler.parts import Parts, open_parts
 from services.reconciler.passes import Outcome
 from services.reconciler.settings import Settings
@@ -42,7 +43,7 @@ from tests.support.engine import service_environ
 from tests.support.sandbox import Sandbox, open_sandbox
 
 CONNECTION = "acme"
-SECONDS = 30.0
+SECONDS = 60.0
 QUICK = {
     "HEARTLAND_REQUESTS_PER_SECOND": "0", "HEARTLAND_MAX_IN_FLIGHT": "20", "SHOPIFY_POINTS_PER_SECOND": "0",
     "HEARTLAND_TIMEOUT_SECONDS": "2", "SHOPIFY_READ_LAG_SECONDS": "0.1", "POLL_SECONDS": "0.1",
@@ -56,9 +57,11 @@ SERVICES: dict[str, tuple[Any, Any, dict[str, str]]] = {
     "shopify_writer": (write_shopify, ShopifySettings, {}),
     "poller": (poll, PollerSettings, {}),
     "journal": (keep, JournalSettings, {}),
+    "reconciler": (reconcile, Settings, {}),
+    "another reconciler": (reconcile, Settings, {}),
 }
-# All but what would find a shipment by itself.
-WITHOUT_POLLER = tuple(name for name in SERVICES if name != "poller")
+# All but the poller, which would find a shipment by itself; and the reconciler, whose passes tests make.
+WITHOUT_POLLER = ("orders", "shipments", "heartland_writer", "shopify_writer", "journal")
 Json = dict[str, Any]
 
 
@@ -131,7 +134,7 @@ class Place:
         await self.parts.producer.send(RAW_SHOPIFY_ORDER, event)
 
     def start(self, *names: str) -> None:
-        for name in names or tuple(SERVICES):
+        for name in names:
             run, settings, more = SERVICES[name]
             self.running[name] = asyncio.create_task(run(settings.from_env({**self.environ, **more}), asyncio.Event()))
 

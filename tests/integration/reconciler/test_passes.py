@@ -11,7 +11,7 @@ from deploy.local.engine import Engine
 from tests.integration.reconciler.place import CONNECTION, WITHOUT_POLLER, Place, open_place
 from tests.unit.services.sandbox.heartland.till import Till
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 _STATE = ("links", "effects", "versions", "journal", "cursors", "reviews")
 
 
