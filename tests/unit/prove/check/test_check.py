@@ -195,6 +195,16 @@ def test_a_replay_that_ends_in_the_dead_letters_again_is_found(tmp_path: Path) -
     assert story.check(tmp_path).verdict == "pass"
 
 
+def test_what_somebody_asked_to_be_written_again_is_no_echo(tmp_path: Path) -> None:
+    story = clean()
+    echoed(story)
+    assert story.check(tmp_path).counts["echoed"] == 1
+    for row in story.topics:
+        if row["topic"] == "canonical.order":
+            row["headers"]["x-cause"] = "drift"
+    assert story.check(tmp_path).counts["echoed"] == 0
+
+
 def test_a_hop_within_the_tolerance_of_its_commit_is_no_violation(tmp_path: Path) -> None:
     story = clean()
     committed_early(story)
