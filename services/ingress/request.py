@@ -83,8 +83,9 @@ def whole_id(value: Any) -> str:
 def sender_of(request: BaseRequest, proxies: int) -> str:
     """The address of the sender; behind `proxies` proxies, what the outermost of them has seen."""
     if proxies:
-        seen = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
-        # What stands further left was written by the sender itself.
+        # A proxy may add a line of its own. What stands further left was written by the sender itself.
+        lines = ",".join(request.headers.getall("X-Forwarded-For", ()))
+        seen = [part.strip() for part in lines.split(",")]
         if len(seen) >= proxies and seen[-proxies]:
             return seen[-proxies][:64]
     return request.remote or ""

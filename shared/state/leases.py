@@ -82,7 +82,7 @@ class Leases:
 
 
 @asynccontextmanager
-async def open_leases(url: str, idle_seconds: float = 15.0) -> AsyncIterator[Leases]:
+async def open_leases(url: str, idle_seconds: float = 10.0) -> AsyncIterator[Leases]:
     """Leases whose session dies with this process, or after `idle_seconds` in which it shows no life."""
     leases = Leases(url, idle_seconds)
     beating = asyncio.create_task(_beat(leases, idle_seconds / 5), name="leases")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict
 
 from services.ingress.forgeries import Addresses, Alarm, Change
+from services.ingress.request import sender_of
 from services.ingress.warning import alert_of
 from tests.support.clock import FakeClock
 from tests.support.ingress import Place, an_ingress, signed
@@ -62,6 +66,24 @@ async def test_what_a_sender_writes_into_the_header_himself_does_not_count(place
     answers = [await post(place, FORGED, f"198.51.100.{n}, 203.0.113.7") for n in range(4)]
 
     assert answers[-1] == 429
+
+
+@pytest.mark.parametrize(
+    ("lines", "proxies", "sender"),
+    [
+        (["198.51.100.1", "203.0.113.7"], 1, "203.0.113.7"),
+        (["198.51.100.1, 203.0.113.7", "10.0.0.1"], 2, "203.0.113.7"),
+        (["203.0.113.7"], 2, "192.0.2.7"),
+        ([], 1, "192.0.2.7"),
+        (["203.0.113.7"], 0, "192.0.2.7"),
+    ],
+    ids=["a line of the proxy's own", "two proxies", "fewer than there are proxies", "none", "no proxy is named"],
+)
+def test_the_address_is_what_our_own_proxy_has_seen(lines: list[str], proxies: int, sender: str) -> None:
+    headers = CIMultiDict([("X-Forwarded-For", line) for line in lines])
+    request: Any = SimpleNamespace(headers=headers, remote="192.0.2.7")
+
+    assert sender_of(request, proxies) == sender
 
 
 async def test_many_bad_ones_within_a_minute_are_one_alert_that_ends_with_quiet(place: Place) -> None:
