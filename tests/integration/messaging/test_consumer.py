@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import partial
+from statistics import median
 
 import pytest
 
@@ -338,3 +339,47 @@ async def test_a_stop_before_a_broker_answers_is_obeyed(place: Place) -> None:
     await asyncio.sleep(0)
     stop.set()
     await asyncio.wait_for(starting, 20)
+
+
+async def are_parked(place: Place, keys: int) -> bool:
+    return await place.parked.count() == {"order": keys}
+
+
+async def test_a_poisonous_key_slows_no_other(place: Place) -> None:
+    """By ratio within one run, rounds with and without poison in turns: the machine may be busy with other things."""
+    keys = [f"key-{number}" for number in range(24)]
+    loop = asyncio.get_running_loop()
+    sent: dict[str, float] = {}
+    took: dict[str, float] = {}
+
+    async def behaviour(records: Sequence[Record]) -> None:
+        await asyncio.sleep(0.01)
+        if records[0].envelope.subject.startswith("poison"):
+            raise RetryLater("it never works")
+        took[records[0].envelope.id] = loop.time() - sent[records[0].envelope.id]
+
+    async def send(subject: str, number: int) -> None:
+        sent[f"{subject}.{number}"] = loop.time()
+        await place.publish(subject, number)
+
+    async def a_round(number: int, poison: int) -> None:
+        await asyncio.gather(
+            *(place.publish(f"poison-{number}", count) for count in range(poison)),
+            *(send(key, number) for key in keys),
+        )
+        await until(lambda: all(f"{key}.{number}" in took for key in keys))
+
+    handled = Handled(behaviour)
+    rounds = range(2, 22)
+    async with consuming(place, handled, options=replace(QUICK, park_schedule=(0.2,) * 1_000)) as running:
+        await a_round(0, 0)
+        await a_round(1, 5)
+        for number in rounds:
+            await a_round(number, 5 * (number % 2))
+        await until(partial(are_parked, place, len(rounds) // 2 + 1))
+        await running.stop()
+
+    with_poison, without = (
+        median(took[f"{key}.{number}"] for key in keys for number in rounds if number % 2 == odd) for odd in (1, 0)
+    )
+    assert with_poison <= 1.5 * without

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from deploy.local.engine import Engine
 from shared.messaging.record import Record
-from tests.integration.messaging.setting import QUICK, Handled, Place, a_place, consuming
+from tests.integration.messaging.setting import QUICK, Handled, Place, Running, a_place, consuming
 from tests.support.messaging import until
 
 KEYS = tuple(f"key-{number}" for number in range(30))
@@ -98,12 +100,72 @@ async def test_work_that_outlasts_the_drain_is_cancelled_and_done_again(place: P
     assert first_times(handled.done, "key-0") == [0, 1]
 
 
-async def test_a_static_member_comes_back_without_a_rebalance_of_others(place: Place) -> None:
-    handled = Handled()
-    settings = place.settings.model_copy(update={"instance": "pod-0"})
-    async with consuming(place, handled, settings=settings):
-        await place.publish("a", 0)
-        await until(lambda: handled.done == ["a.0"])
-    async with consuming(place, handled, settings=settings):
-        await place.publish("a", 1)
-        await until(lambda: handled.done == ["a.0", "a.1"])
+async def owned(place: Place) -> dict[str, set[tuple[int, int]]]:
+    """Partitions with their epochs, per instance."""
+    rows = await place.database.fetch("select instance, partition, epoch from owners")
+    owners: dict[str, set[tuple[int, int]]] = {}
+    for row in rows:
+        owners.setdefault(row["instance"], set()).add((row["partition"], row["epoch"]))
+    return owners
+
+
+async def both_own(place: Place) -> bool:
+    return set(await owned(place)) == {"pod-0", "pod-1"}
+
+
+@pytest.mark.parametrize("restarted", ["pod-0", "pod-1"])
+async def test_a_static_member_comes_back_without_a_rebalance_of_others(place: Place, restarted: str) -> None:
+    handled = Handled(a_little_work)
+
+    def member(name: str) -> AbstractAsyncContextManager[Running]:
+        return consuming(place, handled, settings=place.settings.model_copy(update={"instance": name}))
+
+    async with AsyncExitStack() as members:
+        running = {name: await members.enter_async_context(member(name)) for name in ("pod-0", "pod-1")}
+        await until(partial(both_own, place), seconds=40)
+        await publish_all(place, 0, 2)
+        await until(lambda: len(handled.done) == 60, seconds=40)
+        before = await owned(place)
+
+        await running[restarted].stop()
+        await publish_all(place, 2, 4)
+        async with member(restarted):
+            await until(lambda: len(handled.done) == 120, seconds=40)
+        after = await owned(place)
+
+    # Whoever stayed was assigned nothing anew, and whoever came back has what it had, at the next epoch.
+    [stayed] = {"pod-0", "pod-1"} - {restarted}
+    assert after[stayed] == before[stayed]
+    assert after[restarted] == {(partition, epoch + 1) for partition, epoch in before[restarted]}
+    for key in KEYS:
+        assert handled.seen(key) == [f"{key}.{number}" for number in range(4)]
+
+
+async def was_assigned_again(place: Place) -> bool:
+    return all(epoch >= 2 for partitions in (await owned(place)).values() for _, epoch in partitions)
+
+
+async def test_what_was_full_before_a_rebalance_flows_after_it_and_is_full_again(place: Place) -> None:
+    released = asyncio.Event()
+    held: list[float] = []
+
+    def taken(running: Running) -> float:
+        return running.shell.metrics.registry.get_sample_value("tillbridge_events_in_total", {"entity": "order"}) or 0
+
+    async def behaviour(records: Sequence[Record]) -> None:
+        await released.wait()
+        held.append(taken(first) + taken(second) - len(handled.done))
+        await asyncio.sleep(0)
+
+    handled = Handled(behaviour)
+    options = replace(QUICK, max_records=20, drain_seconds=0.2)
+    await asyncio.gather(*(place.publish("a", number) for number in range(3_000)))
+    async with consuming(place, handled, options=options) as first:
+        await until(lambda: handled.calls)
+        async with consuming(place, handled, options=options) as second:
+            await until(partial(was_assigned_again, place), seconds=40)
+            released.set()
+            await until(lambda: len(set(handled.done)) == 3_000, seconds=60)
+
+    assert max(held) <= 2 * 520  # the bound and one poll, for each of the two assignments
+    assert first_times(handled.done, "a") == list(range(3_000))
