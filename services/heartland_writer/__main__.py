@@ -73,7 +73,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         async with open_consumer(
             shell,
             group=NAME,
-            routes=[Route(CANONICAL_ORDER, orders.handle, "order", collapse=True)],
+            routes=[Route(CANONICAL_ORDER, orders.handle, "order", collapse=True, writes=True)],
             producer=producer,
             parked=Parked(database, NAME),
             reviews=reviews,

@@ -32,7 +32,7 @@ _DOUBTS_COUNTED_SECONDS = 10.0
 def routes(writer: Writer) -> list[Route]:
     return [
         Route(CANONICAL_FULFILMENT, writer.fulfilment, "fulfilment", collapse=False),
-        Route(CANONICAL_LINK, writer.link, "link", collapse=True, give_up="skip"),
+        Route(CANONICAL_LINK, writer.link, "link", collapse=True, give_up="skip", writes=True),
     ]
 
 

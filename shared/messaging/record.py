@@ -95,6 +95,8 @@ class Route:
     collapse: the handler gets all waiting records of a key, oldest first; all but the last are superseded.
     give_up: what becomes of a key whose retries are used up: `halt` keeps it for a person, `skip` lets its next
     record pass.
+    writes: its handler makes a vendor's record as the event says. A key that is written again and again goes round in
+    a loop: it has to wait, and a person hears of it.
     """
 
     topic: Topic
@@ -102,6 +104,7 @@ class Route:
     entity: str
     collapse: bool
     give_up: Literal["halt", "skip"] = "halt"
+    writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ class ConsumerOptions:
 
     outage_park_seconds: for how long a vendor is down before what waits for it goes to the database; meanwhile, and
     for keys that are there, it is tried at least every `outage_rest_seconds`.
-    max_hops: an event that has come further is a loop, and a person looks at it.
+    max_hops: an event that has come further is a loop, and a person looks at it. So is a key that was written
+    `loop_writes` times within `loop_seconds`: it is parked for as long.
     dead_letter_share: above it, among the last events, the service stops.
     awaited: asked every `awaited_check_seconds`, while keys wait for something named, which of the names now exist.
     Names have the form `<connection>|<waits_for>`; it answers with those of them that exist.
@@ -133,6 +137,8 @@ class ConsumerOptions:
     outage_park_seconds: float = 20.0
     outage_rest_seconds: float = 5.0
     max_hops: int = 12
+    loop_writes: int = 15
+    loop_seconds: float = 60.0
     traced: bool = True
     backoff_base_seconds: float = 0.2
     backoff_cap_seconds: float = 30.0

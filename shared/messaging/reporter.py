@@ -66,6 +66,10 @@ class Reporter:
         """The key that was halted is free."""
         self._alert("key_halted", route, connection, key, "it works again", resolved=True)
 
+    def goes_round(self, route: Route, record: Record, reason: str) -> None:
+        """Its key is written again and again."""
+        self._alert("loop_suspected", route, *_whose(record), reason, severity="critical")
+
     def too_many_dead_letters(self, route: Route, reason: str) -> None:
         self._alert("too_many_dead_letters", route, "", "", masked(reason), severity="critical")
 

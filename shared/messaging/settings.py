@@ -31,6 +31,11 @@ class ConsumerSettings(Common):
     max_hops: int = Field(
         12, ge=3, description="An event that came through more hops than this is a loop, for a person"
     )
+    loop_writes_per_minute: int = Field(
+        15,
+        ge=1,
+        description="A record that is written more often than this is in a loop: it waits, for a person to see",
+    )
     session_timeout_seconds: float = Field(30.0, gt=0, description="After how long Kafka gives up a silent replica")
 
     def consumer_options(self, concurrency: int) -> ConsumerOptions:
@@ -43,5 +48,6 @@ class ConsumerSettings(Common):
             outage_park_seconds=self.outage_park_seconds,
             dead_letter_share=self.dead_letter_stop_share,
             max_hops=self.max_hops,
+            loop_writes=self.loop_writes_per_minute,
             session_timeout_seconds=self.session_timeout_seconds,
         )

@@ -9,6 +9,7 @@ from datetime import datetime
 from shared.errors import IntegrationError, NeedsReview, RetryLater, TargetDown
 from shared.messaging.dead_letter import Cause, DeadLetters, TooManyDeadLetters
 from shared.messaging.lane import Kind, Work
+from shared.messaging.loops import LoopGuard
 from shared.messaging.outages import Outages
 from shared.messaging.parking import Parking
 from shared.messaging.policy import Judgement, Verdict, judge
@@ -21,6 +22,8 @@ from shared.state.reviews import Reviews
 
 # A Retry-After that a vendor made up should not stop a key for a day.
 _LONGEST_AFTER_SECONDS = 900.0
+LOOP = "loop_suspected"
+_LOOP_ADVICE = "Two rules undo each other's work on this record. Look at its story, and change one of them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Treatment:
         self._reporter = reporter
         self._options = options
         self._schedule = Schedule(options.park_schedule)
+        self._loops = LoopGuard(options.loop_writes, options.loop_seconds)
         self._clock = clock
         self._random = random
 
@@ -94,6 +98,9 @@ class Treatment:
         records = work.records
         for record in records:
             record.attempts = work.lane.attempts + 1
+        if route.writes and self._loops.goes_round(work.key, self._clock.monotonic()):
+            await self._slow_down(work, route, started_at)
+            return None
         try:
             self._refuse_loops(records)
             result = await route.handle(records)
@@ -101,6 +108,8 @@ class Treatment:
             return await self._failed(work, route, error, started_at)
         if result.outcome in CARRIED_OUT:
             self._outages.worked(work.lane.connection)
+            if route.writes:
+                self._loops.wrote(work.key, self._clock.monotonic())
         self._dead_letters.interrupt()
         self._reporter.ended(route, records, result, started_at)
         return None
@@ -147,14 +156,27 @@ class Treatment:
         result = Result("parked", f"waits until {error.target} is back: {error.reason}")
         self._reporter.ended(route, work.records, result, started_at)
 
+    async def _slow_down(self, work: Work, route: Route, started_at: datetime) -> None:
+        """Park a key that goes round. Its newest state is written once the wait is over: nothing is lost if it is busy,
+        and a loop turns no faster than that.
+        """
+        seconds = self._options.loop_seconds
+        reason = f"written {self._options.loop_writes} times within {seconds:.0f} s, which a loop does"
+        review = NeedsReview(reason, kind=LOOP, advice=_LOOP_ADVICE, details={"seconds": seconds})
+        await open_review(self._reviews, work.records[-1], route, review)
+        await self._parking.park(work, route, RetryLater(reason), seconds)
+        self._reporter.goes_round(route, work.records[-1], reason)
+        self._reporter.failed(route.entity, "loop")
+        self._reporter.ended(route, work.records, Result("parked", reason), started_at)
+
     def _refuse_loops(self, records: Sequence[Record]) -> None:
         """Raises NeedsReview for an event that went round and round."""
         hops = max(record.envelope.hop for record in records)
         if hops > self._options.max_hops:
             raise NeedsReview(
                 f"the event has come through {hops} hops, which only a loop does",
-                kind="loop_suspected",
-                advice="Two rules undo each other's work on this record. Look at its story, and change one of them.",
+                kind=LOOP,
+                advice=_LOOP_ADVICE,
                 details={"hops": hops},
             )
 

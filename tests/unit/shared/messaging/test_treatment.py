@@ -28,7 +28,9 @@ WRONG = NeedsReview("off by 1.00", kind="order_unbalanced", advice="Look at it."
 class Bench:
     """One route, one consumer's parts without Kafka, and a handler that answers from a list."""
 
-    def __init__(self, *, collapse: bool = False, give_up: str = "halt", topic: object = CANONICAL_ORDER) -> None:
+    def __init__(
+        self, *, collapse: bool = False, give_up: str = "halt", topic: object = CANONICAL_ORDER, writes: bool = False
+    ) -> None:
         self.answers: list[Result | Exception] = []
         self.handled: list[list[int]] = []
         self.attempts: list[int] = []
@@ -44,7 +46,7 @@ class Bench:
         self.parking = Parking(self.lanes, self.parked, reporter, options, self.clock)  # type: ignore[arg-type]
         shared = (Outages(options.outage_park_seconds), reporter, options, self.clock, lambda: 0.5)
         replay = Replay(self.parked, self.reviews, letters, *shared)  # type: ignore[arg-type]
-        routes = {"orders": Route(topic, self.handle, "order", collapse, give_up)}  # type: ignore[arg-type]
+        routes = {"orders": Route(topic, self.handle, "order", collapse, give_up, writes)}  # type: ignore[arg-type]
         self.treatment = Treatment(routes, self.parking, replay, self.reviews, letters, *shared)  # type: ignore[arg-type]
         self.offset = 0
 
@@ -588,3 +590,39 @@ async def test_who_slept_through_its_replacement_changes_nothing(during: str) ->
     with pytest.raises(Fenced):
         await bench.step()
     assert {name: list(row.records) for name, row in bench.parked.rows.items()} == before
+
+
+async def test_a_key_that_goes_round_waits_for_its_newest_state_and_a_person_hears_of_it() -> None:
+    bench = await Bench(collapse=True, writes=True).assigned()
+    for _ in range(15):
+        bench.arrive()
+        await bench.step()
+        bench.clock.pass_by(2.0)
+    bench.arrive(2)
+    await bench.step()
+    bench.arrive()
+    await bench.step()
+
+    assert len(bench.handled) == 15
+    assert bench.outcomes[-3:] == ["superseded", "parked", "parked"]
+    assert set(bench.reviews.opened) == {("main", "loop_suspected", "order", "1001")}
+    assert [(alert.kind, alert.key, alert.severity) for alert in bench.producer.alerts] == [
+        ("loop_suspected", "1001", "critical")
+    ]
+    assert bench.position == 18
+
+    await bench.due(60)
+    assert bench.handled[15:] == [[17]]
+    assert bench.parked.rows == {}
+
+
+@pytest.mark.parametrize("writes", [False, True])
+async def test_what_is_written_at_its_pace_or_not_written_at_all_is_no_loop(writes: bool) -> None:
+    bench = await Bench(collapse=True, writes=writes).assigned()
+    for _ in range(40):
+        bench.arrive()
+        await bench.step()
+        bench.clock.pass_by(10.0 if writes else 0.1)
+
+    assert len(bench.handled) == 40
+    assert bench.producer.alerts == []
