@@ -31,6 +31,7 @@ V = TypeVar("V")
 # The vendor's own import tool puts this where a required name is unknown.
 UNKNOWN = "?"
 _REMEMBERED = 500
+_POSTAL = ("first_name", "last_name", "line_1", "line_2", "city", "state", "postal_code", "country", "phone")
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Customers:
         # What this process learnt and other orders of the same buyer may not see in the database yet.
         self._linked: dict[str, int] = {}
         self._created: dict[str, Made] = {}
+        self._settled: dict[Effect, None] = {}
 
     def at(self, heartland: HeartlandClient) -> Customers:
         """The same customers through this client."""
@@ -70,11 +72,13 @@ class Customers:
         # Orders of one buyer wait for each other, or they would create the buyer twice.
         async with self._locks.of(key_of(order)):
             buyer, is_new = await self._find_or_create(order, pending, self._linked_id(order, linked_id), known_id)
-            wanted = [address and postal(address, order) for address in (order.billing_address, order.shipping_address)]
+            wanted = postals(order)
             there = await self._addresses(buyer.customer_id) if any(wanted) and not is_new else []
             buyer.billing_address_id, buyer.shipping_address_id = [
-                await self._address(buyer.customer_id, address, there) if address else None for address in wanted
+                await self._address(order, buyer.customer_id, address, there, pending) if address else None
+                for address in wanted
             ]
+            pending.release(self._address_effects(order))
             return buyer
 
     def forget(self, shopify_id: str) -> None:
@@ -128,7 +132,11 @@ class Customers:
         async def find() -> int | None:
             return await self._find(order)
 
-        made = self._created.get(key_of(order)) or await self._once.create(effect, send, find, lag, pending=pending)
+        made = self._created.get(key_of(order))
+        if made is None:
+            # A new buyer's addresses are new too: one statement claims them all.
+            await self._once.hold([effect, *self._address_effects(order)], pending)
+            made = await self._once.create(effect, send, find, lag, pending=pending)
         while made.found and not await self._exists(made, lag):
             # Deleted in Heartland since. What is done stays done, so the next one has a name of its own.
             effect = replace(effect, operation=f"customer:create:after:{made.id}")
@@ -156,16 +164,47 @@ class Customers:
         # Those made a moment ago may not show in reads yet.
         return await self._heartland.addresses(customer_id) + self._made.get(customer_id, [])
 
-    async def _address(self, customer_id: int, wanted: dict[str, str], there: list[Postal]) -> int | None:
+    async def _address(
+        self, order: Order, customer_id: int, wanted: dict[str, str], there: list[Postal], pending: Pending
+    ) -> int:
+        effect, lag = self._address_effect(order, wanted), self._rules.read_lag_seconds
         found = same_address(wanted, there)
         if found is not None:
+            self._settle(effect, found, pending)
             return found
-        made = await self._heartland.create_address(customer_id, wanted)
-        if made is None:
-            made = same_address(wanted, await self._heartland.addresses(customer_id))
-        if made is not None:
-            there.append(self._remember(customer_id, Postal.model_validate({"id": made, **wanted})))
-        return made
+
+        async def send() -> int | None:
+            return await self._heartland.create_address(customer_id, wanted)
+
+        async def find() -> int | None:
+            return same_address(wanted, await self._heartland.addresses(customer_id))
+
+        made = await self._once.create(effect, send, find, lag, pending=pending)
+        while made.found and not await self._has_address(customer_id, made, lag):
+            # Deleted since, or its customer was and this is another.
+            effect = replace(self._address_effect(order, wanted), operation=f"{_operation(wanted)}:after:{made.id}")
+            made = await self._once.create(effect, send, find, lag, pending=pending)
+        _remember(self._settled, effect, None)
+        there.append(self._remember(customer_id, Postal.model_validate({"id": made.id, **wanted})))
+        return made.id
+
+    def _settle(self, effect: Effect, made: int, pending: Pending) -> None:
+        """If a create of ours was in doubt, this is what it made; once per process is enough to say so."""
+        if effect not in self._settled:
+            pending.done.append((effect, made))
+            _remember(self._settled, effect, None)
+
+    async def _has_address(self, customer_id: int, made: Made, lag_seconds: float) -> bool:
+        if self._once.unsettled_seconds(made.sent_at, lag_seconds) > 0:
+            return True
+        return made.id in {one.id for one in await self._heartland.addresses(customer_id)}
+
+    def _address_effects(self, order: Order) -> list[Effect]:
+        return list(dict.fromkeys(self._address_effect(order, wanted) for wanted in postals(order) if wanted))
+
+    def _address_effect(self, order: Order, wanted: dict[str, str]) -> Effect:
+        """Named by what it says, hashed: the ledger holds no personal data."""
+        return Effect(self._connection, "heartland", "customer", key_of(order), _operation(wanted))
 
     def _remember(self, customer_id: int, address: Postal) -> Postal:
         _remember(self._made, customer_id, [*self._made.get(customer_id, []), address])
@@ -244,11 +283,21 @@ def postal(address: Address, order: Order) -> dict[str, str]:
     return {name: value.strip() for name, value in fields.items() if value.strip()}
 
 
+def postals(order: Order) -> list[dict[str, str] | None]:
+    """Billing and shipping address as Heartland has them."""
+    both = (order.billing_address, order.shipping_address)
+    return [postal(address, order) if address else None for address in both]
+
+
 def same_address(wanted: dict[str, str], there: Sequence[Postal]) -> int | None:
     """The id of this very address, letter case aside."""
-    names_ = ("first_name", "last_name", "line_1", "line_2", "city", "state", "postal_code", "country", "phone")
-    ours = [wanted.get(name, "").lower() for name in names_]
-    return next((one.id for one in there if [getattr(one, name).strip().lower() for name in names_] == ours), None)
+    ours = [wanted.get(name, "").lower() for name in _POSTAL]
+    return next((one.id for one in there if [getattr(one, name).strip().lower() for name in _POSTAL] == ours), None)
+
+
+def _operation(wanted: dict[str, str]) -> str:
+    told = "\n".join(wanted.get(name, "").lower() for name in _POSTAL)
+    return f"address:{hashlib.sha256(told.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
 def _several(order: Order, found: Sequence[Customer]) -> Finding:

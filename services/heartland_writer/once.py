@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -74,6 +74,12 @@ class Once:
         else:
             pending.done.append((effect, made.id))
         return made
+
+    async def hold(self, effects: Sequence[Effect], pending: Pending) -> None:
+        """Claim several creates of one order with one statement; each is used when its turn comes."""
+        wanted = tuple(effect for effect in dict.fromkeys(effects) if effect not in pending.held)
+        noted = await self._notes.write(Note(pending.about, wanted))
+        pending.held.update(zip(wanted, noted.claims, strict=True))
 
     async def _claim(self, effect: Effect, pending: Pending | None) -> Claim:
         if pending is None:

@@ -14,7 +14,8 @@ _UNUSED = "the call was not made"
 
 @dataclass(slots=True)
 class Pending:
-    """`done` are creates and the ids they made, `held` claims whose calls are still to come.
+    """`done` are creates and the ids they made, `held` claims whose calls are still to come, `unused` those that were
+    held for nothing.
 
     Until they are noted, the done ones are in doubt: a crash costs a look-up each.
     """
@@ -23,6 +24,7 @@ class Pending:
     done: list[tuple[Effect, int]] = field(default_factory=list)
     links: list[Pair] = field(default_factory=list)
     held: dict[Effect, Claim] = field(default_factory=dict)
+    unused: list[Effect] = field(default_factory=list)
 
     def link(self, pair: Pair) -> None:
         self.links.append(pair)
@@ -30,6 +32,14 @@ class Pending:
     def take(self, effect: Effect) -> Claim | None:
         """The claim held for this effect, which from now on counts as used."""
         return self.held.pop(effect, None)
+
+    def release(self, effects: Iterable[Effect]) -> None:
+        """Of these, what is still held and was ours to send is not needed after all."""
+        settled = {effect for effect, _ in self.done}
+        for effect in effects:
+            claim = self.held.pop(effect, None)
+            if claim is not None and claim.state == "new" and effect not in settled:
+                self.unused.append(effect)
 
     async def write(
         self, notes: Notes, *, claims: Iterable[Effect] = (), versions: Sequence[Mark] = (), give_back: bool = False
@@ -40,6 +50,7 @@ class Pending:
         """
         wanted = tuple(claims)
         outcomes = [Outcome(effect, {"id": made}) for effect, made in self.done]
+        outcomes += [Outcome(effect, None, _UNUSED) for effect in self.unused]
         if give_back:
             # What is in doubt stays so: somebody else's call may have been made.
             outcomes += [Outcome(effect, None, _UNUSED) for effect, claim in self.held.items() if claim.state == "new"]
@@ -47,6 +58,7 @@ class Pending:
             return []
         noted = await notes.write(Note(self.about, wanted, outcomes, tuple(self.links), versions))
         self.done.clear()
+        self.unused.clear()
         self.links.clear()
         if give_back:
             self.held.clear()
