@@ -21,6 +21,7 @@ from shared.state.connections import open_connections
 from shared.state.database import Database
 from shared.state.ledger import Ledger
 from shared.state.notes import Notes
+from shared.state.owners import Owners
 from shared.state.parked import Parked
 from shared.state.reviews import Reviews
 from shared.state.shared_time import open_shared_time
@@ -65,6 +66,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         orders = Orders(
             accounts,
             standings=Standings(database),
+            owners=Owners(database, NAME, shell.clock),
             notes=notes,
             reviews=reviews,
             producer=producer,

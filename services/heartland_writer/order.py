@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -25,6 +26,7 @@ from shared.messaging.record import Record, Result, priority_of
 from shared.messaging.topics import CANONICAL_LINK
 from shared.runtime.clock import Clock
 from shared.state.notes import Mark, Note, Notes
+from shared.state.owners import Owners
 from shared.state.reviews import Reviews
 from shared.state.standing import Standings
 from shared.state.versions import Version, gate
@@ -52,6 +54,7 @@ class Orders:
         accounts: Accounts,
         *,
         standings: Standings,
+        owners: Owners,
         notes: Notes,
         reviews: Reviews,
         producer: Producer,
@@ -59,6 +62,7 @@ class Orders:
     ) -> None:
         self._accounts = accounts
         self._standings = standings
+        self._owners = owners
         self._notes = notes
         self._reviews = reviews
         self._troubles = Troubles(reviews)
@@ -80,7 +84,8 @@ class Orders:
         try:
             with told_apart():
                 account = self._accounts.get(event.connection, priority_of(records))
-                writing = Writing(account, event.record, standing)
+                taken_at = partial(self._owners.taken_at, record.topic, record.partition)
+                writing = Writing(account, event.record, standing, taken_at)
                 written = await self._write(account, event, writing)
         except Unclear as trouble:
             await self._troubles.open(event.connection, trouble.reason)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from services.heartland_writer.accounts import Account
 from services.heartland_writer.carry_out import Bench, carry_out
@@ -20,6 +21,8 @@ from shared.state.ledger import Effect
 from shared.state.notes import Mark, Pair
 from shared.state.standing import Standing
 
+TakenAt = Callable[[], Awaitable[datetime | None]]
+
 # Create, lines with their taxes, invoices, the rest: more rounds than that mean that something keeps changing.
 _ROUNDS = 8
 
@@ -34,9 +37,10 @@ class Written:
 
 
 class Writing:
-    """One order on its way into one account."""
+    """One order on its way into one account. `taken_at` tells since when no other process writes it."""
 
-    def __init__(self, account: Account, order: Order, standing: Standing) -> None:
+    def __init__(self, account: Account, order: Order, standing: Standing, taken_at: TakenAt | None = None) -> None:
+        self._taken_at = taken_at
         self._account = account
         self._order = order
         self._standing = standing
@@ -182,7 +186,10 @@ class Writing:
         if known is not None:
             return known
         history = await self._account.once.history(self._account.name, "order", self._order.id)
-        wait = self._account.recent.unsettled_seconds(self._order.id, history.last_sent, self._lag)
+        # A change of lines leaves no effect behind: who took the order over knows only when that was.
+        taken_at = await self._taken_at() if self._taken_at is not None else None
+        others = max(filter(None, (history.last_sent, taken_at)), default=None)
+        wait = self._account.recent.unsettled_seconds(self._order.id, others, self._lag)
         if wait > 0:
             raise TargetDown(f"order {self._order.name} was written a moment ago and cannot be read reliably yet", wait)
         self._in_doubt = history.in_doubt

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
-from services.heartland_writer.accounts import open_account
+from services.heartland_writer.accounts import Account, open_account
 from services.heartland_writer.order import Orders
 from shared.canonical.events import OrderEvent, content_hash
 from shared.canonical.order import Order
@@ -39,23 +40,40 @@ class Shop:
         self.heartland.put_item("SKU-1", "SKU-2", "SKU-3")
         self.locations = self.heartland.made_locations
         self.settings = {"read_lag_seconds": lag_seconds, **settings}
+        self.partition_taken_at: datetime | None = None
         self.restart()
+        # Another process, which has been running all the time without owning anything.
+        self.standby = self.a_process()
 
     def restart(self) -> None:
         """A new process: only what is stored remains."""
+        self.account, self.orders = self.a_process()
+
+    def take_over(self) -> None:
+        """The other process gets the partition."""
+        self.partition_taken_at = self.clock.now()
+        (self.account, self.orders), self.standby = self.standby, (self.account, self.orders)
+
+    async def taken_at(self, topic: str, partition: int) -> datetime | None:
+        taken: datetime | None = await self.points.at("owners.taken_at", lambda: self.partition_taken_at)
+        return taken
+
+    def a_process(self) -> tuple[Account, Orders]:
         ledger = MemoryLedger(self.clock, self.stored, self.points.at)
         notes: Any = MemoryNotes(self.stored, ledger, self.points)
         connection = Connection("acme", {}, self.settings)
         there = Heartland(connection, self.heartland, read_settings(self.settings))  # type: ignore[arg-type]
-        self.account = open_account(there, ledger=ledger, notes=notes, clock=self.clock)  # type: ignore[arg-type]
-        self.orders = Orders(
+        account = open_account(there, ledger=ledger, notes=notes, clock=self.clock)  # type: ignore[arg-type]
+        orders = Orders(
             self,  # type: ignore[arg-type]
             standings=MemoryStandings(self.stored, self.points),  # type: ignore[arg-type]
+            owners=self,  # type: ignore[arg-type]
             notes=notes,
             reviews=MemoryReviews(self.stored, self.points),  # type: ignore[arg-type]
             producer=MemoryProducer(self.stored, self.points),  # type: ignore[arg-type]
             clock=self.clock,
         )
+        return account, orders
 
     def get(self, name: str, priority: str = "live") -> Any:
         return self.account
@@ -63,14 +81,19 @@ class Shop:
     async def deliver(self, *orders: Order) -> Result:
         return await self.orders.handle([a_record(order) for order in orders])
 
-    async def deliver_until_done(self, order: Order, restart_seconds: float = 1.0) -> Result:
+    async def deliver_until_done(
+        self, order: Order, restart_seconds: float = 1.0, *, elsewhere: bool = False
+    ) -> Result:
         """What the consumer does: again after the wait the error asks for, in a new process after a crash."""
         for _ in range(12):
             try:
                 return await self.deliver(order)
             except Crash:
                 self.clock.pass_seconds(restart_seconds)
-                self.restart()
+                if elsewhere:
+                    self.take_over()
+                else:
+                    self.restart()
             except (OutcomeUnknown, TargetDown, RetryLater) as error:
                 self.clock.pass_seconds(max(error.after or 0.0, 0.5))
         raise AssertionError("never done")

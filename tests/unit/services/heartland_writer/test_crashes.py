@@ -102,7 +102,14 @@ async def prepared(lag_seconds: float, *orders: Order) -> Shop:
 
 
 async def every_break(
-    why: str, lag_seconds: float, before: list[Order], order: Order, checks: Callable[[Shop], None], wait: float
+    why: str,
+    lag_seconds: float,
+    before: list[Order],
+    order: Order,
+    checks: Callable[[Shop], None],
+    wait: float,
+    *,
+    elsewhere: bool = False,
 ) -> None:
     error, breaks, after = BREAKS[why]
     number = 0
@@ -119,7 +126,7 @@ async def every_break(
 
         shop.points.strike = strike
         try:
-            await shop.deliver_until_done(order)
+            await shop.deliver_until_done(order, elsewhere=elsewhere)
         except asyncio.CancelledError:
             await shop.deliver_until_done(order)
         if len(shop.points.passed) < number:
@@ -179,3 +186,37 @@ async def test_an_order_cancelled_before_it_was_seen_is_never_opened(why: str) -
         check(shop, order, [("SKU-1", 1, "9.66"), ("SKU-1", 2, "9.67"), ("MISC", 1, "10.00")], "45.40", "canceled")
 
     await every_break(why, 0.0, [], order, checks, 0)
+
+
+@pytest.mark.parametrize("why", ["crash before a call", "crash after a call"])
+@pytest.mark.parametrize("wait", [0.5, 60.0], ids=["at once", "a minute later"])
+async def test_another_process_finishes_what_one_left_though_reads_lag(why: str, wait: float) -> None:
+    order = edited(rich_order())
+
+    def checks(shop: Shop) -> None:
+        lines = [("SKU-1", 1, "9.66"), ("SKU-1", 1, "9.67"), ("MISC", 1, "10.00"), ("SKU-3", 2, "10.00")]
+        check(shop, order, lines, str(shop.heartland.total(shop.order()["id"])), "open")
+
+    await every_break(why, 10.0, [rich_order()], order, checks, wait, elsewhere=True)
+
+
+def moved(order: Order) -> Order:
+    """Another order of the same buyer, to another address."""
+    address = order.shipping_address
+    assert address is not None
+    there = address.model_copy(update={"line_1": "2 New Road"})
+    tenders = tuple(one.model_copy(update={"id": f"{one.id}9"}) for one in order.tenders)
+    return order.model_copy(update={"id": "5002", "name": "#1002", "shipping_address": there, "tenders": tenders})
+
+
+@HOW
+@LAGS
+async def test_a_new_address_of_a_known_buyer_is_created_once(why: str, lag_seconds: float) -> None:
+    def checks(shop: Shop) -> None:
+        assert len(shop.heartland.all("customers")) == 1
+        lines = sorted(row["line_1"] for row in shop.heartland.all("addresses"))
+        assert len(lines) == len(set(lines)) == 2
+        buyers = [name for name, effect in shop.stored.named.items() if effect.entity == "customer"]
+        assert {shop.stored.effects[name].state for name in buyers} <= {"done", "new"}
+
+    await every_break(why, lag_seconds, [rich_order()], moved(rich_order()), checks, 0.5)

@@ -487,3 +487,14 @@ async def test_every_call_for_a_repair_is_made_at_its_priority_and_its_link_hurr
     assert shop.points.priorities == {"repair"}
     assert len(shop.points.passed) > 10
     assert [envelope.priority for _, envelope in shop.stored.sent] == ["repair"]
+
+
+async def test_a_new_order_of_a_new_buyer_takes_four_statements_to_note() -> None:
+    shop = Shop()
+    await shop.deliver(an_order())
+    shop.points.passed.clear()
+
+    await shop.deliver(an_order(id="5002", name="#1002", customer=guest("bob@example.com")))
+
+    noted = [name for name in shop.points.passed if name.startswith(("notes", "ledger", "owners"))]
+    assert noted == ["notes.write"] * 4

@@ -1,0 +1,103 @@
+"""Several processes' budgets on one account, over a real database, against the sandbox's own limit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import AsyncExitStack
+
+from prometheus_client import CollectorRegistry
+
+from services.sandbox.shopify.shop import of as shop_of
+from shared.connectors.guards import Guards, open_tools_guards
+from shared.connectors.shopify.account import ShopifyAccount
+from shared.connectors.shopify.client import ShopifyClient
+from shared.connectors.shopify.fulfilment_documents import SET_METAFIELDS
+from shared.resilience.priority import PRIORITIES
+from shared.runtime.clock import SystemClock
+from shared.runtime.metrics import ServiceMetrics
+from shared.state.budget_shares import BudgetShares
+from shared.state.database import Database
+from tests.support.sandbox import Sandbox, open_sandbox
+
+# Ten points each, whatever comes of it.
+NOWHERE = {
+    "ownerId": "gid://shopify/Order/1",
+    "namespace": "tillbridge",
+    "key": "heartland_order_id",
+    "type": "single_line_text_field",
+    "value": "1",
+}
+PROCESSES = 4
+SECONDS = 8.0
+
+
+class Counted:
+    def __init__(self) -> None:
+        self.answers = self.throttled = 0
+
+    def observe(self, operation: str, outcome: str, seconds: float) -> None:
+        self.answers += outcome == "200"
+
+    def refused(self) -> None:
+        self.throttled += 1
+
+
+def a_client(sandbox: Sandbox, guards: Guards, counted: Counted) -> ShopifyClient:
+    told, clock = sandbox.world.settings, SystemClock()
+    account = ShopifyAccount.read(
+        {
+            "shop_domain": told.sandbox_shop_domain,
+            "client_id": told.sandbox_client_id,
+            "client_secret": told.sandbox_client_secret,
+            "base_url": sandbox.url,
+        }
+    )
+    return ShopifyClient(
+        sandbox.session,
+        account,
+        budget=guards.points("acme", "shopify", 100.0),
+        breaker=guards.breaker("acme", "shopify"),
+        clock=clock,
+        observe=counted.observe,
+        throttled=counted.refused,
+    )
+
+
+async def test_four_processes_use_one_shops_bucket_and_are_hardly_ever_throttled(database_url: str) -> None:
+    counted = Counted()
+    async with AsyncExitStack() as stack:
+        sandbox = await stack.enter_async_context(open_sandbox(sandbox_plan="standard"))
+        clients = []
+        for number in range(PROCESSES):
+            database = await stack.enter_async_context(Database.open(database_url, 2))
+            metrics = ServiceMetrics(f"process {number}", CollectorRegistry())
+            name = f"process {number}"
+            guards = await stack.enter_async_context(open_tools_guards(name, database, metrics, SystemClock()))
+            clients.append(a_client(sandbox, guards, counted))
+        bucket = shop_of(sandbox.world).bucket
+        end = time.monotonic() + SECONDS
+
+        async def work(client: ShopifyClient) -> None:
+            while time.monotonic() < end:
+                await client.execute(SET_METAFIELDS, {"metafields": [NOWHERE]})
+
+        await asyncio.gather(*(work(one.at(PRIORITIES[task % 3])) for one in clients for task in range(6)))
+
+        assert counted.answers > 100
+        assert counted.throttled <= max(2, 0.02 * counted.answers)
+        assert bucket.status()["currentlyAvailable"] < 0.35 * bucket.maximum
+
+
+async def test_processes_hear_of_each_other_and_forget_who_is_gone(database_url: str) -> None:
+    limit = ("acme", "heartland")
+    async with Database.open(database_url, 2) as database:
+        one, other = BudgetShares(database, "one"), BudgetShares(database, "other")
+
+        assert await one.exchange({limit: {"live": 0.5}}) == {limit: {}}
+        heard = await other.exchange({limit: {"backfill": 2.0}, ("beta", "heartland"): {"live": 1.0}})
+        assert heard == {limit: {"one": {"live": 0.5, "repair": 0.0, "backfill": 0.0}}, ("beta", "heartland"): {}}
+        await database.execute("update budget_shares set seen_at = now() - interval '6 seconds' where instance = 'one'")
+        assert (await other.exchange({limit: {"live": 1.0}}))[limit] == {}
+        await other.withdraw([limit, ("beta", "heartland")])
+        assert await one.exchange({limit: {"live": 0.5}}) == {limit: {}}
