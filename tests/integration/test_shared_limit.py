@@ -76,7 +76,9 @@ async def test_four_processes_use_one_shops_bucket_and_are_hardly_ever_throttled
             guards = await stack.enter_async_context(open_tools_guards(name, database, metrics, SystemClock()))
             clients.append(a_client(sandbox, guards, counted))
         bucket = shop_of(sandbox.world).bucket
-        end = time.monotonic() + SECONDS
+        bucket.take(bucket.maximum * 0.9)
+        start = time.monotonic()
+        end = start + SECONDS
 
         async def work(client: ShopifyClient) -> None:
             while time.monotonic() < end:
@@ -84,9 +86,12 @@ async def test_four_processes_use_one_shops_bucket_and_are_hardly_ever_throttled
 
         await asyncio.gather(*(work(one.at(PRIORITIES[task % 3])) for one in clients for task in range(6)))
 
-        assert counted.answers > 100
-        assert counted.throttled <= max(2, 0.02 * counted.answers)
-        assert bucket.status()["currentlyAvailable"] < 0.35 * bucket.maximum
+        spent = 10 * (counted.answers - counted.throttled)
+        there = bucket.maximum * 0.1 + bucket.rate * (time.monotonic() - start)
+        # How much of it is used is measured in virtual time; a busy machine cannot ask for all of it.
+        assert 0.35 * there <= spent <= there
+        # Those that begin know nothing of each other and of the bucket for a moment.
+        assert counted.throttled <= 2 * PROCESSES + 0.02 * counted.answers
 
 
 async def test_processes_hear_of_each_other_and_forget_who_is_gone(database_url: str) -> None:
