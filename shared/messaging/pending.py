@@ -17,6 +17,11 @@ class Hops:
         self.open = 0
         self.settled = asyncio.Event()
 
+    def add(self) -> None:
+        """One more is on its way; that all before it were settled counts no longer."""
+        self.open += 1
+        self.settled.clear()
+
 
 @dataclass(slots=True, eq=False)
 class Pending:

@@ -125,7 +125,7 @@ class Producer:
         self._tell(self._alert, alert_envelope(alert))
 
     def _tell(self, name: str, envelope: Envelope) -> None:
-        self._hops.open += 1
+        self._hops.add()
         pending = Pending(name, envelope.key, envelope.body, envelope.headers(), hops=self._hops)
         if name in self._known:
             self._enqueue(pending)

@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 from deploy.local.services import SERVICES
+from shared.errors import TargetDown
 from shared.messaging.producer import Producer, open_producer
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
@@ -187,8 +188,13 @@ class Stage:
         return f"{len(self.load.waiting)} orders never reached the store as they stand: {waiting}" if late else ""
 
     async def _publish(self, one: Poison) -> None:
-        """Once: the producer itself goes on until the broker has it."""
-        await self.producer.send(one.kind.topic, one.envelope, timeout_seconds=LOAD_TAIL_SECONDS)
+        """Until the broker has it; one that has just come back may not know its topics yet."""
+        while True:
+            try:
+                return await self.producer.send(one.kind.topic, one.envelope, timeout_seconds=LOAD_TAIL_SECONDS)
+            except TargetDown as error:
+                self.tell(f"a poisoned record waits: {error.reason}")
+                await asyncio.sleep(1.0)
 
     def _figures(self, rest_seconds: float) -> dict[str, object]:
         return {

@@ -175,6 +175,23 @@ async def test_flush_waits_for_the_hops_traced_before_it_and_no_others(producer:
     await producer.flush()
 
 
+async def test_flush_waits_for_a_hop_although_all_before_it_were_acknowledged_meanwhile(
+    producer: Producer, broker: FakeBroker
+) -> None:
+    client = broker.clients[0]
+    producer.trace(a_hop("e1"))
+    await holding(client, 1)
+    client.acknowledge()
+    await until(lambda: not producer._unacked)
+    producer.trace(a_hop("e2"))
+    await holding(client, 1)
+
+    with pytest.raises(TargetDown):
+        await producer.flush(0.01)
+    client.acknowledge()
+    await producer.flush()
+
+
 async def test_alerts_are_flushed_like_hops_on_a_topic_of_their_own(producer: Producer, broker: FakeBroker) -> None:
     producer.alert(ALARM)
     producer.trace(a_hop())
