@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.prove.check import check
 from tests.prove.history import read_mutations, read_rows
 from tests.prove.resumes import percentile
 from tests.prove.run import Ran
@@ -20,8 +21,6 @@ RESUME_SECONDS = 10.0
 
 def proof(ran: Ran, resume_seconds: float = RESUME_SECONDS) -> Json:
     """What the checker found, and whether the run passes: it also has to come to rest, and soon after each fault."""
-    from tests.prove.check import check
-
     report = check(ran.evidence)
     evidence = ran.evidence
     resumed = round(percentile(evidence.resumes, 0.95), 2)
