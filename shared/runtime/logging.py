@@ -40,6 +40,9 @@ _PERSONAL = re.compile(
 _MAX_TEXT = 2_000
 # Libraries that tell each reconnect and each rebalance on `info`.
 _TALKATIVE = ("aiokafka", "kafka", "aiohttp.access", "asyncio")
+# While a server is away, a client library tells of each attempt: some seventy lines a second of every service.
+_LIBRARY_SECONDS = 10.0
+_MOST_TEMPLATES = 500
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
@@ -84,11 +87,34 @@ def _configure_libraries(number: int, target: TextIO) -> None:
             ],
         )
     )
+    handler.addFilter(Rarely())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(number)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+
+
+class Rarely(logging.Filter):
+    """Lets what a library says through once in ten seconds; the next time it says how often it was left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._since: dict[tuple[str, str], float] = {}
+        self._left_out: dict[tuple[str, str], int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        said = (record.name, str(record.msg))
+        if record.created - self._since.get(said, 0.0) < _LIBRARY_SECONDS:
+            self._left_out[said] = self._left_out.get(said, 0) + 1
+            return False
+        if len(self._since) >= _MOST_TEMPLATES:
+            self._since.clear()
+            self._left_out.clear()
+        self._since[said] = record.created
+        if count := self._left_out.pop(said, 0):
+            record.msg = f"{record.msg} ({count} more before it)"
+        return True
 
 
 def _common() -> list[Processor]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from shared.runtime.logging import configure, get_logger, masked
+from shared.runtime.logging import Rarely, configure, get_logger, masked
 
 
 @pytest.fixture
@@ -90,3 +90,32 @@ def test_a_long_text_is_cut() -> None:
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(KeyError):
         configure("loud")
+
+
+def said(seconds: float, text: str = "no connection to node %s") -> logging.LogRecord:
+    record = logging.LogRecord("aiokafka", logging.ERROR, "", 0, text, (1,), None)
+    record.created = 1_800_000_000.0 + seconds
+    return record
+
+
+def test_what_a_library_repeats_is_written_once_in_a_while_with_its_count() -> None:
+    rarely = Rarely()
+    passed = [record for record in (said(0), said(0.1), said(9), said(10.5), said(11)) if rarely.filter(record)]
+
+    assert [record.getMessage() for record in passed] == [
+        "no connection to node 1",
+        "no connection to node 1 (2 more before it)",
+    ]
+
+
+def test_something_else_that_a_library_says_is_not_kept_back() -> None:
+    rarely = Rarely()
+
+    assert all(rarely.filter(said(0, text)) for text in ("no connection to node %s", "node %s is back"))
+
+
+def test_lines_that_never_repeat_are_not_remembered_for_ever() -> None:
+    rarely = Rarely()
+
+    assert all(rarely.filter(said(0, f"request {number} to node %s failed")) for number in range(2_000))
+    assert len(rarely._since) <= 500
