@@ -23,7 +23,7 @@ _PARKED = """
 # What we asked a person ourselves hides nothing: how else would we see that it is over?
 _REVIEWS = """
     select distinct key from reviews r where connection = $1 and state = 'open' and key = any($2::text[])
-       and not exists (select from drift d where d.state = 'review' and
+       and not exists (select from drift d where d.state in ('review', 'repairing') and
                        (d.connection, d.entity, d.key, d.kind) = (r.connection, r.entity, r.key, r.kind))"""
 _LETTERS = """
     select distinct key from alerts
@@ -101,4 +101,6 @@ def is_in_flight(received: datetime | None, ended: datetime | None, now: datetim
 def _with_version(known: Known, row: Any) -> Known:
     # A mark before the hash: `!` it was not written, a person must act; `?` it was, and a review is open.
     said = str(row["content_hash"])
-    return replace(known, version=row["version"], content_hash=said.lstrip("!?"), blocked=said.startswith("!"))
+    blocked = said.startswith("!")
+    busy = "a person was asked" if blocked else ""
+    return replace(known, version=row["version"], content_hash=said.lstrip("!?"), blocked=blocked, busy=busy)

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from services.reconciler.parts import Parts, open_parts
 from services.reconciler.passes import Outcome
+from services.reconciler.repair import HOPELESS
 from services.reconciler.settings import Settings
 from services.reconciler.table import entities
 from shared.errors import IntegrationError, Rejected
@@ -83,8 +84,8 @@ def repair(
             row = await parts.ledger.get(number)
             if row is None:
                 raise Rejected(f"there is no difference {number}")
-            if not row.repairable:
-                raise Rejected(f"{number}: what is right is not certain here, a person has to decide: {row.reason}")
+            if row.kind in HOPELESS:
+                raise Rejected(f"{number}: what is right is not certain here, a person has to do it: {row.reason}")
             await parts.pass_over(row.connection).repair(row)
             what = {"difference": row.kind, "key": row.key, "at_risk": str(row.at_risk)}
             await Audit(parts.database).note(parts.clock.now(), getpass.getuser(), "drift.repair", str(number), what)

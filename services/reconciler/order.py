@@ -29,7 +29,8 @@ def compare(seen: Snapshot) -> Iterator[Finding]:
         yield _finding(seen, "status_differs", reason, order.total)
     elif there.total is not None and is_whole(order) and there.total != order.total:
         reason = f"order {order.name} comes to {order.total} in Shopify and to {there.total} in Heartland"
-        yield _finding(seen, "total_differs", reason, abs(order.total - there.total))
+        # What we wrote came to the same, so somebody changed it there, and may have meant it.
+        yield _finding(seen, "total_differs", reason, abs(order.total - there.total), repairable=False)
 
 
 def is_whole(order: Order) -> bool:
@@ -37,7 +38,7 @@ def is_whole(order: Order) -> bool:
     return order.cancelled_at is None and not any(line.removed or line.refunded for line in order.lines)
 
 
-def _finding(seen: Snapshot, kind: str, reason: str, at_risk: Decimal) -> Finding:
+def _finding(seen: Snapshot, kind: str, reason: str, at_risk: Decimal, *, repairable: bool = True) -> Finding:
     order, there = seen.order, seen.heartland
     return Finding(
         connection=seen.connection,
@@ -47,6 +48,7 @@ def _finding(seen: Snapshot, kind: str, reason: str, at_risk: Decimal) -> Findin
         reason=reason,
         at_risk=at_risk,
         currency=order.currency,
+        repairable=repairable,
         details={
             "order": order.name,
             "shopify_total": str(order.total),

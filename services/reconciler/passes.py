@@ -158,6 +158,8 @@ class Pass:
 
 
 _ADVICE = {
+    "total_differs": "Somebody changed it in Heartland: put it right there, or have it written again as Shopify has "
+    "it, by `tillbridge drift repair`.",
     "payment_exceeds": "Find out who took the money in Heartland, and book it in Shopify or give it back.",
     "shipment_unclear": "Compare the fulfilments in Shopify with the invoices, and fulfil by hand what is missing.",
     "fulfilment_gone": "Ask the store whether the goods left; fulfil the order again in Shopify, or take them back.",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from shared.connectors.heartland import wire
 from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.errors import NotFound
+from shared.connectors.heartland.models import Model
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.producer import Producer
 from shared.messaging.topics import RAW_HEARTLAND_FULFILMENT, RAW_SHOPIFY_ORDER
@@ -14,6 +17,8 @@ from shared.state.drift import Drift
 
 ORDER_NOTICE = "shopify.orders/repair"
 INVOICE_NOTICE = "heartland.invoice.repair"
+# Where to send it through again changes nothing, even if a person asks for it.
+HOPELESS = frozenset(("payment_exceeds", "fulfilment_gone", "shipment_unclear"))
 Json = dict[str, Any]
 
 
@@ -24,6 +29,8 @@ async def repair(
 
     `told` are notices by order that were sent a moment ago; an order in it needs no other.
     """
+    before = row.undo if row.repairs and row.undo else None
+    held = before["held"] if before else await held_now(row, heartland)
     if row.kind == "shipment_missing":
         sent = [await _send_invoice(row, int(number), heartland, producer, now) for number in row.details["invoices"]]
     else:
@@ -32,7 +39,28 @@ async def repair(
             await producer.send(RAW_SHOPIFY_ORDER, event)
             told[row.key] = event.id
         sent = [told[row.key]]
-    return {"held": row.details, "notices": sent, "at": now.isoformat()}
+    return {"held": held, "notices": [*(before["notices"] if before else ()), *sent], "at": now.isoformat()}
+
+
+async def held_now(row: Drift, heartland: HeartlandClient) -> Json:
+    """What the target holds before anything is written: the figures found, and for an order in Heartland its parts.
+
+    Custom fields are left out: people write in them what is nobody's business here.
+    """
+    number = row.details.get("heartland_id")
+    if row.kind == "shipment_missing" or not number:
+        return row.details
+    try:
+        parts: dict[str, Iterable[Model]] = {
+            "order": [await heartland.order(int(number))],
+            "lines": await heartland.order_lines(int(number)),
+            "taxes": await heartland.order_taxes(int(number)),
+            "payments": await heartland.order_payments(int(number)),
+        }
+    except NotFound:
+        return row.details
+    plain = {name: [one.model_dump(mode="json", exclude={"custom"}) for one in rows] for name, rows in parts.items()}
+    return {**row.details, **plain}
 
 
 def order_notice(row: Drift, now: datetime) -> Envelope:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -28,6 +28,7 @@ from services.shopify_writer.__main__ import run as write_shopify
 from services.shopify_writer.settings import Settings as ShopifySettings
 from services.transformers.__main__ import run as transform
 from services.transformers.settings import Settings as TransformerSettings
+from shared.errors import TargetDown
 from shared.messaging.admin import create_topics
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.topics import RAW_SHOPIFY_ORDER
@@ -131,7 +132,15 @@ class Place:
             body=b"{}",
             traceparent=new_traceparent(),
         )
-        await self.parts.producer.send(RAW_SHOPIFY_ORDER, event)
+
+        async def sent() -> bool:
+            # A broker that has just made all these topics may be slow to take the first record.
+            with suppress(TargetDown):
+                await self.parts.producer.send(RAW_SHOPIFY_ORDER, event)
+                return True
+            return False
+
+        await self.until("the broker to take it", sent)
 
     def start(self, *names: str) -> None:
         for name in names:

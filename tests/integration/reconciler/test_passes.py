@@ -114,6 +114,26 @@ async def test_money_that_only_heartland_has_is_for_a_person_and_over_when_it_is
     assert await place.kinds("gone") == ["payment_exceeds"]
 
 
+async def test_what_somebody_changed_in_heartland_is_put_right_only_if_a_person_says_so(place: Place) -> None:
+    order_id = await written(place)
+    heartland_id = (await place.arrived(3001))["order"]["id"]
+    await Till(place.sandbox).put(f"sales/orders/{heartland_id}", {"shipping_charge": 7})
+
+    await place.compare()
+    await place.compare()
+    [asked] = await place.drift("review")
+    assert [(review.kind, review.key) for review in await place.reviews.list()] == [("total_differs", order_id)]
+
+    await place.parts.pass_over(CONNECTION).repair(asked)
+    await place.arrived(3001, lambda picture: picture["order"]["shipping_charge"] == 5)
+    await place.agreed()
+    [row] = await place.drift("repaired")
+    assert (row.kind, row.at_risk, await place.reviews.list()) == ("total_differs", Decimal("2.00"), [])
+    assert row.undo is not None
+    assert [one["shipping_charge"] for one in row.undo["held"]["order"]] == ["7"]
+    assert [Decimal(one["amount"]) for one in row.undo["held"]["payments"]] == [Decimal(25)]
+
+
 async def test_a_pass_over_payments_ends_no_difference_between_orders(place: Place) -> None:
     order_id = await written(place)
     heartland_id = (await place.arrived(3001))["order"]["id"]
