@@ -32,7 +32,7 @@ from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.connections import Connections, ConnectionStore
 from shared.state.database import Database
-from shared.state.ledger import Claim, Effect, Ledger
+from shared.state.dry_ledger import DryLedger
 from shared.state.notes import Note, Noted, Notes
 from shared.state.standing import Standings
 
@@ -65,27 +65,6 @@ class MadeUp(Answer):
     @property
     def id(self) -> int | None:
         return self.made_up
-
-
-class DryLedger(Ledger):
-    """Knows what the ledger knows and writes nothing."""
-
-    def __init__(self, db: Database, clock: Clock) -> None:
-        super().__init__(db, clock)
-        self._now = clock.now
-
-    async def claim(self, effect: Effect, intent: Mapping[str, Any] | None = None) -> Claim:
-        known = (await self.of_key(effect.connection, effect.entity, effect.key)).get(effect.operation)
-        return known or Claim("new", None, self._now(), 1)
-
-    async def done(self, effect: Effect, result: Mapping[str, Any]) -> None:
-        return
-
-    async def failed(self, effect: Effect, reason: str) -> None:
-        return
-
-    async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:
-        return Claim("new", None, self._now(), 1)
 
 
 class DryNotes(Notes):

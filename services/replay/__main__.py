@@ -21,11 +21,12 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.replay import show
-from services.replay.desk import Desk, Report, open_desk
-from services.replay.desk import replay as send_all
+from services.replay.desk import Desk, open_desk
 from services.replay.look import would_do
-from services.replay.resend import Sending, again, changed, edited
-from services.replay.select import Selection, choose
+from services.replay.replay import Report, chosen, meant, ready
+from services.replay.replay import replay as send_all
+from services.replay.resend import changed, edited
+from services.replay.select import Selection
 from services.replay.settings import Settings
 from shared.errors import IntegrationError, Rejected
 from shared.messaging.letter import Letter
@@ -56,6 +57,9 @@ Changes = Annotated[
     list[str] | None, typer.Option("--set", help="A value, as path=value: record.lines.0.sku=TEE-NVY-M.")
 ]
 WAIT_SECONDS = 60.0
+# Each rehearsal is a process of the writer's code.
+MOST_REHEARSED = 20
+INTERRUPTED = 130
 
 
 def _do(work: Callable[[Desk], Coroutine[Any, Any, T]], actor: str = "") -> T:
@@ -69,6 +73,8 @@ def _do(work: Callable[[Desk], Coroutine[Any, Any, T]], actor: str = "") -> T:
         return asyncio.run(run())
     except IntegrationError as error:
         fail(error.reason)
+    except KeyboardInterrupt:
+        fail("interrupted", INTERRUPTED)
 
 
 def _selection(**given: Any) -> Selection:
@@ -78,13 +84,8 @@ def _selection(**given: Any) -> Selection:
     return Selection(**given | {"ids": tuple(given.get("ids") or ())})
 
 
-async def _chosen(desk: Desk, selection: Selection) -> list[Letter]:
-    letters, fates = await desk.read()
-    return choose(letters, fates, selection)
-
-
 async def _one(desk: Desk, name: str) -> Letter:
-    found = await _chosen(desk, Selection(ids=(name,), state="all"))
+    found = await chosen(desk, Selection(ids=(name,), state="all"))
     if not found:
         raise Rejected(f"there is no dead letter {name}")
     return found[-1]
@@ -105,7 +106,7 @@ def list_letters(
         service=service, entity=entity, reason=reason, connection=connection, order=order, since=since, until=until,
         state=state,
     )  # fmt: skip
-    show.letters(_do(lambda desk: _chosen(desk, selection)), each=each, as_json=as_json)
+    show.letters(_do(lambda desk: chosen(desk, selection)), each=each, as_json=as_json)
 
 
 @app.command(name="show")
@@ -129,7 +130,7 @@ def replay(
     canary: Annotated[bool, typer.Option(help="Send one first, and the rest once it has ended well.")] = True,
     force: Force = False,
     resume: Annotated[str, typer.Option(metavar="RUN", help="Go on with a replay that was stopped.")] = "",
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for each end.")] = WAIT_SECONDS,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for their ends.")] = WAIT_SECONDS,
     actor: Actor = "", as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Send letters again, as the events they were, to where they came from."""
@@ -140,51 +141,39 @@ def replay(
     if not (everything or resume or selection != Selection()):
         fail("say which letters: by id, by --service, --reason and so on, or --all")
     if dry_run:
-        told = _do(lambda desk: _rehearse(desk, selection, force=force))
+        told = _do(lambda desk: _rehearse(desk, selection, resume, force=force))
         show.rehearsal(told, as_json=as_json)
         return
     report = _do(lambda desk: _replay(desk, selection, resume, rate, canary, force, wait), actor)
     show.report(report, as_json=as_json)
+    if report.left:
+        raise SystemExit(INTERRUPTED)
 
 
-async def _ready(
-    desk: Desk, letters: Sequence[Letter], run: str, *, force: bool
-) -> tuple[list[Sending], dict[str, str]]:
-    """What can be sent, and what need not or cannot be, with the reason."""
-    sendings, skipped = [], {}
-    for letter in letters:
-        try:
-            sending = again(letter, run, force=force)
-        except Rejected as error:
-            skipped[letter.id] = error.reason
-            continue
-        why = "" if force else await desk.superseded(letter)
-        if why:
-            skipped[letter.id] = f"{why}: sending it again would change nothing"
-        else:
-            sendings.append(sending)
-    return sendings, skipped
-
-
-async def _rehearse(desk: Desk, selection: Selection, *, force: bool) -> list[dict[str, Any]]:
-    sendings, skipped = await _ready(desk, await _chosen(desk, selection), "dry-run", force=force)
-    told = [await would_do(sending, os.environ) for sending in sendings]
-    return [*told, *({"letter": name, "skipped": why} for name, why in skipped.items())]
+async def _rehearse(desk: Desk, selection: Selection, resume: str, *, force: bool) -> list[dict[str, Any]]:
+    letters, skipped = await meant(desk, selection, resume)
+    sendings, needless = await ready(desk, letters, "dry-run", force=force)
+    told = [await would_do(sending, os.environ) for sending in sendings[:MOST_REHEARSED]]
+    beyond = {
+        sending.letter.id: f"only the first {MOST_REHEARSED} are rehearsed; ask for this one by its id"
+        for sending in sendings[MOST_REHEARSED:]
+    }
+    return [*told, *({"letter": name, "skipped": why} for name, why in (skipped | needless | beyond).items())]
 
 
 async def _replay(
     desk: Desk, selection: Selection, resume: str, rate: float, canary: bool, force: bool, wait: float
 ) -> Report:
-    run = resume or uuid.uuid4().hex[:12]
-    letters = await _chosen(desk, Selection(ids=tuple(await desk.book.left(run)), state="all") if resume else selection)
-    if resume and not await desk.book.left(run):
-        raise Rejected(f"nothing is left of the replay {run}")
-    sendings, skipped = await _ready(desk, letters, run, force=force)
-    if not resume:
-        await desk.book.begin(run, [letter.id for letter in letters])
-    await desk.book.skip(run, skipped)
+    # From here on Ctrl-C is a wish to stop between two letters.
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
+    run = resume or uuid.uuid4().hex[:12]
+    letters, skipped = await meant(desk, selection, resume)
+    if not resume:
+        await desk.book.begin(run, [letter.id for letter in letters])
+    sendings, needless = await ready(desk, letters, run, force=force)
+    skipped |= needless
+    await desk.book.skip(run, skipped)
     columns = (TextColumn("replay {task.fields[run]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console(stderr=True), transient=True) as progress:
         bar = progress.add_task("replay", total=len(sendings), run=run)
@@ -242,16 +231,19 @@ def _new_body(letter: Letter, changes: Sequence[str], body_file: Path | None) ->
 
 def _in_editor(body: bytes) -> bytes:
     """What the user's editor makes of it; laid out over many lines where it is JSON."""
+    shown = body
     with suppress(orjson.JSONDecodeError):
-        body = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+        shown = orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "body.json"
         path.touch(mode=0o600)
-        path.write_bytes(body)
+        path.write_bytes(shown)
         editor = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
         if subprocess.run([*editor, str(path)], check=False).returncode:
             raise Rejected("the editor failed: nothing was sent")
-        return path.read_bytes()
+        made = path.read_bytes()
+    # Laid out anew is not changed; editors end the last line.
+    return body if made.rstrip() == shown.rstrip() else made
 
 
 @app.command()
@@ -272,7 +264,7 @@ def discard(
         fail("say why, by --because: it stands in the audit trail")
 
     async def work(desk: Desk) -> list[str]:
-        found = await _chosen(desk, selection)
+        found = await chosen(desk, selection)
         await desk.discard(found, reason_)
         return [one.id for one in found]
 

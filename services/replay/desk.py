@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import orjson
@@ -14,7 +14,6 @@ from services.replay.resend import Sending, digest
 from services.replay.settings import Settings
 from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
-from shared.errors import Rejected
 from shared.messaging.letter import Letter, read_letters
 from shared.messaging.producer import Producer, open_producer
 from shared.runtime.clock import Clock, SystemClock
@@ -30,13 +29,39 @@ _ON_THE_WAY = frozenset(("received", "retrying"))
 _LOOK_SECONDS = 0.25
 
 
-@dataclass(slots=True)
-class Report:
-    """What became of a replay: outcomes by letter, and what was left out, with the reason."""
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A letter that is on its road again; `known` are the hops that its event had had before."""
 
-    run: str
-    sent: dict[str, str] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    sending: Sending
+    known: tuple[Hop, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.sending.letter.id
+
+    @property
+    def event_id(self) -> str:
+        return self.sending.event_id
+
+    def end(self, hops: Sequence[Hop]) -> Hop | None:
+        """The end among the event's hops that came of this sending.
+
+        The clock here may differ from the services': what began after the letter's last failure is told by theirs.
+        """
+        failed = self.sending.letter.last_failed
+        ends = [
+            hop for hop in hops
+            if hop not in self.known and hop.outcome not in _ON_THE_WAY and (failed is None or hop.started_at >= failed)
+        ]  # fmt: skip
+        return ends[-1] if ends else None
+
+
+async def pause(stop: asyncio.Event, seconds: float) -> None:
+    """Wait, but not longer than until `stop`."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
 
 
 class Desk:
@@ -77,43 +102,49 @@ class Desk:
         return "exactly this was written already" if is_same else ""
 
     async def _is_shipped(self, letter: Letter) -> bool:
-        """Whether each call for this invoice is known to have been made."""
+        """Whether each call for this invoice, its tracking too, is known to have been made."""
         invoice = _invoice_of(letter)
         if not invoice:
             return False
         rows = await self._database.fetch(
             """select state from effects where connection = $1 and entity = 'fulfilment' and key = $2
-                  and operation like $3 || ':%'""",
-            letter.connection, letter.subject, f"fulfilment:{invoice}",
+                  and (starts_with(operation, $3) or starts_with(operation, $4))""",
+            letter.connection, letter.subject, f"fulfilment:{invoice}:", f"tracking:{invoice}:",
         )  # fmt: skip
         return bool(rows) and all(row["state"] == "done" for row in rows)
 
-    async def send(self, sending: Sending, run: str) -> datetime:
-        """Put a letter's event on its road again; when. Raises TargetDown."""
+    async def send(self, sending: Sending, run: str) -> Sent:
+        """Put a letter's event on its road again. Raises TargetDown."""
         letter = sending.letter
-        at = self._clock.now()
+        known = await self._journal.of_event(sending.event_id)
         is_edit = sending.event_id != letter.event_id
         details = {
             "run": run, "event": sending.event_id, "topic": sending.topic, "before": digest(letter.body),
             "after": digest(sending.body),
         }  # fmt: skip
         # Noted first: a trail that knows of too much is better than one that misses something.
-        await self._audit.note(at, self._actor, "dlq.edit" if is_edit else "dlq.replay", letter.id, details)
+        action = "dlq.edit" if is_edit else "dlq.replay"
+        await self._audit.note(self._clock.now(), self._actor, action, letter.id, details)
         await self._producer.send_raw(sending.topic, sending.key, sending.body, sending.headers)
         await self.book.sent(letter.id, "edited" if is_edit else "replayed", run)
-        return at
+        return Sent(sending, tuple(known))
 
-    async def end_of(self, sending: Sending, since: datetime, seconds: float) -> Hop | None:
-        """How the event ended after it was sent again: the hop that says so, as the journal has it. None: not yet."""
-        deadline = self._clock.monotonic() + seconds
+    async def end_of(self, sent: Sent, deadline: float, stop: asyncio.Event) -> Hop | None:
+        """How the event ended after it was sent again: the hop that says so, as the journal has it.
+
+        None where it does not end before `deadline` (of the monotonic clock), or before `stop`.
+        """
         while True:
-            hops = await self._journal.of_event(sending.event_id)
-            ends = [hop for hop in hops if hop.finished_at >= since and hop.outcome not in _ON_THE_WAY]
-            if ends:
-                return ends[-1]
-            if self._clock.monotonic() >= deadline:
+            if (hop := sent.end(await self._journal.of_event(sent.event_id))) is not None:
+                return hop
+            left = deadline - self._clock.monotonic()
+            if left <= 0 or stop.is_set():
                 return None
-            await asyncio.sleep(_LOOK_SECONDS)
+            await pause(stop, min(left, _LOOK_SECONDS))
+
+    def in_seconds(self, seconds: float) -> float:
+        """A deadline."""
+        return self._clock.monotonic() + seconds
 
     async def discard(self, letters: Sequence[Letter], reason: str) -> None:
         """Nothing is to become of these. They stay on their topic until their time is over."""
@@ -171,56 +202,3 @@ async def open_desk(settings: Settings, actor: str) -> AsyncIterator[Desk]:
     clock = SystemClock()
     async with Database.open(settings.database_url, 2) as database, open_producer(settings, clock) as producer:
         yield Desk(settings, database, producer, clock, actor)
-
-
-async def replay(
-    desk: Desk,
-    run: str,
-    sendings: Sequence[Sending],
-    *,
-    per_second: float,
-    canary: bool,
-    wait_seconds: float,
-    stop: asyncio.Event,
-    told: Callable[[str], None],
-) -> Report:
-    """One first, and when it ends well, the rest at a steady pace. Stops between two when `stop` is set.
-
-    Raises Rejected when the first one ends as a dead letter again, or does not end in time.
-    """
-    report, sent = Report(run), []
-    rest = list(sendings)
-    if canary and rest:
-        first = rest.pop(0)
-        at = await desk.send(first, run)
-        report.sent[first.letter.id] = await _judged(desk, first, at, wait_seconds)
-        told(first.letter.id)
-    for sending in rest:
-        if stop.is_set():
-            break
-        sent.append((sending, await desk.send(sending, run)))
-        told(sending.letter.id)
-        await _pause(stop, 1 / per_second if per_second else 0.0)
-    for sending, at in sent:
-        hop = await desk.end_of(sending, at, wait_seconds)
-        report.sent[sending.letter.id] = hop.outcome if hop else "still on its way"
-    good = {name for name, outcome in report.sent.items() if outcome != "dead_letter"}
-    await desk.settle([sending.letter for sending in sendings if sending.letter.id in good])
-    return report
-
-
-async def _judged(desk: Desk, canary: Sending, at: datetime, seconds: float) -> str:
-    hop = await desk.end_of(canary, at, seconds)
-    if hop is None:
-        raise Rejected(f"{canary.letter.id}, sent first, did not end within {seconds:.0f} s: nothing else was sent")
-    if hop.outcome == "dead_letter":
-        raise Rejected(f"{canary.letter.id}, sent first, is a dead letter again ({hop.detail}): nothing else was sent")
-    return hop.outcome
-
-
-async def _pause(stop: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stop.wait()
-    except TimeoutError:
-        return

@@ -10,9 +10,15 @@ from typing import Any
 import orjson
 
 from services.replay.resend import Sending
+from shared.messaging.letter import Letter
 
 Json = dict[str, Any]
-_PREVIEWS = {"heartland_writer": "services.heartland_writer.preview"}
+_PREVIEWS = {
+    "heartland_writer": "services.heartland_writer.preview",
+    "shopify_writer": "services.shopify_writer.preview",
+}
+# A vendor that does not answer shall not hold up the operator for ever.
+_PATIENCE_SECONDS = 60.0
 
 
 async def would_do(sending: Sending, environ: Mapping[str, str]) -> Json:
@@ -21,28 +27,33 @@ async def would_do(sending: Sending, environ: Mapping[str, str]) -> Json:
     told: Json = {"letter": letter.id, "topic": sending.topic, "event": sending.event_id}
     module = _PREVIEWS.get(letter.service)
     if module is not None:
-        return told | await _ask(module, letter.connection, sending.body, environ)
+        return told | await _ask(module, letter, sending.body, environ)
     return told | {"calls": [], "then": _told(letter.service, letter.subject), "problem": ""}
 
 
 def _told(service: str, subject: str) -> str:
-    match service:
-        case "transformers":
-            return f"order {subject} is read back from the vendor, and what it holds then is published"
-        case "shopify_writer":
-            return f"what is still to be shipped of order {subject} is read from Shopify, and only that is fulfilled"
+    if service == "transformers":
+        return f"order {subject} is read back from the vendor, and what it holds then is published"
     return "it is read again"
 
 
-async def _ask(module: str, connection: str, body: bytes, environ: Mapping[str, str]) -> Json:
+async def _ask(module: str, letter: Letter, body: bytes, environ: Mapping[str, str]) -> Json:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", module, connection,
+        sys.executable, "-m", module, letter.connection, letter.entity,
         env=dict(environ),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, error = await process.communicate(body)
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            out, error = await process.communicate(body)
+    except TimeoutError:
+        return {"calls": [], "problem": f"the rehearsal did not end within {_PATIENCE_SECONDS:.0f} s"}
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     if process.returncode:
         return {"calls": [], "problem": error.decode("utf-8", "replace").strip().rpartition("\n")[2]}
     found: Json = orjson.loads(out)

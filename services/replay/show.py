@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from services.replay.desk import Report
+from services.replay.replay import Report
 from services.replay.select import causes
 from shared.messaging.letter import Letter
 from shared.runtime.output import ago, console, print_json, print_table, utc_now
@@ -136,7 +136,11 @@ def report(done: Report, *, as_json: bool) -> None:
     for name, outcome in done.sent.items():
         if outcome in ("duplicate", "echo", "stale"):
             out.print(f"    {name}: {outcome}: it had been applied already, so this changed nothing", markup=False)
-        elif outcome in ("dead_letter", "still on its way"):
+        elif outcome != "applied":
             out.print(f"    {name}: {outcome}", markup=False)
     for name, why in done.skipped.items():
         out.print(f"    {name}: not sent: {why}", markup=False)
+    if done.skipped:
+        out.print("what is of no more use: tillbridge dlq discard ID --because ...", markup=False)
+    if done.left:
+        out.print(f"stopped, {done.left} left: tillbridge dlq replay --resume {done.run} goes on", markup=False)

@@ -71,6 +71,14 @@ class Letter:
         return self.said("orig-topic"), int(self.said("orig-partition") or 0), int(self.said("orig-offset") or 0)
 
     @property
+    def last_failed(self) -> datetime | None:
+        """When it failed, by its service's clock; None where the letter does not say."""
+        try:
+            return datetime.fromisoformat(self.said("last-failed"))
+        except ValueError:
+            return None
+
+    @property
     def replays(self) -> int:
         """How often its event has come back from the dead letters before."""
         count = self.said("replay-count")

@@ -1,0 +1,121 @@
+"""`python -m services.shopify_writer.preview`: which calls a canonical shipment or link would lead to.
+
+Reads the event's body on standard input, the connection and the entity as its arguments, and prints JSON. The
+writer's own code runs on what Shopify and our database hold now: queries are real, every mutation is only noted and
+answered with a made-up id, and nothing is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar, cast
+
+import aiohttp
+import orjson
+from prometheus_client import CollectorRegistry
+
+from services.shopify_writer.fulfilment import Shipments
+from services.shopify_writer.link import metafields, set_metafields
+from services.shopify_writer.settings import Settings
+from shared.canonical.events import CanonicalEvent, FulfilmentEvent, LinkEvent
+from shared.connectors.shopify.client import ShopifyClient
+from shared.connectors.shopify.clients import Shopify, ShopifyClients
+from shared.connectors.shopify.documents import Document
+from shared.connectors.shopify.fulfilment_documents import CREATE_FULFILMENT, SET_METAFIELDS, UPDATE_TRACKING
+from shared.errors import IntegrationError, Rejected
+from shared.runtime.clock import SystemClock
+from shared.runtime.metrics import ServiceMetrics
+from shared.state.connections import Connections, ConnectionStore
+from shared.state.database import Database
+from shared.state.dry_ledger import DryLedger
+
+Json = dict[str, Any]
+E = TypeVar("E", bound=CanonicalEvent)  # type: ignore[type-arg]
+_MADE_UP: Json = {"fulfillment": {"id": "gid://shopify/Fulfillment/0"}, "userErrors": []}
+_ANSWERS: dict[str, Json] = {
+    CREATE_FULFILMENT.name: {"fulfillmentCreate": _MADE_UP},
+    UPDATE_TRACKING.name: {"fulfillmentTrackingInfoUpdate": _MADE_UP},
+    SET_METAFIELDS.name: {"metafieldsSet": {"userErrors": []}},
+}
+
+
+@dataclass
+class Rehearsal:
+    """Stands before the real client: lets queries through, and keeps mutations to itself."""
+
+    real: ShopifyClient
+    calls: list[Json] = field(default_factory=list)
+
+    async def execute(self, document: Document, variables: Mapping[str, Any]) -> Json:
+        if not document.mutates:
+            return await self.real.execute(document, variables)
+        self.calls.append({"method": "mutation", "path": document.name, "body": dict(variables)})
+        return _ANSWERS[document.name]
+
+
+async def preview(settings: Settings, connection: str, entity: str, body: bytes) -> Json:
+    """`verdict` (apply, duplicate, ...), `calls` that would be made, and `problem` where it would not go through."""
+    link = _read(LinkEvent, entity, body) if entity == "link" else None
+    shipment = _read(FulfilmentEvent, entity, body) if link is None else None
+    clock = SystemClock()
+    async with (
+        Database.open(settings.database_url, 2) as database,
+        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+    ):
+        known = Connections(await ConnectionStore(database, settings.secret_key).all())
+        metrics = ServiceMetrics("preview", CollectorRegistry())
+        rate = settings.shopify_points_per_second
+        shop = ShopifyClients(known, session, metrics=metrics, clock=clock, points_per_second=rate).get(connection)
+        rehearsal = Rehearsal(shop.client.at("repair"))
+        client = cast("ShopifyClient", rehearsal)
+        shipments = Shipments(DryLedger(database, clock), clock, settings.shopify_read_lag_seconds)
+        verdict, problem = "apply", ""
+        try:
+            if link is not None:
+                verdict = await _link(link, shop, client)
+            if shipment is not None:
+                verdict = await _ship(shipment, shop, shipments, client)
+        except IntegrationError as error:
+            problem = error.reason
+        return {"verdict": verdict, "calls": rehearsal.calls, "problem": problem, "at": datetime.now(UTC)}
+
+
+async def _ship(event: FulfilmentEvent, shop: Shopify, shipments: Shipments, rehearsal: ShopifyClient) -> str:
+    location = shop.rules.location_map.get(event.record.location_id, "")
+    outcome = (await shipments.carry_out(event, rehearsal, location)).outcome
+    return "apply" if outcome == "applied" else outcome
+
+
+async def _link(event: LinkEvent, shop: Shopify, rehearsal: ShopifyClient) -> str:
+    fields = metafields(event.record, shop.rules.metafield_namespace)
+    if not fields:
+        return "skipped"
+    await set_metafields(rehearsal, fields)
+    return "apply"
+
+
+def _read(kind: type[E], entity: str, body: bytes) -> E:
+    try:
+        return kind.model_validate_json(body)
+    except ValueError:
+        raise Rejected(f"the body is no canonical {entity}: it would be a dead letter again") from None
+
+
+def main() -> int:
+    try:
+        settings = Settings.from_env(os.environ)
+        found = asyncio.run(preview(settings, sys.argv[1], sys.argv[2], sys.stdin.buffer.read()))
+    except IntegrationError as error:
+        print(error.reason, file=sys.stderr)  # noqa: T201 -- for whoever asked
+        return 1
+    sys.stdout.buffer.write(orjson.dumps(found, default=str, option=orjson.OPT_UTC_Z) + b"\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""The ledger for rehearsals: it knows what the real one knows, and keeps to itself what it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.runtime.clock import Clock
+from shared.state.database import Database
+from shared.state.ledger import Claim, Effect, Ledger
+
+
+class DryLedger(Ledger):
+    """Reads the database and never writes to it. Raises TargetDown without one."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        super().__init__(db, clock)
+        self._now = clock.now
+        self._told: dict[Effect, Claim] = {}
+
+    async def claim(self, effect: Effect, intent: Mapping[str, Any] | None = None) -> Claim:
+        known = (await self.of_key(effect.connection, effect.entity, effect.key)).get(effect.operation)
+        return known or Claim("new", None if intent is None else dict(intent), self._now(), 1)
+
+    async def done(self, effect: Effect, result: Mapping[str, Any]) -> None:
+        self._told[effect] = Claim("done", dict(result), self._now(), 1)
+
+    async def failed(self, effect: Effect, reason: str) -> None:
+        self._told[effect] = Claim("new", None, self._now(), 1)
+
+    async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:
+        return Claim("new", None, self._now(), 1)
+
+    async def of_key(self, connection: str, entity: str, key: str) -> dict[str, Claim]:
+        told = {
+            effect.operation: claim
+            for effect, claim in self._told.items()
+            if (effect.connection, effect.entity, effect.key) == (connection, entity, key)
+        }
+        return await super().of_key(connection, entity, key) | told

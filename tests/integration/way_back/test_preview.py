@@ -1,0 +1,85 @@
+"""What the Shopify writer would do, told without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+
+from deploy.local.engine import Engine
+from services.shopify_writer.preview import preview
+from services.shopify_writer.settings import Settings
+from shared.errors import Rejected
+from tests.integration.way_back.place import CONNECTION, Place, open_place
+from tests.support.messaging import NOON, until
+
+
+@pytest.fixture
+async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
+    async with open_place(engine, topic_prefix, database_url) as opened:
+        yield opened
+
+
+async def told(place: Place, event: dict[str, Any], entity: str = "fulfilment") -> dict[str, Any]:
+    return await preview(Settings.from_env(place.environ), CONNECTION, entity, orjson.dumps(event))
+
+
+async def a_shipment(place: Place) -> dict[str, Any]:
+    """What the writer would get of it; it does not run yet."""
+    await place.order(5001, ("TEE", 2))
+    place.start("poller", "transformer")
+    await place.ship(5001, ("TEE", 1))
+    await until(lambda: place.events, seconds=60)
+    return place.events[0]
+
+
+async def test_a_shipment_is_rehearsed_without_a_trace_and_the_real_one_does_the_same(place: Place) -> None:
+    event = await a_shipment(place)
+    rehearsed = await told(place, event)
+
+    assert (rehearsed["verdict"], rehearsed["problem"]) == ("apply", "")
+    [call] = rehearsed["calls"]
+    assert (call["method"], call["path"]) == ("mutation", "CreateFulfilment")
+    assert await place.created() == 0
+    assert await place.database.fetch("select 1 from effects") == []
+
+    place.start("writer")
+    await until(lambda: place.outcomes(5001) == ["applied"], seconds=60)
+    assert await place.units(5001) == [{"TEE": 1}]
+    again = await told(place, event)
+    assert (again["verdict"], again["calls"]) == ("duplicate", [])
+
+
+async def test_a_shipment_that_shopify_does_not_expect_says_why(place: Place) -> None:
+    event = await a_shipment(place)
+    for line in event["record"]["lines"]:
+        line["quantity"] = 7
+    rehearsed = await told(place, event)
+
+    assert "does not expect any more" in rehearsed["problem"]
+    assert await place.created() == 0
+
+
+async def test_a_link_is_rehearsed(place: Place) -> None:
+    record = {
+        "entity": "order",
+        "shopify_id": "5001",
+        "heartland_id": "7",
+        "heartland_public_id": "S-7",
+        "linked_at": NOON,
+    }
+    event = {
+        "schema_name": "link.v1", "connection": CONNECTION, "entity": "link", "source": "heartland", "key": "5001",
+        "version": NOON, "content_hash": "x", "lineage": [], "read_at": NOON, "record": record,
+    }  # fmt: skip
+    [call] = (await told(place, event, "link"))["calls"]
+
+    assert [field["value"] for field in call["body"]["metafields"]] == ["7", "S-7"]
+    assert await place.sandbox.journal("shopify") == []
+
+
+async def test_what_cannot_be_read_would_come_back(place: Place) -> None:
+    with pytest.raises(Rejected, match="dead letter again"):
+        await told(place, {})
