@@ -27,7 +27,7 @@ def environment(environ: Mapping[str, str] = os.environ, file: Path = ENV_FILE) 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A running system. Kafka's address is empty where it is not known; `services` are the entries of run.json.
+    """A running system. Kafka's address is empty where it is not known; `services` say where each answers.
 
     `key_file` is where a local run keeps the key of its credentials, `public_url` where its sandbox reaches ingress.
     """
@@ -64,10 +64,19 @@ def find(environ: Mapping[str, str], run_json: Path = RUN_JSON) -> Place:
         database_url=url,
         bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS") or run.get("broker", {}).get("bootstrap_servers", ""),
         topic_prefix=environ.get("TOPIC_PREFIX") or run.get("topic_prefix", ""),
-        services=tuple(run.get("services", ())),
+        services=_named(environ["STATUS_URLS"]) if environ.get("STATUS_URLS") else tuple(run.get("services", ())),
         key_file=_key_file(run),
         public_url=run.get("ingress", "") if run.get("sandbox") else "",
     )
+
+
+def _named(text: str) -> tuple[Json, ...]:
+    """Services as STATUS_URLS lists them: `ingress=http://ingress:9100,...`. Raises Misconfigured."""
+    pairs = [entry.strip().partition("=") for entry in text.split(",") if entry.strip()]
+    if not all(name and url.startswith(("http://", "https://")) for name, _, url in pairs):
+        raise Misconfigured("STATUS_URLS is a list of name=http://host:port, separated by commas")
+    roots = [(name, url.rstrip("/")) for name, _, url in pairs]
+    return tuple({"name": name, "health": f"{root}/readyz", "metrics": f"{root}/metrics"} for name, root in roots)
 
 
 def _key_file(run: Json) -> Path | None:

@@ -83,7 +83,12 @@ def show(status: Status, *, as_json: bool) -> None:
     if as_json:
         print_json(status.as_json())
         return
-    print_table("services", COLUMNS, map(row, status.services), empty="services: none known here (see build/run.json)")
+    print_table(
+        "services",
+        COLUMNS,
+        map(row, status.services),
+        empty="services: none known here (STATUS_URLS names them; a local run does by itself)",
+    )
     columns = ("connection", "orders", "open reviews", "parked", "halted", "in doubt")
     print_table("\nconnections", columns, map(_cells, status.connections), empty="connections: none yet")
     console().print(f"\nopen reviews   {_counts(status.reviews)}", markup=False)

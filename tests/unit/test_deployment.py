@@ -34,6 +34,16 @@ def test_compose_runs_the_same_module(service: object) -> None:
     assert importlib.util.find_spec(f"services.{service.module}.__main__")  # type: ignore[attr-defined]
 
 
+def test_status_asks_every_service_of_compose() -> None:
+    environ = compose()["ingress"]["environment"]
+    assert isinstance(environ, dict)
+    named = [entry.strip().partition("=") for entry in environ["STATUS_URLS"].split(",")]
+
+    assert [(name, url) for name, _, url in named] == [
+        (service.name, f"http://{service.name}:9100") for service in SERVICES if service.metrics
+    ]
+
+
 def test_every_service_folder_is_started_or_a_tool() -> None:
     folders = {path.parent.name for path in (ROOT / "services").glob("*/__main__.py")}
 

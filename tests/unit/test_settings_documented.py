@@ -15,12 +15,12 @@ from shared.connectors.shopify.settings import ShopifySettings
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(path.parent.name for path in (ROOT / "services").glob("*/settings.py"))
-# Read by the local engine and by `tillbridge connect`, not by a service.
+# Read by the local engine and by the command line, not by a service.
 BY_HAND = {
     "TILLBRIDGE_ENGINE", "TILLBRIDGE_CACHE", "CONNECTION_NAME", "CONNECTION_SETTINGS_FILE",
     "SHOPIFY_SHOP_DOMAIN", "SHOPIFY_CLIENT_ID", "SHOPIFY_CLIENT_SECRET", "SHOPIFY_CLIENT_SECRET_PREVIOUS",
     "SHOPIFY_ACCESS_TOKEN", "HEARTLAND_BASE_URL", "HEARTLAND_API_TOKEN", "HEARTLAND_HOOK_TOKEN",
-    "HEARTLAND_HOOK_TOKEN_PREVIOUS", "POSTGRES_PASSWORD",
+    "HEARTLAND_HOOK_TOKEN_PREVIOUS", "POSTGRES_PASSWORD", "STATUS_URLS",
 }  # fmt: skip
 
 

@@ -66,3 +66,18 @@ def test_the_env_file_never_overrides_the_environment(tmp_path: Path) -> None:
     file.write_text("A=from file\nB=from file\nC=\n")
 
     assert environment({"A": "given"}, file) == {"A": "given", "B": "from file", "C": ""}
+
+
+def test_services_are_named_by_hand_where_nothing_runs_here(run_json: Path) -> None:
+    place = find({"STATUS_URLS": "ingress=http://ingress:9100, poller=http://poller:9100/"}, run_json)
+
+    assert place.services == (
+        {"name": "ingress", "health": "http://ingress:9100/readyz", "metrics": "http://ingress:9100/metrics"},
+        {"name": "poller", "health": "http://poller:9100/readyz", "metrics": "http://poller:9100/metrics"},
+    )
+
+
+@pytest.mark.parametrize("urls", ["ingress", "=http://x", "ingress=x", "a=http://x,b"])
+def test_a_list_of_services_that_is_none_is_refused(urls: str, run_json: Path) -> None:
+    with pytest.raises(Misconfigured, match="STATUS_URLS"):
+        find({"STATUS_URLS": urls}, run_json)
