@@ -51,7 +51,7 @@ CORES = (
     ),
     Core("shared/resilience/budget.py", (f"{_RESILIENCE}/test_budget",)),
     Core("shared/resilience/cost_budget.py", (f"{_RESILIENCE}/test_budget",)),
-    Core("shared/resilience/queue.py", (f"{_RESILIENCE}/test_budget",)),
+    Core("shared/resilience/queue.py", (f"{_RESILIENCE}/test_queue",)),
     Core("shared/resilience/shares.py", (f"{_RESILIENCE}/test_shares",)),
     Core("services/poller/feed.py", ("tests/unit/services/poller/test_feed",)),
     Core("services/heartland_writer/once.py", (f"{_WRITER}/test_once", f"{_WRITER}/test_once_model")),
