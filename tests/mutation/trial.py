@@ -58,7 +58,7 @@ def prepare(tests: Sequence[str]) -> None:
 
 def trial(module: str, tree: ast.Module | None, tests: Sequence[str]) -> multiprocessing.Process:
     """A started process; it ends with 0 when its tests pass. Without a tree the module is as it stands."""
-    process = _FORK.Process(target=_run, args=(module, tree, tests))
+    process = _FORK.Process(target=_run, args=(module, tree, tests), daemon=True)
     process.start()
     return process  # type: ignore[return-value]
 

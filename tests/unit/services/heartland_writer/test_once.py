@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from services.heartland_writer.once import Once
+from services.heartland_writer.once import History, Made, Once
 from services.heartland_writer.pending import Pending
-from shared.errors import TargetDown
-from shared.state.ledger import Effect
+from shared.connectors.heartland.errors import Refused
+from shared.errors import OutcomeUnknown, TargetDown
+from shared.state.ledger import Claim, Effect
 from tests.support.ledger import MemoryLedger
 from tests.unit.services.heartland_writer.heartland import START, HandClock, Points
 from tests.unit.services.heartland_writer.state import MemoryNotes, Stored
@@ -81,3 +84,175 @@ async def test_a_claim_that_was_not_used_is_given_back() -> None:
     await two.create(two.theirs)
 
     assert two.sent == ["theirs"]
+
+
+class One:
+    """One process; `answers` is what Heartland says to each send, `shown` what a look-up finds."""
+
+    def __init__(self, *answers: int | Exception | None, shown: int | None = None) -> None:
+        self.clock, self.stored = HandClock(START), Stored()
+        self.ledger = MemoryLedger(self.clock, self.stored)
+        notes = MemoryNotes(self.stored, self.ledger, Points())
+        self.once = Once(self.ledger, notes, self.clock)  # type: ignore[arg-type]
+        self.answers = list(answers)
+        self.shown = shown
+        self.sends = self.looks = 0
+        self.look_seconds = 0.0
+
+    async def create(self, pending: Pending | None = None) -> Made:
+        return await self.once.create(PAY, self._send, self._find, 10.0, pending=pending)
+
+    async def _send(self) -> int | None:
+        self.sends += 1
+        self.clock.pass_seconds(1)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def _find(self) -> int | None:
+        self.looks += 1
+        self.clock.pass_seconds(self.look_seconds)
+        return self.shown
+
+    @property
+    def claim(self) -> Claim:
+        return self.stored.effects[PAY.id]
+
+
+async def test_what_is_made_is_noted_with_its_id_and_known_from_then_on() -> None:
+    one = One(7)
+
+    assert await one.create() == Made(7, False, START)
+    one.clock.pass_seconds(60)
+    assert await one.create() == Made(7, True, START)
+
+    assert (one.sends, one.looks) == (1, 0)
+    assert (one.claim.state, one.claim.result) == ("done", {"id": 7})
+
+
+@pytest.mark.parametrize("error", [Refused("no", code="x", status=400), TargetDown("away")], ids=repr)
+async def test_what_was_certainly_not_made_may_be_sent_anew_at_once(error: Exception) -> None:
+    one = One(error, 7)
+
+    with pytest.raises(type(error)):
+        await one.create()
+    assert one.claim.state == "failed"
+    assert (await one.create()).id == 7
+    assert one.looks == 0
+
+
+async def test_without_an_answer_it_is_in_doubt_from_that_moment() -> None:
+    one = One(OutcomeUnknown("broke"))
+
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+
+    assert (one.claim.state, one.claim.sent_at) == ("in_doubt", one.clock.now())
+
+
+async def test_a_doubt_is_settled_by_what_is_found() -> None:
+    one = One(OutcomeUnknown("broke"))
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+    one.shown = 7
+    sent_at = one.claim.sent_at
+    one.clock.pass_seconds(3)
+
+    assert await one.create() == Made(7, True, sent_at)
+    assert (one.claim.state, one.claim.result) == ("done", {"id": 7})
+    assert (one.sends, one.looks) == (1, 1)
+
+
+async def test_what_is_not_found_is_sent_again_once_it_would_show_and_not_before() -> None:
+    one = One(OutcomeUnknown("broke"), 7)
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+    one.clock.pass_seconds(6)
+
+    with pytest.raises(TargetDown) as early:
+        await one.create()
+    assert early.value.after == 4.0
+    assert one.sends == 1
+
+    one.clock.pass_seconds(4)
+    assert await one.create() == Made(7, False, one.clock.now() - timedelta(seconds=1))
+    assert one.claim.attempts == 3
+
+
+async def test_a_look_up_tells_of_the_moment_when_it_began() -> None:
+    one = One(OutcomeUnknown("broke"))
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+    one.clock.pass_seconds(9)
+    one.look_seconds = 5
+
+    with pytest.raises(TargetDown) as early:
+        await one.create()
+
+    assert early.value.after == 1.0
+
+
+async def test_the_process_before_may_have_sent_until_this_one_began() -> None:
+    one = One(7)
+    await one.ledger.claim(PAY)
+    one.clock.pass_seconds(30)
+    one.once = Once(one.ledger, None, one.clock)  # type: ignore[arg-type]
+
+    with pytest.raises(TargetDown) as early:
+        await one.create()
+
+    assert early.value.after == 10.0
+    one.clock.pass_seconds(10)
+    assert (await one.create()).id == 7
+
+
+async def test_who_is_not_told_the_id_looks_for_it() -> None:
+    one = One(None, shown=7)
+
+    assert await one.create() == Made(7, False, START)
+    assert one.claim.result == {"id": 7}
+
+
+async def test_who_is_not_told_the_id_and_finds_none_is_in_doubt() -> None:
+    one = One(None)
+
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+
+    assert one.claim.state == "in_doubt"
+
+
+@pytest.mark.parametrize(("seconds", "attempts"), [(2.0, 1), (2.5, 2)])
+async def test_a_claim_that_waited_long_for_its_call_is_renewed(seconds: float, attempts: int) -> None:
+    one = One(7)
+    pending = Pending(("acme", "order", "5001"))
+    pending.held[PAY] = await one.ledger.claim(PAY)
+    one.clock.pass_seconds(seconds)
+
+    await one.create(pending)
+
+    assert one.claim.attempts == attempts
+
+
+async def test_a_claim_that_nobody_holds_is_made_with_the_notes() -> None:
+    one = One(7)
+    pending = Pending(("acme", "order", "5001"))
+
+    made = await one.create(pending)
+
+    assert (made.id, pending.done) == (7, [(PAY, 7)])
+    assert one.claim.state == "in_doubt"
+
+
+async def test_the_history_of_an_aggregate_is_its_last_call_and_its_doubts() -> None:
+    one = One()
+    assert await one.once.history("acme", "order", "5001") == History(None, ())
+
+    await one.ledger.claim(PAY)
+    one.clock.pass_seconds(5)
+    other = Effect("acme", "heartland", "order", "5001", "payment:2")
+    await one.ledger.claim(other)
+    await one.ledger.done(other, {"id": 1})
+
+    assert await one.once.history("acme", "order", "5001") == History(one.clock.now(), ("payment:1",))
