@@ -62,7 +62,7 @@ class Once:
         if claim.state == "done":
             return Made(_id(claim.result), True, claim.sent_at)
         if claim.state == "in_doubt":
-            found = await self._find(effect, claim, find, lag_seconds)
+            found = await self._find(effect, claim, find, lag_seconds, pending)
             if found is not None:
                 return found
             claim = await self._again(effect, claim)
@@ -99,13 +99,16 @@ class Once:
         since = max(sent_at, self._started_at)
         return (since + timedelta(seconds=lag_seconds) - (looked_at or self._clock.now())).total_seconds()
 
-    async def _find(self, effect: Effect, claim: Claim, find: Find, lag_seconds: float) -> Made | None:
+    async def _find(
+        self, effect: Effect, claim: Claim, find: Find, lag_seconds: float, pending: Pending | None
+    ) -> Made | None:
+        sent_at = claim.sent_at if pending is None else await pending.since(claim.sent_at)
         looked_at = self._clock.now()
         found = await find()
         if found is not None:
             await self._ledger.done(effect, {"id": found})
             return Made(found, True, claim.sent_at)
-        wait = self.unsettled_seconds(claim.sent_at, lag_seconds, looked_at)
+        wait = self.unsettled_seconds(sent_at, lag_seconds, looked_at)
         if wait > 0:
             raise TargetDown(
                 f"{effect.operation} of {effect.key} is in doubt and cannot be seen in Heartland yet", wait

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from shared.errors import NeedsReview
 from shared.state.ledger import Claim, Effect
 from shared.state.notes import Mark, Note, Notes, Outcome, Pair
 
 _UNUSED = "the call was not made"
+
+
+# Since when no other process works on the order; None where that is not known.
+TakenAt = Callable[[], Awaitable[datetime | None]]
 
 
 @dataclass(slots=True)
@@ -25,6 +30,7 @@ class Pending:
     links: list[Pair] = field(default_factory=list)
     held: dict[Effect, Claim] = field(default_factory=dict)
     unused: list[Effect] = field(default_factory=list)
+    taken_at: TakenAt | None = None
 
     def link(self, pair: Pair) -> None:
         self.links.append(pair)
@@ -40,6 +46,11 @@ class Pending:
             claim = self.held.pop(effect, None)
             if claim is not None and claim.state == "new" and effect not in settled:
                 self.unused.append(effect)
+
+    async def since(self, sent_at: datetime) -> datetime:
+        """When what was claimed at `sent_at` can last have been sent: a former owner's call may have waited long."""
+        taken_at = await self.taken_at() if self.taken_at is not None else None
+        return max(sent_at, taken_at) if taken_at is not None else sent_at
 
     async def write(
         self, notes: Notes, *, claims: Iterable[Effect] = (), versions: Sequence[Mark] = (), give_back: bool = False

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from services.heartland_writer.accounts import Account
 from services.heartland_writer.carry_out import Bench, carry_out
 from services.heartland_writer.customer import Buyer
 from services.heartland_writer.known import Known, References, read_order
+from services.heartland_writer.pending import TakenAt
 from services.heartland_writer.plan import plan_order, refund_finding
 from services.heartland_writer.steps import AddPayment, CreateOrder, Finding, Plan
 from services.heartland_writer.wanted import Wanted, want
@@ -21,10 +22,9 @@ from shared.state.ledger import Effect
 from shared.state.notes import Mark, Pair
 from shared.state.standing import Standing
 
-TakenAt = Callable[[], Awaitable[datetime | None]]
-
 # Create, lines with their taxes, invoices, the rest: more rounds than that mean that something keeps changing.
 _ROUNDS = 8
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -40,12 +40,12 @@ class Writing:
     """One order on its way into one account. `taken_at` tells since when no other process writes it."""
 
     def __init__(self, account: Account, order: Order, standing: Standing, taken_at: TakenAt | None = None) -> None:
-        self._taken_at = taken_at
         self._account = account
         self._order = order
         self._standing = standing
         self._lag = account.rules.read_lag_seconds
         self._pending = account.recent.pending((account.name, "order", order.id))
+        self._pending.taken_at = taken_at
         self._bench = Bench(account.heartland, account.once, account.name, order.id, self._lag, self._pending)
         self._findings: list[Finding] = []
         self._created = False
@@ -187,8 +187,7 @@ class Writing:
             return known
         history = await self._account.once.history(self._account.name, "order", self._order.id)
         # A change of lines leaves no effect behind: who took the order over knows only when that was.
-        taken_at = await self._taken_at() if self._taken_at is not None else None
-        others = max(filter(None, (history.last_sent, taken_at)), default=None)
+        others = await self._pending.since(history.last_sent or _LONG_AGO)
         wait = self._account.recent.unsettled_seconds(self._order.id, others, self._lag)
         if wait > 0:
             raise TargetDown(f"order {self._order.name} was written a moment ago and cannot be read reliably yet", wait)

@@ -21,6 +21,7 @@ from shared.runtime.service import Shell, launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.database import Database
 from shared.state.ledger import Ledger
+from shared.state.owners import Owners
 from shared.state.parked import Parked
 from shared.state.reviews import Reviews
 from shared.state.shared_time import open_shared_time
@@ -64,7 +65,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             connections, session, metrics=shell.metrics, clock=shell.clock, points_per_second=rate, guards=guards
         )
         ledger = Ledger(database, shell.clock)
-        writer = Writer(shops, ledger, shell.clock, settings)
+        writer = Writer(shops, ledger, shell.clock, settings, Owners(database, NAME, shell.clock))
         async with (
             counting(ledger, shell),
             open_consumer(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from services.shopify_writer.reads import complete_fulfilment, read_fulfilments
@@ -29,22 +30,30 @@ class Doubts:
         self._lost[effect.id] = self._clock.monotonic()
 
     async def settle(
-        self, doubtful: Mapping[Effect, Claim], order_id: str, shopify: ShopifyClient, known: Collection[str]
+        self,
+        doubtful: Mapping[Effect, Claim],
+        order_id: str,
+        shopify: ShopifyClient,
+        known: Collection[str],
+        taken_at: datetime | None = None,
     ) -> None:
-        """Each of the effects is done, or may be claimed anew. Raises TargetDown while that cannot be told."""
+        """Each of the effects is done, or may be claimed anew. Raises TargetDown while that cannot be told.
+
+        Before `taken_at` the order was another process's, whose call may have waited for its turn until then.
+        """
         order = await read_fulfilments(shopify, order_id)
         taken = set(known)
         for effect, claim in doubtful.items():
             found = await _find(order, Call.read(claim.result or {}), shopify, taken)
             if found is None:
-                await self._give_back(effect, claim)
+                await self._give_back(effect, claim, taken_at)
             else:
                 await self._ledger.done(effect, {**(claim.result or {}), "fulfilment": found})
                 taken.add(found)
             self._lost.pop(effect.id, None)
 
-    async def _give_back(self, effect: Effect, claim: Claim) -> None:
-        wait = self._read_lag_seconds - self._quiet_seconds(effect, claim)
+    async def _give_back(self, effect: Effect, claim: Claim, taken_at: datetime | None) -> None:
+        wait = self._read_lag_seconds - self._quiet_seconds(effect, claim, taken_at)
         if wait > 0:
             raise TargetDown("a fulfilment is in doubt, and may not show yet", after=wait)
         # Of two processes that found it missing, one may have sent it anew by now: only who still sees the same
@@ -53,8 +62,9 @@ class Doubts:
             raise TargetDown("a fulfilment in doubt is being made by another process", after=self._read_lag_seconds)
         await self._ledger.failed(effect, "looked up: it was not made")
 
-    def _quiet_seconds(self, effect: Effect, claim: Claim) -> float:
-        since_sent = (self._clock.now() - claim.sent_at).total_seconds()
+    def _quiet_seconds(self, effect: Effect, claim: Claim, taken_at: datetime | None) -> float:
+        sent_at = max(claim.sent_at, taken_at) if taken_at is not None else claim.sent_at
+        since_sent = (self._clock.now() - sent_at).total_seconds()
         lost = self._lost.get(effect.id)
         return since_sent if lost is None else min(since_sent, self._clock.monotonic() - lost)
 

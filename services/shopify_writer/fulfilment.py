@@ -6,7 +6,8 @@ was sent with. What earlier calls placed is taken off before the rest is placed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from services.shopify_writer.doubt import Doubts
@@ -34,6 +35,7 @@ from shared.runtime.clock import Clock
 from shared.state.ledger import Effect, Ledger
 
 ENTITY = "fulfilment"
+TakenAt = Callable[[], Awaitable[datetime | None]]
 
 
 class Shipments:
@@ -43,13 +45,16 @@ class Shipments:
         self._ledger = ledger
         self._doubts = Doubts(ledger, clock, read_lag_seconds)
 
-    async def carry_out(self, event: FulfilmentEvent, shopify: ShopifyClient, location: str) -> Result:
+    async def carry_out(
+        self, event: FulfilmentEvent, shopify: ShopifyClient, location: str, taken_at: TakenAt | None = None
+    ) -> Result:
         """Fulfil what the invoice ships and was not fulfilled by it yet; those at `location` (a gid) first.
 
+        `taken_at` tells since when no other process works on the order; it is asked where a call is in doubt.
         Raises NeedsReview where Shopify has fewer units left than shipped, Waiting while they are on hold.
         """
         record = event.record
-        past = await self._settled(event, shopify)
+        past = await self._settled(event, shopify, taken_at)
         left = still_to_place(record.lines, past.placed())
         order, allocation = {}, Allocation((), (), held=False)
         if left:
@@ -63,13 +68,14 @@ class Shipments:
         _refuse_missing(record, allocation)
         return _result(event, order, past, made, changed)
 
-    async def _settled(self, event: FulfilmentEvent, shopify: ShopifyClient) -> Past:
+    async def _settled(self, event: FulfilmentEvent, shopify: ShopifyClient, taken_at: TakenAt | None) -> Past:
         """The past of this invoice with every call in doubt looked up."""
         past = await self._past(event)
         doubtful = {_effect(event, name): claim for name, claim in past.doubtful().items()}
         if not doubtful:
             return past
-        await self._doubts.settle(doubtful, event.record.order_id, shopify, past.known)
+        taken = await taken_at() if taken_at is not None else None
+        await self._doubts.settle(doubtful, event.record.order_id, shopify, past.known, taken)
         return await self._past(event)
 
     async def _past(self, event: FulfilmentEvent) -> Past:

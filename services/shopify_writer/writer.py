@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -19,6 +20,7 @@ from shared.messaging.record import Record, Result, priority_of
 from shared.resilience.priority import Priority
 from shared.runtime.clock import Clock
 from shared.state.ledger import Ledger
+from shared.state.owners import Owners
 
 E = TypeVar("E", bound=CanonicalEvent)  # type: ignore[type-arg]
 
@@ -26,7 +28,10 @@ E = TypeVar("E", bound=CanonicalEvent)  # type: ignore[type-arg]
 class Writer:
     """One per process; link calls are collected per shop and priority, so that a live one waits for no other."""
 
-    def __init__(self, shops: ShopifyClients, ledger: Ledger, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, shops: ShopifyClients, ledger: Ledger, clock: Clock, settings: Settings, owners: Owners | None = None
+    ) -> None:
+        self._owners = owners
         self._shops = shops
         self._shipments = Shipments(ledger, clock, settings.shopify_read_lag_seconds)
         self._wait_seconds = settings.link_batch_wait_ms / 1000
@@ -37,7 +42,10 @@ class Writer:
         event = read(FulfilmentEvent, records[-1])
         shop = self._shops.get(event.connection)
         location = shop.rules.location_map.get(event.record.location_id, "")
-        return await self._shipments.carry_out(event, shop.client.at(priority_of(records)), location)
+        taken_at = None
+        if self._owners is not None:
+            taken_at = partial(self._owners.taken_at, records[-1].topic, records[-1].partition)
+        return await self._shipments.carry_out(event, shop.client.at(priority_of(records)), location, taken_at)
 
     async def link(self, records: Sequence[Record]) -> Result:
         """The newest link of one order."""

@@ -200,6 +200,27 @@ async def test_another_process_finishes_what_one_left_though_reads_lag(why: str,
     await every_break(why, 10.0, [rich_order()], order, checks, wait, elsewhere=True)
 
 
+@pytest.mark.parametrize("call", ["POST orders", "POST customers", "POST addresses", "POST payments"])
+async def test_a_create_that_waited_long_for_its_turn_is_not_made_again_by_who_takes_over(call: str) -> None:
+    shop = Shop(lag_seconds=10.0)
+    order = rich_order()
+    struck = False
+
+    def strike(at: int, name: str, is_after: bool) -> None:
+        nonlocal struck
+        if name == call and not struck:
+            if not is_after:
+                shop.clock.pass_seconds(60)
+            else:
+                struck = True
+                raise Crash
+
+    shop.points.strike = strike
+    await shop.deliver_until_done(order, restart_seconds=0.5, elsewhere=True)
+
+    check(shop, order, [("SKU-1", 1, "9.66"), ("SKU-1", 2, "9.67"), ("MISC", 1, "10.00")], "45.40", "open")
+
+
 def moved(order: Order) -> Order:
     """Another order of the same buyer, to another address."""
     address = order.shipping_address

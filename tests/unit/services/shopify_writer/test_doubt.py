@@ -125,6 +125,20 @@ async def test_a_lost_answer_begins_the_lag_anew() -> None:
     assert bench.ledger.states() == {effect().operation: "failed"}
 
 
+async def test_a_former_owners_call_may_have_waited_for_its_turn_until_the_order_changed_hands() -> None:
+    bench = Bench()
+    await bench.sent(effect())
+    seen = await bench.ledger.claim(effect())
+    bench.clock.advance(60)
+    taken_at = bench.clock.now()
+    bench.clock.advance(4)
+
+    with pytest.raises(TargetDown) as early:
+        await bench.doubts.settle({effect(): seen}, "5001", FakeShop(), (), taken_at)  # type: ignore[arg-type]
+
+    assert early.value.after == pytest.approx(6.0)
+
+
 async def test_what_another_process_sends_anew_is_not_given_back() -> None:
     bench = Bench()
     await bench.sent(effect())
