@@ -18,6 +18,7 @@ from shared.runtime.service import Shell
 from shared.state.database import Database
 
 _REFRESH_SECONDS = 30.0
+_CLOSE = timedelta(seconds=1)
 # A machine whose clock is further off than this is worth a line in the log.
 _WORTH_SAYING = timedelta(seconds=5)
 
@@ -37,7 +38,9 @@ class SharedClock:
 
     def learn(self, told: datetime, asked_at: float, heard_at: float) -> None:
         """The database said `told`, somewhere between these two moments of the monotonic clock."""
-        self.offset = told + timedelta(seconds=(heard_at - asked_at) / 2) - self._own.now()
+        offset = told + timedelta(seconds=(heard_at - asked_at) / 2) - self._own.now()
+        # What the answer took, and the wait for our turn after it, is in there: a clock this close is right.
+        self.offset = offset if abs(offset) > _CLOSE else timedelta(0)
 
 
 @asynccontextmanager

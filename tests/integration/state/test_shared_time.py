@@ -43,3 +43,10 @@ async def test_when_an_effect_was_sent_is_the_same_for_every_replica(db: Databas
     claim = await Ledger(other_db, right).claim(EFFECT)
     assert claim.state == "in_doubt"
     assert abs(right.now() - claim.sent_at) < timedelta(seconds=2)
+
+
+def test_a_clock_that_is_right_is_not_put_wrong_by_a_slow_answer() -> None:
+    clock = SharedClock(SystemClock())
+    clock.learn(datetime.now(UTC) - timedelta(seconds=0.9), 0.0, 0.4)
+
+    assert clock.offset == timedelta(0)
