@@ -17,7 +17,10 @@ _BREAKER = {0: "closed", 1: "half-open", 2: "open"}
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Totals over all labels. `breakers` holds those that are not closed; `lag_seconds` is the worst."""
+    """Totals over all labels. `breakers` holds those that are not closed; `lag_seconds` is the worst.
+
+    `waiting` are calls that wait for a vendor's limit, by `system/priority`; `throttled` answers refused for our rate.
+    """
 
     came_in: int = 0
     went_out: int = 0
@@ -29,6 +32,8 @@ class Figures:
     in_doubt: int = 0
     rss_mb: float = 0.0
     breakers: Mapping[str, str] = field(default_factory=dict)
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    throttled: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,8 @@ def read_figures(text: str) -> Figures:
     sums: dict[str, float] = defaultdict(float)
     worst: dict[str, float] = defaultdict(float)
     breakers: dict[str, str] = {}
+    waiting: dict[str, int] = {}
+    throttled: dict[str, int] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             sums[sample.name] += sample.value
@@ -53,6 +60,10 @@ def read_figures(text: str) -> Figures:
             if sample.name == "tillbridge_breaker_state" and sample.value:
                 name = f"{sample.labels.get('connection', '')}/{sample.labels.get('system', '')}"
                 breakers[name] = _BREAKER.get(int(sample.value), "open")
+            if sample.name == "tillbridge_budget_waiting" and sample.value:
+                waiting[f"{sample.labels['system']}/{sample.labels['priority']}"] = int(sample.value)
+            if sample.name == "tillbridge_throttled_total" and sample.value:
+                throttled[sample.labels["system"]] = int(sample.value)
     return Figures(
         came_in=int(sums["tillbridge_events_in_total"]),
         went_out=int(sums["tillbridge_events_out_total"]),
@@ -64,11 +75,13 @@ def read_figures(text: str) -> Figures:
         in_doubt=int(sums["tillbridge_in_doubt"]),
         rss_mb=sums["process_resident_memory_bytes"] / 2**20,
         breakers=breakers,
+        waiting=waiting,
+        throttled=throttled,
     )
 
 
 async def look_at(session: aiohttp.ClientSession, entries: Iterable[Mapping[str, Any]]) -> list[ServiceView]:
-    """Every service of run.json, asked at the same time; one that does not answer is down."""
+    """Every service, asked at the same time; one that does not answer is down."""
     return list(await asyncio.gather(*(_look(session, entry) for entry in entries)))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -13,10 +14,8 @@ from shared.messaging.topics import DEAD_LETTERS, topic_name
 _TIMEOUT_MS = 5_000
 
 
-async def count_letters(
-    bootstrap_servers: str, prefix: str, settled: Mapping[str, int] | None = None
-) -> dict[str, int]:
-    """Service -> dead letters kept, less those that were `settled`. Raises TargetDown."""
+async def count_letters(bootstrap_servers: str, prefix: str, settled: Collection[str] = ()) -> dict[str, int]:
+    """Service -> dead letters kept, less those that were `settled` (their ids). Raises TargetDown."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, request_timeout_ms=_TIMEOUT_MS)
     try:
         await consumer.start()
@@ -30,8 +29,19 @@ async def count_letters(
         raise TargetDown(f"Kafka at {bootstrap_servers} does not answer: {error!r}") from error
     finally:
         await consumer.stop()
-    kept = {
-        service: sum(last[place] - first[place] for place in places if place.topic == topic_name(prefix, topic))
-        for service, topic in DEAD_LETTERS.items()
-    }
-    return {service: max(0, count - (settled or {}).get(service, 0)) for service, count in kept.items()}
+    by_topic = {topic_name(prefix, topic): service for service, topic in DEAD_LETTERS.items()}
+    begin = {(by_topic[place.topic], place.partition): offset for place, offset in first.items()}
+    kept: Counter[str] = Counter()
+    for place in places:
+        kept[by_topic[place.topic]] += last[place] - first[place]
+    done = still_kept(settled, begin)
+    return {service: max(0, kept[service] - done[service]) for service in DEAD_LETTERS}
+
+
+def still_kept(letters: Collection[str], begin: Mapping[tuple[str, int], int]) -> Counter[str]:
+    """Service -> how many of these letters its topic still keeps; its partitions `begin` at these offsets."""
+    found: Counter[str] = Counter()
+    for name in letters:
+        service, partition, offset = name.rsplit(":", 2)
+        found[service] += int(offset) >= begin.get((service, int(partition)), 0)
+    return found

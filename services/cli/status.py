@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -39,6 +39,16 @@ class Status:
         """Those that are not closed, by `connection/system`."""
         return {name: state for view in self.services if view.figures for name, state in view.figures.breakers.items()}
 
+    @property
+    def waiting(self) -> dict[str, int]:
+        """Calls that wait for a vendor's limit, by `system/priority`."""
+        return dict(sum((Counter(view.figures.waiting) for view in self.services if view.figures), Counter()))
+
+    @property
+    def throttled(self) -> dict[str, int]:
+        """Answers that refused us for our rate, since the services began, by system."""
+        return dict(sum((Counter(view.figures.throttled) for view in self.services if view.figures), Counter()))
+
     def as_json(self) -> dict[str, Any]:
         return {
             "services": [asdict(view) for view in self.services],
@@ -46,6 +56,7 @@ class Status:
             "open_reviews": dict(self.reviews),
             "dead_letters": self.dead_letters,
             "breakers": self.breakers,
+            "budget": {"waiting": self.waiting, "throttled": self.throttled},
             "open_alerts": dict(self.alerts),
             "drift": [plain(row) for row in self.drift],
         }
@@ -59,18 +70,13 @@ async def read_status(place: Place) -> Status:
             services=await look_at(session, place.services),
             connections=await connection_states(database),
             reviews=kinds,
-            dead_letters=await _letters(place, await _settled(database)),
+            dead_letters=await _letters(place, await LetterBook(database).fates()),
             drift=await DriftLedger(database).list(),
             alerts=Counter(alert.kind for alert in await Alerts(database).list()),
         )
 
 
-async def _settled(database: Database) -> dict[str, int]:
-    """Service -> letters that an operator has dealt with."""
-    return Counter(name.partition(":")[0] for name in await LetterBook(database).fates())
-
-
-async def _letters(place: Place, settled: Mapping[str, int]) -> dict[str, int] | None:
+async def _letters(place: Place, settled: Collection[str]) -> dict[str, int] | None:
     if not place.bootstrap_servers:
         return None
     try:
@@ -101,6 +107,8 @@ def show(status: Status, *, as_json: bool) -> None:
     console().print(f"dead letters   {letters}", markup=False)
     breakers = ", ".join(f"{name} {state}" for name, state in sorted(status.breakers.items()))
     console().print(f"breakers       {breakers or 'all closed'}", markup=False)
+    waiting, refused = _counts(status.waiting), _counts(status.throttled)
+    console().print(f"budget         waiting for a turn: {waiting}; refused for our rate: {refused}", markup=False)
 
 
 def _cells(state: ConnectionState) -> tuple[object, ...]:

@@ -31,10 +31,14 @@ def test_labels_are_summed_up_and_the_worst_lag_is_kept() -> None:
     metrics.lag_seconds.labels("b").set(3)
     metrics.breaker_state.labels("main", "heartland").set(2)
     metrics.breaker_state.labels("main", "shopify").set(0)
+    metrics.budget_waiting.labels("shopify", "live").set(2)
+    metrics.budget_waiting.labels("shopify", "repair").set(0)
+    metrics.throttled.labels("heartland").inc(3)
 
     figures = read_figures(generate_latest(metrics.registry).decode())
     assert (figures.came_in, figures.failed, figures.lag, figures.lag_seconds) == (5, 1, 5, 7)
     assert figures.breakers == {"main/heartland": "open"}
+    assert (figures.waiting, figures.throttled) == ({"shopify/live": 2}, {"heartland": 3})
     assert figures.rss_mb > 1
 
 

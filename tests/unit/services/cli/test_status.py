@@ -1,0 +1,37 @@
+"""The screen of `tillbridge status`."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.cli.figures import Figures, ServiceView
+from services.cli.status import Status, show
+
+STATUS = Status(
+    services=[
+        ServiceView("a", "ready", figures=Figures(waiting={"shopify/live": 1}, throttled={"shopify": 2})),
+        ServiceView("b", "ready", figures=Figures(waiting={"shopify/live": 2}, breakers={"main/shopify": "open"})),
+        ServiceView("c", "down"),
+    ],
+    connections=[],
+    reviews={},
+    dead_letters={"journal": 1, "poller": 0},
+    alerts={"drift": 2},
+)
+
+
+def test_what_the_services_say_is_put_together() -> None:
+    told = STATUS.as_json()
+
+    assert told["budget"] == {"waiting": {"shopify/live": 3}, "throttled": {"shopify": 2}}
+    assert told["breakers"] == {"main/shopify": "open"}
+
+
+def test_one_screen_tells_it_all(capsys: pytest.CaptureFixture[str]) -> None:
+    show(STATUS, as_json=False)
+
+    out = capsys.readouterr().out
+    assert "waiting for a turn: shopify/live 3; refused for our rate: shopify 2" in out
+    assert "dead letters   journal 1" in out
+    assert "open alerts    drift 2" in out
+    assert "main/shopify open" in out
