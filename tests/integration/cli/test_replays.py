@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.engine import Engine
+from services.replay.desk import open_desk
+from services.replay.settings import Settings as ReplaySettings
 from shared.messaging.admin import create_topics
 from shared.messaging.dead_letter import Cause, DeadLetters
+from shared.messaging.letter import Letter
 from shared.messaging.producer import open_producer
 from shared.messaging.record import Record
 from shared.messaging.topics import ALERT, CANONICAL_ORDER, DEAD_LETTERS, topic_name
@@ -147,3 +151,30 @@ async def test_without_a_system_one_line_says_what_is_missing(tmp_path: Path) ->
     assert code == 1
     assert complaint.startswith("tillbridge: ")
     assert "DATABASE_URL" in complaint
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        pytest.param({}, "", id="nothing was sent yet"),
+        pytest.param({"fulfilment:9:1": "done"}, "its shipment is in Shopify already", id="all is there"),
+        pytest.param({"fulfilment:9:1": "done", "fulfilment:9:2": "failed"}, "", id="one location lacks"),
+        pytest.param({"fulfilment:9:1": "done", "tracking:9:5:x": "failed"}, "", id="its tracking lacks"),
+        pytest.param({"fulfilment:99:1": "done"}, "", id="another invoice's"),
+    ],
+)
+async def test_a_shipment_counts_as_done_when_every_call_of_its_invoice_is(
+    environ: dict[str, str], states: dict[str, str], expected: str
+) -> None:
+    envelope = an_envelope("1001", body=b'{"record": {"id": "9"}}')
+    headers = tuple(replace(envelope, entity="fulfilment").headers())
+    letter = Letter("shopify_writer", 0, 0, NOON, envelope.key, headers, envelope.body)
+    async with Database.open(environ["DATABASE_URL"], 1) as database:
+        for operation, state in states.items():
+            await database.execute(
+                """insert into effects (connection, effect_id, system, entity, key, operation, state)
+                   values ('main', $1, 'shopify', 'fulfilment', '1001', $1, $2)""",
+                operation, state,
+            )  # fmt: skip
+    async with open_desk(ReplaySettings.from_env(environ), "a test") as desk:
+        assert await desk.superseded(letter) == expected
