@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tests.prove.check.case import Case
 from tests.prove.check.report import Violation
-from tests.prove.check.road import ENDS, STEPS, Entry, Hop, Road, Step
+from tests.prove.check.road import CLOCKS_APART_SECONDS, ENDS, STEPS, Entry, Hop, Road, Step
 
 
 def check(case: Case) -> Iterator[Violation]:
@@ -74,7 +74,7 @@ def _unsucceeded(road: Road) -> Iterator[str]:
         latest = _latest_end(road, step)
         for entry in road.entries[step.topic]:
             for hop in _superseded(road, step, entry):
-                if latest.get(entry.key, 0.0) < hop.at:
+                if latest.get(entry.key, 0.0) < hop.at - CLOCKS_APART_SECONDS:
                     yield f"{step.service} says that {entry} is superseded, but nothing of its key came after"
 
 
