@@ -170,7 +170,7 @@ class Customers:
         effect, lag = self._address_effect(order, wanted), self._rules.read_lag_seconds
         found = same_address(wanted, there)
         if found is not None:
-            self._settle(effect, found, pending)
+            await self._settle(effect, found, pending)
             return found
 
         async def send() -> int | None:
@@ -188,11 +188,17 @@ class Customers:
         there.append(self._remember(customer_id, Postal.model_validate({"id": made.id, **wanted})))
         return made.id
 
-    def _settle(self, effect: Effect, made: int, pending: Pending) -> None:
-        """If a create of ours was in doubt, this is what it made; once per process is enough to say so."""
-        if effect not in self._settled:
-            pending.done.append((effect, made))
-            _remember(self._settled, effect, None)
+    async def _settle(self, effect: Effect, made: int, pending: Pending) -> None:
+        """If a create of ours was in doubt, this is what it made; once per process is enough to say so.
+
+        Also one that took the place of a deleted one, under a name of its own.
+        """
+        if effect in self._settled:
+            return
+        history = await self._once.history(effect.connection, effect.entity, effect.key)
+        later = [name for name in history.in_doubt if name.startswith(f"{effect.operation}:after:")]
+        pending.done += [(effect, made), *((replace(effect, operation=name), made) for name in later)]
+        _remember(self._settled, effect, None)
 
     async def _has_address(self, customer_id: int, made: Made, lag_seconds: float) -> bool:
         if self._once.unsettled_seconds(made.sent_at, lag_seconds) > 0:

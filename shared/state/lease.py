@@ -11,6 +11,8 @@ import asyncpg
 from shared.errors import TargetDown
 
 _CONNECT_SECONDS = 10.0
+# How the driver says that a session is gone: the last one when it ends in the middle of a question.
+_GONE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 def lock_number(name: str) -> int:
@@ -36,7 +38,7 @@ class Lease:
                 self._has = bool(await self._connection.fetchval("select pg_try_advisory_lock($1)", self._number))
             else:
                 await self._connection.fetchval("select 1")
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except _GONE as error:
             self._has = False
             raise TargetDown(f"the lease cannot be asked for: {type(error).__name__}") from error
         return self._has
@@ -47,10 +49,10 @@ async def open_lease(url: str, name: str) -> AsyncIterator[Lease]:
     """A session of its own for one name. Raises TargetDown where the database is away."""
     try:
         connection = await asyncpg.connect(url, timeout=_CONNECT_SECONDS, command_timeout=_CONNECT_SECONDS)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except _GONE as error:
         raise TargetDown(f"PostgreSQL is not available: {type(error).__name__}") from error
     try:
         yield Lease(connection, name)
     finally:
-        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with suppress(*_GONE):
             await connection.close(timeout=2.0)

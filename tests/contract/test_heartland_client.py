@@ -14,7 +14,7 @@ from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.transport import Limits
-from shared.errors import OutcomeUnknown, TargetDown
+from shared.errors import CredentialsRefused, OutcomeUnknown, TargetDown
 from shared.resilience.breaker import Breaker
 from shared.resilience.budget import RequestBudget
 from shared.runtime.clock import SystemClock
@@ -163,7 +163,7 @@ async def test_what_is_not_there(pair: Pair) -> None:
         ({"kind": "timeout_after", "seconds": 5}, TargetDown, OutcomeUnknown, True),
         ({"kind": "html"}, TargetDown, OutcomeUnknown, False),
         ({"kind": "outage"}, TargetDown, OutcomeUnknown, False),
-        ({"kind": "unauthorized"}, TargetDown, TargetDown, False),
+        ({"kind": "unauthorized"}, CredentialsRefused, CredentialsRefused, False),
         ({"kind": "forbidden"}, TargetDown, TargetDown, False),
     ],
     ids=lambda value: value["kind"] if isinstance(value, dict) else "",
