@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownMemberIdError
 from structlog.typing import FilteringBoundLogger
 
 from shared.errors import Misconfigured
@@ -94,6 +94,7 @@ async def connect_consumer(
         consumer = new_consumer(settings, group, options)
         try:
             await _start(consumer)
+            _commit_as_member(consumer)
             await _check_topics(consumer, topics)
         except KafkaError as error:
             await stop_consumer(consumer)
@@ -125,6 +126,22 @@ async def connect_unless_stopped(
         for task in (connecting, stopped):
             task.cancel()
         await asyncio.wait({connecting, stopped})
+
+
+def _commit_as_member(consumer: AIOKafkaConsumer) -> None:
+    """Thrown out of its group, the library commits as nobody, which the broker takes while the group is empty.
+
+    A process that slept through its replacement would set the group back to where it fell asleep, once its heirs stop.
+    """
+    coordinator = consumer._coordinator
+    send = coordinator._do_commit_offsets
+
+    async def as_member(assignment: object, offsets: object) -> None:
+        if coordinator.generation < 0:
+            raise UnknownMemberIdError
+        await send(assignment, offsets)
+
+    coordinator._do_commit_offsets = as_member
 
 
 async def _check_topics(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> None:

@@ -9,9 +9,13 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+from aiokafka.errors import CommitFailedError
 
 from deploy.local.engine import Engine
+from shared.messaging.kafka import connect_consumer, stop_consumer
 from shared.messaging.record import Record
+from shared.messaging.topics import topic_name
+from shared.runtime.logging import get_logger
 from tests.integration.messaging.setting import QUICK, Handled, Place, Running, a_place, consuming
 from tests.support.messaging import until
 
@@ -169,3 +173,21 @@ async def test_what_was_full_before_a_rebalance_flows_after_it_and_is_full_again
 
     assert max(held) <= 2 * 520  # the bound and one poll, for each of the two assignments
     assert first_times(handled.done, "a") == list(range(3_000))
+
+
+async def test_who_left_the_group_commits_nothing_although_nobody_else_is_there(place: Place) -> None:
+    name = topic_name(place.settings.topic_prefix, place.topic)
+    await place.publish("a", 0)
+    kafka = await connect_consumer(place.settings, "writer", QUICK, [name], get_logger("test"))
+    try:
+        kafka.subscribe([name])
+        await until(partial(kafka.getmany, timeout_ms=50))
+        [*partitions] = kafka.assignment()
+        await kafka.commit(dict.fromkeys(partitions, 5))
+        await kafka._coordinator._maybe_leave_group()
+        with pytest.raises(CommitFailedError):
+            await kafka.commit(dict.fromkeys(partitions, 0))
+    finally:
+        await stop_consumer(kafka)
+
+    assert await place.committed() == 5 * place.topic.partitions
