@@ -41,7 +41,7 @@ CORES = (
     Core("shared/messaging/listener.py", (f"{_MESSAGING}/test_listener",)),
     Core("shared/messaging/pending.py", (f"{_MESSAGING}/test_pending",)),
     Core("shared/messaging/parking.py", (f"{_MESSAGING}/test_parking", f"{_MESSAGING}/test_treatment")),
-    Core("shared/messaging/replay.py", (f"{_MESSAGING}/test_treatment",)),
+    Core("shared/messaging/replay.py", (f"{_MESSAGING}/test_replay", f"{_MESSAGING}/test_treatment")),
     Core("shared/state/versions.py", ("tests/unit/shared/state/test_versions",)),
     Core("shared/state/ledger.py", ("tests/unit/shared/state/test_ledger",)),
     Core("shared/resilience/retry.py", (f"{_RESILIENCE}/test_retry",)),
