@@ -154,7 +154,8 @@ class MemoryParked:
             return False
         self._add(row, records)
         if collapse:
-            del row.records[:-1]
+            newest = max(record.offset for record in row.records)
+            row.records = [record for record in row.records if record.offset == newest]
         return True
 
     async def due(self, now: datetime, topic: str, partitions: Iterable[int], limit: int) -> list[ParkedKey]:
@@ -224,6 +225,12 @@ class MemoryParked:
         self._own(key.topic, key.partition, epoch)
         row = self.rows[(key.topic, key.key)]
         row.key = replace(row.key, state="halted", reason=reason)
+
+    def retry_all(self, now: datetime) -> None:
+        """What an operator does with halted keys."""
+        for row in self.rows.values():
+            if row.key.state == "halted":
+                row.key = replace(row.key, state="waiting", attempts=0, first_failed_at=now, next_attempt_at=now)
 
     async def count(self) -> dict[str, int]:
         self._reach()

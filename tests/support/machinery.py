@@ -1,0 +1,239 @@
+"""The consumer's machinery without Kafka: two processes, one table of parked keys, handlers answered by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from shared.errors import Fenced, TargetDown
+from shared.messaging.dead_letter import DeadLetters
+from shared.messaging.envelope import Headers
+from shared.messaging.lane import Kind, Place, Work
+from shared.messaging.lanes import Lanes
+from shared.messaging.outages import Outages
+from shared.messaging.parking import Parking
+from shared.messaging.record import ConsumerOptions, Record, Result, Route
+from shared.messaging.replay import Replay
+from shared.messaging.reporter import Reporter
+from shared.messaging.topics import CANONICAL_ORDER
+from shared.messaging.treatment import Rest, Treatment
+from shared.runtime.metrics import ServiceMetrics
+from tests.support.messaging import MemoryParked, MemoryReviews, SentRecords, SteadyClock, a_record
+
+CONCURRENCY = 2
+OPTIONS = ConsumerOptions(lane_attempts=2, park_schedule=(60.0, 300.0), max_dead_letters_in_a_row=10**6)
+
+
+class Letters(SentRecords):
+    """Dead letters, told apart: `final` are those whose record is done with."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    async def send_raw(
+        self, name: str, key: bytes | None, value: bytes | None, headers: Headers, timeout_seconds: float | None = None
+    ) -> None:
+        await super().send_raw(name, key, value, headers, timeout_seconds)
+        named = dict(headers)
+        if named["x-dlq-retriable"] == b"false":
+            place = (named["x-dlq-orig-topic"].decode(), int(named["x-dlq-orig-partition"]))
+            self._world.ends(place, int(named["x-dlq-orig-offset"]))
+
+
+@dataclass
+class World:
+    """What survives every crash: the log, the group's offsets, the database, and what events have become."""
+
+    places: Sequence[Place]
+    collapse: bool
+    log: dict[Place, list[str]] = field(default_factory=dict)
+    committed: dict[Place, int] = field(default_factory=dict)
+    # Offsets in the order of their ends, per key.
+    history: dict[str, list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.clock = SteadyClock()
+        self.parked = MemoryParked()
+        self.reviews = MemoryReviews()
+        self.letters = Letters(self)
+        for place in self.places:
+            self.log[place] = []
+            self.committed[place] = 0
+
+    def record(self, place: Place, offset: int) -> Record:
+        return a_record(self.log[place][offset], offset, topic=place[0], partition=place[1])
+
+    def ends(self, place: Place, offset: int) -> None:
+        self.history.setdefault(self.log[place][offset], []).append(offset)
+
+    def kept(self, key: str) -> list[int]:
+        """Offsets that wait in the database for a key."""
+        rows = [row for (_, name), row in self.parked.rows.items() if name == f"main|{key}"]
+        return [record.offset for row in rows for record in row.records]
+
+    def run(self, turns: int = 12) -> None:
+        """Let tasks go as far as they can."""
+
+        async def spin() -> None:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+        self.loop.run_until_complete(spin())
+
+    def parked_of(self, places: set[Place]) -> object:
+        """What is parked of these partitions, to be compared."""
+        rows = [row for row in self.parked.rows.values() if (row.key.topic, row.key.partition) in places]
+        return [(row.key, [record.offset for record in row.records]) for row in rows]
+
+
+@dataclass(eq=False)
+class Call:
+    """A handler at work."""
+
+    process: Process
+    records: list[Record]
+    answer: asyncio.Future[Result]
+
+
+class Process:
+    """One member of the group: what `Consumer` does with these parts, one step at a time."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.calls: list[Call] = []
+        self.tasks: dict[Work, asyncio.Task[Rest | None]] = {}
+        self.resting: list[Work] = []
+        self.fetched: dict[Place, int] = {}
+        self.opening = False
+        # Whether the broker takes it for a member.
+        self.belongs = False
+        self._build()
+
+    def _build(self) -> None:
+        world, options = self.world, OPTIONS
+        self.lanes = Lanes({"orders": world.collapse}, concurrency=CONCURRENCY, max_records=99, max_bytes=10**9)
+        metrics = ServiceMetrics("writer", CollectorRegistry())
+        reporter = Reporter("writer", metrics, world.letters, world.clock, traced=True)  # type: ignore[arg-type]
+        letters = DeadLetters(world.letters, "dlq", service="writer", version="", limit=10**6)  # type: ignore[arg-type]
+        self.parking = Parking(self.lanes, world.parked, reporter, options, world.clock)  # type: ignore[arg-type]
+        shared = (Outages(options.outage_park_seconds), reporter, options, world.clock, lambda: 0.5)
+        replay = Replay(world.parked, world.reviews, letters, *shared)  # type: ignore[arg-type]
+        routes = {"orders": Route(CANONICAL_ORDER, self._handle, "order", world.collapse)}
+        self.treatment = Treatment(routes, self.parking, replay, world.reviews, letters, *shared)  # type: ignore[arg-type]
+
+    async def _handle(self, records: Sequence[Record]) -> Result:
+        call = Call(self, list(records), self.world.loop.create_future())
+        self.calls.append(call)
+        try:
+            return await call.answer
+        finally:
+            self.calls.remove(call)
+
+    # Assignments.
+
+    def assigned(self, places: Sequence[Place]) -> None:
+        self.belongs = True
+        self.lanes.assign(places)
+        self.fetched = {place: self.world.committed[place] for place in places}
+        self.opening = True
+
+    def open(self) -> None:
+        """Take the partitions over; not yet, while the database is away."""
+        try:
+            parked = self._wait_for(self.parking.load(sorted(self.lanes.places())))
+        except TargetDown:
+            return
+        for key in parked:
+            self.lanes.park(key)
+        self.lanes.open()
+        self.opening = False
+
+    def _wait_for(self, work: object) -> list[tuple[str, str]]:
+        return self.world.loop.run_until_complete(work)  # type: ignore[arg-type, no-any-return]
+
+    def revoked(self) -> None:
+        """What runs is cancelled, what is finished committed, the rest forgotten."""
+        self.lanes.hold()
+        self._cancel()
+        self.commit()
+        self.lanes.revoke()
+        self.parking.forget()
+        self.resting, self.opening = [], False
+
+    def crash(self) -> None:
+        self.belongs = False
+        self._cancel()
+        self.resting, self.opening, self.fetched = [], False, {}
+        self._build()
+
+    def _cancel(self) -> None:
+        for task in self.tasks.values():
+            task.cancel()
+        self.tasks = {}
+        self.world.run()
+
+    def commit(self) -> None:
+        """The broker takes offsets from its members alone."""
+        if self.belongs:
+            self.world.committed.update(self.lanes.positions())
+
+    # Work.
+
+    def fetch(self, place: Place, count: int, again: int = 0) -> None:
+        """The next records, and a few once more."""
+        log = self.world.log[place]
+        start = max(self.world.committed[place], self.fetched[place] - again)
+        end = min(len(log), self.fetched[place] + count)
+        for offset in range(start, end):
+            self.lanes.add(self.world.record(place, offset))
+        self.fetched[place] = max(end, self.fetched[place])
+
+    def start(self) -> Work | None:
+        work = self.lanes.next()
+        if work is not None:
+            self.tasks[work] = self.world.loop.create_task(self.treatment.treat(work))
+            self.settle()
+        return work
+
+    def settle(self) -> None:
+        """Go on until every task waits for an answer, and take back what has ended."""
+        self.world.run()
+        for work in [work for work, task in self.tasks.items() if task.done()]:
+            self._took(work, self.tasks.pop(work))
+
+    def _took(self, work: Work, task: asyncio.Task[Rest | None]) -> None:
+        try:
+            rest = task.result()
+        except Fenced:
+            self.lanes.abandon(work)
+            return
+        if rest is None:
+            self.lanes.finish(work)
+        elif self.lanes.rest(work):
+            self.resting.append(work)
+
+    def wake(self) -> None:
+        """All rests are over."""
+        while self.resting:
+            self.lanes.wake(self.resting.pop())
+
+    def look(self) -> None:
+        """What is due gets its turn."""
+        try:
+            self._wait_for(self.parking._look(lambda: None))
+        except TargetDown:
+            return
+
+    def lost(self) -> set[Place]:
+        """Partitions that somebody has taken over since we did."""
+        epochs = self.world.parked.epochs
+        return {place for place, epoch in self.parking._epochs.items() if epochs.get(place) != epoch}
+
+    def runs(self, call: Call) -> bool:
+        """Whether the call is for records that have just come in."""
+        return any(work.kind is Kind.RUN and work.records == call.records for work in self.tasks)
