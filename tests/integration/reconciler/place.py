@@ -162,16 +162,15 @@ class Place:
         keys = await one.changes.since(self.parts.clock.now() - timedelta(days=60), everything=True)
         return await one.compare(keys, entities(entity), act=act)
 
-    async def quiet(self) -> None:
-        """Waits until nothing that was told is still on its way."""
+    async def acted(self) -> Outcome:
+        """Passes until one sends something through, asks a person, or meets a cap; that one."""
 
-        async def still() -> bool:
-            since = self.parts.clock.now() - timedelta(days=60)
-            keys = await self.parts.pass_over(CONNECTION).changes.since(since, everything=True)
-            books = await self.parts.books().of(CONNECTION, keys, self.parts.clock.now())
-            return all(known.busy == "" for known in books.known.values())
+        async def found() -> Outcome | None:
+            outcome = await self.compare()
+            return outcome if outcome.repaired or outcome.reviews or outcome.above_cap else None
 
-        await self.until("nothing to be on its way", still)
+        outcome: Outcome = await self.until("a pass that acts", found)
+        return outcome
 
     async def echoed(self, order_id: str) -> None:
         """Waits until the writer has had all that was told of this order."""

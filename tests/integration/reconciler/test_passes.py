@@ -28,7 +28,7 @@ async def written(place: Place, number: int = 3001) -> str:
     place.start(*WITHOUT_POLLER)
     await place.tell(order_id)
     await place.arrived(number)
-    await place.quiet()
+    await place.echoed(order_id)
     return order_id
 
 
@@ -37,12 +37,11 @@ async def test_an_order_that_nobody_told_of_is_sent_through_after_two_looks(plac
     place.start(*WITHOUT_POLLER)
 
     first = await place.compare()
-    second = await place.compare()
+    second = await place.acted()
     await place.arrived(3001)
-    await place.quiet()
-    third = await place.compare()
+    await place.agreed()
 
-    assert (await place.kinds("repaired"), third.found) == (["order_missing"], [])
+    assert await place.kinds("repaired") == ["order_missing"]
     assert ([row.kind for row in first.found], first.repaired) == (["order_missing"], [])
     assert [row.at_risk for row in second.repaired] == [Decimal("25.00")]
     assert await place.created("heartland", "sales/orders") == 1
@@ -74,25 +73,24 @@ async def test_where_both_sides_agree_nothing_is_found(place: Place) -> None:
     await place.until("the shipment in Shopify", shipped)
     await place.tell(order_id)
     await place.echoed(order_id)
-    outcomes = [await place.compare() for _ in range(2)]
+    await place.agreed()
 
-    assert [(outcome.compared, outcome.found) for outcome in outcomes] == [(1, []), (1, [])]
+    assert await place.drift("open", "repairing", "review", "repaired", "gone") == []
 
 
 async def test_a_shipment_that_nobody_polled_is_sent_through_once(place: Place) -> None:
     order_id = await written(place)
     await place.ship(3001, ("TEE", 1))
 
-    await place.compare()
-    await place.compare()
+    await place.acted()
 
     async def shipped() -> bool:
         return await place.units(order_id) == [1]
 
     await place.until("the shipment in Shopify", shipped)
-    await place.quiet()
-    await place.compare()
-    assert await place.kinds("repaired") == ["shipment_missing"]
+    await place.agreed()
+    # No webhook tells of what our own fulfilment changed: the order may be found behind because of it.
+    assert "shipment_missing" in await place.kinds("repaired")
     assert await place.created("shopify", "fulfillmentCreate") == 1
 
 
@@ -103,13 +101,12 @@ async def test_money_that_only_heartland_has_is_for_a_person_and_over_when_it_is
     till = Till(place.sandbox)
     await till.post(f"sales/orders/{picture['order']['id']}/payments", payment)
 
-    await place.compare()
-    await place.compare()
+    await place.acted()
     [review] = await place.reviews.list()
     assert (review.kind, review.key, review.entity) == ("payment_exceeds", order_id, "payment")
 
     await till.post(f"sales/orders/{picture['order']['id']}/payments", {**payment, "amount": -3})
-    await place.compare()
+    await place.agreed()
     assert await place.reviews.list() == []
     assert await place.kinds("gone") == ["payment_exceeds"]
 
@@ -119,8 +116,7 @@ async def test_what_somebody_changed_in_heartland_is_put_right_only_if_a_person_
     heartland_id = (await place.arrived(3001))["order"]["id"]
     await Till(place.sandbox).put(f"sales/orders/{heartland_id}", {"shipping_charge": 7})
 
-    await place.compare()
-    await place.compare()
+    await place.acted()
     [asked] = await place.drift("review")
     assert [(review.kind, review.key) for review in await place.reviews.list()] == [("total_differs", order_id)]
 
@@ -147,19 +143,17 @@ async def test_a_pass_over_payments_ends_no_difference_between_orders(place: Pla
 async def test_after_a_lost_database_everything_is_found_again_and_nothing_made_twice(place: Place) -> None:
     order_id = await written(place)
     await place.ship(3001, ("TEE", 1))
-    await place.compare()
-    await place.compare()
+    await place.acted()
 
     async def shipped() -> bool:
         return await place.units(order_id) == [1]
 
     await place.until("the shipment in Shopify", shipped)
-    await place.quiet()
+    await place.agreed()
     for table in (*_STATE, "drift"):
         await place.database.execute(f"delete from {table}")  # noqa: S608
 
-    await place.compare()
-    await place.compare()
+    await place.acted()
     await place.agreed()
     links = await place.database.fetch("select heartland_id from links where connection = $1", CONNECTION)
     heartland_id = str((await place.arrived(3001))["order"]["id"])
@@ -177,8 +171,7 @@ async def test_above_the_cap_nothing_is_repaired_and_somebody_is_told(
         for number in (3001, 3002):
             await place.order(number)
         place.start(*WITHOUT_POLLER)
-        await place.compare()
-        outcome = await place.compare()
+        outcome = await place.acted()
 
         async def told() -> bool:
             rows = await place.database.fetch("select kind from alerts where state = 'open'")
