@@ -37,7 +37,7 @@ ENTITY = "order"
 KINDS = (
     "cancel_by_hand", "canceled_in_heartland", "customer_linked_twice", "duplicate_customers", "duplicate_orders",
     "edit_after_invoice", "extra_lines", "heartland_refused", "link_conflict", "order_missing", "order_not_exact",
-    "payment_by_hand", "payment_currency", "refund_by_hand",
+    "overpaid", "payment_by_hand", "payment_currency", "refund_by_hand",
 )  # fmt: skip
 # Marks before a noted content hash: a person must act, and the same content is tried again when it comes; or: all is
 # written, but a review is open. Without a mark there is no review to close, which saves asking.

@@ -7,6 +7,7 @@ difference. An order is built as `pending` and opened last, since the stores act
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -31,6 +32,8 @@ from shared.connectors.heartland.models import Payment as Booked
 from shared.connectors.heartland.settings import HeartlandSettings
 
 TAX_RESET = "Tax computed by Heartland, taken back"
+# Between a payment's transaction id and the number of its part, from the second on.
+_PART = "/"
 
 
 def plan_order(
@@ -72,9 +75,9 @@ def _finish(
 ) -> Plan:
     """Lines stand as they should: taxes, payments, status."""
     taxes = [] if known.closed else list(_tax_steps(wanted, known))
-    payments = list(_payment_steps(wanted, references, known, rules))
+    payments, unbooked = _payment_steps(wanted, references, known, rules)
     status, more = _status_steps(wanted, known, rules)
-    return Plan((*taxes, *payments, *status), (*findings, *more))
+    return Plan((*taxes, *payments, *status), (*findings, *unbooked, *more))
 
 
 def _too_late(
@@ -88,9 +91,9 @@ def _too_late(
         details={"heartland_order_id": known.order.id, "shopify_total": str(wanted.total)},
         blocks=True,
     )
-    payments = list(_payment_steps(wanted, references, known, rules))
+    payments, unbooked = _payment_steps(wanted, references, known, rules)
     status, more = _status_steps(wanted, known, rules)
-    return Plan((*payments, *status), (*findings, finding, *more))
+    return Plan((*payments, *status), (*findings, finding, *unbooked, *more))
 
 
 def order_body(order: Order, wanted: Wanted, references: References, rules: HeartlandSettings) -> dict[str, object]:
@@ -159,31 +162,67 @@ def _tax_steps(wanted: Wanted, known: Known) -> Iterator[Step]:
 
 def _payment_steps(
     wanted: Wanted, references: References, known: Known, rules: HeartlandSettings
-) -> Iterator[AddPayment]:
-    there = list(known.payments)
+) -> tuple[list[AddPayment], list[Finding]]:
+    """What is missing of each payment, but no more than the order still owes.
+
+    A shop may have taken more: the order was edited down after it was paid. Should it grow again, the rest is booked as
+    a further part of the same payment.
+    """
+    there, steps = list(known.payments), []
+    owed = max(wanted.total - total(one.amount for one in there), Decimal(0))
+    unbooked = -wanted.refunded
     for payment in wanted.payments:
         type_id = references.payment_types[payment.gateway]
-        body = {
-            "type": "CustomPayment",
-            "payment_type_id": type_id,
-            "amount": payment.amount,
-            "deposit": True,  # taken before anything is invoiced
-            "custom": {rules.transaction_id_field: payment.transaction_id},
-        }
-        if not _take_payment(payment, type_id, there, rules):
-            yield AddPayment(f"payment:{payment.transaction_id}", payment.transaction_id, body)
+        booked = _take_bookings(payment, type_id, there, rules)
+        missing = payment.amount - total(one.amount for one in booked)
+        if booked and missing <= 0:
+            continue
+        amount = min(missing, owed) if rules.payments_within_balance else missing
+        owed -= amount
+        unbooked += missing - amount
+        if amount:
+            steps.append(_book(replace(payment, amount=amount), len(booked), type_id, rules))
+    return steps, [_overpaid(wanted, known, unbooked)] if unbooked > 0 else []
 
 
-def _take_payment(payment: Payment, type_id: int, there: list[Booked], rules: HeartlandSettings) -> bool:
-    """Whether the payment is among those, which it then is no more: by transaction id, else by type and amount."""
+def _book(payment: Payment, parts_before: int, type_id: int, rules: HeartlandSettings) -> AddPayment:
+    name = payment.transaction_id + (f"{_PART}{parts_before + 1}" if parts_before else "")
+    body = {
+        "type": "CustomPayment",
+        "payment_type_id": type_id,
+        "amount": payment.amount,
+        "deposit": True,  # taken before anything is invoiced
+        "custom": {rules.transaction_id_field: name},
+    }
+    return AddPayment(f"payment:{name}", name, body)
+
+
+def _take_bookings(payment: Payment, type_id: int, there: list[Booked], rules: HeartlandSettings) -> list[Booked]:
+    """The payment's parts among those, which they then are no more: by transaction id, else by type and amount."""
     field = rules.transaction_id_field
-    named = [other for other in there if other.custom.get(field) == payment.transaction_id]
-    unnamed = [other for other in there if not other.custom.get(field)]
-    alike = [one for one in unnamed if one.payment_type_id == type_id and one.amount == payment.amount]
-    for found in (*named, *alike):
-        there.remove(found)
-        return True
-    return False
+    found = [one for one in there if one.custom.get(field, "").partition(_PART)[0] == payment.transaction_id]
+    if not found:
+        unnamed = [other for other in there if not other.custom.get(field)]
+        found = [one for one in unnamed if one.payment_type_id == type_id and one.amount == payment.amount][:1]
+    for one in found:
+        there.remove(one)
+    return found
+
+
+def _overpaid(wanted: Wanted, known: Known, unbooked: Decimal) -> Finding:
+    paid = total(payment.amount for payment in wanted.payments)
+    return Finding(
+        kind="overpaid",
+        title=f"{unbooked} that Shopify took for Heartland order {known.order.public_id} is more than it costs",
+        advice="If the order was edited down, pay the difference back in Shopify; if a payment was taken in the store "
+        "too, give that one back. What is not booked in Heartland yet follows by itself should the order grow again.",
+        details={
+            "heartland_order_id": known.order.id,
+            "total": str(wanted.total),
+            "paid": str(paid),
+            "unbooked": str(unbooked),
+        },
+    )
 
 
 def _status_steps(wanted: Wanted, known: Known, rules: HeartlandSettings) -> tuple[list[Step], list[Finding]]:

@@ -43,7 +43,10 @@ class Payment:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """`extras` are the SKUs among the lines that the bridge itself keeps as items. `taxes` are by title."""
+    """`extras` are the SKUs among the lines that the bridge itself keeps as items. `taxes` are by title.
+
+    `refunded` is what the shop paid back of the payments.
+    """
 
     lines: tuple[Line, ...]
     extras: frozenset[str]
@@ -51,6 +54,7 @@ class Wanted:
     taxes: dict[str, Decimal]
     payments: tuple[Payment, ...]
     cancelled: bool
+    refunded: Decimal = Decimal(0)
 
     @property
     def total(self) -> Decimal:
@@ -72,6 +76,7 @@ def want(order: Order, rules: HeartlandSettings) -> Wanted:
         taxes=_taxes(order, kept),
         payments=tuple(_payments(order)),
         cancelled=order.cancelled_at is not None,
+        refunded=total(refund.amount for refund in order.refunds),
     )
     removed = total(one.removed for one in kept)
     _balance(order, wanted, order.total - removed)

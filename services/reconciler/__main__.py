@@ -15,6 +15,7 @@ from shared.runtime.service import Shell, launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.cursors import Cursors
 from shared.state.database import Database
+from shared.state.leases import Leases, open_leases
 from shared.state.shared_time import open_shared_time
 
 NAME = "reconciler"
@@ -29,6 +30,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         open_shared_time(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
         open_parts(settings, database, connections, shell.metrics, shell.clock) as parts,
+        open_leases(settings.database_url) as leases,
     ):
         shell.health.ready_when("started", lambda: True)
         async with asyncio.TaskGroup() as tasks:
@@ -36,7 +38,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             while not stop.is_set():
                 for name in connections.names():
                     if name not in watched or watched[name].done():
-                        watched[name] = tasks.create_task(_watch(shell, parts, name).run(stop))
+                        watched[name] = tasks.create_task(_watch(shell, parts, leases, name).run(stop))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _NEW_CONNECTIONS_SECONDS)
             # A pass may take long, and may end anywhere: the next one sees the same.
@@ -44,12 +46,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 task.cancel()
 
 
-def _watch(shell: Shell, parts: Parts, name: str) -> Watch:
+def _watch(shell: Shell, parts: Parts, leases: Leases, name: str) -> Watch:
     return Watch(
         name,
         # Made anew each time, since a connection may change, but remembering what agreed.
         partial(parts.pass_over, name, Memory()),
         present=lambda: parts.connections.get(name) is not None,
+        leases=leases,
         settings=parts.settings,
         cursors=Cursors(parts.database),
         ledger=parts.ledger,

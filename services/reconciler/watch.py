@@ -20,7 +20,7 @@ from shared.errors import IntegrationError
 from shared.runtime.clock import Clock
 from shared.state.cursors import Cursors
 from shared.state.drift import DriftLedger
-from shared.state.lease import Lease, open_lease
+from shared.state.leases import Leases
 
 FEED = "reconciler.orders"
 # How often a replica that does not hold a connection asks for it: an owner that died is replaced within that.
@@ -40,6 +40,7 @@ class Watch:
         passes: Callable[[], Pass],
         *,
         present: Callable[[], bool],
+        leases: Leases,
         settings: Settings,
         cursors: Cursors,
         ledger: DriftLedger,
@@ -50,6 +51,7 @@ class Watch:
         self._connection = connection
         self._passes = passes
         self._present = present
+        self._leases = leases
         self._settings = settings
         self._cursors = cursors
         self._ledger = ledger
@@ -61,19 +63,18 @@ class Watch:
         """Until `stop`, or until the connection is no more. What goes wrong for a reason is logged and tried again."""
         while self._present() and not stop.is_set():
             try:
-                async with open_lease(self._settings.database_url, f"reconciler:{self._connection}") as lease:
-                    await self._while_held(lease, stop)
+                await self._in_turn(stop)
             except IntegrationError as error:
                 if self._present():
                     self._log.warning("not compared", connection=self._connection, reason=error.reason)
                 await _pause(stop, min(_RETRY_SECONDS, self._settings.reconcile_recheck_seconds))
 
-    async def _while_held(self, lease: Lease, stop: asyncio.Event) -> None:
+    async def _in_turn(self, stop: asyncio.Event) -> None:
         next_sweep = next_look = 0.0
         while self._present() and not stop.is_set():
             now = self._clock.monotonic()
             more = False
-            if await lease.held():
+            if await self._leases.holds(f"reconciler:{self._connection}"):
                 if now >= next_sweep:
                     await self.sweep()
                     next_sweep = now + self._settings.reconcile_seconds

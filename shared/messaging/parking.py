@@ -15,12 +15,13 @@ from shared.errors import Fenced, IntegrationError, TargetDown, Waiting
 from shared.messaging.lane import LaneKey, Place, Work
 from shared.messaging.lanes import Lanes
 from shared.messaging.outages import awaits, is_outage
-from shared.messaging.record import ConsumerOptions, Record, Result, Route
+from shared.messaging.parked_rows import record_of, row_of
+from shared.messaging.record import ConsumerOptions, Result, Route
 from shared.messaging.replay import Replay
 from shared.messaging.reporter import Reporter
 from shared.runtime.clock import Clock
 from shared.runtime.logging import masked
-from shared.state.parked import Parked, ParkedKey, ParkedRecord
+from shared.state.parked import Parked, ParkedKey
 
 # Due keys in memory at once, per connection: those of one that is down must leave the others room.
 _DUE_AT_ONCE = 32
@@ -92,7 +93,7 @@ class Parking:
             first_failed_at=now,
             next_attempt_at=now + timedelta(seconds=wait),
         )
-        rows = [parked_record(record, key) for record in kept]
+        rows = [row_of(record, key) for record in kept]
         await self._parked.park(parked_key, rows, self._epoch(work, parked_key.partition))
         if self._lanes.is_current(work):
             self._lanes.park(work.key)
@@ -102,14 +103,17 @@ class Parking:
         topic, key = work.key
         kept = work.records[-1:] if route.collapse else work.records
         started_at = self._clock.now()
-        rows = [parked_record(record, key) for record in kept]
-        if not await self._parked.append(topic, key, rows, route.collapse, self._epoch(work, kept[0].partition)):
+        rows = [row_of(record, key) for record in kept]
+        dropped = await self._parked.append(topic, key, rows, route.collapse, self._epoch(work, kept[0].partition))
+        if dropped is None:
             if self._lanes.is_current(work):
                 self._lanes.unpark(work.key)
             return False
         result = Result("parked", "waits behind an earlier event of its key")
         for group in [work.records] if route.collapse else [[record] for record in kept]:
             self._reporter.ended(route, group, result, started_at)
+        for row in dropped:
+            self._reporter.ended(route, [record_of(row)], Result("superseded", "by a newer state"), started_at)
         return True
 
     def _epoch(self, work: Work, partition: int) -> int:
@@ -216,18 +220,6 @@ class Parking:
         """The assignment is over."""
         self._epochs = {}
         self.due.clear()
-
-
-def parked_record(record: Record, key: str) -> ParkedRecord:
-    """The row that keeps a record, bytes and headers unchanged."""
-    return ParkedRecord(
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-        key=key,
-        headers=list(record.headers),
-        body=record.envelope.body,
-    )
 
 
 def _by_topic(places: Iterable[Place]) -> dict[str, list[int]]:

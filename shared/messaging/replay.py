@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from shared.errors import IntegrationError, NeedsReview, RetryLater, Waiting
 from shared.messaging.dead_letter import Cause, DeadLetters
-from shared.messaging.envelope import read_envelope
 from shared.messaging.outages import Outages, is_outage
+from shared.messaging.parked_rows import record_of
 from shared.messaging.policy import Verdict, judge
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
 from shared.messaging.reporter import CARRIED_OUT, Reporter
@@ -66,7 +66,7 @@ class Replay:
     async def _try(self, key: ParkedKey, route: Route, rows: Sequence[ParkedRecord], epoch: int) -> bool:
         """Whether these rows are done with."""
         tried = self._options.lane_attempts + key.attempts + 1
-        records = [_record(row, tried, urgent=not is_outage(key.waits_for)) for row in rows]
+        records = [record_of(row, tried, urgent=not is_outage(key.waits_for)) for row in rows]
         started_at = self._clock.now()
         try:
             result = await route.handle(records)
@@ -162,13 +162,6 @@ async def open_review(reviews: Reviews, record: Record, route: Route, error: Nee
     await reviews.open(
         envelope.connection, error.kind, route.entity, envelope.subject, error.reason, error.advice, error.details
     )
-
-
-def _record(row: ParkedRecord, attempts: int, *, urgent: bool) -> Record:
-    envelope = read_envelope(row.headers, row.body)
-    stamp = round(envelope.time.timestamp() * 1000)
-    headers = tuple(row.headers)
-    return Record(envelope, row.topic, row.partition, row.offset, stamp, attempts, envelope.key, headers, urgent)
 
 
 def _subject(key: ParkedKey) -> str:

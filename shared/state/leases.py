@@ -7,18 +7,24 @@ do: others take over, and when it wakes up it holds nothing. A pulse keeps the s
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 
 from shared.errors import TargetDown
-from shared.state.lease import lock_number
 
 _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
-# What a lost session, a server that is away and a statement that it refuses come as.
+# What a lost session, a server that is away and a statement that it refuses come as; the last one for a session that
+# ends in the middle of a question.
 _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+def lock_number(name: str) -> int:
+    """The advisory lock of a name: 63 bits of its hash, so that two names hardly ever share one."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
 class Leases:

@@ -68,6 +68,7 @@ class Taken:
 
 _KEY = """topic, partition, key, connection, entity, state, reason, error_class, waits_for, attempts,
           first_failed_at, next_attempt_at"""
+_ROW = 'seq, topic, partition, "offset", key, headers, body'
 
 
 class Parked:
@@ -116,23 +117,28 @@ class Parked:
             )  # fmt: skip
             await self._insert(connection, records)
 
-    async def append(self, topic: str, key: str, records: Sequence[ParkedRecord], collapse: bool, epoch: int) -> bool:
-        """Let records wait behind a parked key. False if it is not parked any more: the caller handles them itself.
+    async def append(
+        self, topic: str, key: str, records: Sequence[ParkedRecord], collapse: bool, epoch: int
+    ) -> list[ParkedRecord] | None:
+        """Let records wait behind a parked key. None if it is not parked any more: the caller handles them itself.
 
-        collapse: they are states, of which only the newest (the highest offset) counts; the others are dropped.
+        collapse: they are states, of which only the newest (the highest offset) counts; the others are dropped, and
+        returned.
         """
         async with self._db.transaction() as connection:
             await self._owned(connection, topic, records[0].partition, epoch)
             if not await self._locked(connection, topic, key):
-                return False
+                return None
             await self._insert(connection, records)
-            if collapse:
-                await connection.execute(
-                    """delete from parked where service = $1 and topic = $2 and key = $3 and "offset" <
-                         (select max("offset") from parked where service = $1 and topic = $2 and key = $3)""",
-                    self._service, topic, clean(key),
-                )  # fmt: skip
-            return True
+            if not collapse:
+                return []
+            dropped = await connection.fetch(
+                f"""delete from parked where service = $1 and topic = $2 and key = $3 and "offset" <
+                      (select max("offset") from parked where service = $1 and topic = $2 and key = $3)
+                    returning {_ROW}""",  # noqa: S608
+                self._service, topic, clean(key),
+            )  # fmt: skip
+            return [_record(row, key) for row in dropped]
 
     async def due(self, now: datetime, topic: str, partitions: Iterable[int], limit: int) -> list[ParkedKey]:
         """Waiting keys whose time has come, the longest overdue first, at most `limit` of each connection."""
@@ -164,8 +170,7 @@ class Parked:
     async def records(self, topic: str, key: str) -> list[ParkedRecord]:
         """The waiting records of a key, oldest first."""
         rows = await self._db.fetch(
-            """select seq, topic, partition, "offset", key, headers, body from parked
-                where service = $1 and topic = $2 and key = $3 order by seq""",
+            f"select {_ROW} from parked where service = $1 and topic = $2 and key = $3 order by seq",  # noqa: S608
             self._service, topic, clean(key),
         )  # fmt: skip
         return [_record(row, key) for row in rows]

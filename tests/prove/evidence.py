@@ -39,9 +39,9 @@ Json = dict[str, Any]
 class Evidence:
     """One run's evidence. `poison` are the details of the poison mutations: how each dead letter is known.
 
-    `resumes` are seconds from the end of each fault until work goes on behind it: see resumes.py. `settings` are those
-    that a checker may need: session_timeout_seconds, note_field, order_prefix and alike, and what of the run was on:
-    {"reconciler": bool, "dropped_webhooks": 0.01}. `parked` are the keys that are still parked, with the stated reason,
+    `resumes` are seconds, by kind, from the end of each fault until work goes on behind it: see resumes.py. `settings`
+    are those that a checker may need: session_timeout_seconds, note_field, order_prefix and alike, and what of the run
+    was on: {"reconciler": bool, "dropped_webhooks": 0.01}. `parked` are the keys that are still parked, with why,
     `in_doubt` what the effect ledger says of itself: for counts only, never for a verdict.
     """
 
@@ -54,7 +54,7 @@ class Evidence:
     memory: Path
     seed: int = 0
     minutes: float = 0.0
-    resumes: list[float] = field(default_factory=list)
+    resumes: dict[str, list[float]] = field(default_factory=dict)
     kills: dict[str, int] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
     poison: list[Json] = field(default_factory=list)

@@ -53,19 +53,20 @@ class Work:
     arrivals: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
-def resumes(strikes: Sequence[Struck], work: Work, until: float) -> list[float]:
-    """Seconds for each fault behind which something waited, of those that ended before `until`.
+def resumes(strikes: Sequence[Struck], work: Work, until: float) -> dict[str, list[float]]:
+    """Seconds, by kind, for each fault behind which something waited, of those that ended before `until`.
 
     After that moment, the end of the load, there may be nothing to come in at the doors.
     """
-    found = []
+    found: defaultdict[str, list[float]] = defaultdict(list)
     for strike in strikes:
         healed = _seconds(strike.healed)
         if healed < until:
             blocks = [other for other in strikes if other.strike in TOTAL and _touch(other.target, strike.target)]
             spans = [_span(healed, first, blocks) for first in _firsts(strike, healed, work, until)]
-            found += [max(spans)] if spans else []
-    return found
+            if spans:
+                found[strike.strike].append(max(spans))
+    return dict(found)
 
 
 def _firsts(strike: Struck, healed: float, work: Work, until: float) -> Iterator[float]:

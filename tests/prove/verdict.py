@@ -23,7 +23,8 @@ def proof(ran: Ran, resume_seconds: float = RESUME_SECONDS) -> Json:
     """What the checker found, and whether the run passes: it also has to come to rest, and soon after each fault."""
     report = check(ran.evidence)
     evidence = ran.evidence
-    resumed = round(percentile(evidence.resumes, 0.95), 2)
+    spans = [span for of_kind in evidence.resumes.values() for span in of_kind]
+    resumed = round(percentile(spans, 0.95), 2)
     complaints = [*report.complaints, *ran.complaints, *([f"no rest: {ran.unrest}"] if ran.unrest else [])]
     if resumed > resume_seconds:
         complaints.append(f"work resumed {resumed} s (p95) after a fault, {resume_seconds:.0f} s are allowed")
@@ -43,11 +44,17 @@ def proof(ran: Ran, resume_seconds: float = RESUME_SECONDS) -> Json:
         "resume_seconds_p95": resumed,
         "verdict": "fail" if complaints else "pass",
         "complaints": complaints,
-        "resumes": len(evidence.resumes),
+        "resumes": len(spans),
+        "resume_seconds": {kind: _spread(spans) for kind, spans in sorted(evidence.resumes.items())},
         "parked_at_the_end": len(evidence.parked),
         "memory_mb": memory(evidence.memory),
         **ran.figures,
     }
+
+
+def _spread(spans: list[float]) -> Json:
+    """How many, and how long in seconds."""
+    return {"count": len(spans), "median": round(percentile(spans, 0.5), 2), "longest": round(max(spans), 2)}
 
 
 def memory(path: Path) -> Json:
@@ -70,7 +77,7 @@ def write(report: Json, path: Path) -> None:
 def show(report: Json) -> None:
     table = Table("", "", show_header=False, title=f"proof: {report['verdict']}")
     for name, value in report.items():
-        if name not in ("complaints", "memory_mb", "restarts"):
+        if name not in ("complaints", "memory_mb", "restarts", "resume_seconds"):
             table.add_row(name, json.dumps(value) if isinstance(value, dict) else str(value))
     console = Console()
     console.print(table)

@@ -147,16 +147,18 @@ class MemoryParked:
                 self._seq += 1
                 row.records.append(replace(record, seq=self._seq))
 
-    async def append(self, topic: str, key: str, records: Sequence[ParkedRecord], collapse: bool, epoch: int) -> bool:
+    async def append(
+        self, topic: str, key: str, records: Sequence[ParkedRecord], collapse: bool, epoch: int
+    ) -> list[ParkedRecord] | None:
         self._own(topic, records[0].partition, epoch)
         row = self.rows.get((topic, key))
         if row is None:
-            return False
+            return None
         self._add(row, records)
-        if collapse:
-            newest = max(record.offset for record in row.records)
-            row.records = [record for record in row.records if record.offset == newest]
-        return True
+        newest = max(record.offset for record in row.records) if collapse else 0
+        dropped = [record for record in row.records if record.offset < newest]
+        row.records = [record for record in row.records if record.offset >= newest]
+        return dropped
 
     async def due(self, now: datetime, topic: str, partitions: Iterable[int], limit: int) -> list[ParkedKey]:
         self._reach()

@@ -48,6 +48,9 @@ class HeartlandSettings(BaseModel):
     can_delete_order_line: bool = Field(
         True, description="Assumed: DELETE removes a line of an order; off: its quantity is set to 0"
     )
+    payments_within_balance: bool = Field(
+        True, description="Assumed: Heartland takes no payment above what an order still owes; off: all of it is booked"
+    )
     unique_order_public_id: bool = Field(
         True, description="Assumed: Heartland refuses a taken order number; off: it is looked up before each create"
     )

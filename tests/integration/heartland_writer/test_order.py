@@ -126,6 +126,32 @@ async def test_no_answer_is_trusted_and_nothing_is_doubled(place: Place) -> None
     assert (counts["orders"], counts["customers"], counts["payments"]) == (10, 10, 20)
 
 
+async def test_of_an_order_edited_down_after_it_was_paid_the_rest_is_booked_when_it_grows_again(place: Place) -> None:
+    await place.stock("SKU-1", "SKU-2", "SKU-3")
+    paid = order(1001)
+    first, second = paid.lines
+    fewer = paid.model_copy(update={"lines": (first, second.model_copy(update={"removed": 1}))})
+    lines = (*fewer.lines, a_line(3))
+    grown = fewer.model_copy(update={"lines": lines, "updated_at": paid.updated_at + timedelta(minutes=1)})
+    grown = grown.model_copy(update={"total": grown.computed_total})
+
+    async with writing(place):
+        await place.publish(fewer)
+        await until(lambda: len(place.links) == 1)
+        edited_down = await place.picture("S-1001")
+        [review] = await place.reviews.list()
+        await place.publish(grown)
+        await until(lambda: place.outcomes(1001).count("applied") == 2)
+    whole = await place.picture("S-1001")
+
+    assert [edited_down["order"]["balance"], whole["order"]["balance"]] == [0, 0]
+    left = exact(edited_down)
+    assert (review.kind, review.details["unbooked"]) == ("overpaid", str(paid.total - left))
+    booked = [(row["custom"]["shopify_transaction_id"], Decimal(str(row["amount"]))) for row in whole["payments"]]
+    assert booked == [("16010", Decimal(5)), ("16011", left - 5), ("16011/2", paid.total - left)]
+    assert (exact(whole), await place.reviews.list()) == (paid.total, [])
+
+
 async def test_a_killed_writer_leaves_no_half_order(place: Place) -> None:
     await place.stock("SKU-1", "SKU-2")
     orders = [order(number) for number in range(1001, 1011)]

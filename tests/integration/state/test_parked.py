@@ -65,7 +65,7 @@ async def test_later_records_wait_behind(db: Database) -> None:
     parked = await owner(db)
     await parked.park(a_key(), [a_record(5)], 1)
 
-    assert await parked.append(TOPIC, KEY, [a_record(6), a_record(7)], collapse=False, epoch=1)
+    assert await parked.append(TOPIC, KEY, [a_record(6), a_record(7)], collapse=False, epoch=1) == []
 
     assert await offsets(parked) == [5, 6, 7]
 
@@ -73,17 +73,17 @@ async def test_later_records_wait_behind(db: Database) -> None:
 async def test_states_collapse_to_the_newest(db: Database) -> None:
     parked = await owner(db)
     await parked.park(a_key(), [a_record(5)], 1)
-    await parked.append(TOPIC, KEY, [a_record(7)], collapse=True, epoch=1)
+    newer = await parked.append(TOPIC, KEY, [a_record(7)], collapse=True, epoch=1)
+    late = await parked.append(TOPIC, KEY, [a_record(6)], collapse=True, epoch=1)  # delivered once more, and late
 
-    await parked.append(TOPIC, KEY, [a_record(6)], collapse=True, epoch=1)  # delivered once more, and late
-
+    assert [[record.offset for record in dropped or []] for dropped in (newer, late)] == [[5], [6]]
     assert await offsets(parked) == [7]
 
 
 async def test_a_key_that_is_not_parked_takes_no_records(db: Database) -> None:
     parked = await owner(db)
 
-    assert not await parked.append(TOPIC, KEY, [a_record(5)], collapse=False, epoch=1)
+    assert await parked.append(TOPIC, KEY, [a_record(5)], collapse=False, epoch=1) is None
 
 
 async def test_services_do_not_see_each_others_keys(db: Database) -> None:
@@ -115,7 +115,7 @@ async def test_release_and_append_never_miss_each_other(db: Database, other_db: 
             mine.release(a_key(), record.seq or 0, 1), theirs.append(TOPIC, KEY, [a_record(offset + 1)], False, 1)
         )
 
-        assert is_free != was_taken  # never freed with a record left behind, never kept with none
+        assert is_free == (was_taken is None)  # never freed with a record left behind, never kept with none
         for left in await mine.records(TOPIC, KEY):
             assert await mine.release(a_key(), left.seq or 0, 1)
 
@@ -236,5 +236,5 @@ async def test_dropped_by_hand_a_key_flows_again(db: Database) -> None:
     assert await drop(db, "writer", TOPIC, KEY) == 2
     assert await drop(db, "writer", TOPIC, KEY) == 0
 
-    assert not await parked.append(TOPIC, KEY, [a_record(7)], False, 1)
+    assert await parked.append(TOPIC, KEY, [a_record(7)], False, 1) is None
     assert await offsets(parked) == []

@@ -28,7 +28,7 @@ def worked(group: str, **partitions: list[tuple[float, float]]) -> Work:
 
 
 def found(work: Work, *strikes: Struck) -> list[float]:
-    return [round(span, 3) for span in resumes(strikes, work, until=at(100))]
+    return [round(span, 3) for spans in resumes(strikes, work, until=at(100)).values() for span in spans]
 
 
 KILL = struck("kill", "heartland-writer-2", 10, 10)

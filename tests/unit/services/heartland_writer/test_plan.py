@@ -202,7 +202,7 @@ TWICE = (a_tender("10.00", 1), a_tender("10.00", 2), a_tender("6.40", 3, gateway
         pytest.param([("6002", 7, "10.00")], ["6001", "6003"], id="one by its transaction"),
         pytest.param([("", 7, "10.00")], ["6002", "6003"], id="one without mark counts once"),
         pytest.param([("", 7, "10.00"), ("", 7, "10.00"), ("", 8, "6.40")], [], id="all without marks"),
-        pytest.param([("", 8, "10.00")], ["6001", "6002", "6003"], id="another type"),
+        pytest.param([("", 8, "10.00")], ["6001", "6002"], id="another type, and then the order owes no more"),
     ],
 )
 def test_each_payment_is_brought_in_once(there: list[tuple[str, int, str]], missing: list[str]) -> None:
@@ -216,6 +216,55 @@ def test_each_payment_is_brought_in_once(there: list[tuple[str, int, str]], miss
     result = plan(an_order(tenders=TWICE), replace(SAME, payments=payments))
 
     assert [step.transaction_id for step in result.steps if isinstance(step, AddPayment)] == missing
+
+
+@pytest.mark.parametrize(
+    ("paid", "there", "refunded", "booked", "unbooked"),
+    [
+        pytest.param(["26.40"], [], "0", [("6001", "26.40")], "", id="as much as it costs"),
+        pytest.param(["30.00"], [], "0", [("6001", "26.40")], "3.60", id="more than it costs"),
+        pytest.param(["30.00"], [], "3.60", [("6001", "26.40")], "", id="which was paid back"),
+        pytest.param(["30.00"], [], "1.00", [("6001", "26.40")], "2.60", id="of which a part was paid back"),
+        pytest.param(["26.40"], [], "5.00", [("6001", "26.40")], "", id="a return is no reason to book less"),
+        pytest.param(["20.00", "20.00"], [], "0", [("6001", "20.00"), ("6002", "6.40")], "13.60", id="by two payments"),
+        pytest.param(["30.00"], [("6001", "26.40")], "0", [], "3.60", id="booked before"),
+        pytest.param(["30.00"], [("6001", "20.00")], "0", [("6001/2", "6.40")], "3.60", id="the order grew"),
+        pytest.param(
+            ["30.00"], [("6001", "20.00"), ("6001/2", "3.00")], "0", [("6001/3", "3.40")], "3.60", id="and grew again"
+        ),
+        pytest.param(["30.00"], [("6001", "30.00")], "0", [], "", id="booked whole before it was edited down"),
+        pytest.param(["26.40"], [("60011", "5.00")], "0", [("6001", "21.40")], "5.00", id="another one's money there"),
+        pytest.param(["30.00", "5.00"], [("6001", "30.00")], "0", [], "5.00", id="and another came after that"),
+    ],
+)
+def test_no_more_is_booked_than_the_order_owes(
+    paid: list[str], there: list[tuple[str, str]], refunded: str, booked: list[tuple[str, str]], unbooked: str
+) -> None:
+    order = an_order(tenders=tuple(a_tender(amount, number) for number, amount in enumerate(paid, 1)))
+    payments = tuple(
+        Payment.model_validate(
+            {"payment_type_id": 7, "amount": amount, "custom": {"shopify_transaction_id": transaction}}
+        )
+        for transaction, amount in there
+    )
+    known, wanted = replace(SAME, payments=payments), replace(want(order, RULES), refunded=Decimal(refunded))
+
+    result = plan_order(order, wanted, HERE, known, RULES)
+
+    steps = [step for step in result.steps if isinstance(step, AddPayment)]
+    assert [(step.transaction_id, str(step.body["amount"])) for step in steps] == booked
+    assert [step.operation for step in steps] == [f"payment:{transaction}" for transaction, _ in booked]
+    assert [finding.details["unbooked"] for finding in result.findings] == ([unbooked] if unbooked else [])
+
+
+def test_an_account_that_takes_more_than_an_order_owes_gets_it() -> None:
+    order = an_order(tenders=(a_tender("30.00", 1),))
+    rules = RULES.model_copy(update={"payments_within_balance": False})
+
+    result = plan_order(order, want(order, rules), HERE, replace(SAME, payments=()), rules)
+
+    [step] = [step for step in result.steps if isinstance(step, AddPayment)]
+    assert (step.body["amount"], result.findings) == (Decimal("30.00"), ())
 
 
 def test_a_new_address_changes_the_header_only() -> None:

@@ -108,6 +108,23 @@ def test_one_entity_alone_is_compared_when_asked_for() -> None:
     assert entities() == tuple(TABLE)
 
 
+@pytest.mark.parametrize(
+    ("held", "found"),
+    [
+        pytest.param("30.00", [], id="all of it, booked before the edit"),
+        pytest.param("26.40", [], id="what the order costs"),
+        pytest.param("28.00", [], id="something in between"),
+        pytest.param("26.39", [("payment_missing", "0.01")], id="less"),
+        pytest.param("30.01", [("payment_exceeds", "0.01")], id="more"),
+    ],
+)
+def test_of_what_was_paid_above_the_total_heartland_may_hold_any_part(held: str, found: list[tuple[str, str]]) -> None:
+    order = a_paid_order(tenders=(a_tender("30.00"),))
+
+    seen = there(in_agreement(order), paid=Decimal(held))
+    assert [(finding.kind, str(finding.at_risk)) for finding in findings(seen, entities("payment"))] == found
+
+
 @given(st.decimals("-99", "99", places=2))
 def test_whatever_the_difference_in_payments_it_is_found_to_the_cent(cents: Decimal) -> None:
     seen = there(AGREED, paid=TOTAL + cents)

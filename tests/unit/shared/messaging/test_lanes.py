@@ -324,3 +324,192 @@ def test_keys_that_are_no_text_stay_apart() -> None:
     assert lane_key(record(b"\xff")) != lane_key(record(b"\xfe"))
     assert key_text("main|ü".encode()) == "main|ü"
     assert "\0" not in key_text(b"a\0b")
+
+
+def an_unreadable(offset: int, partition: int = 0) -> Unreadable:
+    return Unreadable("orders", partition, offset, 1, b"main|a", (), b"{", "no")
+
+
+def test_every_assignment_has_a_new_epoch_and_starts_empty_and_on_hold() -> None:
+    made = filled(lanes(), "a", "b")
+    made.park(("orders", "main|a"))
+    before = made.epoch
+    assert made.next() is not None
+    other = ("orders", 5)
+
+    epoch = made.assign([other])
+    assert (epoch, made.epoch, made.running, len(made), made.parked) == (before + 1, before + 1, 0, 0, frozenset())
+    assert (made.places(), made.positions(), made.is_ready) == ({other}, {}, False)
+    made.add(a_record("a", 7, partition=5))
+    assert made.next() is None
+
+    made.revoke()
+    assert (made.epoch, made.places(), len(made)) == (before + 2, set(), 0)
+    made.open()
+    assert made.next() is None
+
+
+def test_what_was_taken_before_is_not_taken_again() -> None:
+    made = filled(lanes(), "a")
+    assert not made.add(a_record("a", 0))
+    assert made.bury(an_unreadable(1))
+    assert not made.bury(an_unreadable(1))
+    assert not made.bury(an_unreadable(2, partition=7))
+    assert [work.kind for work in started(made)] == [Kind.RUN, Kind.BURY]
+
+
+def test_every_change_says_whether_the_work_is_of_this_assignment() -> None:
+    made = filled(lanes(), "a", "b", "c")
+    a, b, c = started(made)
+    assert made.is_current(a)
+    assert made.rest(a)
+    assert made.wake(a)
+    assert made.finish(b)
+    assert made.abandon(c)
+
+    made.revoke()
+    assert not made.is_current(a)
+    assert not made.abandon(a)
+    assert made.running == 0
+
+
+def test_a_key_that_is_done_with_its_work_forgets_its_failures() -> None:
+    made = filled(lanes(), "a", "a")
+    work = next(started(made))
+    work.lane.attempts, work.lane.tries, work.lane.down_since = 2, 5, 7.0
+    made.rest(work)
+    made.wake(work)
+    again = next(started(made))
+    assert (again.lane.attempts, again.lane.tries, again.lane.down_since) == (2, 5, 7.0)
+
+    made.finish(again)
+    assert (again.lane.attempts, again.lane.tries, again.lane.down_since) == (0, 0, None)
+
+
+def test_an_unreadable_record_that_rests_comes_back_and_holds_up_no_other() -> None:
+    made = filled(lanes(), "a")
+    made.bury(an_unreadable(1))
+    run, bury = started(made)
+    made.rest(bury)
+    made.finish(run)
+    assert (made.next(), made.running) == (None, 0)
+
+    made.wake(bury)
+    again = next(started(made))
+    assert (again.kind, again.unreadable) == (Kind.BURY, bury.unreadable)
+    made.finish(again)
+    assert (made.positions(), len(made)) == ({ORDERS: 2}, 0)
+
+
+def test_what_rests_keeps_its_order() -> None:
+    made = filled(lanes(collapse=True), "a", "a", "a")
+    work = next(started(made))
+    made.rest(work)
+    made.wake(work)
+
+    assert offsets(next(started(made))) == [0, 1, 2]
+
+
+def test_replays_take_one_slot_at_least_and_half_of_an_odd_number_rounded_down() -> None:
+    for concurrency, replays in ((1, 1), (3, 1), (5, 2)):
+        assert len(list(started(due(lanes(concurrency=concurrency), 9)))) == replays
+
+
+def test_an_abandoned_replay_frees_its_place_but_its_key_stays_shut() -> None:
+    made = due(lanes(concurrency=2), 2)
+    first = next(started(made))
+    assert made.next() is None
+    made.abandon(first)
+
+    second = next(started(made))
+    assert second.key != first.key
+    made.finish(second)
+    filled(made, first.key[1].removeprefix("main|"))
+    assert made.next() is None
+
+
+def test_a_key_that_rests_or_works_is_not_ready_twice() -> None:
+    made = filled(lanes(), "a")
+    work = next(started(made))
+    made.add(a_record("a", 1))
+    assert not made.is_ready
+    made.rest(work)
+    made.add(a_record("a", 2))
+    assert not made.is_ready
+
+    made.wake(work)
+    made.wake(work)
+    assert [offsets(one) for one in started(made)] == [[0]]
+
+
+def test_a_due_key_with_a_record_in_work_is_replayed_after_it() -> None:
+    made = filled(lanes(), "a")
+    run = next(started(made))
+    made.replay(("orders", "main|a"), "main")
+    assert made.next() is None
+
+    made.finish(run)
+    assert [work.kind for work in started(made)] == [Kind.REPLAY]
+
+
+def test_where_a_partition_stands_before_its_first_record_is_told_once() -> None:
+    made = lanes()
+    assert made.positions() == {}
+    made.start_at(ORDERS, 40)
+    made.start_at(ORDERS, 50)
+    made.start_at(("orders", 9), 3)
+    assert made.positions() == {ORDERS: 40}
+
+    made.add(a_record("a", 44))
+    made.finish(next(started(made)))
+    made.start_at(ORDERS, 1)
+    assert made.positions() == {ORDERS: 45}
+
+
+def test_each_topic_has_its_own_oldest_record_and_its_own_way_to_collapse() -> None:
+    made = Lanes({"orders": False, "links": True}, concurrency=9, max_records=100, max_bytes=10**6)
+    made.assign([ORDERS, ("orders", 1), ("links", 0)])
+    made.open()
+    for offset in (4, 5):
+        made.add(a_record("a", offset))
+        made.add(a_record("l", offset + 10, topic="links"))
+    made.add(a_record("b", 2, partition=1))
+
+    assert [made.oldest(topic) for topic in ("orders", "links", "sales")] == [1_002, 1_014, None]
+    assert sorted(offsets(work) for work in started(made)) == [[2], [4], [14, 15]]
+
+
+def test_the_bounds_are_met_exactly() -> None:
+    made = filled(lanes(max_records=4, concurrency=9), "a", "b", "c")
+    assert not made.is_full(ORDERS)
+    assert not made.has_room(ORDERS)
+    works = list(started(made))
+    made.finish(works[0])
+    assert not made.has_room(ORDERS)  # two of four are half, and half is what it has to fall below
+    made.finish(works[1])
+    assert made.has_room(ORDERS)
+    assert (made.is_full(("orders", 9)), made.has_room(("orders", 9))) == (False, True)
+
+
+def test_bytes_have_room_again_below_half() -> None:
+    made = lanes(max_bytes=10_000)
+    made.add(a_record("a", 0, body=b"x" * 4_000))
+    assert (made.is_full(ORDERS), made.has_room(ORDERS)) == (False, True)
+    made.add(a_record("b", 1, body=b"x" * 3_000))
+    assert (made.is_full(ORDERS), made.has_room(ORDERS)) == (False, False)
+    made.add(a_record("c", 2, body=b"x" * 3_000))
+    assert made.is_full(ORDERS)
+
+
+def test_it_is_ready_while_it_would_give_work() -> None:
+    made = lanes(concurrency=2)
+    assert not made.is_ready
+    filled(made, "a", "b", "c")
+    assert made.is_ready
+    first = made.next()
+    assert made.is_ready
+    made.next()
+    assert not made.is_ready
+    assert first is not None
+    made.finish(first)
+    assert made.is_ready

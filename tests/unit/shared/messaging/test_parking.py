@@ -127,11 +127,10 @@ async def test_an_answer_that_comes_after_the_assignment_changes_no_lane_of_the_
     work = work_of(bench)
     append, park = bench.parked.append, bench.parked.park
 
-    async def slow_append(*arguments: Any) -> bool:
-        assert await append(*arguments) is False
+    async def slow_append(*arguments: Any) -> None:
+        assert await append(*arguments) is None
         bench.lanes.assign([("orders", 0)])
         bench.lanes.park(KEY)
-        return False
 
     async def slow_park(*arguments: Any) -> None:
         await park(*arguments)

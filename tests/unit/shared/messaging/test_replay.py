@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown, Waiting
+from shared.messaging.parked_rows import record_of
 from shared.messaging.record import Record, Result, Route
-from shared.messaging.replay import Replay, _record
+from shared.messaging.replay import Replay
 from shared.messaging.topics import CANONICAL_ORDER
 from shared.state.parked import ParkedKey, ParkedRecord
 from tests.support.messaging import NOON, an_envelope
@@ -143,7 +144,7 @@ def test_a_fraction_of_a_second_is_kept_in_milliseconds() -> None:
     envelope = replace(an_envelope("1001"), time=NOON + timedelta(milliseconds=250))
     row = ParkedRecord("orders", 0, 1, "main|1001", envelope.headers(), b"{}")
 
-    assert _record(row, 1, urgent=False).timestamp == round(NOON.timestamp() * 1000) + 250
+    assert record_of(row, 1, urgent=False).timestamp == round(NOON.timestamp() * 1000) + 250
 
 
 @pytest.mark.parametrize("works", [True, False])
