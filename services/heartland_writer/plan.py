@@ -6,7 +6,7 @@ difference. An order is built as `pending` and opened last, since the stores act
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -32,6 +32,7 @@ from shared.connectors.heartland.models import Payment as Booked
 from shared.connectors.heartland.settings import HeartlandSettings
 
 TAX_RESET = "Tax computed by Heartland, taken back"
+_PAYMENT = "payment:"
 # Between a payment's transaction id and the number of its part, from the second on.
 _PART = "/"
 
@@ -194,7 +195,7 @@ def _book(payment: Payment, parts_before: int, type_id: int, rules: HeartlandSet
         "deposit": True,  # taken before anything is invoiced
         "custom": {rules.transaction_id_field: name},
     }
-    return AddPayment(f"payment:{name}", name, body)
+    return AddPayment(_PAYMENT + name, name, body)
 
 
 def _take_bookings(payment: Payment, type_id: int, there: list[Booked], rules: HeartlandSettings) -> list[Booked]:
@@ -272,10 +273,18 @@ def _strangers(edits: Edits) -> Iterator[Finding]:
         )
 
 
-def refund_finding(order: Order) -> Finding | None:
-    """Refunds are no part of an order's own writing: say what to pay back by hand."""
-    amount = total(refund.amount for refund in order.refunds)
-    if not amount:
+def absent_payments(operations: Iterable[str], known: Known, rules: HeartlandSettings) -> set[str]:
+    """Those of these operations that book a payment which Heartland does not hold."""
+    there = {f"{_PAYMENT}{one.custom.get(rules.transaction_id_field, '')}" for one in known.payments}
+    return {name for name in operations if name.startswith(_PAYMENT) and name not in there}
+
+
+def refund_finding(order: Order, known: Known) -> Finding | None:
+    """Refunds are no part of an order's own writing: say what to pay back by hand, of what Heartland holds."""
+    refunded = total(refund.amount for refund in order.refunds)
+    held = total(one.amount for one in known.payments)
+    amount = min(refunded, held - (order.paid - refunded))
+    if amount <= 0:
         return None
     return Finding(
         kind="refund_by_hand",

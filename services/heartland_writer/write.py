@@ -11,7 +11,7 @@ from services.heartland_writer.carry_out import Bench, carry_out
 from services.heartland_writer.customer import Buyer
 from services.heartland_writer.known import Known, References, read_order
 from services.heartland_writer.pending import TakenAt
-from services.heartland_writer.plan import plan_order, refund_finding
+from services.heartland_writer.plan import absent_payments, plan_order, refund_finding
 from services.heartland_writer.steps import AddPayment, CreateOrder, Finding, Plan
 from services.heartland_writer.wanted import Wanted, want
 from shared.canonical.order import Order
@@ -80,10 +80,18 @@ class Writing:
         self._account.recent.leave(self._pending)
 
     def _settle_doubts(self, known: Known) -> None:
-        """What a crash left in doubt is there by now: Heartland matches, and was read after the doubt began."""
+        """What a crash left in doubt is there by now: Heartland matches, and was read after the doubt began.
+
+        But for payments that it does not show: they never came, and nothing is owed any more.
+        """
         settled = {effect.operation for effect, _ in self._pending.done}
-        doubts = [operation for operation in self._in_doubt if operation not in settled]
-        self._pending.done.extend((self._bench.effect(operation), known.order.id) for operation in doubts)
+        absent = absent_payments(self._in_doubt, known, self._account.rules)
+        for operation in self._in_doubt:
+            effect = self._bench.effect(operation)
+            if operation in absent:
+                self._pending.unused.append(effect)
+            elif operation not in settled:
+                self._pending.done.append((effect, known.order.id))
 
     async def _give_back(self) -> None:
         """The attempt is over: keep what was done, free what was claimed for calls that were not made."""
@@ -140,7 +148,7 @@ class Writing:
             known = await self._round(plan, known)
             if plan.complete:
                 self._settle_doubts(known)
-                refund = refund_finding(self._order)
+                refund = refund_finding(self._order, known)
                 findings = [*self._findings, *buyer.findings, *plan.findings, *([refund] if refund else [])]
                 return Written(known, self._created, findings)
         raise RetryLater(f"order {self._order.name} kept changing in Heartland while it was written")

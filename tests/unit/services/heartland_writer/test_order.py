@@ -343,6 +343,47 @@ async def test_a_refund_is_for_a_person_and_stops_nothing() -> None:
     assert review["details"]["amount"] == "10.70"
 
 
+async def test_a_refund_of_what_was_never_booked_is_nobodys_work() -> None:
+    shop = Shop()
+    first, second = an_order().lines
+    order = an_order(lines=(first, second.model_copy(update={"removed": 1})))
+    await shop.deliver(order)
+    off = order.total - sum(payment["amount"] for payment in shop.heartland.all("payments"))
+    assert shop.stored.open_reviews() == {"overpaid"}
+
+    await shop.deliver(later(order, refunds=(RefundSummary(id="1", amount=str(off), created_at=AT),)))
+
+    assert (off > 0, shop.stored.open_reviews()) == (True, set())
+
+
+async def test_a_payment_that_never_came_and_was_not_owed_meanwhile_is_booked_when_it_is() -> None:
+    shop = Shop()
+    small = an_order(with_lines=1)
+    await shop.deliver(small)
+    lines = (*small.lines, a_line(2))
+    large = later(small, lines=lines, total=small.total + lines[1].net + lines[1].tax)
+    tenders = (*small.tenders, a_tender(str(large.total - small.total), 2))
+    large = large.model_copy(update={"tenders": tenders})
+
+    def lose_the_call(_: int, name: str, is_after: bool) -> None:
+        if name == "POST payments" and not is_after:
+            raise OutcomeUnknown("no answer")
+
+    shop.points.strike = lose_the_call
+    with pytest.raises(OutcomeUnknown):
+        await shop.deliver(large)
+    shop.points.strike = lambda *_: None
+    shop.clock.pass_seconds(60)
+    removed = (lines[0], lines[1].model_copy(update={"removed": 1}))
+    await shop.deliver(later(large, 2, lines=removed))
+    assert [payment["amount"] for payment in shop.heartland.all("payments")] == [small.total]
+
+    await shop.deliver(later(large, 3))
+
+    assert [payment["amount"] for payment in shop.heartland.all("payments")] == [small.total, large.total - small.total]
+    assert shop.stored.open_reviews() == set()
+
+
 async def test_an_edit_after_the_invoice_is_for_a_person_and_its_payment_still_comes_in() -> None:
     shop = Shop()
     order = an_order()
