@@ -75,6 +75,12 @@ class Once:
             pending.done.append((effect, made.id))
         return made
 
+    async def seen(self, effect: Effect, made: int) -> None:
+        """The record was found without asking the ledger: a create that was in doubt is so no longer."""
+        claim = (await self._ledger.of_key(effect.connection, effect.entity, effect.key)).get(effect.operation)
+        if claim is not None and claim.state == "in_doubt":
+            await self._ledger.done(effect, {"id": made})
+
     async def hold(self, effects: Sequence[Effect], pending: Pending) -> None:
         """Claim several creates of one order with one statement; each is used when its turn comes."""
         wanted = tuple(effect for effect in dict.fromkeys(effects) if effect not in pending.held)

@@ -52,10 +52,11 @@ class PaymentTypes:
             types = sorted(await self._heartland.payment_types(), key=lambda one: one.id)
             return next((one.id for one in types if one.name.lower() == name.lower()), None)
 
+        effect = Effect(self._connection, "heartland", "payment_type", gateway, "payment_type:create")
         found = await find()
         if found is not None:
+            await self._once.seen(effect, found)
             return found
-        effect = Effect(self._connection, "heartland", "payment_type", gateway, "payment_type:create")
         return (await self._once.create(effect, send, find, self._rules.read_lag_seconds)).id
 
 

@@ -53,6 +53,19 @@ async def test_a_claim_made_with_others_is_used_and_its_outcome_waits() -> None:
     assert two.pending.held == {}
 
 
+async def test_what_is_seen_to_be_there_is_in_doubt_no_longer() -> None:
+    two = Two()
+    await two.mine.seen(PAY, 5)
+    assert two.stored.effects == {}
+    await two.claim()
+
+    await two.theirs.seen(PAY, 5)
+    await two.theirs.seen(PAY, 6)
+
+    [claim] = two.stored.effects.values()
+    assert (claim.state, claim.result) == ("done", {"id": 5})
+
+
 async def test_who_waited_too_long_with_a_claim_does_not_send_what_another_took_over() -> None:
     two = Two()
     await two.claim()

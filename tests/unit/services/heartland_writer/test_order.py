@@ -486,6 +486,25 @@ async def test_a_write_without_answer_asks_for_a_wait_as_long_as_reads_lag() -> 
     assert caught.value.after == 7.0
 
 
+async def test_a_payment_type_that_was_made_without_an_answer_stays_in_doubt_no_longer_than_it_takes_to_see_it() -> (
+    None
+):
+    shop = Shop()
+
+    def lose_the_answer(_: int, name: str, is_after: bool) -> None:
+        if name == "POST payment_types" and is_after:
+            raise OutcomeUnknown("no answer")
+
+    shop.points.strike = lose_the_answer
+    with pytest.raises(OutcomeUnknown):
+        await shop.deliver(an_order())
+    shop.points.strike = lambda *_: None
+    await shop.deliver_until_done(an_order())
+
+    assert len(shop.heartland.all("payment_types")) == 1
+    assert {claim.state for claim in shop.stored.effects.values()} == {"done"}
+
+
 async def test_within_the_lag_an_update_works_from_memory() -> None:
     shop = Shop(lag_seconds=10.0)
     order = an_order(tenders=())
