@@ -10,8 +10,9 @@ from typing import Any
 from services.heartland_writer import steps
 from services.heartland_writer.known import Known
 from services.heartland_writer.once import Once
+from services.heartland_writer.payments import payment_by_hand
 from services.heartland_writer.pending import Pending
-from services.heartland_writer.plan import cancel_by_hand, payment_by_hand
+from services.heartland_writer.plan import cancel_by_hand
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import Refused
 from shared.connectors.heartland.models import OrderLine, OrderTax, Payment

@@ -10,8 +10,9 @@ from services.heartland_writer.accounts import Account
 from services.heartland_writer.carry_out import Bench, carry_out
 from services.heartland_writer.customer import Buyer
 from services.heartland_writer.known import Known, References, read_order
+from services.heartland_writer.payments import absent_payments, refund_finding
 from services.heartland_writer.pending import TakenAt
-from services.heartland_writer.plan import absent_payments, plan_order, refund_finding
+from services.heartland_writer.plan import plan_order
 from services.heartland_writer.steps import AddPayment, CreateOrder, Finding, Plan
 from services.heartland_writer.wanted import Wanted, want
 from shared.canonical.order import Order
