@@ -70,7 +70,14 @@ def test_goods_leave_only_when_the_store_has_seen_the_last_change(changes: Json,
 
 
 @pytest.mark.parametrize(
-    ("paid", "total", "agree"), [("30.00", "30.00", True), ("20.00", "30.00", False), ("30.00", "31.00", False)]
+    ("paid", "total", "agree"),
+    [
+        ("30.00", "30.00", True),
+        ("20.00", "30.00", False),
+        ("30.00", "31.00", False),
+        ("30.01", "30.01", False),
+        ("40.00", "30.00", True),
+    ],
 )
 def test_goods_leave_only_when_money_agrees(paid: str, total: str, agree: bool) -> None:
     transactions = [{"kind": "sale", "amount": paid}, {"kind": "refund", "amount": "5.00"}]
