@@ -6,8 +6,10 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from services.heartland_writer.pending import Pending
+from shared.canonical.money import total
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.models import OrderLine, OrderTax, Payment, SalesOrder
 from shared.runtime.clock import Clock
@@ -26,6 +28,12 @@ class Known:
     payments: tuple[Payment, ...] = ()
     invoiced: bool | None = None
     taxes_stale: bool = False
+
+    @property
+    def cost(self) -> Decimal:
+        """What its parts come to, as far as they are known."""
+        lines = total(line.unit_price * line.qty for line in self.lines)
+        return lines + total(tax.value for tax in self.taxes) + (self.order.shipping_charge or Decimal(0))
 
     @property
     def status(self) -> str:

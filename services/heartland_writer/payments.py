@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 from services.heartland_writer.known import Known, References
 from services.heartland_writer.steps import AddPayment, Finding
-from services.heartland_writer.wanted import Payment, Wanted
+from services.heartland_writer.wanted import Payment, Wanted, has_returns
 from shared.canonical.money import total
 from shared.canonical.order import Order
 from shared.connectors.heartland.models import Payment as Booked
@@ -20,28 +20,37 @@ _PART = "/"
 
 
 def payment_steps(
-    wanted: Wanted, references: References, known: Known, rules: HeartlandSettings
+    wanted: Wanted, references: References, known: Known, rules: HeartlandSettings, cost: Decimal
 ) -> tuple[list[AddPayment], list[Finding]]:
-    """What is missing of each payment, but no more than the order still owes.
+    """What is missing of each payment, but no more than the order still owes of its `cost` in Heartland.
 
     A shop may have taken more: the order was edited down after it was paid. Should it grow again, the rest is booked as
-    a further part of the same payment.
+    a further part of the same payment, unless it was paid back meanwhile.
     """
-    there, steps = list(known.payments), []
-    owed = max(wanted.total - total(one.amount for one in there), Decimal(0))
-    unbooked = -wanted.refunded
-    for payment in wanted.payments:
-        type_id = references.payment_types[payment.gateway]
-        booked = _take_bookings(payment, type_id, there, rules)
-        missing = payment.amount - total(one.amount for one in booked)
-        if booked and missing <= 0:
-            continue
-        amount = min(missing, owed) if rules.payments_within_balance else missing
+    booked = _pair(wanted.payments, references, known.payments, rules)
+    missing = {
+        payment.transaction_id: payment.amount - total(one.amount for one in booked[payment.transaction_id])
+        for payment in wanted.payments
+    }
+    untouched = [payment for payment in wanted.payments if not booked[payment.transaction_id]]
+    # Of cash, what is kept depends on what the order comes to: there the rest is change, which nobody holds.
+    begun = [
+        one for one in wanted.payments if one not in untouched and not one.cash and missing[one.transaction_id] > 0
+    ]
+    rest = max(total(missing[one.transaction_id] for one in begun) - wanted.refunded, Decimal(0))
+    owed = max(cost - total(one.amount for one in known.payments), Decimal(0))
+    steps, unbooked = [], Decimal(0)
+    for payment in (*untouched, *begun):
+        most = owed if payment in untouched else min(owed, rest)
+        name = payment.transaction_id
+        amount = min(missing[name], most) if rules.payments_within_balance else missing[name]
         owed -= amount
-        unbooked += missing - amount
+        unbooked += missing[name] - amount
         if amount:
-            steps.append(_book(replace(payment, amount=amount), len(booked), type_id, rules))
-    return steps, [_overpaid(wanted, known, unbooked)] if unbooked > 0 else []
+            part = replace(payment, amount=amount)
+            steps.append(_book(part, len(booked[name]), references.payment_types[payment.gateway], rules))
+    over = max(unbooked, total(one.amount for one in wanted.payments) - cost) - wanted.refunded
+    return steps, [_overpaid(wanted, known, cost, over)] if over > 0 else []
 
 
 def _book(payment: Payment, parts_before: int, type_id: int, rules: HeartlandSettings) -> AddPayment:
@@ -56,38 +65,59 @@ def _book(payment: Payment, parts_before: int, type_id: int, rules: HeartlandSet
     return AddPayment(_PAYMENT + name, name, body)
 
 
-def _take_bookings(payment: Payment, type_id: int, there: list[Booked], rules: HeartlandSettings) -> list[Booked]:
-    """The payment's parts among those, which they then are no more: by transaction id, else by type and amount."""
-    field = rules.transaction_id_field
-    found = [one for one in there if one.custom.get(field, "").partition(_PART)[0] == payment.transaction_id]
-    if not found:
-        unnamed = [other for other in there if not other.custom.get(field)]
-        found = [one for one in unnamed if one.payment_type_id == type_id and one.amount == payment.amount][:1]
-    for one in found:
-        there.remove(one)
-    return found
+def _pair(
+    payments: Sequence[Payment], references: References, there: Sequence[Booked], rules: HeartlandSettings
+) -> dict[str, list[Booked]]:
+    """What is booked of each payment: by transaction id; where there is none, by type and amount, whole or in part."""
+    field, left = rules.transaction_id_field, list(there)
+
+    def take(found: list[Booked]) -> list[Booked]:
+        for one in found:
+            left.remove(one)
+        return found
+
+    def alike(payment: Payment) -> list[Booked]:
+        type_id = references.payment_types[payment.gateway]
+        return [one for one in left if one.payment_type_id == type_id and not one.custom.get(field)]
+
+    booked = {
+        name: take([one for one in left if one.custom.get(field, "").partition(_PART)[0] == name])
+        for name in (payment.transaction_id for payment in payments)
+    }
+    unpaired = [payment for payment in payments if not booked[payment.transaction_id]]
+    for payment in unpaired:
+        booked[payment.transaction_id] = take([one for one in alike(payment) if one.amount == payment.amount][:1])
+    for payment in unpaired:
+        if not booked[payment.transaction_id]:
+            booked[payment.transaction_id] = take([one for one in alike(payment) if one.amount < payment.amount][:1])
+    return booked
 
 
-def _overpaid(wanted: Wanted, known: Known, unbooked: Decimal) -> Finding:
+def _overpaid(wanted: Wanted, known: Known, cost: Decimal, over: Decimal) -> Finding:
     paid = total(payment.amount for payment in wanted.payments)
     return Finding(
         kind="overpaid",
-        title=f"{unbooked} that Shopify took for Heartland order {known.order.public_id} is more than it costs",
+        title=f"{over} more was paid for Heartland order {known.order.public_id} than it costs",
         advice="If the order was edited down, pay the difference back in Shopify; if a payment was taken in the store "
         "too, give that one back. What is not booked in Heartland yet follows by itself should the order grow again.",
         details={
             "heartland_order_id": known.order.id,
-            "total": str(wanted.total),
-            "paid": str(paid),
-            "unbooked": str(unbooked),
+            "cost": str(cost),
+            "paid_in_shopify": str(paid),
+            "paid_in_heartland": str(total(one.amount for one in known.payments)),
+            "over": str(over),
         },
     )
 
 
 def absent_payments(operations: Iterable[str], known: Known, rules: HeartlandSettings) -> set[str]:
-    """Those of these operations that book a payment which Heartland does not hold."""
-    there = {f"{_PAYMENT}{one.custom.get(rules.transaction_id_field, '')}" for one in known.payments}
-    return {name for name in operations if name.startswith(_PAYMENT) and name not in there}
+    """Those of these operations that book a payment which Heartland surely does not hold.
+
+    A payment without a mark may be any of them.
+    """
+    marks = [one.custom.get(rules.transaction_id_field, "") for one in known.payments]
+    there = {_PAYMENT + mark for mark in marks}
+    return {name for name in operations if name.startswith(_PAYMENT) and name not in there} if all(marks) else set()
 
 
 def payment_by_hand(known: Known, payment: Booked, why: str) -> Finding:
@@ -103,7 +133,8 @@ def refund_finding(order: Order, known: Known) -> Finding | None:
     """Refunds are no part of an order's own writing: say what to pay back by hand, of what Heartland holds."""
     refunded = total(refund.amount for refund in order.refunds)
     held = total(one.amount for one in known.payments)
-    amount = min(refunded, held - (order.paid - refunded))
+    # Goods that came back do, whatever Heartland holds; money alone only where Heartland holds more than the shop kept.
+    amount = refunded if has_returns(order) else min(refunded, held - (order.paid - refunded))
     if amount <= 0:
         return None
     return Finding(

@@ -71,25 +71,26 @@ def _finish(
 ) -> Plan:
     """Lines stand as they should: taxes, payments, status."""
     taxes = [] if known.closed else list(_tax_steps(wanted, known))
-    payments, unbooked = payment_steps(wanted, references, known, rules)
+    payments, over = payment_steps(wanted, references, known, rules, wanted.total)
     status, more = _status_steps(wanted, known, rules)
-    return Plan((*taxes, *payments, *status), (*findings, *unbooked, *more))
+    return Plan((*taxes, *payments, *status), (*findings, *over, *more))
 
 
 def _too_late(
     wanted: Wanted, references: References, known: Known, rules: HeartlandSettings, findings: tuple[Finding, ...]
 ) -> Plan:
-    """The goods are invoiced: what was sold stays as it is, what was paid is still brought in."""
+    """The goods are invoiced: what was sold stays as it is, what was paid for that is still brought in."""
     finding = Finding(
         kind="edit_after_invoice",
         title=f"Heartland order {known.order.public_id} was invoiced before it was edited in Shopify",
-        advice="Book the difference in Heartland by hand: a return for what came off, a ticket for what was added.",
+        advice="Book the difference in Heartland by hand: a return for what came off, a ticket with its payment for "
+        "what was added.",
         details={"heartland_order_id": known.order.id, "shopify_total": str(wanted.total)},
         blocks=True,
     )
-    payments, unbooked = payment_steps(wanted, references, known, rules)
+    payments, _ = payment_steps(wanted, references, known, rules, known.cost)  # the finding speaks of the difference
     status, more = _status_steps(wanted, known, rules)
-    return Plan((*payments, *status), (*findings, finding, *unbooked, *more))
+    return Plan((*payments, *status), (*findings, finding, *more))
 
 
 def order_body(order: Order, wanted: Wanted, references: References, rules: HeartlandSettings) -> dict[str, object]:

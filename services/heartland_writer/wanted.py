@@ -39,13 +39,14 @@ class Payment:
     transaction_id: str
     gateway: str
     amount: Decimal
+    cash: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """`extras` are the SKUs among the lines that the bridge itself keeps as items. `taxes` are by title.
 
-    `refunded` is what the shop paid back of the payments.
+    `refunded` is what the shop paid back of the payments, without any goods coming back for it.
     """
 
     lines: tuple[Line, ...]
@@ -76,7 +77,7 @@ def want(order: Order, rules: HeartlandSettings) -> Wanted:
         taxes=_taxes(order, kept),
         payments=tuple(_payments(order)),
         cancelled=order.cancelled_at is not None,
-        refunded=total(refund.amount for refund in order.refunds),
+        refunded=Decimal(0) if has_returns(order) else total(refund.amount for refund in order.refunds),
     )
     removed = total(one.removed for one in kept)
     _balance(order, wanted, order.total - removed)
@@ -207,7 +208,12 @@ def _payments(order: Order) -> Iterator[Payment]:
                 details={"transaction": tender.id, "amount": str(tender.money), "currency": order.currency},
             )
         if tender.money.amount:
-            yield Payment(tender.id, tender.gateway, tender.money.amount)
+            yield Payment(tender.id, tender.gateway, tender.money.amount, tender.kind == "cash")
+
+
+def has_returns(order: Order) -> bool:
+    """Whether goods came back: then nobody can tell what a refund was for."""
+    return any(line.refunded for line in order.lines)
 
 
 def _balance(order: Order, wanted: Wanted, expected: Decimal) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from shared.errors import IntegrationError
 from shared.runtime.clock import Clock
 
 Poll = Callable[[str], Awaitable[None]]
@@ -14,6 +15,7 @@ class Holds(Protocol):
     """What is used of `Leases`."""
 
     async def holds(self, name: str) -> bool: ...
+    async def release(self, name: str) -> None: ...
 
 
 def leased(leases: Holds, feed: str, poll: Poll) -> Poll:
@@ -23,8 +25,13 @@ def leased(leases: Holds, feed: str, poll: Poll) -> Poll:
     """
 
     async def poll_if_ours(connection: str) -> None:
-        if await leases.holds(f"{feed}|{connection}"):
-            await poll(connection)
+        name = f"{feed}|{connection}"
+        if await leases.holds(name):
+            try:
+                await poll(connection)
+            except IntegrationError:
+                await leases.release(name)
+                raise
 
     return poll_if_ours
 

@@ -20,9 +20,11 @@ _EFFECTS = """
 _PARKED = """
     select distinct split_part(key, '|', 2) as key from parked_keys
      where connection = $1 and key = any($2::text[])"""
-# What we asked a person ourselves hides nothing: how else would we see that it is over?
+# What we asked a person ourselves hides nothing: how else would we see that it is over? Nor does what is only about
+# money that the shop gives back, while the order itself is written.
 _REVIEWS = """
     select distinct key from reviews r where connection = $1 and state = 'open' and key = any($2::text[])
+       and kind not in ('overpaid', 'refund_by_hand')
        and not exists (select from drift d where d.state in ('review', 'repairing') and
                        (d.connection, d.entity, d.key, d.kind) = (r.connection, r.entity, r.key, r.kind))"""
 _LETTERS = """

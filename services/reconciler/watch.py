@@ -49,6 +49,7 @@ class Watch:
         figures: Figures,
     ) -> None:
         self._connection = connection
+        self._name = f"reconciler:{connection}"
         self._passes = passes
         self._present = present
         self._leases = leases
@@ -65,6 +66,7 @@ class Watch:
             try:
                 await self._in_turn(stop)
             except IntegrationError as error:
+                await self._leases.release(self._name)
                 if self._present():
                     self._log.warning("not compared", connection=self._connection, reason=error.reason)
                 await _pause(stop, min(_RETRY_SECONDS, self._settings.reconcile_recheck_seconds))
@@ -74,7 +76,7 @@ class Watch:
         while self._present() and not stop.is_set():
             now = self._clock.monotonic()
             more = False
-            if await self._leases.holds(f"reconciler:{self._connection}"):
+            if await self._leases.holds(self._name):
                 if now >= next_sweep:
                     await self.sweep()
                     next_sweep = now + self._settings.reconcile_seconds

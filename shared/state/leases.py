@@ -52,6 +52,16 @@ class Leases:
                 raise TargetDown(f"the lease {name} cannot be asked for: {type(error).__name__}") from error
             return name in self._held
 
+    async def release(self, name: str) -> None:
+        """Let another have it: who cannot do the work must not keep it from those who can."""
+        async with self._turn:
+            if self._session is not None and name in self._held:
+                self._held.discard(name)
+                try:
+                    await self._session.fetchval("select pg_advisory_unlock($1)", lock_number(name))
+                except _LOST:
+                    await self._drop()
+
     async def pulse(self) -> None:
         """Keep the session; where it is lost, so is all that it held."""
         async with self._turn:

@@ -98,7 +98,8 @@ async def test_a_review_closes_by_itself_when_the_order_adds_up_again(bridge: Br
     await bridge.post(a_document(number))
     await bridge.in_heartland(order_id)
 
-    assert await bridge.open_reviews(order_id) == []
+    # A cent more was taken than it comes to: that one is for a person.
+    assert await bridge.open_reviews(order_id) == ["overpaid"]
 
 
 # Edits and cancellations

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from shared.messaging.topics import ALL, Topic, topic_name
@@ -20,6 +21,7 @@ Json = dict[str, Any]
 # Those that a system without retained messages could not have: the test of a broker's readiness.
 _NOT_OURS = ("tillbridge-ready",)
 _SECONDS = 10.0
+_TOPIC = ConfigResourceType.TOPIC
 
 
 class Log:
@@ -84,6 +86,14 @@ class Log:
         finally:
             await producer.stop()
         return len(old)
+
+    async def refuse(self, topic: Topic, seconds: float) -> None:
+        """For so long the broker takes no record of this topic: each is too large, which no client may try again."""
+        name, usual = topic_name(self._prefix, topic), topic.config()
+        async with _admin(self._servers) as admin:
+            await admin.alter_configs([ConfigResource(_TOPIC, name, usual | {"max.message.bytes": "1"})])
+            await asyncio.sleep(seconds)
+            await admin.alter_configs([ConfigResource(_TOPIC, name, usual)])
 
     async def _records(self, topic: str) -> list[ConsumerRecord]:
         """Of all partitions side by side; sorted by partition and offset."""

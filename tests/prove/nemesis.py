@@ -56,6 +56,7 @@ class Nemesis:
             "lost_replies": self._lose_replies,
             "token": self._revoke,
             "again": self._send_again,
+            "refusal": self._refuse,
             **dict.fromkeys(FAULTS, self._vendor),
         }
         self.kills: Counter[str] = Counter()
@@ -187,10 +188,19 @@ class Nemesis:
         await self._cluster.control("POST", "/shopify/revoke_tokens")
         return {}
 
+    # No schedule has these: scenes that look for what they bring to light do.
+
     async def _send_again(self, _: Strike) -> Json:
-        """Old orders come once more, behind newer ones. No schedule has this: scenes that look for it do."""
-        log = Log(self._cluster.broker.bootstrap_servers, self._cluster.stack.engine.topic_prefix)
-        return {"records": await log.send_again(CANONICAL_ORDER)}
+        """Old orders come once more, behind newer ones."""
+        return {"records": await self._log().send_again(CANONICAL_ORDER)}
+
+    async def _refuse(self, strike: Strike) -> Json:
+        """The broker takes no orders: whose record is refused has a producer that can go on no more."""
+        await self._log().refuse(CANONICAL_ORDER, strike.seconds)
+        return {}
+
+    def _log(self) -> Log:
+        return Log(self._cluster.broker.bootstrap_servers, self._cluster.stack.engine.topic_prefix)
 
 
 def _what(strike: Strike) -> str:

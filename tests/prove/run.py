@@ -161,6 +161,8 @@ class Stage:
         return Ran(evidence, unrest, complaints, figures)
 
     async def _stock(self) -> None:
+        # The sterner of two assumptions: a payment above what an order owes is refused.
+        await self.cluster.control("POST", "/heartland/switches", {"strict_payments": True})
         for item in order.goods():
             await self.cluster.control("POST", "/heartland/items", item)
 

@@ -146,7 +146,7 @@ async def test_of_an_order_edited_down_after_it_was_paid_the_rest_is_booked_when
 
     assert [edited_down["order"]["balance"], whole["order"]["balance"]] == [0, 0]
     left = exact(edited_down)
-    assert (review.kind, review.details["unbooked"]) == ("overpaid", str(paid.total - left))
+    assert (review.kind, review.details["over"]) == ("overpaid", str(paid.total - left))
     booked = [(row["custom"]["shopify_transaction_id"], Decimal(str(row["amount"]))) for row in whole["payments"]]
     assert booked == [("16010", Decimal(5)), ("16011", left - 5), ("16011/2", paid.total - left)]
     assert (exact(whole), await place.reviews.list()) == (paid.total, [])

@@ -47,6 +47,16 @@ async def test_each_name_has_one_holder_and_it_goes_on_when_that_leaves(database
         assert await second.holds("a")
 
 
+async def test_what_is_released_is_free_for_another_and_the_rest_is_kept(database_url: str) -> None:
+    async with open_leases(database_url) as first, open_leases(database_url) as second:
+        await first.release("a")
+        assert (await first.holds("a"), await first.holds("b")) == (True, True)
+        await first.release("a")
+
+        assert (await second.holds("a"), await second.holds("b")) == (True, False)
+        assert not await first.holds("a")
+
+
 async def test_whose_session_is_lost_holds_nothing_and_others_take_over(database_url: str, db: Database) -> None:
     async with open_leases(database_url) as first, open_leases(database_url) as second:
         assert await first.holds("a")

@@ -24,6 +24,7 @@ LIVES: tuple[tuple[int, tuple[str, ...]], ...] = (
     (14, ("new pending", "pay part", "pay", "ship")),
     (10, ("new", "edit note", "edit add", "pay", "ship")),
     (8, ("new", "edit remove", "part", "ship")),
+    (4, ("new", "edit remove", "edit add", "ship")),
     (8, ("new pending", "cancel")),
     (6, ("new", "edit note", "cancel")),
     (8, ("new pending", "pay part", "edit add", "pay", "part", "ship")),

@@ -110,7 +110,10 @@ BROKER: Final = Scene(
         *_kills({"ingress": (9.0,), "ingress-2": (13.0,)}),
     ),
 )
-
+REFUSED: Final = Scene(
+    name="the broker refuses orders",
+    struck=tuple(Strike(at, "refusal", "canonical.order", 2.0) for at in (4.0, 12.0, 20.0)),
+)
 UNHEARD: Final = Scene(
     name="a third of the webhooks dropped",
     faults=("webhooks",),
@@ -136,6 +139,6 @@ MUTANTS: Final = (
     Mutant("in-doubt look-up", DOUBTS, ("duplicated", "disagreeing")),
     Mutant("poll overlap", POLLS, ("lost", "disagreeing")),
     Mutant("webhook answer after the ack", BROKER, ("lost",)),
-    Mutant("producer replacement", BROKER, ("lost",)),
+    Mutant("producer replacement", REFUSED, ("lost",)),
     Mutant(RECONCILER, UNHEARD, ("disagreeing",)),
 )

@@ -40,7 +40,9 @@ def test_every_defence_has_a_mutant_and_there_are_enough_of_them() -> None:
 def test_scenes_strike_with_known_faults_and_within_their_time() -> None:
     strikes = [(mutant.scene, strike) for mutant in MUTANTS for strike in mutant.scene.strikes({})]
     assert strikes
-    assert all(strike.kind in {*KINDS, *FAULTS, "again"} and strike.at < scene.seconds for scene, strike in strikes)
+    assert all(
+        strike.kind in {*KINDS, *FAULTS, "again", "refusal"} and strike.at < scene.seconds for scene, strike in strikes
+    )
 
 
 def test_scenes_are_known_by_their_names() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from services.heartland_writer.known import Known, References
+from services.heartland_writer.payments import absent_payments
 from services.heartland_writer.plan import TAX_RESET, plan_order
 from services.heartland_writer.steps import (
     AddLine,
@@ -219,33 +220,50 @@ def test_each_payment_is_brought_in_once(there: list[tuple[str, int, str]], miss
 
 
 @pytest.mark.parametrize(
-    ("paid", "there", "refunded", "booked", "unbooked"),
+    ("paid", "there", "refunded", "booked", "over"),
     [
         pytest.param(["26.40"], [], "0", [("6001", "26.40")], "", id="as much as it costs"),
         pytest.param(["30.00"], [], "0", [("6001", "26.40")], "3.60", id="more than it costs"),
         pytest.param(["30.00"], [], "3.60", [("6001", "26.40")], "", id="which was paid back"),
         pytest.param(["30.00"], [], "1.00", [("6001", "26.40")], "2.60", id="of which a part was paid back"),
-        pytest.param(["26.40"], [], "5.00", [("6001", "26.40")], "", id="a return is no reason to book less"),
+        pytest.param(["26.40"], [], "5.00", [("6001", "26.40")], "", id="a refund is no reason to book less"),
         pytest.param(["20.00", "20.00"], [], "0", [("6001", "20.00"), ("6002", "6.40")], "13.60", id="by two payments"),
         pytest.param(["30.00"], [("6001", "26.40")], "0", [], "3.60", id="booked before"),
         pytest.param(["30.00"], [("6001", "20.00")], "0", [("6001/2", "6.40")], "3.60", id="the order grew"),
         pytest.param(
             ["30.00"], [("6001", "20.00"), ("6001/2", "3.00")], "0", [("6001/3", "3.40")], "3.60", id="and grew again"
         ),
-        pytest.param(["30.00"], [("6001", "30.00")], "0", [], "", id="booked whole before it was edited down"),
+        pytest.param(["30.00"], [("6001", "20.00")], "10.00", [], "", id="grew after the rest was paid back"),
+        pytest.param(["30.00"], [("6001", "20.00")], "8.00", [("6001/2", "2.00")], "", id="or a part of the rest"),
+        pytest.param(
+            ["30.00", "6.40"], [("6001", "20.00")], "10.00", [("6002", "6.40")], "", id="and was paid for anew"
+        ),
+        pytest.param(["30.00", "6.40"], [("6001", "20.00")], "0", [("6002", "6.40")], "10.00", id="new money first"),
+        pytest.param(["30.00"], [("6001", "30.00")], "0", [], "3.60", id="booked whole before it was edited down"),
+        pytest.param(["30.00"], [("6001", "30.00")], "3.60", [], "", id="and paid back"),
         pytest.param(["26.40"], [("60011", "5.00")], "0", [("6001", "21.40")], "5.00", id="another one's money there"),
-        pytest.param(["30.00", "5.00"], [("6001", "30.00")], "0", [], "5.00", id="and another came after that"),
+        pytest.param(["30.00", "5.00"], [("6001", "30.00")], "0", [], "8.60", id="and another came after that"),
+        pytest.param(["30.00"], [("", "20.00")], "0", [("6001/2", "6.40")], "3.60", id="a part without a mark"),
+        pytest.param(
+            ["30.00", "20.00"],
+            [("", "20.00")],
+            "0",
+            [("6001", "6.40")],
+            "23.60",
+            id="a mark is missing: the same first",
+        ),
+        pytest.param(["30.00"], [("", "30.01")], "0", [], "30.00", id="without a mark, and more than was taken"),
     ],
 )
 def test_no_more_is_booked_than_the_order_owes(
-    paid: list[str], there: list[tuple[str, str]], refunded: str, booked: list[tuple[str, str]], unbooked: str
+    paid: list[str], there: list[tuple[str, str]], refunded: str, booked: list[tuple[str, str]], over: str
 ) -> None:
     order = an_order(tenders=tuple(a_tender(amount, number) for number, amount in enumerate(paid, 1)))
     payments = tuple(
         Payment.model_validate(
-            {"payment_type_id": 7, "amount": amount, "custom": {"shopify_transaction_id": transaction}}
+            {"payment_type_id": 7, "amount": amount, "custom": {"shopify_transaction_id": mark} if mark else {}}
         )
-        for transaction, amount in there
+        for mark, amount in there
     )
     known, wanted = replace(SAME, payments=payments), replace(want(order, RULES), refunded=Decimal(refunded))
 
@@ -254,7 +272,44 @@ def test_no_more_is_booked_than_the_order_owes(
     steps = [step for step in result.steps if isinstance(step, AddPayment)]
     assert [(step.transaction_id, str(step.body["amount"])) for step in steps] == booked
     assert [step.operation for step in steps] == [f"payment:{transaction}" for transaction, _ in booked]
-    assert [finding.details["unbooked"] for finding in result.findings] == ([unbooked] if unbooked else [])
+    assert [finding.details["over"] for finding in result.findings] == ([over] if over else [])
+
+
+def test_what_is_kept_of_cash_depends_on_the_order_and_makes_no_further_part() -> None:
+    order = an_order(tenders=(a_tender("26.40", 1, gateway="cash"),))
+    known = replace(SAME, payments=(PAID.model_copy(update={"amount": Decimal("24.40")}),))
+
+    references = replace(HERE, payment_types={"cash": 7})
+    assert plan_order(order, want(order, RULES), references, known, RULES).steps == ()
+
+
+def test_after_the_invoice_no_more_is_booked_than_heartlands_order_owes() -> None:
+    lines = (a_line(1), a_line(2), a_line(3))
+    order = an_order(lines=lines)
+    extra = str(order.total - Decimal("26.40"))
+    order = order.model_copy(update={"tenders": (a_tender("26.40", 1), a_tender(extra, 2))})
+
+    result = plan(order, replace(SAME, invoiced=True))
+
+    assert result.steps == ()
+    assert [finding.kind for finding in result.findings] == ["edit_after_invoice"]
+
+
+@pytest.mark.parametrize(
+    ("marks", "absent"),
+    [
+        (["6001"], {"payment:6002", "payment:6001/2"}),
+        ([], {"payment:6001", "payment:6002", "payment:6001/2"}),
+        ([""], set()),
+    ],
+)
+def test_a_payment_is_absent_unless_one_without_a_mark_may_be_it(marks: list[str], absent: set[str]) -> None:
+    payments = tuple(
+        PAID.model_copy(update={"custom": {"shopify_transaction_id": mark} if mark else {}}) for mark in marks
+    )
+
+    operations = ("order:create", "payment:6001", "payment:6002", "payment:6001/2")
+    assert absent_payments(operations, replace(SAME, payments=payments), RULES) == absent
 
 
 def test_an_account_that_takes_more_than_an_order_owes_gets_it() -> None:
@@ -264,7 +319,8 @@ def test_an_account_that_takes_more_than_an_order_owes_gets_it() -> None:
     result = plan_order(order, want(order, rules), HERE, replace(SAME, payments=()), rules)
 
     [step] = [step for step in result.steps if isinstance(step, AddPayment)]
-    assert (step.body["amount"], result.findings) == (Decimal("30.00"), ())
+    assert step.body["amount"] == Decimal("30.00")
+    assert [finding.details["over"] for finding in result.findings] == ["3.60"]
 
 
 def test_a_new_address_changes_the_header_only() -> None:

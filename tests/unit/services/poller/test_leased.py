@@ -16,6 +16,9 @@ class Holder:
     async def holds(self, name: str) -> bool:
         return name in self.held
 
+    async def release(self, name: str) -> None:
+        self.held.discard(name)
+
 
 async def test_only_the_holder_polls() -> None:
     polled: list[str] = []
@@ -31,6 +34,18 @@ async def test_only_the_holder_polls() -> None:
     await ours("other")
 
     assert polled == ["main"]
+
+
+async def test_who_fails_leaves_it_to_another() -> None:
+    async def poll(_: str) -> None:
+        raise TargetDown("away")
+
+    holder = Holder()
+    holder.held.add("feed|main")
+    with pytest.raises(TargetDown):
+        await leased(holder, "feed", poll)("main")
+
+    assert holder.held == set()
 
 
 async def test_it_is_due_again_after_its_time_and_at_once_after_a_failure() -> None:
