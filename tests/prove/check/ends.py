@@ -16,7 +16,7 @@ def check(case: Case) -> Iterator[Violation]:
         *_unshipped(case),
         *_unended(case),
         *_unfollowed(case.road),
-        *_unsucceeded(case.road),
+        *_unsucceeded(case),
     ):
         yield Violation("lost", text)
 
@@ -49,7 +49,7 @@ def _unended(case: Case) -> Iterator[str]:
                 continue
             waited = [hop for hop in hops if hop.outcome == "parked"]
             is_parked = waited and parked.get((step.service, entry.key))
-            # A state that waits is dropped without a word for the next one of its key.
+            # A state that waits is dropped for the next one of its key; a crash may leave that unsaid.
             is_replaced = waited and step.collapses and latest.get(entry.key, 0.0) > waited[-1].at
             if not (is_parked or is_replaced):
                 said = ", ".join(hop.outcome for hop in hops) or "nothing"
@@ -68,13 +68,15 @@ def _unfollowed(road: Road) -> Iterator[str]:
                 yield f"{step.service} says that {entry} is published, but {step.onwards} has nothing of it"
 
 
-def _unsucceeded(road: Road) -> Iterator[str]:
-    """Superseded records need one that ended otherwise, at that time or later."""
+def _unsucceeded(case: Case) -> Iterator[str]:
+    """Superseded records need one that ended otherwise, at that time or later, or that still waits."""
+    parked = {(row["service"], row["key"]) for row in case.evidence.parked}
     for step in STEPS:
-        latest = _latest_end(road, step)
-        for entry in road.entries[step.topic]:
-            for hop in _superseded(road, step, entry):
-                if latest.get(entry.key, 0.0) < hop.at - CLOCKS_APART_SECONDS:
+        latest = _latest_end(case.road, step)
+        for entry in case.road.entries[step.topic]:
+            for hop in _superseded(case.road, step, entry):
+                is_late = latest.get(entry.key, 0.0) < hop.at - CLOCKS_APART_SECONDS
+                if is_late and (step.service, entry.key) not in parked:
                     yield f"{step.service} says that {entry} is superseded, but nothing of its key came after"
 
 
