@@ -107,14 +107,14 @@ class Consumer:
         self._crew.start(self._lag.watch(), "lag")
         try:
             await self._crew.until(self._shell.stop)
-            await self._finish()
+            await self._finish(self._options.drain_seconds)
             self._crew.check()
         finally:
             self._running = False
             await self._crew.dismiss()
 
-    async def _finish(self) -> None:
-        await self._drain()
+    async def _finish(self, seconds: float) -> None:
+        await self._drain(seconds)
         if not self._crew.has_failed:
             await self._committer.commit()
 
@@ -260,20 +260,20 @@ class Consumer:
         """Drain first, fence second: work that ends in time is committed by us, not done again by the next owner."""
         if not tuple(partitions):
             return
-        await self._finish()
+        await self._finish(self._options.handover_seconds)
         self._lanes.revoke()
         self._parking.forget()
         self._committer.forget()
         self._paused.clear()
 
-    async def _drain(self) -> None:
+    async def _drain(self, seconds: float) -> None:
         """Start nothing more and wait for what runs; what takes too long is cancelled."""
         if self._opening is not None:
             self._opening.cancel()  # or it would let work start again behind our back
         self._lanes.hold()
         if not self._workers:
             return
-        _, late = await asyncio.wait(set(self._workers), timeout=self._options.drain_seconds)
+        _, late = await asyncio.wait(set(self._workers), timeout=seconds)
         for task in late:
             task.cancel()
         if late:

@@ -113,6 +113,8 @@ class ConsumerOptions:
 
     outage_park_seconds: for how long a vendor is down before what waits for it goes to the database; meanwhile, and
     for keys that are there, it is tried at least every `outage_rest_seconds`.
+    drain_seconds: for how long work in hand may go on when the service stops. handover_seconds: the same before
+    partitions go to another process; shorter, since all of the group's wait meanwhile.
     max_hops: an event that has come further is a loop, and a person looks at it. So is a key that was written
     `loop_writes` times within `loop_seconds`: it is parked for as long.
     dead_letter_share: above it, among the last events, the service stops.
@@ -129,6 +131,7 @@ class ConsumerOptions:
     max_bytes: int = 16 * 1024 * 1024
     commit_seconds: float = 0.5
     drain_seconds: float = 25.0
+    handover_seconds: float = 8.0
     retry_check_seconds: float = 1.0
     awaited: Callable[[set[str]], Awaitable[set[str]]] | None = None
     awaited_check_seconds: float = 5.0

@@ -93,7 +93,7 @@ async def test_work_that_outlasts_the_drain_is_cancelled_and_done_again(place: P
             await asyncio.Event().wait()
 
     handled = Handled(behaviour)
-    options = replace(QUICK, drain_seconds=0.3)
+    options = replace(QUICK, handover_seconds=0.3)
     async with consuming(place, handled, options=options):
         await publish_all(place, 0, 2)
         await stuck.wait()
@@ -162,7 +162,7 @@ async def test_what_was_full_before_a_rebalance_flows_after_it_and_is_full_again
         await asyncio.sleep(0)
 
     handled = Handled(behaviour)
-    options = replace(QUICK, max_records=20, drain_seconds=0.2)
+    options = replace(QUICK, max_records=20, handover_seconds=0.2)
     await asyncio.gather(*(place.publish("a", number) for number in range(3_000)))
     async with consuming(place, handled, options=options) as first:
         await until(lambda: handled.calls)
