@@ -2,9 +2,8 @@
 
 aiobreaker keeps the state. What it lacks is ours: it lets every waiting call through once half-open, counts a call that
 began before it opened, and knows failures in a row only. Here one probe tests the water, late failures change nothing,
-and failures among the
-latest calls of a sliding window open it, and a target that is back is not met with everything that has waited. The
-refusal of a single event never counts, only TargetDown does.
+failures among the latest calls of a sliding window open it, and a target that is back is not met with everything that
+has waited. The refusal of a single event never counts, only TargetDown does.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class Breaker:
         *,
         failures: int = 5,
         window_seconds: float = 30.0,
-        open_seconds: float = 5.0,
+        open_seconds: float = 3.0,
         clock: Clock,
         on_change: Callable[[int, BaseException | None], object] | None = None,
     ) -> None:
