@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from services.cli import drift as differences
-from services.cli import hands, lists, status, story, webhooks
+from services.cli import hands, lists, sandbox, status, story, webhooks
 from services.cli import run as running
 from services.cli.place import environment, find
 from services.cli.setup import connect_accounts, migrate_all
@@ -42,6 +42,7 @@ audit = typer.Typer(help="What operators did.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
 app.add_typer(parked, name="parked")
 app.add_typer(webhooks.app, name="webhooks")
+app.add_typer(sandbox.app, name="sandbox")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Number = Annotated[int, typer.Argument(help="The difference's number.")]

@@ -29,7 +29,8 @@ def environment(environ: Mapping[str, str] = os.environ, file: Path = ENV_FILE) 
 class Place:
     """A running system. Kafka's address is empty where it is not known; `services` say where each answers.
 
-    `key_file` is where a local run keeps the key of its credentials, `public_url` where its sandbox reaches ingress.
+    `key_file` is where a local run keeps the key of its credentials, `public_url` where its sandbox reaches ingress,
+    `sandbox_url` where that answers, `connection` the one that leads to it.
     """
 
     database_url: str
@@ -38,6 +39,8 @@ class Place:
     services: tuple[Json, ...] = ()
     key_file: Path | None = None
     public_url: str = ""
+    sandbox_url: str = ""
+    connection: str = "main"
 
     def environ(self, given: Mapping[str, str]) -> dict[str, str]:
         """What a tool needs to reach the same system, as a service is told it."""
@@ -67,6 +70,8 @@ def find(environ: Mapping[str, str], run_json: Path = RUN_JSON) -> Place:
         services=_named(environ["STATUS_URLS"]) if environ.get("STATUS_URLS") else tuple(run.get("services", ())),
         key_file=_key_file(run),
         public_url=run.get("ingress", "") if run.get("sandbox") else "",
+        sandbox_url=environ.get("SANDBOX_URL") or run.get("sandbox") or "",
+        connection=environ.get("CONNECTION_NAME") or run.get("connection") or "main",
     )
 
 

@@ -10,16 +10,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from pydantic import ValidationError
-
 from services.heartland_writer.accounts import Account, Accounts
 from services.heartland_writer.steps import Finding
 from services.heartland_writer.trouble import Troubles, Unclear, told_apart
 from services.heartland_writer.write import Writing, Written, noted_id
-from shared.canonical.events import LinkEvent, OrderEvent, content_hash
+from shared.canonical.events import LinkEvent, OrderEvent, content_hash, read_event
 from shared.canonical.link import Link
 from shared.connectors.heartland.errors import Refused
-from shared.errors import IntegrationError, NeedsReview, Rejected, RetryLater
+from shared.errors import IntegrationError, NeedsReview, RetryLater
 from shared.messaging.envelope import Envelope, child_traceparent, hurrying
 from shared.messaging.producer import Producer
 from shared.messaging.record import Record, Result, priority_of
@@ -183,17 +181,8 @@ def newest(records: Sequence[Record]) -> tuple[Record, OrderEvent]:
 
     Shopify's stamps are whole seconds; within one second, what was read later is newer.
     """
-    read = [(record, _read(record)) for record in records]
+    read = [(record, read_event(OrderEvent, record.envelope.body, "order")) for record in records]
     return max(read, key=lambda pair: (pair[1].version, pair[1].read_at))
-
-
-def _read(record: Record) -> OrderEvent:
-    try:
-        return OrderEvent.model_validate_json(record.envelope.body)
-    except ValidationError as error:
-        raise Rejected(
-            f"not a canonical order: {error.error_count()} errors, first {error.errors()[0]['loc']}"
-        ) from None
 
 
 def is_asked_again(records: Sequence[Record]) -> bool:

@@ -24,7 +24,7 @@ from services.heartland_writer.accounts import open_account
 from services.heartland_writer.order import ENTITY, TARGET, decide
 from services.heartland_writer.settings import Settings
 from services.heartland_writer.write import Writing
-from shared.canonical.events import OrderEvent
+from shared.canonical.events import OrderEvent, read_event
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.connectors.heartland.transport import Answer, Query, Transport
 from shared.errors import IntegrationError, Rejected
@@ -78,10 +78,7 @@ class DryNotes(Notes):
 
 async def preview(settings: Settings, connection: str, body: bytes) -> Json:
     """`verdict` (apply, duplicate, ...), `calls` that would be made, and `problem` where it would not go through."""
-    try:
-        event = OrderEvent.model_validate_json(body)
-    except ValueError:
-        raise Rejected("the body is no canonical order: it would be a dead letter again") from None
+    event = read_event(OrderEvent, body, "order")
     clock = SystemClock()
     async with (
         Database.open(settings.database_url, 2) as database,
@@ -112,7 +109,8 @@ def main() -> int:
         settings = Settings.from_env(os.environ)
         found = asyncio.run(preview(settings, sys.argv[1], sys.stdin.buffer.read()))
     except IntegrationError as error:
-        print(error.reason, file=sys.stderr)  # noqa: T201 -- for whoever asked
+        again = ": it would be a dead letter again" if isinstance(error, Rejected) else ""
+        print(error.reason + again, file=sys.stderr)  # noqa: T201 -- for whoever asked
         return 1
     sys.stdout.buffer.write(orjson.dumps(found, default=str, option=orjson.OPT_UTC_Z) + b"\n")
     return 0

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import aiohttp
 import orjson
@@ -22,7 +22,7 @@ from prometheus_client import CollectorRegistry
 from services.shopify_writer.fulfilment import Shipments
 from services.shopify_writer.link import metafields, set_metafields
 from services.shopify_writer.settings import Settings
-from shared.canonical.events import CanonicalEvent, FulfilmentEvent, LinkEvent
+from shared.canonical.events import FulfilmentEvent, LinkEvent, read_event
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.clients import Shopify, ShopifyClients
 from shared.connectors.shopify.documents import Document
@@ -35,7 +35,6 @@ from shared.state.database import Database
 from shared.state.dry_ledger import DryLedger
 
 Json = dict[str, Any]
-E = TypeVar("E", bound=CanonicalEvent)  # type: ignore[type-arg]
 _MADE_UP: Json = {"fulfillment": {"id": "gid://shopify/Fulfillment/0"}, "userErrors": []}
 _ANSWERS: dict[str, Json] = {
     CREATE_FULFILMENT.name: {"fulfillmentCreate": _MADE_UP},
@@ -60,8 +59,8 @@ class Rehearsal:
 
 async def preview(settings: Settings, connection: str, entity: str, body: bytes) -> Json:
     """`verdict` (apply, duplicate, ...), `calls` that would be made, and `problem` where it would not go through."""
-    link = _read(LinkEvent, entity, body) if entity == "link" else None
-    shipment = _read(FulfilmentEvent, entity, body) if link is None else None
+    link = read_event(LinkEvent, body, entity) if entity == "link" else None
+    shipment = read_event(FulfilmentEvent, body, entity) if link is None else None
     clock = SystemClock()
     async with (
         Database.open(settings.database_url, 2) as database,
@@ -99,19 +98,13 @@ async def _link(event: LinkEvent, shop: Shopify, rehearsal: ShopifyClient) -> st
     return "apply"
 
 
-def _read(kind: type[E], entity: str, body: bytes) -> E:
-    try:
-        return kind.model_validate_json(body)
-    except ValueError:
-        raise Rejected(f"the body is no canonical {entity}: it would be a dead letter again") from None
-
-
 def main() -> int:
     try:
         settings = Settings.from_env(os.environ)
         found = asyncio.run(preview(settings, sys.argv[1], sys.argv[2], sys.stdin.buffer.read()))
     except IntegrationError as error:
-        print(error.reason, file=sys.stderr)  # noqa: T201 -- for whoever asked
+        again = ": it would be a dead letter again" if isinstance(error, Rejected) else ""
+        print(error.reason + again, file=sys.stderr)  # noqa: T201 -- for whoever asked
         return 1
     sys.stdout.buffer.write(orjson.dumps(found, default=str, option=orjson.OPT_UTC_Z) + b"\n")
     return 0

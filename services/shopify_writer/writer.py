@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from services.shopify_writer.fulfilment import Shipments
 from services.shopify_writer.link import LinkWriter, metafields
 from services.shopify_writer.settings import Settings
-from shared.canonical.events import CanonicalEvent, FulfilmentEvent, LinkEvent
+from shared.canonical.events import FulfilmentEvent, LinkEvent, read_event
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.clients import ShopifyClients
 from shared.connectors.shopify.errors import UserErrors
-from shared.errors import Rejected, RetryLater
+from shared.errors import RetryLater
 from shared.messaging.record import Record, Result, priority_of
 from shared.resilience.priority import Priority
 from shared.runtime.clock import Clock
 from shared.state.ledger import Ledger
 from shared.state.owners import Owners
-
-E = TypeVar("E", bound=CanonicalEvent)  # type: ignore[type-arg]
 
 
 class Writer:
@@ -39,7 +34,7 @@ class Writer:
 
     async def fulfilment(self, records: Sequence[Record]) -> Result:
         """One shipment. Facts come one at a time."""
-        event = read(FulfilmentEvent, records[-1])
+        event = read_event(FulfilmentEvent, records[-1].envelope.body, "fulfilment")
         shop = self._shops.get(event.connection)
         location = shop.rules.location_map.get(event.record.location_id, "")
         taken_at = None
@@ -49,7 +44,7 @@ class Writer:
 
     async def link(self, records: Sequence[Record]) -> Result:
         """The newest link of one order."""
-        event = read(LinkEvent, records[-1])
+        event = read_event(LinkEvent, records[-1].envelope.body, "link")
         shop = self._shops.get(event.connection)
         fields = metafields(event.record, shop.rules.metafield_namespace)
         if not fields:
@@ -69,12 +64,3 @@ class Writer:
         if known is None or known[0] is not client:
             known = self._links[place] = (client, LinkWriter(client, self._wait_seconds))
         return known[1]
-
-
-def read(kind: type[E], record: Record) -> E:
-    """The canonical event in the record. Raises Rejected for what is none."""
-    try:
-        return kind.model_validate_json(record.envelope.body)
-    except ValidationError as error:
-        where = ", ".join(".".join(map(str, fault["loc"])) or "body" for fault in error.errors()[:5])
-        raise Rejected(f"not a canonical {record.envelope.entity}: {where} cannot be read") from error

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import orjson
+from pydantic import ValidationError
 
 from shared.canonical.fulfilment import Fulfilment
 from shared.canonical.link import Link
 from shared.canonical.order import Order, Record
+from shared.errors import Rejected
 
 R = TypeVar("R", bound=Record)
+E = TypeVar("E", bound="CanonicalEvent[Any]")
+# So many faults of one body are named.
+_FAULTS = 5
 
 
 class CanonicalEvent(Record, Generic[R]):
@@ -37,6 +42,15 @@ class CanonicalEvent(Record, Generic[R]):
 OrderEvent = CanonicalEvent[Order]
 FulfilmentEvent = CanonicalEvent[Fulfilment]
 LinkEvent = CanonicalEvent[Link]
+
+
+def read_event(kind: type[E], body: bytes, entity: str) -> E:
+    """The canonical event in `body`. Raises Rejected for what is none: where it is wrong, without the values."""
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, one['loc'])) or 'body'} ({one['type']})" for one in error.errors()[:_FAULTS])
+        raise Rejected(f"not a canonical {entity}: {', '.join(faults)}") from None
 
 
 def content_hash(record: Record, *, ignore: frozenset[str] = frozenset()) -> str:

@@ -40,7 +40,9 @@ class Operator:
         return json.loads(out)
 
     async def says(self, *words: str) -> tuple[int, str, str]:
-        environ = {**self.bridge.stack.environ, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+        stack = self.bridge.stack
+        where = {"SANDBOX_URL": stack.sandbox_url or "", "CONNECTION_NAME": stack.connection}
+        environ = {**stack.environ, **where, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "services.cli", *words,
             env=environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -125,3 +127,55 @@ async def test_what_is_replayed_after_its_cause_is_gone_goes_through_one_first_t
     assert len(done) >= 3
     assert await operator("dlq", "list") == []
     assert [row.kind for row in await Alerts(bridge.database).list() if row.kind == "dead_letter"] == []
+
+
+async def test_the_readmes_story_with_the_sandboxes_own_poison(bridge: Bridge) -> None:
+    """Poison, the alerts, one corrected, the others replayed in vain, mended at the source, replayed."""
+    operator = Operator(bridge)
+    code, told, complaint = await operator.says("sandbox", "poison", "--count", "2")
+    assert code == 0, complaint
+    stated = [name.strip("#:,") for name in told.split() if name.startswith("#")]
+    assert len(stated) == 3
+
+    async def letters() -> bool:
+        # The notices of one order come together or one by one.
+        found = {(letter["service"], letter["key"]) for letter in await operator("dlq", "list", "--each")}
+        return sorted(service for service, _ in found) == ["heartland_writer", "transformers", "transformers"]
+
+    await bridge.until("letters of three orders", letters)
+    reasons = sorted(row.reason.partition(": ")[2] for row in await Alerts(bridge.database).list())
+    assert reasons == ["its currency is no ISO code"] * 2 + ["record.currency (missing)"]
+
+    [lost] = await operator("dlq", "list", "--service", "heartland_writer")
+    [letter] = lost["letters"]
+    report = await operator("dlq", "edit", letter, "--set", "record.currency=USD")
+    assert report["sent"] == {letter: "applied"}
+
+    code, _, complaint = await operator.says("dlq", "replay", "--reason", "no ISO code")
+    assert (code, "nothing else was sent" in complaint) == (1, True)
+    code, told, complaint = await operator.says("sandbox", "mend")
+    assert (code, told.count("#")) == (0, 2), complaint
+    done = await operator("dlq", "replay", "--reason", "no ISO code", "--rate", "5")
+    assert set(done["sent"].values()) == {"published"}
+
+    for number in stated:
+        [story] = await operator("trace", number)
+        await bridge.in_heartland(story["shopify_id"])
+    assert await operator("dlq", "list") == []
+    assert await Alerts(bridge.database).list() == []
+
+
+async def test_an_order_waits_for_the_item_that_the_sandbox_then_adds(bridge: Bridge) -> None:
+    operator = Operator(bridge)
+    code, told, complaint = await operator.says("sandbox", "order", "--missing-item")
+    assert code == 0, complaint
+    sku = told.split()[-1]
+
+    async def waits() -> bool:
+        return [row["waits_for"] for row in await operator("parked", "list")] == [f"item:{sku}"]
+
+    await bridge.until("the order waits for its item", waits)
+    [row] = await operator("parked", "list")
+    assert (await operator.says("sandbox", "item", sku))[0] == 0
+    await bridge.in_heartland(row["key"].rpartition("|")[2])
+    assert await operator("parked", "list") == []

@@ -24,7 +24,18 @@ from shared.canonical.order import (
 )
 from shared.connectors.shopify.balance import Figures, settle
 from shared.connectors.shopify.tenders import tenders
-from shared.connectors.shopify.values import Node, amount, currency, known_moment, moment, nodes, number_of, shop, text
+from shared.connectors.shopify.values import (
+    Node,
+    Unreadable,
+    amount,
+    currency,
+    known_moment,
+    moment,
+    nodes,
+    number_of,
+    shop,
+    text,
+)
 from shared.errors import Rejected
 
 
@@ -38,9 +49,16 @@ def from_shopify(node: Node) -> Order:
         order = _plain(node)
         return settle(order, _figures(node, order))
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
-        # The values stay out of the message: they are personal.
-        where = type(error).__name__ if not isinstance(error, KeyError) else f"{error} is missing"
-        raise Rejected(f"the order {number_of(node.get('id'))} as Shopify states it cannot be read: {where}") from error
+        raise Rejected(
+            f"the order {number_of(node.get('id'))} as Shopify states it cannot be read: {_trouble(error)}"
+        ) from error
+
+
+def _trouble(error: Exception) -> str:
+    """What is wrong. Values stay out of it: they are personal."""
+    if isinstance(error, Unreadable):
+        return str(error)
+    return f"{error} is missing" if isinstance(error, KeyError) else type(error).__name__
 
 
 def _plain(node: Node) -> Order:

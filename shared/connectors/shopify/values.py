@@ -11,6 +11,11 @@ from shared.canonical.money import exact
 
 Node = Mapping[str, Any]
 
+
+class Unreadable(ValueError):
+    """What is wrong with a value, without the value, which may be personal."""
+
+
 # No shop sells for more. It keeps sums within the 28 digits that decimals are computed with.
 _MOST = Decimal(10) ** 15
 
@@ -18,20 +23,23 @@ _MOST = Decimal(10) ** 15
 def amount(value: object, unit: Decimal) -> Decimal:
     """The amount, spelled with the currency's decimals: Shopify writes 679.0 and 679.00 for the same money.
 
-    An amount finer than `unit` keeps its digits. Raises ValueError for what is no amount.
+    An amount finer than `unit` keeps its digits. Raises Unreadable for what is no amount.
     """
-    number = exact(value)
+    try:
+        number = exact(value)
+    except ValueError as error:
+        raise Unreadable("an amount is no number") from error
     if abs(number) >= _MOST or number.as_tuple().exponent < -12:  # type: ignore[operator]
-        raise ValueError("an amount beyond all reason")
+        raise Unreadable("an amount is beyond all reason")
     whole = number.quantize(unit)
     return whole if whole == number else number
 
 
 def currency(value: object) -> str:
-    """An ISO currency code. Raises ValueError for anything else."""
+    """An ISO currency code. Raises Unreadable for anything else."""
     code = str(value)
-    if not (len(code) == 3 and code.isascii() and code.isupper()):
-        raise ValueError("not a currency")
+    if not (len(code) == 3 and code.isascii() and code.isalpha() and code.isupper()):
+        raise Unreadable("its currency is no ISO code")
     return code
 
 
@@ -49,15 +57,18 @@ def moment(value: object) -> datetime | None:
     """An ISO time in UTC; Shopify's bodies carry the shop's offset."""
     if not value:
         return None
-    read = datetime.fromisoformat(str(value))
+    try:
+        read = datetime.fromisoformat(str(value))
+    except ValueError as error:
+        raise Unreadable("a time is not in ISO 8601") from error
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 def known_moment(value: object) -> datetime:
-    """As `moment`. Raises ValueError where there is none."""
+    """As `moment`. Raises Unreadable where there is none."""
     read = moment(value)
     if read is None:
-        raise ValueError("a time is missing")
+        raise Unreadable("a time is missing")
     return read
 
 

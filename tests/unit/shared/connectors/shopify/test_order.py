@@ -200,25 +200,32 @@ def test_yen_have_no_cents() -> None:
 
 
 @pytest.mark.parametrize(
-    "broken",
+    ("broken", "trouble"),
     [
-        pytest.param({"totalPriceSet": None}, id="no total"),
-        pytest.param({"totalPriceSet": bag("NaN")}, id="not a number"),
-        pytest.param({"totalPriceSet": bag("1e999999")}, id="beyond all reason"),
-        pytest.param({"createdAt": "yesterday"}, id="no time"),
-        pytest.param({"lineItems": None}, id="no lines"),
-        pytest.param({"lineItems": page([{"id": "x"}])}, id="a line without figures"),
-        pytest.param({"transactions": [{"kind": "SALE", "status": "SUCCESS"}]}, id="a payment without money"),
-        pytest.param({"currencyCode": None}, id="no currency"),
+        pytest.param({"totalPriceSet": None}, "", id="no total"),
+        pytest.param({"totalPriceSet": bag("NaN")}, "an amount is no number", id="not a number"),
+        pytest.param({"totalPriceSet": bag("ada@example.com")}, "an amount is no number", id="not a numeral"),
+        pytest.param({"totalPriceSet": bag("1e999999")}, "an amount is beyond all reason", id="beyond all reason"),
+        pytest.param({"createdAt": "yesterday"}, "a time is not in ISO 8601", id="no time"),
+        pytest.param({"createdAt": None}, "a time is missing", id="time missing"),
+        pytest.param({"lineItems": page([{"id": "x"}])}, "is missing", id="a line without figures"),
+        pytest.param({"transactions": [{"kind": "SALE", "status": "SUCCESS"}]}, "", id="a payment without money"),
+        pytest.param({"currencyCode": None}, "its currency is no ISO code", id="no currency"),
+        pytest.param({"currencyCode": "US$"}, "its currency is no ISO code", id="a sign for a currency"),
     ],
 )
-def test_what_is_no_order_is_rejected_without_its_data(broken: dict[str, object]) -> None:
+def test_what_is_no_order_is_rejected_without_its_data(broken: dict[str, object], trouble: str) -> None:
     node = an_order_node(**broken)
 
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejected, match=f"{trouble}$") as caught:
         from_shopify(node)
 
     assert "ada@example.com" not in caught.value.reason
+
+
+def test_an_order_without_its_lines_is_rejected() -> None:
+    with pytest.raises(Rejected):
+        from_shopify(an_order_node(lineItems=None))
 
 
 json_values = st.recursive(
