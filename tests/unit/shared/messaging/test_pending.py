@@ -45,7 +45,8 @@ async def test_who_stopped_waiting_is_not_told() -> None:
 async def test_hops_are_settled_when_the_last_is_and_each_counts_once() -> None:
     hops = Hops()
     assert (hops.open, hops.settled.is_set()) == (0, False)
-    hops.open = 2
+    hops.add()
+    hops.add()
     first, second = pending(hops=hops), pending(hops=hops)
 
     first.settle()
@@ -58,3 +59,13 @@ async def test_hops_are_settled_when_the_last_is_and_each_counts_once() -> None:
 
 async def test_a_new_record_has_failed_nowhere() -> None:
     assert pending().failures == 0
+
+
+async def test_a_hop_more_makes_the_settled_unsettled() -> None:
+    hops = Hops()
+    hops.add()
+    pending(hops=hops).settle()
+    assert hops.settled.is_set()
+
+    hops.add()
+    assert (hops.open, hops.settled.is_set()) == (1, False)

@@ -19,6 +19,11 @@ def test_it_moves_only_past_what_is_finished() -> None:
     assert (mark.position, mark.held, mark.held_bytes, mark.oldest) == (8, 0, 0, None)
 
 
+def test_it_begins_where_it_is_told_or_nowhere() -> None:
+    assert Watermark().position is None
+    assert Watermark(7).position == 7
+
+
 def test_a_record_fetched_twice_is_taken_once() -> None:
     mark = Watermark()
     assert mark.take(5, 1, 0)
