@@ -32,10 +32,10 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """When the last create went out, and those of which nobody noted the end."""
+    """When the last create went out, and the claims of those of which nobody noted the end, by operation."""
 
     last_sent: datetime | None
-    in_doubt: tuple[str, ...]
+    in_doubt: Mapping[str, Claim]
 
 
 class Once:
@@ -97,7 +97,7 @@ class Once:
         claims = await self._ledger.of_key(connection, entity, key)
         return History(
             last_sent=max((claim.sent_at for claim in claims.values()), default=None),
-            in_doubt=tuple(operation for operation, claim in claims.items() if claim.state == "in_doubt"),
+            in_doubt={operation: claim for operation, claim in claims.items() if claim.state == "in_doubt"},
         )
 
     def unsettled_seconds(self, sent_at: datetime, lag_seconds: float, looked_at: datetime | None = None) -> float:
@@ -137,7 +137,7 @@ class Once:
             await self._ledger.again(effect, claim)
             raise
         except (TargetDown, Refused) as error:
-            await self._ledger.failed(effect, error.reason)
+            await self._ledger.failed(effect, error.reason, claim)
             raise
         if made is None:
             made = await find()

@@ -29,7 +29,7 @@ class Pending:
     done: list[tuple[Effect, int]] = field(default_factory=list)
     links: list[Pair] = field(default_factory=list)
     held: dict[Effect, Claim] = field(default_factory=dict)
-    unused: list[Effect] = field(default_factory=list)
+    unused: list[tuple[Effect, Claim]] = field(default_factory=list)
     taken_at: TakenAt | None = None
 
     def link(self, pair: Pair) -> None:
@@ -45,7 +45,7 @@ class Pending:
         for effect in effects:
             claim = self.held.pop(effect, None)
             if claim is not None and claim.state == "new" and effect not in settled:
-                self.unused.append(effect)
+                self.unused.append((effect, claim))
 
     async def since(self, sent_at: datetime) -> datetime:
         """When what was claimed at `sent_at` can last have been sent: a former owner's call may have waited long."""
@@ -61,10 +61,11 @@ class Pending:
         """
         wanted = tuple(claims)
         outcomes = [Outcome(effect, {"id": made}) for effect, made in self.done]
-        outcomes += [Outcome(effect, None, _UNUSED) for effect in self.unused]
+        unused = list(self.unused)
         if give_back:
             # What is in doubt stays so: somebody else's call may have been made.
-            outcomes += [Outcome(effect, None, _UNUSED) for effect, claim in self.held.items() if claim.state == "new"]
+            unused += [(effect, claim) for effect, claim in self.held.items() if claim.state == "new"]
+        outcomes += [Outcome(effect, None, _UNUSED, claim) for effect, claim in unused]
         if not (wanted or outcomes or self.links or versions):
             return []
         noted = await notes.write(Note(self.about, wanted, outcomes, tuple(self.links), versions))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -19,7 +19,7 @@ from shared.canonical.order import Order
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.models import SalesOrder
 from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, RetryLater, TargetDown
-from shared.state.ledger import Effect
+from shared.state.ledger import Claim, Effect
 from shared.state.notes import Mark, Pair
 from shared.state.standing import Standing
 
@@ -50,7 +50,7 @@ class Writing:
         self._bench = Bench(account.heartland, account.once, account.name, order.id, self._lag, self._pending)
         self._findings: list[Finding] = []
         self._created = False
-        self._in_doubt: tuple[str, ...] = ()
+        self._in_doubt: Mapping[str, Claim] = {}
 
     async def run(self) -> Written:
         """Make Heartland match. Raises Waiting, NeedsReview, Refused and what the client raises.
@@ -87,10 +87,10 @@ class Writing:
         """
         settled = {effect.operation for effect, _ in self._pending.done}
         absent = absent_payments(self._in_doubt, known, self._account.rules)
-        for operation in self._in_doubt:
+        for operation, claim in self._in_doubt.items():
             effect = self._bench.effect(operation)
             if operation in absent:
-                self._pending.unused.append(effect)
+                self._pending.unused.append((effect, claim))
             elif operation not in settled:
                 self._pending.done.append((effect, known.order.id))
 

@@ -58,9 +58,10 @@ class Doubts:
             raise TargetDown("a fulfilment is in doubt, and may not show yet", after=wait)
         # Of two processes that found it missing, one may have sent it anew by now: only who still sees the same
         # call may give it back.
-        if (await self._ledger.again(effect, seen=claim)).state != "new":
+        mine = await self._ledger.again(effect, seen=claim)
+        if mine.state != "new":
             raise TargetDown("a fulfilment in doubt is being made by another process", after=self._read_lag_seconds)
-        await self._ledger.failed(effect, "looked up: it was not made")
+        await self._ledger.failed(effect, "looked up: it was not made", mine)
 
     def _quiet_seconds(self, effect: Effect, claim: Claim, taken_at: datetime | None) -> float:
         sent_at = max(claim.sent_at, taken_at) if taken_at is not None else claim.sent_at

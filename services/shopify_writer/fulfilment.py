@@ -32,7 +32,7 @@ from shared.connectors.shopify.fulfilment_documents import CREATE_FULFILMENT
 from shared.errors import NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown, Waiting
 from shared.messaging.record import Result
 from shared.runtime.clock import Clock
-from shared.state.ledger import Effect, Ledger
+from shared.state.ledger import Claim, Effect, Ledger
 
 ENTITY = "fulfilment"
 TakenAt = Callable[[], Awaitable[datetime | None]]
@@ -97,24 +97,24 @@ class Shipments:
         if claim.state != "new":
             # Another process has the order's key too, for a moment: look again at what it did.
             raise TargetDown("a fulfilment of this shipment is being made by another process", after=1.0)
-        made = await self._send(effect, shopify, creation_input(call, notify=event.record.notify_customer))
+        made = await self._send(effect, claim, shopify, creation_input(call, notify=event.record.notify_customer))
         await self._ledger.done(effect, {**intent, "fulfilment": made})
         return made
 
-    async def _send(self, effect: Effect, shopify: ShopifyClient, content: Mapping[str, Any]) -> str:
+    async def _send(self, effect: Effect, claim: Claim, shopify: ShopifyClient, content: Mapping[str, Any]) -> str:
         try:
             data = await shopify.execute(CREATE_FULFILMENT, {"fulfillment": content})
             payload = accepted("fulfillmentCreate", data["fulfillmentCreate"])
             return _id_of(payload)
         except UserErrors as error:
             # What is left has changed since it was read, or Shopify does not like the content: the schedule decides.
-            await self._ledger.failed(effect, error.reason)
+            await self._ledger.failed(effect, error.reason, claim)
             raise RetryLater(error.reason) from error
         except OutcomeUnknown:
             self._doubts.lost(effect)
             raise
         except (RetryLater, Rejected) as error:
-            await self._ledger.failed(effect, error.reason)
+            await self._ledger.failed(effect, error.reason, claim)
             raise
 
 

@@ -25,7 +25,7 @@ class DryLedger(Ledger):
     async def done(self, effect: Effect, result: Mapping[str, Any]) -> None:
         self._told[effect] = Claim("done", dict(result), self._now(), 1)
 
-    async def failed(self, effect: Effect, reason: str) -> None:
+    async def failed(self, effect: Effect, reason: str, seen: Claim | None = None) -> None:
         self._told[effect] = Claim("new", None, self._now(), 1)
 
     async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:

@@ -61,6 +61,7 @@ class _Row:
     id: str
     result: dict[str, Any] | None
     reason: str | None = None
+    sent_at: datetime | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -88,8 +89,9 @@ DONE = """
 
 FAILED = """
     update effects as e set state = 'failed', reason = f.reason
-      from unnest($1::text[], $2::text[], $3::text[]) as f (connection, effect_id, reason)
-     where e.connection = f.connection and e.effect_id = f.effect_id and e.state = 'sent'"""
+      from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as f (connection, effect_id, reason, sent_at)
+     where e.connection = f.connection and e.effect_id = f.effect_id and e.state = 'sent'
+       and (f.sent_at is null or e.sent_at = f.sent_at)"""
 
 _READ = """
     select connection, effect_id, state, result, sent_at, attempts
@@ -121,20 +123,25 @@ class Ledger:
         """It was applied, with this result. The first result stays."""
         await self._outcomes(_Row(effect, effect.id, dict(result)))
 
-    async def failed(self, effect: Effect, reason: str) -> None:
-        """It was certainly not applied: it may be claimed anew. What is done stays done."""
-        await self._outcomes(_Row(effect, effect.id, None, clean(reason)))
+    async def failed(self, effect: Effect, reason: str, seen: Claim | None = None) -> None:
+        """It was certainly not applied: it may be claimed anew. What is done stays done.
+
+        With `seen`, only while the claim is still that one: who took it over since may be sending it now.
+        """
+        await self._outcomes(_Row(effect, effect.id, None, clean(reason), seen.sent_at if seen else None))
 
     async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:
         """It was looked up and is certainly not there: `new`, yours to send once more, with `sent_at` now.
 
-        With `seen`, only one of several who saw the same claim gets `new`; the others get the claim as it is now.
+        With `seen`, only one of several who saw the same claim gets `new`; the others get the claim as it is now. So
+        does who saw one that is done by now: its answer came between the look-up and this.
         """
         row = await self._db.fetchrow(
             """update effects
                   set state = 'sent', attempts = attempts + 1, sent_at = $3, done_at = null, reason = null,
                       result = case state when 'done' then null else result end
-                where connection = $1 and effect_id = $2 and ($4::timestamptz is null or sent_at = $4)
+                where connection = $1 and effect_id = $2
+                  and ($4::timestamptz is null or (sent_at = $4 and state <> 'done'))
                 returning 'new' as state, result, sent_at, attempts""",
             effect.connection, effect.id, self._clock.now(), seen and seen.sent_at,
         )  # fmt: skip
@@ -170,11 +177,11 @@ class Ledger:
 
     async def _settle(self, rows: Sequence[_Row]) -> list[None]:
         good = [row for row in rows if row.reason is None]
-        bad = [(*row.key, row.reason) for row in rows if row.reason is not None]
+        bad = sorted((row for row in rows if row.reason is not None), key=lambda row: row.key)
         if good:
             await self._db.execute(DONE, *_columns(good), self._clock.now())
         if bad:
-            await self._db.execute(FAILED, *columns(sorted(bad), 3))
+            await self._db.execute(FAILED, *columns([(*row.key, row.reason, row.sent_at) for row in bad], 4))
         return [None] * len(rows)
 
 

@@ -26,11 +26,15 @@ from shared.state.versions import PUT, Version
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a claimed effect: its `result`; without one, `reason` says why it was certainly not applied."""
+    """What came of a claimed effect: its `result`; without one, `reason` says why it was certainly not applied.
+
+    With `seen`, it counts as not applied only while the claim is still that one.
+    """
 
     effect: Effect
     result: Mapping[str, Any] | None
     reason: str = ""
+    seen: Claim | None = None
 
 
 class Pair(NamedTuple):
@@ -81,9 +85,9 @@ _WRITE = f"""
     with claimed as ({_shifted(CLAIM, 0)}),
          done as ({_shifted(DONE, 8)}),
          failed as ({_shifted(FAILED, 16)}),
-         linked as ({_shifted(LINK, 19)}
+         linked as ({_shifted(LINK, 20)}
                     returning connection, entity, shopify_id),
-         versioned as ({_shifted(PUT, 24)})
+         versioned as ({_shifted(PUT, 25)})
     select connection, effect_id as first, null as second, result, sent_at, attempts from claimed
      union all
     select connection, entity, shopify_id, null, null, null from linked"""  # noqa: S608
@@ -135,7 +139,11 @@ def _values(notes: Sequence[Note], clock: Clock) -> list[object]:
     outcomes = [outcome for note in notes for outcome in note.outcomes]
     claims = [_effect(effect, None) for note in notes for effect in note.claims]
     done = [_effect(one.effect, one.result) for one in outcomes if one.result is not None]
-    failed = [(one.effect.connection, one.effect.id, clean(one.reason)) for one in outcomes if one.result is None]
+    failed = [
+        (one.effect.connection, one.effect.id, clean(one.reason), one.seen and one.seen.sent_at)
+        for one in outcomes
+        if one.result is None
+    ]
     links = [tuple(map(clean, pair)) for note in notes for pair in note.links]
     versions = [
         (mark.connection, mark.entity, clean(mark.key), mark.target, mark.version.version, mark.version.content_hash)
@@ -143,12 +151,12 @@ def _values(notes: Sequence[Note], clock: Clock) -> list[object]:
         for mark in note.versions
     ]
     return [
-        *_sorted(claims, 7), now, *_sorted(done, 7), now, *_sorted(failed, 3), *_sorted(links, 5), *_sorted(versions, 6)
+        *_sorted(claims, 7), now, *_sorted(done, 7), now, *_sorted(failed, 4), *_sorted(links, 5), *_sorted(versions, 6)
     ]  # fmt: skip
 
 
 def _sorted(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    order = sorted(range(len(rows)), key=lambda number: rows[number][:4])
+    order = sorted(range(len(rows)), key=lambda number: rows[number][: min(width - 1, 4)])
     return columns([rows[number] for number in order], width)
 
 

@@ -54,14 +54,14 @@ class MemoryLedger:
     async def done(self, effect: Effect, result: Mapping[str, Any]) -> None:
         await self._at("ledger.done", lambda: self.settle(effect, result))
 
-    async def failed(self, effect: Effect, reason: str) -> None:
-        await self._at("ledger.failed", lambda: self.settle(effect, None))
+    async def failed(self, effect: Effect, reason: str, seen: Claim | None = None) -> None:
+        await self._at("ledger.failed", lambda: self.settle(effect, None, seen))
 
-    def settle(self, effect: Effect, result: Mapping[str, Any] | None) -> None:
+    def settle(self, effect: Effect, result: Mapping[str, Any] | None, seen: Claim | None = None) -> None:
         """With a result it is done, without one it failed."""
         there = self.stored.effects.get(effect.id)
         if result is None:
-            if there is not None and there.state == "in_doubt":
+            if there is not None and there.state == "in_doubt" and (seen is None or seen.sent_at == there.sent_at):
                 self.stored.effects[effect.id] = replace(there, state="failed")  # type: ignore[arg-type]
             return
         self.stored.named[effect.id] = effect
@@ -74,7 +74,7 @@ class MemoryLedger:
 
     def _again(self, effect: Effect, seen: Claim | None) -> Claim:
         there = self.stored.effects.get(effect.id)
-        if there is None or (seen is not None and there.sent_at != seen.sent_at):
+        if there is None or (seen is not None and (there.sent_at != seen.sent_at or there.state == "done")):
             return self.take(effect)
         return self._sent(effect, None if there.state == "done" else there.result, there.attempts)
 

@@ -71,6 +71,30 @@ async def test_of_two_who_saw_the_same_doubt_one_sends_again(db: Database, other
     assert {claim.sent_at for claim in claims} == {clock.now()}
 
 
+async def test_an_answer_that_came_after_the_look_up_counts(db: Database, other_db: Database) -> None:
+    mine, theirs = Ledger(db, FakeClock()), Ledger(other_db, FakeClock())
+    await mine.claim(effect("1"))
+    seen = await theirs.claim(effect("1"))
+    await mine.done(effect("1"), {"id": 7})
+
+    claim = await theirs.again(effect("1"), seen)
+
+    assert (claim.state, claim.result) == ("done", {"id": 7})
+
+
+async def test_who_is_late_does_not_free_what_another_took_over(db: Database, other_db: Database) -> None:
+    clock = FakeClock()
+    mine, theirs = Ledger(db, clock), Ledger(other_db, clock)
+    late = await mine.claim(effect("1"))
+    clock.advance(30)
+    taken_over = await theirs.again(effect("1"), late)
+
+    await mine.failed(effect("1"), "the breaker is open", late)
+    assert (await mine.claim(effect("1"))).state == "in_doubt"
+    await theirs.failed(effect("1"), "refused", taken_over)
+    assert (await mine.claim(effect("1"))).state == "new"
+
+
 async def test_what_was_done_and_is_gone_may_be_sent_again(db: Database) -> None:
     ledger = Ledger(db, FakeClock())
     await ledger.done(effect("1"), {"id": 7})

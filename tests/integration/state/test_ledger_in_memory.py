@@ -34,7 +34,9 @@ class Both:
 
     async def step(self) -> None:
         random, effect = self._random, self._random.choice(EFFECTS[:5])
-        match random.choice(("claim", "claim", "done", "failed", "again", "again seen", "of_key", "in_doubt")):
+        match random.choice(
+            ("claim", "claim", "done", "failed", "again", "failed seen", "again seen", "of_key", "in_doubt")
+        ):
             case "claim":
                 claim = await self.ask("claim", effect, random.choice((None, {"parts": [random.randint(1, 9)]})))
                 self._seen.setdefault(effect, []).append(claim)
@@ -44,6 +46,9 @@ class Both:
                 await self.ask("failed", effect, "refused")
             case "again":
                 await self.ask("again", effect)
+            case "failed seen":
+                if effect in self._seen:
+                    await self.ask("failed", effect, "refused", random.choice(self._seen[effect]))
             case "again seen":
                 if effect in self._seen:
                     await self.ask("again", effect, random.choice(self._seen[effect]))

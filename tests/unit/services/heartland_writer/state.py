@@ -58,7 +58,7 @@ class MemoryNotes:
     def _write(self, note: Note) -> Noted:
         noted = Noted([self._ledger.take(effect) for effect in note.claims])
         for outcome in note.outcomes:
-            self._ledger.settle(outcome.effect, outcome.result)
+            self._ledger.settle(outcome.effect, outcome.result, outcome.seen)
         for pair in note.links:
             self._link(pair, noted)
         for mark in note.versions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -23,11 +24,14 @@ class Two:
 
     def __init__(self) -> None:
         self.clock, self.stored, points = HandClock(START), Stored(), Points()
-        ledger = MemoryLedger(self.clock, self.stored, points.at)
-        self.notes = MemoryNotes(self.stored, ledger, points)
-        self.mine, self.theirs = (Once(ledger, self.notes, self.clock) for _ in range(2))  # type: ignore[arg-type]
+        self.ledger = MemoryLedger(self.clock, self.stored, points.at)
+        self.notes = MemoryNotes(self.stored, self.ledger, points)
+        self.mine, self.theirs = (Once(self.ledger, self.notes, self.clock) for _ in range(2))  # type: ignore[arg-type]
         self.pending = Pending(("acme", "order", "5001"))
         self.sent: list[str] = []
+        # What happens elsewhere meanwhile. A send during which something does gets no answer.
+        self.on_look_up: Callable[[], Awaitable[None]] | None = None
+        self.on_send: Callable[[], Awaitable[None]] | None = None
 
     async def claim(self) -> None:
         await self.pending.write(self.notes, claims=(PAY,))  # type: ignore[arg-type]
@@ -35,10 +39,14 @@ class Two:
     async def create(self, once: Once, pending: Pending | None = None) -> None:
         async def send() -> int:
             self.sent.append("mine" if once is self.mine else "theirs")
+            if self.on_send is not None:
+                await self.on_send()
+                raise OutcomeUnknown("broke")
             return 7
 
         async def find() -> None:
-            return None
+            if self.on_look_up is not None:
+                await self.on_look_up()
 
         await once.create(PAY, send, find, 1.0, pending=pending)
 
@@ -87,6 +95,51 @@ async def test_who_waited_long_alone_sends_under_a_later_claim() -> None:
 
     assert two.sent == ["mine"]
     assert two.stored.effects[PAY.id].sent_at == two.clock.now()
+
+
+async def test_an_answer_that_came_after_the_look_up_counts() -> None:
+    two = Two()
+    await two.claim()
+    two.clock.pass_seconds(60)
+    two.on_look_up = lambda: two.ledger.done(PAY, {"id": 7})
+
+    with pytest.raises(TargetDown, match="settled elsewhere"):
+        await two.create(two.theirs)
+
+    assert two.sent == []
+    assert two.stored.effects[PAY.id].state == "done"
+
+
+async def test_a_call_that_ends_without_an_answer_leaves_done_what_another_found() -> None:
+    two = Two()
+    two.on_send = lambda: two.ledger.done(PAY, {"id": 7})
+
+    with pytest.raises(OutcomeUnknown):
+        await two.create(two.mine)
+
+    assert two.stored.effects[PAY.id].state == "done"
+
+
+@pytest.mark.parametrize("given_back", [False, True])
+async def test_who_is_late_does_not_free_what_another_is_sending(given_back: bool) -> None:
+    two = Two()
+    await two.claim()
+    seen = two.stored.effects[PAY.id]
+    two.clock.pass_seconds(1)
+
+    async def taken_over() -> None:
+        await two.ledger.again(PAY, seen)
+        raise TargetDown("the breaker is open")
+
+    if given_back:
+        await two.ledger.again(PAY, seen)
+        await two.pending.write(two.notes, give_back=True)  # type: ignore[arg-type]
+    else:
+        two.on_send = taken_over
+        with pytest.raises(TargetDown):
+            await two.create(two.mine, two.pending)
+
+    assert two.stored.effects[PAY.id].state == "in_doubt"
 
 
 async def test_a_claim_that_was_not_used_is_given_back() -> None:
@@ -260,12 +313,13 @@ async def test_a_claim_that_nobody_holds_is_made_with_the_notes() -> None:
 
 async def test_the_history_of_an_aggregate_is_its_last_call_and_its_doubts() -> None:
     one = One()
-    assert await one.once.history("acme", "order", "5001") == History(None, ())
+    assert await one.once.history("acme", "order", "5001") == History(None, {})
 
     await one.ledger.claim(PAY)
+    claim = one.claim
     one.clock.pass_seconds(5)
     other = Effect("acme", "heartland", "order", "5001", "payment:2")
     await one.ledger.claim(other)
     await one.ledger.done(other, {"id": 1})
 
-    assert await one.once.history("acme", "order", "5001") == History(one.clock.now(), ("payment:1",))
+    assert await one.once.history("acme", "order", "5001") == History(one.clock.now(), {"payment:1": claim})

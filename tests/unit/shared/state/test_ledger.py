@@ -113,7 +113,7 @@ async def test_outcomes_are_told_apart() -> None:
     (done, values), (failed, others) = script.asked
     assert (done, failed) == (DONE, FAILED)
     assert values[6:] == ([{"id": 7}], NOON)
-    assert others == (["main"], [PAY.id], [clean("refused\0")])
+    assert others == (["main"], [PAY.id], [clean("refused\0")], [None])
 
 
 async def test_a_claim_is_renewed_for_who_saw_it() -> None:
