@@ -15,7 +15,7 @@ import typer
 from services.cli import drift as differences
 from services.cli import hands, lists, sandbox, status, story, webhooks
 from services.cli import run as running
-from services.cli.place import environment, find
+from services.cli.place import Place, environment, find
 from services.cli.setup import connect_accounts, migrate_all
 from shared.errors import IntegrationError
 from shared.runtime.output import console, fail, print_json
@@ -65,11 +65,15 @@ def _do(work: Coroutine[Any, Any, T]) -> T:
         fail("interrupted", 130)
 
 
-def _database_url() -> str:
+def _place() -> Place:
     try:
-        return find(environment()).database_url
+        return find(environment())
     except IntegrationError as error:
         fail(error.reason)
+
+
+def _database_url() -> str:
+    return _place().database_url
 
 
 @app.command()
@@ -169,7 +173,7 @@ def drop_parked(
         fail("say which keys, and why, by --because: it stands in the audit trail")
     if not yes:
         typer.confirm(f"give up what waits for {', '.join(keys)}?", abort=True, err=True)
-    place = find(environment())
+    place = _place()
     done = _do(hands.drop_keys(place, place.environ(environment()), tuple(keys), because, getpass.getuser()))
     hands.told("dropped", done, as_json=as_json)
 
@@ -189,7 +193,7 @@ def decide_review(
     """Close a review: it was done by hand, it does not matter, or the record is to go through again."""
     if as_ not in hands.DECISIONS:
         fail(f"--as is {', '.join(hands.DECISIONS)}, not {as_}")
-    place = find(environment())
+    place = _place()
     done = _do(hands.decide(place.environ(environment()), number, as_, because, getpass.getuser()))
     hands.told(as_, [done], as_json=as_json)
 
@@ -203,12 +207,19 @@ def list_audit(
 
 
 @audit.command(name="verify")
-def verify_audit() -> None:
-    """Whether the trail is whole: no row changed, none missing."""
-    fault = _do(hands.verify_audit(_database_url()))
-    if fault:
-        fail(f"the audit trail is not whole: {fault}")
-    console().print("the audit trail is whole")
+def verify_audit(
+    since: Annotated[
+        str, typer.Option(metavar="NUMBER:HASH", help="What an earlier check printed: it must still be there.")
+    ] = "",
+) -> None:
+    """Whether the trail is whole: no row changed, none taken out from between.
+
+    Rows cut off at the end, or a trail written anew as a whole, show only against what an earlier check printed.
+    """
+    checked = _do(hands.verify_audit(_database_url(), since))
+    if checked.fault:
+        fail(f"the audit trail is not whole: {checked.fault}")
+    console().print(f"the audit trail is whole: {checked.rows} rows, {checked.mark}", markup=False)
 
 
 @drift.command(name="list")
@@ -252,10 +263,8 @@ def reconcile(context: typer.Context) -> None:
 
 def _hand_over(module: str, *words: str) -> NoReturn:
     """A service of its own takes over this process, terminal and all."""
-    try:
-        environ = find(environment()).environ(environment())
-    except IntegrationError as error:
-        fail(error.reason)
+    # Whoever asks for help need not have anything running.
+    environ = environment() if "--help" in words else _place().environ(environment())
     os.execve(sys.executable, [sys.executable, "-m", module, *words], environ)
 
 

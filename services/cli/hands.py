@@ -18,7 +18,7 @@ from shared.messaging.topics import DEAD_LETTERS, RAW_SHOPIFY_ORDER, topic_name
 from shared.runtime.clock import SystemClock
 from shared.runtime.output import ago, console, print_json, print_table, utc_now
 from shared.runtime.settings import Settings
-from shared.state.audit import Audit, first_fault
+from shared.state.audit import Audit, Checked, check
 from shared.state.database import Database
 from shared.state.parked import Parked, ParkedRecord
 from shared.state.parked_by_hand import drop, retry
@@ -142,10 +142,10 @@ def _said(details: Mapping[str, object]) -> str:
     return ", ".join(f"{name} {value}" for name, value in details.items())
 
 
-async def verify_audit(url: str) -> str | None:
-    """What is wrong with the trail, None if nothing is."""
+async def verify_audit(url: str, since: str = "") -> Checked:
+    """Whether the trail is whole, and still holds the row that an earlier check named."""
     async with Database.open(url, 1) as database:
-        return first_fault(await Audit(database).entries())
+        return check(await Audit(database).entries(), since)
 
 
 def told(did: str, names: Sequence[str], *, as_json: bool) -> None:

@@ -11,7 +11,11 @@ from shared.state.database import Database
 
 @dataclass(frozen=True, slots=True)
 class ConnectionState:
-    """Counts of one connection. `in_doubt`: effects that were sent and whose outcome is not known."""
+    """Counts of one connection. `in_doubt`: effects that were sent and whose outcome is not known.
+
+    `drift` are open differences between both systems, `at_risk` the money in them, by currency;
+    `dead` are records with a dead letter that nobody dealt with yet.
+    """
 
     connection: str
     orders: int
@@ -19,6 +23,10 @@ class ConnectionState:
     parked: int
     halted: int
     in_doubt: int
+    drift: int = 0
+    at_risk: str = ""
+    alerts: int = 0
+    dead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +50,21 @@ class ParkedRow:
         return asdict(self)
 
 
+_OPEN_DRIFT = ["open", "repairing", "review"]
 _CONNECTIONS = """
 select c.name as connection,
        (select count(*) from links l where l.connection = c.name and l.entity = 'order') as orders,
        (select count(*) from reviews r where r.connection = c.name and r.state = 'open') as open_reviews,
        (select count(*) from parked_keys p where p.connection = c.name and p.state = 'waiting') as parked,
        (select count(*) from parked_keys p where p.connection = c.name and p.state = 'halted') as halted,
-       (select count(*) from effects e where e.connection = c.name and e.state = 'sent') as in_doubt
+       (select count(*) from effects e where e.connection = c.name and e.state = 'sent') as in_doubt,
+       (select count(*) from drift d where d.connection = c.name and d.state = any($1)) as drift,
+       (select coalesce(string_agg(sum || ' ' || currency, ', ' order by currency), '')
+          from (select currency, sum(at_risk) from drift d
+                 where d.connection = c.name and d.state = any($1) and d.at_risk > 0 group by currency) m) as at_risk,
+       (select count(*) from alerts a where a.connection = c.name and a.state = 'open') as alerts,
+       (select count(*) from alerts a
+         where a.connection = c.name and a.state = 'open' and a.kind = 'dead_letter') as dead
 from connections c where c.active order by c.name
 """
 
@@ -64,7 +80,7 @@ order by k.first_failed_at
 
 async def connection_states(database: Database) -> list[ConnectionState]:
     """Every active connection. Raises TargetDown."""
-    return [ConnectionState(**dict(row)) for row in await database.fetch(_CONNECTIONS)]
+    return [ConnectionState(**dict(row)) for row in await database.fetch(_CONNECTIONS, _OPEN_DRIFT)]
 
 
 async def parked_rows(database: Database, connection: str | None = None) -> list[ParkedRow]:

@@ -95,10 +95,15 @@ def show(status: Status, *, as_json: bool) -> None:
         map(row, status.services),
         empty="services: none known here (STATUS_URLS names them; a local run does by itself)",
     )
-    columns = ("connection", "orders", "open reviews", "parked", "halted", "in doubt")
-    print_table("\nconnections", columns, map(_cells, status.connections), empty="connections: none yet")
+    columns = (
+        "connection", "orders", "reviews", "parked", "halted", "in doubt", "dead", "alerts", "breakers", "drift",
+    )  # fmt: skip
+    cells = [_cells(one, status.breakers) for one in status.connections]
+    print_table("\nconnections", columns, cells, empty="connections: none yet")
     console().print(f"\nopen reviews   {_counts(status.reviews)}", markup=False)
-    drift = ", ".join(f"{row.kind} of {row.key} ({row.at_risk} {row.currency})" for row in status.drift[:5])
+    drift = ", ".join(
+        f"{row.connection}: {row.kind} of {row.key} ({row.at_risk} {row.currency})" for row in status.drift[:5]
+    )
     console().print(
         f"drift          {len(status.drift)} open: {drift}" if drift else "drift          none", markup=False
     )
@@ -111,8 +116,15 @@ def show(status: Status, *, as_json: bool) -> None:
     console().print(f"budget         waiting for a turn: {waiting}; refused for our rate: {refused}", markup=False)
 
 
-def _cells(state: ConnectionState) -> tuple[object, ...]:
-    return (state.connection, state.orders, state.open_reviews, state.parked, state.halted, state.in_doubt)
+def _cells(state: ConnectionState, breakers: Mapping[str, str]) -> tuple[object, ...]:
+    own = [
+        f"{name.partition('/')[2]} {how}"
+        for name, how in sorted(breakers.items())
+        if name.startswith(f"{state.connection}/")
+    ]
+    drift = f"{state.drift} ({state.at_risk})" if state.at_risk else state.drift
+    counts = (state.orders, state.open_reviews, state.parked, state.halted, state.in_doubt, state.dead, state.alerts)
+    return (state.connection, *counts, ", ".join(own) or "closed", drift)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

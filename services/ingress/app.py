@@ -68,7 +68,7 @@ class Ingress:
             raise Refused(TOO_MANY)
         check_head(request, limit)
         notice = await self._read(request, address, doors, limit)
-        self.forgeries.proved(sender)
+        self.forgeries.proved(sender, address.connection)
         return notice
 
     async def _read(self, request: web.BaseRequest, address: Address, doors: Doors, limit: int) -> Notice:

@@ -1,8 +1,9 @@
 """Signatures that do not match: how many a connection gets, and from which address they come. No I/O.
 
-Two questions are kept apart. For whom is it alarming? Ten bad ones within a minute are an alert about the connection:
-a wrong secret looks the same as an attack, and stops all of a shop's orders. Who is barred? An address that sends many
-and never a good one; a proxy, through which good ones come too, is not, or a forger could lock the shop out.
+Two questions are kept apart. For whom is it alarming? Ten bad ones within a minute, or with no good one between, are an
+alert about the connection: a wrong secret looks the same as an attack, and stops all of a shop's orders. Who is barred?
+An address that sends many and never a good one; a proxy, through which good ones come too, is not, or a forger could
+lock the shop out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from shared.runtime.clock import Clock
 # Addresses remembered of either kind, the latest used; a forger has as many addresses as he likes.
 _REMEMBERED = 10_000
 _MINUTE = 60.0
+_DAY = 86_400.0
 
 
 @dataclass(slots=True)
@@ -65,14 +67,17 @@ class Addresses:
 
 @dataclass(slots=True)
 class _Count:
+    """`total` since it was last quiet, `in_a_row` without a good one between; `told_at` while the alert is raised."""
+
     latest: deque[float]
     total: int = 0
-    is_raised: bool = False
+    in_a_row: int = 0
+    told_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An alert about a connection begins (or goes on), or is over; `failures` since it began."""
+    """An alert about a connection begins or goes on, or is over; `failures` since it began."""
 
     connection: str
     failures: int
@@ -81,28 +86,47 @@ class Change:
 
 @dataclass
 class Alarm:
-    """Per connection: `count` failures within `seconds` raise it, as long without any end it."""
+    """Per connection: `count` failures within `seconds`, or without a good one between, raise it.
+
+    It is over after `seconds` without any and a good one since; without a good one after a day.
+    """
 
     count: int
     seconds: float
     _counts: dict[str, _Count] = field(default_factory=dict)
+    _proved: set[str] = field(default_factory=set)
 
     def add(self, connection: str, now: float) -> Change | None:
-        """The alert that this failure raises; once per window."""
+        """The alert that this failure raises; told again once per `seconds`, since another replica may end it."""
         state = self._counts.setdefault(connection, _Count(deque(maxlen=self.count)))
         state.latest.append(now)
         state.total += 1
-        is_full = len(state.latest) == self.count and now - state.latest[0] <= self.seconds
-        if not is_full or state.is_raised:
+        state.in_a_row += 1
+        is_many = len(state.latest) == self.count and now - state.latest[0] <= self.seconds
+        if not is_many and state.in_a_row < self.count:
             return None
-        state.is_raised = True
+        if state.told_at is not None and now - state.told_at < self.seconds:
+            return None
+        state.told_at = now
         return Change(connection, state.total, is_over=False)
+
+    def good(self, connection: str) -> Change | None:
+        """A good one came. The first of this process ends what an earlier one may have left raised."""
+        if state := self._counts.get(connection):
+            state.in_a_row = 0
+        if connection in self._proved:
+            return None
+        self._proved.add(connection)
+        return None if state and state.told_at is not None else Change(connection, 0, is_over=True)
 
     def quiet(self, now: float) -> list[Change]:
         """The alerts that are over, and nothing is remembered of connections that are quiet."""
-        over = [name for name, state in self._counts.items() if now - state.latest[-1] > self.seconds]
+        over = [name for name, state in self._counts.items() if self._is_over(state, now - state.latest[-1])]
         states = [(name, self._counts.pop(name)) for name in over]
-        return [Change(name, state.total, is_over=True) for name, state in states if state.is_raised]
+        return [Change(name, state.total, is_over=True) for name, state in states if state.told_at is not None]
+
+    def _is_over(self, state: _Count, quiet_for: float) -> bool:
+        return quiet_for > (max(self.seconds, _DAY) if state.in_a_row else self.seconds)
 
 
 class Forgeries:
@@ -120,8 +144,11 @@ class Forgeries:
     def failed(self, address: str) -> None:
         self._addresses.failed(address, self._clock.monotonic())
 
-    def proved(self, address: str) -> None:
+    def proved(self, address: str, connection: str) -> None:
+        """A request from there for this connection bore a good signature."""
         self._addresses.proved(address)
+        if change := self._alarm.good(connection):
+            self._tell(change)
 
     def count(self, connection: str) -> None:
         """A request for this connection was refused for its signature."""

@@ -36,6 +36,10 @@ class Settings(Common):
         description="Proxies before ingress; with n, a sender's address is the n-th last in X-Forwarded-For",
     )
     signature_alert_count: int = Field(
-        10, ge=1, description="Bad signatures of one connection within the window that raise an alert"
+        10,
+        ge=1,
+        description="Bad signatures of a connection, within the window or with no good one between, that alarm",
     )
-    signature_alert_seconds: float = Field(60.0, gt=0, description="That window, in seconds; so long quiet resolves it")
+    signature_alert_seconds: float = Field(
+        60.0, gt=0, description="That window, in seconds; so long quiet, and a good one, resolve it"
+    )

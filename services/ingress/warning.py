@@ -13,10 +13,10 @@ _LOOK_SECONDS = 1.0
 
 def alert_of(change: Change, seconds: float, at: datetime) -> Alert:
     reason = (
-        f"no bad signature came for {seconds:.0f} s"
+        "signatures match again"
         if change.is_over
-        else f"{change.failures} webhooks within {seconds:.0f} s bear a signature that does not match: somebody forges "
-        "them, or the connection does not have the sender's secret"
+        else f"{change.failures} webhooks, within {seconds:.0f} s or with no good one between, bear a signature that "
+        "does not match: somebody forges them, or the connection does not have the sender's secret"
     )
     return Alert(
         kind="signature_failures",

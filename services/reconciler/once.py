@@ -120,4 +120,4 @@ def _plain(outcome: Outcome) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="tillbridge")

@@ -276,4 +276,4 @@ def discard(
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="tillbridge dlq")

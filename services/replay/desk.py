@@ -26,6 +26,9 @@ from shared.state.versions import Version
 NAME = "replay"
 # Outcomes that are no end: what was sent is still on its way.
 _ON_THE_WAY = frozenset(("received", "retrying"))
+# What this service published, alone or with other notices, ends where it is written.
+_MIDWAY = "transformers"
+_HANDED_ON = frozenset(("published", "superseded"))
 _LOOK_SECONDS = 0.25
 
 
@@ -129,18 +132,31 @@ class Desk:
         await self.book.sent(letter.id, "edited" if is_edit else "replayed", run)
         return Sent(sending, tuple(known))
 
+    async def keys_of(self, order: str) -> frozenset[str]:
+        """What the order's letters may be of: its ids on both sides, and each of its events. Raises TargetDown."""
+        hops = await self._journal.story(None, order)
+        names = {name for hop in hops for name in (hop.key, hop.shopify_id, hop.event_id)}
+        return frozenset(names - {""})
+
     async def end_of(self, sent: Sent, deadline: float, stop: asyncio.Event) -> Hop | None:
-        """How the event ended after it was sent again: the hop that says so, as the journal has it.
+        """How the event ended after it was sent again: the writer's hop, as the journal has it.
 
         None where it does not end before `deadline` (of the monotonic clock), or before `stop`.
         """
         while True:
-            if (hop := sent.end(await self._journal.of_event(sent.event_id))) is not None:
+            if (hop := await self._end_now(sent)) is not None:
                 return hop
             left = deadline - self._clock.monotonic()
             if left <= 0 or stop.is_set():
                 return None
             await pause(stop, min(left, _LOOK_SECONDS))
+
+    async def _end_now(self, sent: Sent) -> Hop | None:
+        hop = sent.end(await self._journal.of_event(sent.event_id))
+        if hop is None or hop.service != _MIDWAY or hop.outcome not in _HANDED_ON:
+            return hop
+        hops = await self._journal.answers_to(sent.event_id, hop.started_at)
+        return next((one for one in reversed(hops) if one.service != _MIDWAY and one.outcome not in _ON_THE_WAY), None)
 
     def in_seconds(self, seconds: float) -> float:
         """A deadline."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -31,6 +32,8 @@ class Report:
 
 
 async def chosen(desk: Desk, selection: Selection) -> list[Letter]:
+    if selection.order:
+        selection = dataclasses.replace(selection, keys=await desk.keys_of(selection.order))
     letters, fates = await desk.read()
     return choose(letters, fates, selection)
 
@@ -95,7 +98,11 @@ async def replay(
         why = "" if stop.is_set() and hop is None else _not_well(first, hop, wait_seconds, others=bool(rest))
         if why:
             await _settle(desk, [first], report)
-            more = f"; when that is seen to, go on by --resume {run}" if rest else ""
+            more = (
+                f"; when that is seen to, replay it by itself and go on with the others by --resume {run}"
+                if rest
+                else ""
+            )
             raise Rejected(f"{why}: nothing else was sent{more}")
         sent.append(first)
     while rest and not stop.is_set():

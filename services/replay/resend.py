@@ -70,26 +70,34 @@ def digest(body: bytes | None) -> str:
 
 
 def changed(body: bytes, path: str, value: str) -> bytes:
-    """The JSON body with one value set: `a.b.0.c`, the value as JSON or, where it is none, as text. Raises Rejected."""
+    """The JSON body with one value set at `a.b.0.c`. Raises Rejected where there is no such place.
+
+    Where a text stood, `value` is text; elsewhere it is JSON or, where it is none, text.
+    """
     try:
         whole = orjson.loads(body)
     except orjson.JSONDecodeError:
         raise Rejected("the body is no JSON: give a whole new one with --body-file") from None
-    try:
-        new: Any = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        new = value
     *way, last = path.split(".")
     place: Any = whole
     for name in way:
         place = _inside(place, name, path)
     if isinstance(place, dict):
-        place[last] = new
+        place[last] = _value(value, place.get(last))
     elif isinstance(place, list) and last.isdigit() and int(last) < len(place):
-        place[int(last)] = new
+        place[int(last)] = _value(value, place[int(last)])
     else:
         raise Rejected(f"there is no {path} in the body")
     return orjson.dumps(whole)
+
+
+def _value(text: str, before: Any) -> Any:
+    try:
+        read = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    # An SKU of digits is no number, and no amount of money is a float.
+    return text if isinstance(before, str) and isinstance(read, int | float) else read
 
 
 def _inside(place: Any, name: str, path: str) -> Any:

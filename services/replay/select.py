@@ -17,7 +17,10 @@ _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|[+-]?#?\b\d[\d.,:]*\b|\b[0-9a-f]{8
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Empty means any. `order` is an order's id, or its number as the body says it; `state` a fate's, or all."""
+    """Empty means any. `order` is an order's id, or its number as the body says it; `state` a fate's, or all.
+
+    `keys` are further ids and events that are of the order.
+    """
 
     ids: tuple[str, ...] = ()
     service: str = ""
@@ -28,6 +31,7 @@ class Selection:
     since: datetime | None = None
     until: datetime | None = None
     state: str = "open"
+    keys: frozenset[str] = frozenset()
 
     def takes(self, letter: Letter, fate: Fate) -> bool:
         return (
@@ -44,7 +48,7 @@ class Selection:
 
     def _is_of_order(self, letter: Letter) -> bool:
         number = self.order.removeprefix("#")
-        if letter.subject == number:
+        if letter.subject == number or letter.subject in self.keys or letter.event_id in self.keys:
             return True
         name = re.compile(rb'"name"\s*:\s*"#?' + re.escape(number.encode()) + rb'"')
         return name.search(letter.body or b"") is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -52,6 +52,32 @@ def first_fault(entries: Iterable[Entry]) -> str | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a look at the whole trail found. `mark` names its last row, for a later check to compare with."""
+
+    rows: int
+    mark: str
+    fault: str | None
+
+
+def check(entries: Sequence[Entry], since: str = "") -> Checked:
+    """The trail's rows, oldest first, and the mark of an earlier check (empty for none)."""
+    fault = first_fault(entries)
+    marks = {f"{entry.number}:{entry.hash}" for entry in entries} | {f"0:{FIRST}"}
+    if fault is None and since and since not in marks:
+        fault = f"row {since.partition(':')[0]} is not what it was at the earlier check"
+    last = f"{entries[-1].number}:{entries[-1].hash}" if entries else f"0:{FIRST}"
+    return Checked(len(entries), last, fault)
+
+
+def _spoken(value: Any) -> Any:
+    """Texts from a shell may hold what no JSON and no database takes."""
+    if isinstance(value, str):
+        return clean(value)
+    return {name: _spoken(inner) for name, inner in value.items()} if isinstance(value, dict) else value
+
+
 class Audit:
     """Every method raises TargetDown without a database."""
 
@@ -62,7 +88,7 @@ class Audit:
         """Append a row."""
         actor, action, what = clean(actor), clean(action), clean(what)
         # As PostgreSQL gives it back: whole microseconds, and JSON's own kinds of values.
-        kept: dict[str, Any] = orjson.loads(orjson.dumps(dict(details), default=str))
+        kept: dict[str, Any] = orjson.loads(orjson.dumps(_spoken(dict(details)), default=str))
         async with self._db.transaction() as connection:
             await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)
             last = await connection.fetchrow("select number, hash from audit order by number desc limit 1")

@@ -66,6 +66,16 @@ class Journal:
         return [_hop(row) for row in rows]
 
     @reaches_database
+    async def answers_to(self, event_id: str, since: datetime) -> list[Hop]:
+        """Hops, ended since then, of other events that were made of this one, in time."""
+        rows = await self._pool.fetch(
+            f"""select {_COLUMNS} from journal
+                 where finished_at >= $2 and event_id <> $1 and $1 = any(lineage) order by finished_at, id""",  # noqa: S608
+            event_id, since,
+        )  # fmt: skip
+        return [_hop(row) for row in rows]
+
+    @reaches_database
     async def recent_orders(self, limit: int) -> list[RecentOrder]:
         """The orders with the latest hops, newest first."""
         rows = await self._pool.fetch(_RECENT, limit)

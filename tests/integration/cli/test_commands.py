@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,16 @@ import pytest
 
 from deploy.local.engine import Engine
 from services.cli.letters import count_letters
+from shared.canonical.alert import Alert
 from shared.messaging.admin import create_topics
 from shared.messaging.producer import open_producer
 from shared.messaging.topics import DEAD_LETTERS, topic_name
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
-from shared.state.connections import ConnectionStore
+from shared.state.alerts import Alerts
+from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
+from shared.state.drift import DriftLedger, Finding
 from shared.state.journal import Journal
 from shared.state.parked import Parked, ParkedKey, ParkedRecord
 from shared.state.reviews import Reviews
@@ -155,7 +159,48 @@ async def test_a_review_is_decided_once_and_noted(shell: Shell, settings: Settin
     assert one_line((await shell("reviews", "decide", str(one), "--as", "odd")).err)
     assert (await shell("reviews", "list", "--json")).json == []
     assert len((await shell("reviews", "list", "--state", "decided", "--json")).json) == 2
-    assert "the audit trail is whole" in (await shell("audit", "verify")).out
+    whole = await shell("audit", "verify")
+    assert "the audit trail is whole: 2 rows, 2:" in whole.out
+    assert (await shell("audit", "verify", "--since", whole.out.split()[-1])).code == 0
+    assert one_line((await shell("audit", "verify", "--since", "2:" + "0" * 64)).err)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("parked", "drop", "x", "--because", "y", "--yes"),
+        ("reviews", "decide", "7", "--as", "done"),
+        ("dlq", "list"),
+        ("drift", "repair", "7"),
+    ],
+)
+async def test_where_nothing_runs_it_is_said_in_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    answer = await Shell({}, tmp_path)(*words)
+
+    assert answer.code == 1
+    assert one_line(answer.err)
+    assert "nothing runs here" in answer.err
+
+
+@pytest.mark.parametrize("words", [("dlq",), ("dlq", "replay"), ("drift", "repair"), ("reconcile",)])
+async def test_help_needs_nothing_that_runs(tmp_path: Path, words: tuple[str, ...]) -> None:
+    answer = await Shell({}, tmp_path)(*words, "--help")
+
+    assert answer.code == 0
+    assert "Usage: tillbridge" in answer.out
+
+
+async def test_status_counts_by_connection(shell: Shell, settings: Settings) -> None:
+    async with Database.open(settings.database_url, 1) as database:
+        await ConnectionStore(database, settings.secret_key).put(Connection("main", {}, {}))
+        for key, at_risk in (("1", "5.00"), ("2", "7.50")):
+            finding = Finding("main", "order", key, "order_missing", "not there", Decimal(at_risk), "USD")
+            await DriftLedger(database).saw(finding, NOON)
+        await Alerts(database).take([Alert(kind="dead_letter", connection="main", service="x", reason="y", at=NOON)])
+
+    [main] = (await shell("status", "--json")).json["connections"]
+    assert (main["drift"], main["at_risk"], main["alerts"], main["dead"]) == (2, "12.50 USD", 1, 1)
 
 
 async def test_migrate_connect_and_status_from_nothing(
@@ -167,9 +212,8 @@ async def test_migrate_connect_and_status_from_nothing(
     assert (await shell("migrate", "--json")).json == []
     assert "the sandbox" in (await shell("connect", "--sandbox", "http://127.0.0.1:9")).out
     status = (await shell("status", "--json")).json
-    assert status["connections"] == [
-        {"connection": "main", "orders": 0, "open_reviews": 0, "parked": 0, "halted": 0, "in_doubt": 0}
-    ]
+    counts = dict.fromkeys(("orders", "open_reviews", "parked", "halted", "in_doubt", "drift", "alerts", "dead"), 0)
+    assert status["connections"] == [{"connection": "main", "at_risk": "", **counts}]
     assert status["dead_letters"] == dict.fromkeys(DEAD_LETTERS, 0)
     assert "breakers" in (await shell("status")).out
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -132,3 +133,14 @@ async def test_what_is_too_old_is_forgotten(settings: Settings) -> None:
         left = await rows(settings, lambda found: len(found) == 1)
 
     assert json.loads(json.dumps(left[0]["event_id"])) == Hop.model_validate(HOP).event_id
+
+
+async def test_what_was_made_of_an_event_is_found_by_its_lineage(database_url: str) -> None:
+    made = HOP.model_copy(update={"event_id": "order-1", "lineage": (HOP.event_id, "another")})
+    async with Database.open(database_url, 1) as database:
+        journal = Journal(database)
+        await journal.add([HOP, made])
+
+        assert [hop.event_id for hop in await journal.answers_to(HOP.event_id, made.finished_at)] == ["order-1"]
+        assert await journal.answers_to(HOP.event_id, made.finished_at + timedelta(seconds=1)) == []
+        assert await journal.answers_to("unknown", made.finished_at) == []

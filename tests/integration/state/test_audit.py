@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from shared.state.audit import Audit, first_fault
+from shared.state.audit import Audit, check, first_fault
 from shared.state.database import Database
 from tests.support.messaging import NOON
 
@@ -38,3 +38,23 @@ async def test_harm_is_seen(db: Database, harm: str, found: str) -> None:
     await db.execute(harm)
 
     assert first_fault(await Audit(db).entries()) == found
+
+
+async def test_what_was_cut_off_or_written_anew_shows_against_an_earlier_check(db: Database) -> None:
+    assert check(await Audit(db).entries()).fault is None
+    for number in range(3):
+        await Audit(db).note(NOON, "ann", "dlq.replay", f"letter-{number}", {"n": number})
+    earlier = check(await Audit(db).entries())
+    assert (earlier.rows, earlier.mark.partition(":")[0], earlier.fault) == (3, "3", None)
+
+    await Audit(db).note(NOON, "ann", "dlq.replay", "letter-3", {})
+    assert check(await Audit(db).entries(), earlier.mark).fault is None
+    await db.execute("delete from audit where number >= 3")
+    assert check(await Audit(db).entries()).fault is None
+    assert check(await Audit(db).entries(), earlier.mark).fault == "row 3 is not what it was at the earlier check"
+
+
+async def test_texts_that_no_database_takes_are_noted_all_the_same(db: Database) -> None:
+    await Audit(db).note(NOON, "ann", "dlq.discard", "x", {"reason": "bytes \udcff and a \x00", "n": {"a": "\udcfe"}})
+
+    assert check(await Audit(db).entries()).fault is None

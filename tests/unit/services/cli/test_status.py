@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.cli.figures import Figures, ServiceView
+from services.cli.overview import ConnectionState
 from services.cli.status import Status, show
 
 STATUS = Status(
@@ -13,7 +14,10 @@ STATUS = Status(
         ServiceView("b", "ready", figures=Figures(waiting={"shopify/live": 2}, breakers={"main/shopify": "open"})),
         ServiceView("c", "down"),
     ],
-    connections=[],
+    connections=[
+        ConnectionState("main", 7, 1, 2, 3, 4, drift=2, at_risk="12.50 USD", alerts=5, dead=6),
+        ConnectionState("second", 0, 0, 0, 0, 0),
+    ],
     reviews={},
     dead_letters={"journal": 1, "poller": 0},
     alerts={"drift": 2},
@@ -35,3 +39,6 @@ def test_one_screen_tells_it_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert "dead letters   journal 1" in out
     assert "open alerts    drift 2" in out
     assert "main/shopify open" in out
+    rows = [line.split() for line in out.splitlines()]
+    assert ["main", "7", "1", "2", "3", "4", "6", "5", "shopify", "open", "2", "(12.50", "USD)"] in rows
+    assert ["second", *"0000000", "closed", "0"] in rows

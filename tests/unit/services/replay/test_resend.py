@@ -76,6 +76,14 @@ def test_one_value_is_set(path: str, value: str, expected: object) -> None:
     assert json.loads(changed(b'{"a": 1, "b": [{"c": "x"}]}', path, value)) == expected
 
 
+@pytest.mark.parametrize("value", ["12345", "12.50", "true", "1e5"])
+def test_where_a_text_stood_comes_a_text(value: str) -> None:
+    """An SKU of digits is no number, and money is never a float."""
+    assert json.loads(changed(b'{"a": "x"}', "a", value)) == {"a": value}
+    assert json.loads(changed(b'{"a": "x"}', "a", "null")) == {"a": None}
+    assert json.loads(changed(b'{"a": "x"}', "a", '"y"')) == {"a": "y"}
+
+
 @pytest.mark.parametrize("path", ["z.y", "b.7.c", "b.7", "a.x"])
 def test_a_place_that_is_not_there_is_said(path: str) -> None:
     with pytest.raises(Rejected, match=path):

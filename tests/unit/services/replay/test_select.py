@@ -27,6 +27,8 @@ FATES = {THREE.id: Fate("discarded")}
         pytest.param(Selection(entity="refund"), [], id="of another entity"),
         pytest.param(Selection(order="1001"), [ONE], id="by the order's id"),
         pytest.param(Selection(order="#2002"), [TWO], id="by the order's number"),
+        pytest.param(Selection(order="3001", keys=frozenset({"1002"})), [TWO], id="by an id that the journal knows"),
+        pytest.param(Selection(order="3001", keys=frozenset({"x"})), [], id="by ids that no letter has"),
         pytest.param(Selection(order="200"), [], id="a part of a number is no number"),
         pytest.param(Selection(since=NOON + timedelta(minutes=2)), [TWO], id="since a time"),
         pytest.param(Selection(until=NOON + timedelta(minutes=1)), [ONE], id="up to a time"),
