@@ -91,21 +91,26 @@ class Breaker:
         async with self:
             return await work()
 
-    def begin(self) -> int:
-        """Let a call through, which hands what it gets here to `end`; `async with` does both. Raises TargetDown."""
+    def check(self) -> None:
+        """Raise what `begin` would raise now, and change nothing: for who would have to queue before it."""
         if self._state == OPEN:
             left = self._until - self._clock.monotonic()
             if left > 0:
                 raise TargetDown(f"the breaker of {self.name} is open", after=left, target=self._target)
-            self._move(HALF_OPEN)
-        if self._state == HALF_OPEN:
-            if self._probing:
-                raise TargetDown(f"the breaker of {self.name} waits for its probe", _PROBE_WAIT, target=self._target)
-            self._probing = True
+        elif self._probing:
+            raise TargetDown(f"the breaker of {self.name} waits for its probe", _PROBE_WAIT, target=self._target)
         elif self._room is not None and self._inside >= self._room:
             raise TargetDown(
                 f"{self.name} is back and gets its calls little by little", _RAMP_WAIT, target=self._target
             )
+
+    def begin(self) -> int:
+        """Let a call through, which hands what it gets here to `end`; `async with` does both. Raises TargetDown."""
+        self.check()
+        if self._state == OPEN:
+            self._move(HALF_OPEN)
+        if self._state == HALF_OPEN:
+            self._probing = True
         self._inside += 1
         return self._generation
 

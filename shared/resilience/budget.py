@@ -58,6 +58,11 @@ class RequestBudget:
         if not self._queue.is_empty:
             self._grant()
 
+    def give_back(self) -> None:
+        """Instead of `leave`, for a turn that led to no call: its token is as good as new."""
+        self._tokens = min(self._burst, self._tokens + 1)
+        self.leave()
+
     def demand(self) -> Demand:
         """How much of the rate was wanted since this was asked last."""
         return self._meter.read(self._queue, self._limit or 1.0, self._clock.monotonic())
@@ -88,10 +93,7 @@ class RequestBudget:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                # Granted and cancelled in the same breath: no call was made, the token is as good as new.
-                self._in_flight -= 1
-                self._tokens = min(self._burst, self._tokens + 1)
-                self._grant()
+                self.give_back()  # granted and cancelled in the same breath
             raise
         finally:
             if self._watch is not None:

@@ -65,6 +65,12 @@ class CostBudget:
             return
         await self._turn(cost, priority)
 
+    def give_back(self, cost: float) -> None:
+        """Points that were reserved for a query that was not sent."""
+        self._refill()
+        self._available = min(self.most, self._available + min(cost, self._maximum))
+        self._look_again()
+
     def learn(self, throttle_status: Mapping[str, Any], reserved: float, actual: float | None) -> None:
         """Take over what a reply says of the bucket, and settle what its call had `reserved`.
 

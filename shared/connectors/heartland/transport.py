@@ -114,10 +114,8 @@ class Transport:
         Raises TargetDown (certainly not applied), OutcomeUnknown (a write that may have been), NotFound, Refused.
         """
         operation = f"{method} {path.replace('/{}', '')}"
-        await self._budget.enter(self._priority)
+        generation = await self._turn()
         try:
-            # Only now: who waited for a turn while the breaker opened must not go out.
-            generation = self._breaker.begin()
             error: BaseException | None = None
             started = self._clock.monotonic()
             try:
@@ -132,6 +130,17 @@ class Transport:
                 self._observe(operation, _outcome(error), self._clock.monotonic() - started)
         finally:
             self._budget.leave()
+
+    async def _turn(self) -> int:
+        """Both the budget's turn and the breaker's leave, or neither. Raises TargetDown."""
+        # Before, too: who is refused anyway must not queue for a turn, nor use one up.
+        self._breaker.check()
+        await self._budget.enter(self._priority)
+        try:
+            return self._breaker.begin()  # only now: who waited while the breaker opened must not go out
+        except TargetDown:
+            self._budget.give_back()
+            raise
 
     def _url(self, path: str, query: Query) -> URL:
         # Made of what needs no quoting and of what is quoted here: to have it looked through again costs a lot.

@@ -79,8 +79,7 @@ class ShopifyClient:
         units = document.units(variables)
         for _ in range(_THROTTLED_TRIES):
             estimate = self.costs.estimate(document.name, units, document.cost_hint)
-            if self._budget is not None:
-                await self._budget.reserve(estimate, self.priority)
+            await self._turn(estimate)
             try:
                 return await self._ask(document, variables, units, estimate)
             except Throttled:
@@ -109,6 +108,18 @@ class ShopifyClient:
         if self._budget is not None and status:
             actual = _number(cost.get("actualQueryCost"))
             self._budget.learn(status, estimate, actual)
+
+    async def _turn(self, estimate: float) -> None:
+        """The points for a query that the breaker lets through from here on. Raises TargetDown."""
+        self._breaker.check()  # before, too: who is refused anyway must not queue for points, nor use them up
+        if self._budget is None:
+            return
+        await self._budget.reserve(estimate, self.priority)
+        try:
+            self._breaker.check()
+        except TargetDown:
+            self._budget.give_back(estimate)
+            raise
 
     async def _ask(
         self, document: Document, variables: Mapping[str, Any], units: int, estimate: float

@@ -332,3 +332,27 @@ async def test_its_rest_may_be_short() -> None:
     await pass_through(breaker)
 
     assert breaker.state == CLOSED
+
+
+async def test_a_check_says_what_a_call_would_meet_and_changes_nothing() -> None:
+    clock, seen = FakeClock(), list[int]()
+    breaker = a_breaker(clock, seen)
+    breaker.check()
+    for _ in range(5):
+        await fail(breaker, TargetDown("refused"))
+    with pytest.raises(TargetDown, match="is open") as refused:
+        breaker.check()
+    assert refused.value.after == 10.0
+
+    clock.advance(10)
+    breaker.check()  # a probe could go
+    assert seen == [OPEN]
+    probe = breaker.begin()
+    with pytest.raises(TargetDown, match="probe"):
+        breaker.check()
+    breaker.end(probe, None)
+    breaker.check()
+    for _ in range(2):
+        breaker.begin()
+    with pytest.raises(TargetDown, match="little by little"):
+        breaker.check()

@@ -66,11 +66,13 @@ class Calls(RuleBasedStateMachine):
     def begin(self) -> None:
         wait = self.expected_wait()
         if wait is None:
+            self.breaker.check()
             self.under_way.append((self.breaker.begin(), len(self.told)))
             return
-        with pytest.raises(TargetDown) as refused:
-            self.breaker.begin()
-        assert refused.value.after == wait
+        for refusing in (self.breaker.check, self.breaker.begin):
+            with pytest.raises(TargetDown) as refused:
+                refusing()
+            assert refused.value.after == wait
 
     def expected_wait(self) -> float | None:
         """None where a call has to be let through."""

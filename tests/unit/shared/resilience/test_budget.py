@@ -364,3 +364,24 @@ def test_a_turn_given_back_is_worth_one_call_and_goes_to_the_next() -> None:
 
     # 1.5 were left; the third took one, and the half that remained is whole by 1.0.
     assert run_virtual(work) == (2, pytest.approx(1.0, abs=0.002))
+
+
+def test_a_turn_given_back_is_there_for_the_next() -> None:
+    async def work(clock: LoopClock) -> float:
+        budget = RequestBudget(1.0, burst=1, max_in_flight=1, clock=clock)
+        await budget.enter()
+        waiting = asyncio.create_task(budget.enter())
+        await asyncio.sleep(0)
+        budget.give_back()
+        await waiting
+        budget.give_back()
+        return await two_turns(budget, clock)
+
+    assert run_virtual(work) == pytest.approx(1.0, abs=_HAIR)
+
+
+async def two_turns(budget: RequestBudget, clock: LoopClock) -> float:
+    for _ in range(2):
+        await budget.enter()
+        budget.leave()
+    return clock.monotonic()

@@ -354,3 +354,18 @@ def test_who_waits_is_heard_of_and_who_does_not_is_not() -> None:
         ("begins", "backfill", 0),
         ("ends", "backfill", pytest.approx(0.25)),
     ]
+
+
+def test_points_given_back_are_there_for_the_next() -> None:
+    async def work(clock: LoopClock) -> tuple[float, float]:
+        budget = CostBudget(clock)
+        await budget.reserve(1000)
+        waiting = asyncio.create_task(budget.reserve(600))
+        await asyncio.sleep(0)
+        budget.give_back(1000)
+        await waiting
+        left = budget.available
+        budget.give_back(5000)
+        return left, budget.available
+
+    assert run_virtual(work) == (400.0, 1000.0)

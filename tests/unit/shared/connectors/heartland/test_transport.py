@@ -230,3 +230,28 @@ async def test_a_packed_answer_is_held_to_the_same_limit() -> None:
     async with answering(packed, Limits(max_answer_bytes=1000)) as spoken:
         with pytest.raises(TargetDown, match="larger than 1000 bytes"):
             await read(spoken.client)
+
+
+async def test_calls_that_the_breaker_refuses_neither_queue_for_the_rate_nor_use_it_up() -> None:
+    clock = SystemClock()
+    budget = RequestBudget(0.001, burst=1, max_in_flight=1, clock=clock)
+    breaker = Breaker("test", failures=1, clock=clock)
+    breaker.end(breaker.begin(), TargetDown("refused"))
+    async with answering(status(503)) as spoken, aiohttp.ClientSession() as session:
+        client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget, breaker=breaker)
+        ends = await asyncio.gather(*(write(client) for _ in range(3)), return_exceptions=True)
+
+    assert [type(end) for end in ends] == [TargetDown] * 3
+    await asyncio.wait_for(budget.enter(), 1)  # its one token in a thousand seconds is still there
+
+
+async def test_a_turn_that_came_too_late_is_given_back() -> None:
+    clock = SystemClock()
+    budget = RequestBudget(0.001, burst=2, max_in_flight=1, clock=clock)
+    breaker = Breaker("test", failures=1, clock=clock)
+    async with answering(status(503)) as spoken, aiohttp.ClientSession() as session:
+        client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget, breaker=breaker)
+        await asyncio.gather(*(write(client) for _ in range(3)), return_exceptions=True)
+
+    assert len(spoken.asked) == 1
+    await asyncio.wait_for(budget.enter(), 1)

@@ -13,6 +13,7 @@ from shared.connectors.shopify.documents import READ_ORDERS, Document
 from shared.connectors.shopify.errors import TooMuch
 from shared.errors import CredentialsRefused, OutcomeUnknown, Rejected, TargetDown
 from shared.resilience.breaker import CLOSED, OPEN, Breaker
+from shared.resilience.cost_budget import CostBudget
 from shared.runtime.clock import SystemClock
 from tests.support.shop_server import data, error, open_shop_server, says
 
@@ -235,3 +236,33 @@ async def test_a_slow_shop_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(OutcomeUnknown):
             await shop.client(session).execute(SHIP, {})
         never.set()
+
+
+async def test_a_query_that_the_breaker_refuses_takes_no_points() -> None:
+    async with open_shop_server(data(FINE)) as (shop, session):
+        shop.breaker = Breaker("demo", clock=SystemClock(), failures=1)
+        shop.breaker.end(shop.breaker.begin(), TargetDown("down"))
+        client, budget = shop.client(session), CostBudget(SystemClock(), maximum=1000, restore_rate=0.001)
+        client._budget = budget
+        with pytest.raises(TargetDown, match="open"):
+            await client.execute(ASK, {})
+
+        assert shop.requests == []
+        assert budget.available == pytest.approx(1000, abs=0.1)
+
+
+async def test_points_that_came_too_late_are_given_back() -> None:
+    async with open_shop_server(data(FINE)) as (shop, session):
+        shop.breaker = Breaker("demo", clock=SystemClock(), failures=1)
+        client, budget = shop.client(session), CostBudget(SystemClock(), maximum=1000, restore_rate=0.001)
+        client._budget = budget
+        await budget.reserve(1000)
+        waiting = asyncio.create_task(client.execute(ASK, {}))
+        await asyncio.sleep(0)
+        shop.breaker.end(shop.breaker.begin(), TargetDown("down"))
+        budget.give_back(1000)
+        with pytest.raises(TargetDown, match="open"):
+            await waiting
+
+        assert shop.requests == []
+        assert budget.available == pytest.approx(1000, abs=0.1)
