@@ -184,7 +184,7 @@ class Consumer:
                 return
             if rest is None:
                 self._lanes.finish(work)
-                self._make_room(work)
+                self._make_room()
             else:
                 self._lanes.rest(work)
                 asyncio.get_running_loop().call_later(rest.seconds, self._wake, work)
@@ -211,10 +211,8 @@ class Consumer:
         if self._lanes.wake(work):
             self._start_workers()
 
-    def _make_room(self, work: Work) -> None:
-        if not self._paused:
-            return
-        for place in {(record.topic, record.partition) for record in work.records} & self._paused:
+    def _make_room(self) -> None:
+        for place in tuple(self._paused):
             if self._lanes.has_room(place):
                 self._paused.discard(place)
                 self._kafka.resume(TopicPartition(*place))

@@ -8,7 +8,7 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from shared.errors import Misconfigured
-from shared.messaging.envelope import Headers
+from shared.messaging.envelope import Headers, header_text
 from shared.messaging.producer import Producer
 from shared.messaging.record import Record, Unreadable
 from shared.runtime.logging import masked
@@ -116,7 +116,7 @@ def dead_letter_headers(record: Record | Unreadable, cause: Cause, service: str,
 def _replay_count(record: Record | Unreadable) -> str:
     """How often this event came back from the dead letters; the replay tool notes it on the record."""
     counts = [value for name, value in record.headers if name == "x-replay-count"]
-    return counts[-1].decode("ascii", "replace") if counts else "0"
+    return (header_text(counts[-1]) if counts else "") or "0"
 
 
 def own_version() -> str:

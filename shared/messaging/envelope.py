@@ -96,6 +96,11 @@ _OWN = {
 }  # fmt: skip
 
 
+def header_text(value: bytes | None) -> str:
+    """A header as text, for telling about it. Kafka allows headers without a value; then it is empty."""
+    return "" if value is None else value.decode("utf-8", "replace")
+
+
 def read_envelope(headers: Iterable[tuple[str, bytes]], body: bytes | None) -> Envelope:
     """The envelope that a record carries. Raises Rejected, naming what is missing or unreadable."""
     try:
@@ -116,7 +121,9 @@ def read_envelope(headers: Iterable[tuple[str, bytes]], body: bytes | None) -> E
         )
     except KeyError as error:
         raise Rejected(f"the header {error.args[0]} is missing") from error
-    except (ValueError, AttributeError) as error:
+    except AttributeError as error:
+        raise Rejected("a header has no value") from error
+    except ValueError as error:
         raise Rejected(f"the headers cannot be read: {error}") from error
 
 

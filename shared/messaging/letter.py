@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from shared.errors import TargetDown
-from shared.messaging.envelope import Headers
+from shared.messaging.envelope import Headers, header_text
 from shared.messaging.topics import DEAD_LETTERS, topic_name
 
 _PREFIX = "x-dlq-"
@@ -39,7 +39,7 @@ class Letter:
     @cached_property
     def named(self) -> dict[str, str]:
         """All headers as text; of one that stands twice, the last."""
-        return {name: value.decode("utf-8", "replace") for name, value in self.headers}
+        return {name: header_text(value) for name, value in self.headers}
 
     def said(self, name: str) -> str:
         """One of the letter's own headers, e.g. `reason`; empty where it is absent."""

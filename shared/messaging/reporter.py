@@ -10,6 +10,7 @@ from functools import lru_cache
 from shared.canonical.alert import Alert, Severity
 from shared.errors import TargetDown
 from shared.messaging.dead_letter import Cause
+from shared.messaging.envelope import header_text
 from shared.messaging.producer import Producer
 from shared.messaging.record import Record, Result, Route, Unreadable
 from shared.messaging.topics import TRACE
@@ -156,7 +157,7 @@ class Reporter:
         if not self._traced or route.topic == TRACE:
             return
         now = self._clock.now()
-        named = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+        named = {name: header_text(value) for name, value in record.headers}
         self._producer.trace(
             Hop(
                 event_id=named.get("ce_id") or f"{record.topic}:{record.partition}:{record.offset}",
@@ -177,5 +178,5 @@ def _whose(record: Record | Unreadable) -> tuple[str, str]:
     """Connection and aggregate, as far as they can be read."""
     if isinstance(record, Record):
         return record.envelope.connection, record.envelope.subject
-    named = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    named = {name: header_text(value) for name, value in record.headers}
     return named.get("x-connection", ""), named.get("ce_subject", "")

@@ -108,13 +108,14 @@ async def test_every_record_ends_with_one_hop(place: Place) -> None:
 
 async def test_an_unreadable_record_goes_to_the_dead_letters_unchanged(place: Place) -> None:
     name = topic_name(place.settings.topic_prefix, place.topic)
-    await place.producer.send_raw(name, b"key", b"\xff\x00{", [("ce_id", b"e1"), ("odd", b"\xff")])
+    await place.producer.send_raw(name, b"key", b"\xff\x00{", [("ce_id", b"e1"), ("odd", b"\xff"), ("empty", None)])  # type: ignore[list-item]
     handled = Handled()
     async with consuming(place, handled) as running:
         [(key, headers, value)] = await place.read(DEAD, 1)
         await running.stop()
 
     assert (key, value, headers["odd"], headers["ce_id"]) == (b"key", b"\xff\x00{", b"\xff", b"e1")
+    assert headers["empty"] is None
     assert headers["x-dlq-orig-topic"] == name.encode()
     assert handled.calls == []
     assert await place.committed() == 1
