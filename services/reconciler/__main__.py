@@ -59,6 +59,7 @@ def _watch(shell: Shell, parts: Parts, leases: Leases, name: str) -> Watch:
         clock=shell.clock,
         log=shell.log,
         figures=Figures(shell.metrics, name),
+        alert=parts.producer.alert,
     )
 
 

@@ -28,6 +28,7 @@ class Figures:
         """`rows` are the ledger's in the states that are shown."""
         metrics = self._metrics
         metrics.events_in.labels("order").inc(outcome.compared)
+        metrics.events_failed.labels("order", "unread").inc(len(outcome.unread))
         for row in outcome.found:
             metrics.drift_found.labels(row.entity, row.kind).inc()
         for row in outcome.repaired:

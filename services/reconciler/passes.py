@@ -35,9 +35,13 @@ class Rules:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a pass did: orders compared, rows found open, repaired, given to a person."""
+    """What a pass did: orders compared, rows found open, repaired, given to a person.
+
+    `unread` are orders that could not be read, with the reason: nothing is concluded of them this time.
+    """
 
     compared: int = 0
+    unread: dict[str, str] = field(default_factory=dict)
     found: list[Drift] = field(default_factory=list)
     repaired: list[Drift] = field(default_factory=list)
     reviews: list[Drift] = field(default_factory=list)
@@ -77,8 +81,10 @@ class Pass:
         outcome = Outcome()
         for page in chunks(keys):
             now = self._clock.now()
-            seen = [one for one in await self._reader.snapshots(page, now) if one.is_settled(now, self._rules.settling)]
-            quiet = [one for one in seen if not one.known.busy]
+            seen = await self._reader.snapshots(page, now)
+            outcome.unread |= seen.unread
+            settled = [one for one in seen.snapshots if one.is_settled(now, self._rules.settling)]
+            quiet = [one for one in settled if not one.known.busy]
             outcome.compared += len(quiet)
             outcome.found += await self._note(quiet, of, now)
         decision = decide(outcome.found, self._clock.now(), self._rules.look_apart, self._rules.caps)

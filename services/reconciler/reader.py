@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -21,9 +22,17 @@ from shared.connectors.shopify.clients import Shopify
 from shared.connectors.shopify.documents import READ_ORDERS
 from shared.connectors.shopify.order import from_shopify
 from shared.connectors.shopify.pages import complete, read_orders
-from shared.errors import NeedsReview, Rejected
+from shared.errors import IntegrationError, NeedsReview, Rejected, RetryLater, TargetDown
 
 _MOST = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Orders as they stand, and why others, by key, could not be read: of those nothing may be concluded."""
+
+    snapshots: list[Snapshot]
+    unread: dict[str, str]
 
 
 class Reader:
@@ -35,14 +44,15 @@ class Reader:
         self._heartland = heartland
         self._books = books
 
-    async def snapshots(self, keys: Sequence[str], now: datetime) -> list[Snapshot]:
-        """Those of these orders that Shopify shows. Raises what the clients and the database raise."""
-        orders = await self._orders(keys)
+    async def snapshots(self, keys: Sequence[str], now: datetime) -> Seen:
+        """Those of these orders that Shopify shows. Raises what the clients and the database raise for an outage."""
+        unread: dict[str, str] = {}
+        orders = await self._orders(keys, unread)
         ids = [order.id for order in orders]
         beliefs = await self._books.of(self._name, ids, now)
-        there = await self._in_heartland(ids, beliefs)
+        there = await self._in_heartland(ids, beliefs, unread)
         shipped = await self._shipped(ids)
-        return [
+        snapshots = [
             Snapshot(
                 connection=self._name,
                 order=order,
@@ -52,17 +62,19 @@ class Reader:
                 known=beliefs.known[order.id],
             )
             for order in orders
+            if order.id not in unread
         ]
+        return Seen(snapshots, unread)
 
-    async def _orders(self, keys: Sequence[str]) -> list[Order]:
+    async def _orders(self, keys: Sequence[str], unread: dict[str, str]) -> list[Order]:
         execute, found = self._shopify.client.execute, []
         size = max(1, min(_MOST, self._shopify.client.fitting(READ_ORDERS)))
         for start in range(0, len(keys), size):
             nodes = await read_orders(keys[start : start + size], execute)
-            for node in nodes.values():
+            for key, node in nodes.items():
                 if node is not None:
-                    order = _order(await complete(node, execute))
-                    found += [order] if order is not None else []
+                    with _apart(key, unread):
+                        found.append(from_shopify(await complete(node, execute)))
         return found
 
     async def _shipped(self, ids: Sequence[str]) -> dict[str, int]:
@@ -71,19 +83,24 @@ class Reader:
             found |= await shipped_units(self._shopify.client.execute, list(ids[start : start + _MOST]))
         return found
 
-    async def _in_heartland(self, ids: Sequence[str], beliefs: Beliefs) -> dict[str, InHeartland]:
+    async def _in_heartland(
+        self, ids: Sequence[str], beliefs: Beliefs, unread: dict[str, str]
+    ) -> dict[str, InHeartland]:
         """By Shopify's id. An order without a link is looked up by the custom field, as the writer would."""
         client, field = self._heartland.client, self._heartland.rules.order_id_field
         linked = {int(there): ours for ours, there in beliefs.links.items()}
         rows = {int(row["id"]): row for row in await client.orders_by_id(linked)}
         found = {linked[number]: _in_heartland(row) for number, row in rows.items()}
         for key in ids:
-            if key not in beliefs.links and (orders := await client.orders_by_custom(field, key)):
-                for row in await client.orders_by_id([orders[0].id]):
-                    found[key] = _in_heartland(row)
-        return await self._with_invoices(found, beliefs)
+            with _apart(key, unread):
+                if key not in beliefs.links and (orders := await client.orders_by_custom(field, key)):
+                    for row in await client.orders_by_id([orders[0].id]):
+                        found[key] = _in_heartland(row)
+        return await self._with_invoices(found, beliefs, unread)
 
-    async def _with_invoices(self, found: dict[str, InHeartland], beliefs: Beliefs) -> dict[str, InHeartland]:
+    async def _with_invoices(
+        self, found: dict[str, InHeartland], beliefs: Beliefs, unread: dict[str, str]
+    ) -> dict[str, InHeartland]:
         owners = {there.id: key for key, there in found.items()}
         for row in map(plain, await self._heartland.client.invoices_of(int(number) for number in owners)):
             key = owners.get(str(row.get("order_id")))
@@ -92,9 +109,10 @@ class Reader:
             found[key] = replace(found[key], changed_at=_newer(found[key].changed_at, row))
             if str(row["id"]) in beliefs.known[key].shipped:
                 continue
-            units = await self._units(row, key)
-            if units != 0:
-                found[key] = replace(found[key], unknown={**found[key].unknown, str(row["id"]): units})
+            with _apart(key, unread):
+                units = await self._units(row, key)
+                if units != 0:
+                    found[key] = replace(found[key], unknown={**found[key].unknown, str(row["id"]): units})
         return found
 
     async def _units(self, invoice: dict[str, Any], key: str) -> int | None:
@@ -110,12 +128,19 @@ class Reader:
         return sum(line.quantity for line in shipped.lines)
 
 
-def _order(node: dict[str, Any]) -> Order | None:
-    """None for an order that cannot be read: its notices have become dead letters, which somebody was told of."""
+@contextmanager
+def _apart(key: str, unread: dict[str, str]) -> Iterator[None]:
+    """One order that cannot be read keeps only itself from being compared; an outage of a vendor ends the pass.
+
+    The road meets the same order, and tells somebody: by a dead letter, a review or a parked key.
+    """
     try:
-        return from_shopify(node)
-    except Rejected:
-        return None
+        yield
+    except (RetryLater, NeedsReview, Rejected, ValueError) as error:
+        if isinstance(error, TargetDown) and error.target:
+            raise
+        # The values in a ValueError may be personal.
+        unread[key] = error.reason if isinstance(error, IntegrationError) else type(error).__name__
 
 
 def _in_heartland(row: dict[str, Any]) -> InHeartland:
@@ -134,8 +159,11 @@ def _newer(known: datetime | None, row: Any) -> datetime | None:
 
 
 def _figure(record: Any, name: str) -> Decimal | None:
-    value = record.get(name)
-    return None if value is None else exact(value)
+    """None where the list does not show it, or shows no number."""
+    try:
+        return exact(record.get(name))
+    except ValueError:
+        return None
 
 
 def chunks(keys: Iterable[str], size: int = 200) -> list[list[str]]:

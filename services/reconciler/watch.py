@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime, timedelta
 
 from structlog.typing import FilteringBoundLogger
 
 from services.reconciler.figures import SHOWN, Figures
-from services.reconciler.passes import Outcome, Pass
+from services.reconciler.passes import SERVICE, Outcome, Pass
 from services.reconciler.position import Position
 from services.reconciler.settings import Settings
 from services.reconciler.table import entities
+from shared.canonical.alert import Alert
 from shared.errors import IntegrationError
 from shared.runtime.clock import Clock
 from shared.state.cursors import Cursors
@@ -27,6 +29,8 @@ FEED = "reconciler.orders"
 _LEASE_SECONDS = 3.0
 # How long a connection that could not be read is left alone, at most.
 _RETRY_SECONDS = 30.0
+# After so long without a comparison somebody is told; where they are made seldom, after two that are missing.
+_STALLED = timedelta(minutes=15)
 # Orders of a full pass at a time: sweeps go on in between.
 _SLICE = 100
 
@@ -47,6 +51,7 @@ class Watch:
         clock: Clock,
         log: FilteringBoundLogger,
         figures: Figures,
+        alert: Callable[[Alert], object],
     ) -> None:
         self._connection = connection
         self._name = f"reconciler:{connection}"
@@ -59,17 +64,53 @@ class Watch:
         self._clock = clock
         self._log = log
         self._figures = figures
+        self._alert = alert
+        self._began = clock.now()
+        self._stalled = False
+        self._unread: dict[str, str] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`, or until the connection is no more. What goes wrong for a reason is logged and tried again."""
+        """Until `stop`, or until the connection is no more. What goes wrong is logged and tried again: what one
+        connection holds must not end the comparing of others, and a pass that ends anywhere does no harm.
+        """
         while self._present() and not stop.is_set():
             try:
                 await self._in_turn(stop)
             except IntegrationError as error:
-                await self._leases.release(self._name)
-                if self._present():
-                    self._log.warning("not compared", connection=self._connection, reason=error.reason)
-                await _pause(stop, min(_RETRY_SECONDS, self._settings.reconcile_recheck_seconds))
+                await self._give_up(error.reason, stop)
+            except Exception as error:
+                self._log.exception("a comparison failed", connection=self._connection)
+                await self._give_up(f"unexpected: {type(error).__name__}", stop)
+
+    async def _give_up(self, reason: str, stop: asyncio.Event) -> None:
+        """For a while: another replica may do better."""
+        await self._leases.release(self._name)
+        if self._present():
+            self._log.warning("not compared", connection=self._connection, reason=reason)
+            await self._tell_if_stalled(reason)
+        await _pause(stop, min(_RETRY_SECONDS, self._settings.reconcile_recheck_seconds))
+
+    async def _tell_if_stalled(self, reason: str) -> None:
+        with suppress(IntegrationError):  # our own database is away: others tell of that
+            swept_at = (await self._position()).swept_at
+            if not self._stalled and self._is_stalled(max(self._began, swept_at or self._began)):
+                self._alert(self._told(reason))
+                self._stalled = True
+
+    def _is_stalled(self, swept_at: datetime) -> bool:
+        seldom = timedelta(seconds=2 * self._settings.reconcile_seconds)
+        return self._clock.now() - swept_at > max(_STALLED, seldom)
+
+    def _told(self, reason: str, *, resolved: bool = False) -> Alert:
+        return Alert(
+            kind="not_compared",
+            connection=self._connection,
+            service=SERVICE,
+            severity="critical",
+            reason=reason,
+            at=self._clock.now(),
+            resolved=resolved,
+        )
 
     async def _in_turn(self, stop: asyncio.Event) -> None:
         next_sweep = next_look = 0.0
@@ -96,6 +137,10 @@ class Watch:
         keys = await one.changes.since(position.since(self._settings.overlap))
         outcome = await self._compare(one, [*keys, *await self._ledger.open_keys(self._connection)])
         await self._keep(position.swept(began))
+        # By what all replicas share: another one may have told of it.
+        if self._stalled or position.swept_at is None or self._is_stalled(position.swept_at):
+            self._alert(self._told("it is compared again", resolved=True))
+        self._stalled = False
         return outcome
 
     async def look_again(self) -> Outcome:
@@ -123,9 +168,17 @@ class Watch:
         outcome = await one.compare(keys, entities(), act=act)
         for row in outcome.repaired:
             self._log.info("repaired", connection=row.connection, entity=row.entity, key=row.key, kind=row.kind)
+        self._tell_unread(outcome)
         self._figures.tell(outcome, await self._ledger.list(SHOWN, self._connection))
         self._figures.passed(self._clock.now().timestamp(), self._clock.monotonic() - began)
         return outcome
+
+    def _tell_unread(self, outcome: Outcome) -> None:
+        """Once for each order and reason."""
+        for key, reason in outcome.unread.items():
+            if self._unread.get(key) != reason:
+                self._log.warning("order not compared", connection=self._connection, key=key, reason=reason)
+        self._unread |= outcome.unread
 
     async def _position(self) -> Position:
         stored = await self._cursors.get(self._connection, FEED)

@@ -32,7 +32,7 @@ class ServiceMetrics:
         # Events handed on or carried out: acknowledged by the broker or by the vendor. By every service.
         self.events_out = self._counter("events_out", "Events handed on", "entity")
         # Events that did not go through, by a small closed vocabulary: bad_signature, not_json, ... by ingress;
-        # rejected, review, waiting, target_down, retry, loop by the consumer loop.
+        # rejected, review, waiting, target_down, retry, loop by the consumer loop; unread by the reconciler.
         self.events_failed = self._counter("events_failed", "Events that failed, by reason", "entity", "reason")
         # How events ended, by the outcomes of the trace. By the consumer loop.
         self.outcomes = self._counter("outcomes", "Events by how they ended", "entity", "outcome")

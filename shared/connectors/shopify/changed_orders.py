@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from shared.connectors.shopify.documents import Document
 from shared.connectors.shopify.pages import Execute
-from shared.connectors.shopify.values import known_moment
+from shared.connectors.shopify.values import Unreadable, known_moment
 from shared.errors import TargetDown
 
 PAGE = 100
@@ -50,6 +51,7 @@ async def changed_orders(execute: Execute, since: datetime) -> AsyncGenerator[Ch
     """Every order with `updated_at` at or after `since` (aware), the longest unchanged first. Raises as `execute` does.
 
     An order that changes while it is being listed moves to the end of the list, so none is missed; one may come twice.
+    One whose time cannot be read counts as changed at `since`.
     """
     stamp = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     after: str | None = None
@@ -57,7 +59,7 @@ async def changed_orders(execute: Execute, since: datetime) -> AsyncGenerator[Ch
         variables = {"first": PAGE, "after": after, "query": f"updated_at:>='{stamp}'"}
         page: dict[str, Any] = (await execute(LIST_CHANGED_ORDERS, variables)).get("orders") or {}
         for row in _rows(page):
-            found = ChangedOrder(str(row["legacyResourceId"]), str(row["name"]), known_moment(row["updatedAt"]))
+            found = ChangedOrder(str(row["legacyResourceId"]), str(row["name"]), _changed_at(row, since))
             # A filter that the shop does not know is ignored without a word.
             if found.updated_at >= since.replace(microsecond=0):
                 yield found
@@ -68,15 +70,21 @@ async def changed_orders(execute: Execute, since: datetime) -> AsyncGenerator[Ch
 
 
 async def shipped_units(execute: Execute, ids: list[str]) -> dict[str, int]:
-    """Units in fulfilments that stand, by order; orders that Shopify does not show are absent."""
+    """Units in fulfilments that stand, by order; orders that Shopify does not show, or not readably, are absent."""
     answer = await execute(READ_SHIPPED, {"ids": [f"gid://shopify/Order/{one}" for one in ids]})
-    return {
-        str(node["legacyResourceId"]): sum(
-            int(one["totalQuantity"]) for one in node["fulfillments"] if one["status"] == "SUCCESS"
-        )
-        for node in answer.get("nodes") or ()
-        if node
-    }
+    found: dict[str, int] = {}
+    for node in filter(None, answer.get("nodes") or ()):
+        with suppress(LookupError, TypeError, ValueError):
+            standing = (one for one in node["fulfillments"] if one["status"] == "SUCCESS")
+            found[str(node["legacyResourceId"])] = sum(int(one["totalQuantity"]) for one in standing)
+    return found
+
+
+def _changed_at(row: dict[str, Any], since: datetime) -> datetime:
+    try:
+        return known_moment(row["updatedAt"])
+    except Unreadable:
+        return since
 
 
 def _rows(page: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,148 @@
+"""What a connection's watch does with what goes wrong, and when it tells somebody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+
+from services.reconciler import watch
+from services.reconciler.figures import Figures
+from services.reconciler.passes import Outcome
+from services.reconciler.settings import Settings
+from services.reconciler.watch import Watch
+from shared.canonical.alert import Alert
+from shared.errors import RetryLater
+from shared.runtime.logging import get_logger
+from shared.runtime.metrics import ServiceMetrics
+from tests.support.messaging import SteadyClock
+from tests.support.shell import SECRET_KEY
+
+ENVIRON = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://", "SECRET_KEY": SECRET_KEY}
+
+
+class World:
+    """One connection: passes end as told, and everything it keeps is in memory."""
+
+    def __init__(self) -> None:
+        self.clock = SteadyClock()
+        self.alerts: list[Alert] = []
+        self.kept: dict[str, dict[str, Any]] = {}
+        self.outcomes: list[Outcome | Exception] = []
+        self.registry = CollectorRegistry()
+        self.figures = Figures(ServiceMetrics("reconciler", self.registry), "main")
+        self.released = 0
+
+    def watch(self, present: Callable[[], bool] = lambda: True) -> Watch:
+        parts: Any = self
+        settings = Settings.from_env(ENVIRON)
+        return Watch(
+            "main", lambda: parts, present=present, leases=parts, settings=settings, cursors=parts, ledger=parts,
+            clock=self.clock, log=get_logger("reconciler"),
+            figures=self.figures, alert=self.alerts.append,
+        )  # fmt: skip
+
+    # Leases, cursors and the ledger
+
+    async def holds(self, name: str) -> bool:
+        return True
+
+    async def release(self, name: str) -> None:
+        self.released += 1
+
+    async def get(self, connection: str, feed: str) -> dict[str, Any] | None:
+        return self.kept.get(connection)
+
+    async def put(self, connection: str, feed: str, value: dict[str, Any]) -> None:
+        self.kept[connection] = value
+
+    async def open_keys(self, connection: str) -> list[str]:
+        return []
+
+    async def list(self, states: Sequence[str], connection: str) -> Sequence[Any]:
+        return ()
+
+    # A pass
+
+    @property
+    def changes(self) -> Any:
+        return self
+
+    async def since(self, moment: object) -> Sequence[str]:
+        return ()
+
+    async def compare(self, keys: object, of: object, *, act: bool = True) -> Outcome:
+        outcome = self.outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    def told(self) -> Sequence[tuple[str, bool]]:
+        return [(alert.kind, alert.resolved) for alert in self.alerts]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def failing(world: World, monkeypatch: pytest.MonkeyPatch, *errors: Exception, minutes: float) -> None:
+    """A watch whose passes end in these errors, one each so many minutes."""
+    stop = asyncio.Event()
+
+    async def pause(stop: asyncio.Event, seconds: float) -> None:
+        world.clock.pass_by(minutes * 60)
+        if not world.outcomes:
+            stop.set()
+
+    monkeypatch.setattr(watch, "_pause", pause)
+    world.outcomes += errors
+    await world.watch().run(stop)
+
+
+async def test_an_unexpected_error_is_logged_and_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with capture_logs() as logs:
+        await failing(world, monkeypatch, ValueError("odd"), RetryLater("odd"), minutes=1)
+
+    assert [entry["event"] for entry in logs] == ["a comparison failed", "not compared", "not compared"]
+    assert (world.released, world.alerts) == (2, [])
+
+
+async def test_a_connection_that_is_not_compared_for_a_quarter_of_an_hour_is_told_of_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await failing(world, monkeypatch, *[RetryLater("odd")] * 4, minutes=6)
+    assert world.told() == [("not_compared", False)]
+
+    # Another replica, which has told of nothing.
+    world.outcomes.append(Outcome())
+    await world.watch().sweep()
+    assert world.told() == [("not_compared", False), ("not_compared", True)]
+
+
+async def test_where_passes_end_nobody_is_told_of_anything(world: World) -> None:
+    world.outcomes += [Outcome(), Outcome()]
+    one = world.watch()
+    await one.sweep()
+    world.alerts.clear()
+    world.clock.pass_by(300)
+    await one.sweep()
+
+    assert world.alerts == []
+
+
+async def test_orders_that_cannot_be_read_are_counted_and_logged_once(world: World) -> None:
+    unread: Mapping[str, str] = {"5001": "it is too long"}
+    world.outcomes += [Outcome(unread=dict(unread)), Outcome(unread=dict(unread))]
+    one = world.watch()
+    with capture_logs() as logs:
+        await one.sweep()
+        await one.sweep()
+
+    assert [entry["key"] for entry in logs if entry["event"] == "order not compared"] == ["5001"]
+    labels = {"entity": "order", "reason": "unread"}
+    assert world.registry.get_sample_value("tillbridge_events_failed_total", labels) == 2
