@@ -16,6 +16,7 @@ from services.heartland_writer.plan import cancel_by_hand
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import Refused
 from shared.connectors.heartland.models import OrderLine, OrderTax, Payment
+from shared.connectors.heartland.transport import Before
 from shared.state.ledger import Effect
 
 Keep = Callable[[Known], None]
@@ -122,8 +123,8 @@ async def _add_payment(step: steps.AddPayment, known: Known, bench: Bench) -> Kn
 
     booked = Payment.model_validate(step.body)
 
-    async def send() -> int:
-        return await bench.heartland.add_order_payment(known.order.id, step.body) or 0
+    async def send(turn: Before) -> int:
+        return await bench.heartland.before(turn).add_order_payment(known.order.id, step.body) or 0
 
     async def find() -> int | None:
         there = await bench.heartland.order_payments(known.order.id)

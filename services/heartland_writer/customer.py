@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from services.heartland_writer.locks import Locks
-from services.heartland_writer.once import Made, Once
+from services.heartland_writer.once import Find, Made, Once, Send
 from services.heartland_writer.pending import Pending
 from services.heartland_writer.steps import Finding
 from shared.canonical.order import Address, Order
@@ -22,6 +22,7 @@ from shared.connectors.heartland.errors import NotFound
 from shared.connectors.heartland.models import Address as Postal
 from shared.connectors.heartland.models import Customer
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.connectors.heartland.transport import Before
 from shared.state.ledger import Effect
 from shared.state.notes import Pair
 
@@ -50,6 +51,8 @@ class Customers:
         self._once = once
         self._rules = rules
         self._connection = connection
+        # Many partitions may have orders of one buyer, so any process may be creating it.
+        self._call_seconds = heartland.call_seconds
         self._locks = Locks()
         self._made: dict[int, list[Postal]] = {}
         # What this process learnt and other orders of the same buyer may not see in the database yet.
@@ -124,10 +127,9 @@ class Customers:
     async def _create(self, order: Order, pending: Pending) -> tuple[Buyer, bool]:
         body = new_customer(order, self._rules)
         effect = self._effect(order)
-        lag = self._rules.read_lag_seconds
 
-        async def send() -> int | None:
-            return await self._heartland.create_customer(body)
+        async def send(turn: Before) -> int | None:
+            return await self._heartland.before(turn).create_customer(body)
 
         async def find() -> int | None:
             return await self._find(order)
@@ -136,13 +138,17 @@ class Customers:
         if made is None:
             # A new buyer's addresses are new too: one statement claims them all.
             await self._once.hold([effect, *self._address_effects(order)], pending)
-            made = await self._once.create(effect, send, find, lag, pending=pending)
-        while made.found and not await self._exists(made, lag):
+            made = await self._guarded(effect, send, find, pending)
+        while made.found and not await self._exists(made):
             # Deleted in Heartland since. What is done stays done, so the next one has a name of its own.
             effect = replace(effect, operation=f"customer:create:after:{made.id}")
-            made = await self._once.create(effect, send, find, lag, pending=pending)
+            made = await self._guarded(effect, send, find, pending)
         _remember(self._created, key_of(order), replace(made, found=True))
         return Buyer(made.id), not made.found
+
+    async def _guarded(self, effect: Effect, send: Send, find: Find, pending: Pending) -> Made:
+        lag, call = self._rules.read_lag_seconds, self._call_seconds
+        return await self._once.create(effect, send, find, lag, pending=pending, call_seconds=call)
 
     async def _find(self, order: Order) -> int | None:
         if order.customer.email:
@@ -151,9 +157,9 @@ class Customers:
         numbered = await self._heartland.customer_by_number(number_of(order, self._rules))
         return numbered.id if numbered else None
 
-    async def _exists(self, made: Made, lag_seconds: float) -> bool:
+    async def _exists(self, made: Made) -> bool:
         """Whether a customer made earlier is still there; one made a moment ago may not show in reads yet."""
-        if self._once.unsettled_seconds(made.sent_at, lag_seconds) > 0:
+        if not self._once.must_show(made, self._rules.read_lag_seconds, self._call_seconds):
             return True
         try:
             return not (await self._heartland.customer(made.id)).deleted_at
@@ -167,23 +173,23 @@ class Customers:
     async def _address(
         self, order: Order, customer_id: int, wanted: dict[str, str], there: list[Postal], pending: Pending
     ) -> int:
-        effect, lag = self._address_effect(order, wanted), self._rules.read_lag_seconds
+        effect = self._address_effect(order, wanted)
         found = same_address(wanted, there)
         if found is not None:
             await self._settle(effect, found, pending)
             return found
 
-        async def send() -> int | None:
-            return await self._heartland.create_address(customer_id, wanted)
+        async def send(turn: Before) -> int | None:
+            return await self._heartland.before(turn).create_address(customer_id, wanted)
 
         async def find() -> int | None:
             return same_address(wanted, await self._heartland.addresses(customer_id))
 
-        made = await self._once.create(effect, send, find, lag, pending=pending)
-        while made.found and not await self._has_address(customer_id, made, lag):
+        made = await self._guarded(effect, send, find, pending)
+        while made.found and not await self._has_address(customer_id, made):
             # Deleted since, or its customer was and this is another.
             effect = replace(self._address_effect(order, wanted), operation=f"{_operation(wanted)}:after:{made.id}")
-            made = await self._once.create(effect, send, find, lag, pending=pending)
+            made = await self._guarded(effect, send, find, pending)
         _remember(self._settled, effect, None)
         there.append(self._remember(customer_id, Postal.model_validate({"id": made.id, **wanted})))
         return made.id
@@ -200,8 +206,8 @@ class Customers:
         pending.done += [(effect, made), *((replace(effect, operation=name), made) for name in later)]
         _remember(self._settled, effect, None)
 
-    async def _has_address(self, customer_id: int, made: Made, lag_seconds: float) -> bool:
-        if self._once.unsettled_seconds(made.sent_at, lag_seconds) > 0:
+    async def _has_address(self, customer_id: int, made: Made) -> bool:
+        if not self._once.must_show(made, self._rules.read_lag_seconds, self._call_seconds):
             return True
         return made.id in {one.id for one in await self._heartland.addresses(customer_id)}
 

@@ -10,6 +10,7 @@ from services.heartland_writer.locks import Locks
 from services.heartland_writer.once import Once
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.connectors.heartland.transport import Before
 from shared.errors import Waiting
 from shared.runtime.clock import Clock
 from shared.state.ledger import Effect
@@ -85,8 +86,8 @@ class Items:
     async def _create(self, sku: str) -> int:
         """An item that stands for no goods: not stocked, priced on each line."""
 
-        async def send() -> int | None:
-            return await self._heartland.create_item(own_item(sku, self._rules))
+        async def send(turn: Before) -> int | None:
+            return await self._heartland.before(turn).create_item(own_item(sku, self._rules))
 
         async def find() -> int | None:
             item = (await self._heartland.items_by_sku([sku])).get(sku)
@@ -94,7 +95,8 @@ class Items:
 
         async with self._locks.of(sku):
             effect = Effect(self._connection, "heartland", "product", sku, "product:create")
-            made = await self._once.create(effect, send, find, self._rules.read_lag_seconds)
+            lag, call = self._rules.read_lag_seconds, self._heartland.call_seconds
+            made = await self._once.create(effect, send, find, lag, call_seconds=call)
         self._keep(sku, made.id)
         return made.id
 

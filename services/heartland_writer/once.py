@@ -8,17 +8,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.heartland_writer.pending import Pending
+from services.heartland_writer.turn import FRESH, Ours, Turn, renewed
 from shared.connectors.heartland.errors import Refused
+from shared.connectors.heartland.transport import Before
 from shared.errors import OutcomeUnknown, TargetDown
 from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
 from shared.state.notes import Note, Notes
 
-Send = Callable[[], Awaitable[int | None]]
+# Makes the call, which asks what it is given just before it goes out.
+Send = Callable[[Before], Awaitable[int | None]]
 Find = Callable[[], Awaitable[int | None]]
 
-# A claim that waited longer for its call is claimed anew: whoever took it over meanwhile may be about to send.
-_FRESH = timedelta(seconds=2)
+_REMEMBERED = 1000
+# How soon, at least, what another process may be making is looked for again.
+_LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,24 +54,35 @@ class Once:
         self._notes = notes
         self._clock = clock
         self._started_at = clock.now()
+        # Claims whose call by this process is over, without an answer: nothing of it is under way any more.
+        self._over: dict[str, datetime] = {}
 
     async def create(
-        self, effect: Effect, send: Send, find: Find, lag_seconds: float, *, pending: Pending | None = None
+        self,
+        effect: Effect,
+        send: Send,
+        find: Find,
+        lag_seconds: float,
+        *,
+        pending: Pending | None = None,
+        call_seconds: float | None = None,
     ) -> Made:
         """The record's id, made by `send` or found. Raises what these raise; OutcomeUnknown asks for a retry.
 
         With `pending`, a claim held there is used, and the outcome is added there instead of being noted at once.
+        `call_seconds` is for what processes may create side by side, the partition's owner or not: how long a call of
+        another one may be under way.
         """
         claim = await self._claim(effect, pending)
         if claim.state == "done":
             return Made(_id(claim.result), True, claim.sent_at)
         if claim.state == "in_doubt":
-            found = await self._find(effect, claim, find, lag_seconds, pending)
+            is_over = self._over.get(effect.id) == claim.sent_at
+            late = lag_seconds if is_over else shown_after(lag_seconds, call_seconds)
+            found = await self._find(effect, claim, find, (lag_seconds, late), pending)
             if found is not None:
                 return found
-            claim = await self._again(effect, claim)
-        elif self._clock.now() - claim.sent_at > _FRESH:
-            claim = await self._again(effect, claim)
+            claim = await renewed(self._ledger, effect, claim)
         made = await self._send(effect, claim, send, find)
         if pending is None:
             await self._ledger.done(effect, {"id": made.id})
@@ -87,6 +102,10 @@ class Once:
         noted = await self._notes.write(Note(pending.about, wanted))
         pending.held.update(zip(wanted, noted.claims, strict=True))
 
+    def ours(self, pending: Pending) -> Ours:
+        """Tells from now on whether the order that `pending` is about was taken over by another process."""
+        return Ours(pending, self._clock)
+
     async def _claim(self, effect: Effect, pending: Pending | None) -> Claim:
         if pending is None:
             return await self._ledger.claim(effect)
@@ -105,45 +124,58 @@ class Once:
         since = max(sent_at, self._started_at)
         return (since + timedelta(seconds=lag_seconds) - (looked_at or self._clock.now())).total_seconds()
 
+    def must_show(self, made: Made, lag_seconds: float, call_seconds: float) -> bool:
+        """Whether a look-up now shows what is known to be made, by whichever process."""
+        return self._clock.now() - made.sent_at >= timedelta(seconds=shown_after(lag_seconds, call_seconds))
+
     async def _find(
-        self, effect: Effect, claim: Claim, find: Find, lag_seconds: float, pending: Pending | None
+        self, effect: Effect, claim: Claim, find: Find, lags: tuple[float, float], pending: Pending | None
     ) -> Made | None:
+        lag_seconds, late_seconds = lags
         sent_at = claim.sent_at if pending is None else await pending.since(claim.sent_at)
         looked_at = self._clock.now()
         found = await find()
         if found is not None:
             await self._ledger.done(effect, {"id": found})
             return Made(found, True, claim.sent_at)
-        wait = self.unsettled_seconds(sent_at, lag_seconds, looked_at)
+        wait = self.unsettled_seconds(sent_at, late_seconds, looked_at)
         if wait > 0:
+            # It may show, or be noted by who sends it, long before it must.
             raise TargetDown(
-                f"{effect.operation} of {effect.key} is in doubt and cannot be seen in Heartland yet", wait
+                f"{effect.operation} of {effect.key} is in doubt and cannot be seen in Heartland yet",
+                min(wait, max(lag_seconds, _LOOK_SECONDS)),
             )
         return None
 
-    async def _again(self, effect: Effect, claim: Claim) -> Claim:
-        """The same claim with a later time, unless somebody else took it since."""
-        renewed = await self._ledger.again(effect, claim)
-        if renewed.state != "new":
-            raise TargetDown(f"{effect.operation} of {effect.key} is being settled elsewhere")
-        return renewed
-
     async def _send(self, effect: Effect, claim: Claim, send: Send, find: Find) -> Made:
-        sent_at = self._clock.now()
+        turn = Turn(self._ledger, self._clock, effect, claim)
         try:
-            made = await send()
+            made = await send(turn.check)
         except OutcomeUnknown:
-            # The call may have waited long for its turn: the doubt begins now, not when it was noted.
-            await self._ledger.again(effect, claim)
+            await self._doubt(effect, turn.claim)
             raise
         except (TargetDown, Refused) as error:
-            await self._ledger.failed(effect, error.reason, claim)
+            await self._ledger.failed(effect, error.reason, turn.claim)
             raise
         if made is None:
+            await self._doubt(effect, turn.claim)
             made = await find()
         if made is None:
             raise OutcomeUnknown(f"Heartland did not say what {effect.operation} of {effect.key} made")
-        return Made(made, False, sent_at)
+        return Made(made, False, turn.at)
+
+    async def _doubt(self, effect: Effect, claim: Claim) -> None:
+        """The call is over, who knows how: the doubt begins now, not when it was noted."""
+        later = await self._ledger.again(effect, claim)
+        if later.state == "new":
+            self._over[effect.id] = later.sent_at
+            if len(self._over) > _REMEMBERED:
+                del self._over[next(iter(self._over))]
+
+
+def shown_after(lag_seconds: float, call_seconds: float | None) -> float:
+    """How long after its claim a create shows in reads at the latest; `call_seconds` as in `Once.create`."""
+    return lag_seconds if call_seconds is None else lag_seconds + FRESH.total_seconds() + call_seconds
 
 
 def _id(result: Mapping[str, Any] | None) -> int:

@@ -9,6 +9,7 @@ from services.heartland_writer.locks import Locks
 from services.heartland_writer.once import Once
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.connectors.heartland.transport import Before
 from shared.state.ledger import Effect
 
 
@@ -45,8 +46,8 @@ class PaymentTypes:
         return self._by_name[name]
 
     async def _find_or_create(self, gateway: str, name: str) -> int:
-        async def send() -> int | None:
-            return await self._heartland.create_payment_type(name)
+        async def send(turn: Before) -> int | None:
+            return await self._heartland.before(turn).create_payment_type(name)
 
         async def find() -> int | None:
             types = sorted(await self._heartland.payment_types(), key=lambda one: one.id)
@@ -57,7 +58,8 @@ class PaymentTypes:
         if found is not None:
             await self._once.seen(effect, found)
             return found
-        return (await self._once.create(effect, send, find, self._rules.read_lag_seconds)).id
+        lag, call = self._rules.read_lag_seconds, self._heartland.call_seconds
+        return (await self._once.create(effect, send, find, lag, call_seconds=call)).id
 
 
 def type_name(gateway: str) -> str:

@@ -26,7 +26,7 @@ from services.heartland_writer.settings import Settings
 from services.heartland_writer.write import Writing
 from shared.canonical.events import OrderEvent, read_event
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
-from shared.connectors.heartland.transport import Answer, Query, Transport
+from shared.connectors.heartland.transport import Answer, Before, Query, Transport
 from shared.errors import IntegrationError, Rejected
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.metrics import ServiceMetrics
@@ -46,6 +46,9 @@ class Rehearsal:
     real: Transport
     calls: list[Json] = field(default_factory=list)
     _ids: count[int] = field(default_factory=lambda: count(1))
+
+    def before(self, _: Before) -> Rehearsal:
+        return self
 
     async def send(
         self, method: str, path: str, *ids: int, query: Query = (), body: Mapping[str, object] | None = None

@@ -18,6 +18,7 @@ from services.heartland_writer.wanted import Wanted, want
 from shared.canonical.order import Order
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.models import SalesOrder
+from shared.connectors.heartland.transport import Before
 from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, RetryLater, TargetDown
 from shared.state.ledger import Claim, Effect
 from shared.state.notes import Mark, Pair
@@ -47,7 +48,9 @@ class Writing:
         self._lag = account.rules.read_lag_seconds
         self._pending = account.recent.pending((account.name, "order", order.id))
         self._pending.taken_at = taken_at
-        self._bench = Bench(account.heartland, account.once, account.name, order.id, self._lag, self._pending)
+        self._ours = account.once.ours(self._pending)
+        heartland = account.heartland.before(self._ours.check)
+        self._bench = Bench(heartland, account.once, account.name, order.id, self._lag, self._pending)
         self._findings: list[Finding] = []
         self._created = False
         self._in_doubt: Mapping[str, Claim] = {}
@@ -65,6 +68,8 @@ class Writing:
             await self._give_back()
             raise OutcomeUnknown(error.reason, max(error.after or 0.0, self._lag)) from error
         except IntegrationError:
+            if self._ours.lost:
+                self._account.recent.doubt(self._order.id)
             await self._give_back()
             raise
         except BaseException:
@@ -224,19 +229,20 @@ class Writing:
         body = dict(step.body)
         adopted = False
 
-        async def send() -> int | None:
+        async def send(turn: Before) -> int | None:
             nonlocal adopted
+            heartland = self._account.heartland.before(turn)
             if not self._account.rules.unique_order_public_id and await self._is_taken(body["public_id"]):
                 body["public_id"] = self._longer_number(body["public_id"])
             try:
-                return await self._account.heartland.create_order(body)
+                return await heartland.create_order(body)
             except Refused as refusal:
                 if not refusal.names("public_id"):
                     raise
             ours = await self._look_up()
             adopted = ours is not None
             body["public_id"] = self._longer_number(body["public_id"])
-            return ours or await self._account.heartland.create_order(body)
+            return ours or await heartland.create_order(body)
 
         effect = self._bench.effect("order:create")
         await self._claim(effect)

@@ -28,7 +28,7 @@ from shared.connectors.heartland.models import (
     PaymentType,
     SalesOrder,
 )
-from shared.connectors.heartland.transport import Limits, Observe, Query, Transport
+from shared.connectors.heartland.transport import Before, Limits, Observe, Query, Transport
 from shared.errors import RetryLater, TargetDown
 from shared.resilience.breaker import Breaker
 from shared.resilience.budget import RequestBudget
@@ -58,6 +58,9 @@ class HeartlandClient:
         limits: Limits | None = None,
         throttled: Callable[[], object] = lambda: None,
     ) -> None:
+        limits = limits or Limits()
+        # How long a call may be under way once its turn has come.
+        self.call_seconds = limits.total_seconds
         self._http = Transport(
             session,
             account,
@@ -65,7 +68,7 @@ class HeartlandClient:
             breaker=breaker,
             clock=clock,
             observe=observe,
-            limits=limits or Limits(),
+            limits=limits,
             throttled=throttled,
         )
         self._views: dict[Priority, HeartlandClient] = {"live": self}
@@ -76,6 +79,13 @@ class HeartlandClient:
             view = self._views[priority] = copy.copy(self)
             view._http = self._http.at(priority)
         return self._views[priority]
+
+    def before(self, check: Before) -> HeartlandClient:
+        """This client, its writes asking `check` just before they go out; what it raises keeps them from that."""
+        view = copy.copy(self)
+        view._http = self._http.before(check)
+        view._views = {}
+        return view
 
     # Set-up
 

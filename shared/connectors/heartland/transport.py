@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -26,6 +26,8 @@ from shared.runtime.clock import Clock
 
 Observe = Callable[[str, str, float], None]
 Query = Sequence[tuple[str, str]]
+# Asked just before a write goes out. What it raises keeps the write from going out.
+Before = Callable[[], Awaitable[None]]
 
 _LONGEST_WAIT_SECONDS = 3600.0
 
@@ -99,6 +101,7 @@ class Transport:
         self._limits = limits
         self._timeout = limits.timeout
         self._priority: Priority = "live"
+        self._before: Before | None = None
 
     def at(self, priority: Priority) -> Transport:
         """The same account, budget and breaker, its calls waiting for their turn at this priority."""
@@ -106,15 +109,22 @@ class Transport:
         view._priority = priority
         return view
 
+    def before(self, check: Before) -> Transport:
+        """The same, its writes asking `check` once their turn has come: that may be long after they were decided on."""
+        view = copy.copy(self)
+        view._before = check
+        return view
+
     async def send(
         self, method: str, path: str, *ids: int, query: Query = (), body: Mapping[str, object] | None = None
     ) -> Answer:
         """Send one call. `{}` in `path` stand for `ids`; the path with its braces is the operation's name in metrics.
 
-        Raises TargetDown (certainly not applied), OutcomeUnknown (a write that may have been), NotFound, Refused.
+        Raises TargetDown (certainly not applied), OutcomeUnknown (a write that may have been), NotFound, Refused, and
+        what is raised before a write.
         """
         operation = f"{method} {path.replace('/{}', '')}"
-        generation = await self._turn()
+        generation = await self._turn(method)
         try:
             error: BaseException | None = None
             started = self._clock.monotonic()
@@ -131,14 +141,16 @@ class Transport:
         finally:
             self._budget.leave()
 
-    async def _turn(self) -> int:
+    async def _turn(self, method: str) -> int:
         """Both the budget's turn and the breaker's leave, or neither. Raises TargetDown."""
         # Before, too: who is refused anyway must not queue for a turn, nor use one up.
         self._breaker.check()
         await self._budget.enter(self._priority)
         try:
+            if self._before is not None and method != "GET":
+                await self._before()
             return self._breaker.begin()  # only now: who waited while the breaker opened must not go out
-        except TargetDown:
+        except BaseException:
             self._budget.give_back()
             raise
 

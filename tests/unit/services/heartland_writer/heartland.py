@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -85,6 +85,10 @@ class FakeHeartland:
         self.lag = timedelta(seconds=lag_seconds)
         self.tax_rate = Decimal(tax_rate)
         self.names_what_it_makes = True
+        self.call_seconds = 30.0
+        # What a write waits for until its turn has come, and what it asks then.
+        self.turn: Callable[[str], Awaitable[None]] | None = None
+        self.check: Callable[[], Awaitable[None]] | None = None
         self.keeps_custom = True
         self.tables: dict[str, Table] = {}
         self.refuses: Callable[[str, Mapping[str, Any]], Refused | None] = lambda name, body: None
@@ -94,6 +98,24 @@ class FakeHeartland:
         view = copy.copy(self)
         view.points = At(self.points, priority)  # type: ignore[assignment]
         return view
+
+    def before(self, check: Callable[[], Awaitable[None]]) -> FakeHeartland:
+        view = copy.copy(self)
+        view.check = check
+        return view
+
+    def waiting(self, turn: Callable[[str], Awaitable[None]]) -> FakeHeartland:
+        """The same account, its writes waiting for their turn."""
+        view = copy.copy(self)
+        view.turn = turn
+        return view
+
+    async def _write(self, call: str, do: Callable[[], Any]) -> Any:
+        if self.turn is not None:
+            await self.turn(call)
+        if self.check is not None:
+            await self.check()
+        return await self.points.at(call, do)
 
     # The world behind it
 
@@ -150,7 +172,7 @@ class FakeHeartland:
                 then()
             return number if self.names_what_it_makes else None
 
-        return await self.points.at(call, do)
+        return await self._write(call, do)
 
     async def _change(self, call: str, table: str, number: int, changes: Mapping[str, Any]) -> None:
         def do() -> None:
@@ -163,7 +185,7 @@ class FakeHeartland:
             if flat:
                 row["custom"] = {**row.get("custom", {}), **flat}
 
-        await self.points.at(call, do)
+        await self._write(call, do)
 
     async def _list(self, call: str, model: Any, table: str, **where: object) -> Any:
         return await self.points.at(call, lambda: [model.read(row) for row in self.seen(table, **where)])
@@ -246,7 +268,7 @@ class FakeHeartland:
         self._tax(order_id)
 
     async def delete_order_line(self, order_id: int, line_id: int) -> None:
-        await self.points.at("DELETE lines", lambda: self.table("lines").rows.pop(line_id))
+        await self._write("DELETE lines", lambda: self.table("lines").rows.pop(line_id))
         self._tax(order_id)
 
     async def order_taxes(self, order_id: int) -> list[OrderTax]:

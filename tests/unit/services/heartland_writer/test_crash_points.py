@@ -201,12 +201,12 @@ def _passed_through(seen: set[tuple[str, int]], at: Callable[..., Any]) -> Calla
 
 
 async def test_every_await_is_tried_as_a_crash_point(monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the roads of this file and of `test_crashes`: with Heartland away and with answers lost."""
+    """On the roads of this file and of `test_crashes`: with Heartland away, with answers lost, and killed."""
     seen: set[tuple[str, int]] = set()
     monkeypatch.setattr(Points, "at", _passed_through(seen, Points.at))
 
     for road in ROADS:
-        for why in ("target down before a call", "no answer to a write that was applied"):
+        for why in ("target down before a call", "no answer to a write that was applied", "crash before a call"):
             for number in count(1):
                 shop, _, _ = await deliver_breaking(road, why, number)
                 if len(shop.points.passed) < number:

@@ -10,6 +10,7 @@ import pytest
 from services.heartland_writer.once import History, Made, Once
 from services.heartland_writer.pending import Pending
 from shared.connectors.heartland.errors import Refused
+from shared.connectors.heartland.transport import Before
 from shared.errors import OutcomeUnknown, TargetDown
 from shared.state.ledger import Claim, Effect
 from tests.support.ledger import MemoryLedger
@@ -32,12 +33,17 @@ class Two:
         # What happens elsewhere meanwhile. A send during which something does gets no answer.
         self.on_look_up: Callable[[], Awaitable[None]] | None = None
         self.on_send: Callable[[], Awaitable[None]] | None = None
+        self.on_turn: Callable[[], Awaitable[None]] | None = None
 
     async def claim(self) -> None:
         await self.pending.write(self.notes, claims=(PAY,))  # type: ignore[arg-type]
 
     async def create(self, once: Once, pending: Pending | None = None) -> None:
-        async def send() -> int:
+        async def send(turn: Before) -> int:
+            if once is self.mine and self.on_turn is not None:
+                self.clock.pass_seconds(60)
+                await self.on_turn()
+            await turn()
             self.sent.append("mine" if once is self.mine else "theirs")
             if self.on_send is not None:
                 await self.on_send()
@@ -163,12 +169,17 @@ class One:
         self.answers = list(answers)
         self.shown = shown
         self.sends = self.looks = 0
-        self.look_seconds = 0.0
+        self.look_seconds = self.queue_seconds = 0.0
+        self.call_seconds: float | None = None
 
     async def create(self, pending: Pending | None = None) -> Made:
-        return await self.once.create(PAY, self._send, self._find, 10.0, pending=pending)
+        return await self.once.create(
+            PAY, self._send, self._find, 10.0, pending=pending, call_seconds=self.call_seconds
+        )
 
-    async def _send(self) -> int | None:
+    async def _send(self, turn: Before) -> int | None:
+        self.clock.pass_seconds(self.queue_seconds)
+        await turn()
         self.sends += 1
         self.clock.pass_seconds(1)
         answer = self.answers.pop(0)
@@ -299,6 +310,73 @@ async def test_a_claim_that_waited_long_for_its_call_is_renewed(seconds: float, 
     await one.create(pending)
 
     assert one.claim.attempts == attempts
+
+
+async def test_who_waited_long_for_its_turn_sends_nothing_that_another_took_over_meanwhile() -> None:
+    two = Two()
+    two.on_turn = lambda: two.create(two.theirs)
+
+    with pytest.raises(TargetDown, match="settled elsewhere"):
+        await two.create(two.mine)
+
+    assert two.sent == ["theirs"]
+    assert two.stored.effects[PAY.id].state == "done"
+
+
+async def test_the_doubt_of_others_counts_from_when_the_call_got_its_turn() -> None:
+    one = One(7)
+    one.queue_seconds = 40
+
+    made = await one.create()
+
+    assert (made.sent_at, one.claim.sent_at) == (START + timedelta(seconds=40), START + timedelta(seconds=40))
+
+
+async def test_what_others_may_create_too_may_be_under_way_for_as_long_as_a_call_takes() -> None:
+    one = One(7)
+    one.call_seconds = 30
+    await one.ledger.claim(PAY)
+
+    one.clock.pass_seconds(41.5)
+    with pytest.raises(TargetDown) as early:
+        await one.create()
+    assert early.value.after == 0.5
+
+    one.clock.pass_seconds(0.5)
+    assert (await one.create()).id == 7
+
+
+async def test_what_others_are_making_is_looked_for_again_before_it_must_show() -> None:
+    one = One(7)
+    one.call_seconds = 30
+    await one.ledger.claim(PAY)
+
+    with pytest.raises(TargetDown) as early:
+        await one.create()
+
+    assert early.value.after == 10.0
+
+
+@pytest.mark.parametrize("answer", [OutcomeUnknown("broke"), None], ids=repr)
+async def test_a_call_of_our_own_that_is_over_is_not_under_way(answer: Exception | None) -> None:
+    one = One(answer, 7)
+    one.call_seconds = 30
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+
+    one.clock.pass_seconds(10)
+
+    assert (await one.create()).id == 7
+
+
+async def test_who_is_not_told_the_id_is_in_doubt_from_that_moment() -> None:
+    one = One(None)
+    one.queue_seconds = 2
+
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+
+    assert one.claim.sent_at == one.clock.now()
 
 
 async def test_a_claim_that_nobody_holds_is_made_with_the_notes() -> None:

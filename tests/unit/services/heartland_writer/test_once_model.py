@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from services.heartland_writer.once import Once
 from shared.connectors.heartland.errors import Refused
+from shared.connectors.heartland.transport import Before
 from shared.errors import OutcomeUnknown, RetryLater, TargetDown
 from shared.state.ledger import Effect
 from tests.support.clock import FakeClock
@@ -19,9 +20,9 @@ from tests.support.ledger import Effects, MemoryLedger
 
 PAY = Effect("main", "heartland", "order", "1001", "payment:1")
 LAG_SECONDS = 10.0
-# A delivery's call goes out and ends within this time, and shows in reads that much later: together below the lag.
-# What takes longer belongs to a process that has lost the key, and that is for the partition's epoch to refuse.
-UNDER_WAY_SECONDS = 5.0
+# A call may wait for its turn as long as it likes. Then it ends within this time, and shows in reads that much later:
+# together with the age at which a claim still counts as fresh, no more than the lag.
+UNDER_WAY_SECONDS = 4.0
 LATE_SECONDS = 4.0
 FATES = ("made", "made, without an id", "made, no answer", "not made, no answer", "refused", "down")
 
@@ -42,7 +43,10 @@ async def at(name: str, do: Callable[[], Any]) -> Any:
 
 
 class Process:
-    """One of two writers. `delivery` is the event it works on, `flying` a call that Heartland may yet carry out."""
+    """One of two writers. `delivery` is the event it works on, `flying` a call that Heartland may yet carry out.
+
+    `left` is how long the call has from its turn on; None while it has not got it.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -50,11 +54,11 @@ class Process:
         self.delivery: Coroutine[Any, Any, Any] | None = None
         self.flying = False
         self.fate = "made"
-        self.left = 0.0
+        self.left: float | None = None
 
     def take(self) -> None:
         self.delivery = self.once.create(PAY, self.send, self.find, LAG_SECONDS)
-        self.left = UNDER_WAY_SECONDS
+        self.left = None
 
     def step(self) -> Any:
         """To the next await. What was made, once that is known."""
@@ -72,12 +76,15 @@ class Process:
         if self.delivery is not None:
             self.delivery.close()
 
-    async def send(self) -> int | None:
-        self.flying = True
+    async def send(self, turn: Before) -> int | None:
+        await _Pause()
+        self.left = UNDER_WAY_SECONDS
         try:
+            await turn()
+            self.flying = True
             await _Pause()
         finally:
-            self.flying = False
+            self.flying, self.left = False, None
         match self.fate:
             case "refused":
                 raise Refused("no such order", code="invalid_request", status=400)
@@ -134,11 +141,11 @@ class World(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((0.5, 2.0, 2.5, 4.0, 9.5, 10.0, 60.0)))
     def time_passes(self, seconds: float) -> None:
-        busy = [process for process in self.processes if process.delivery is not None]
-        seconds = min([seconds, *(process.left for process in busy)])
+        seconds = min([seconds, *(one.left for one in self.processes if one.left is not None)])
         self.clock.advance(seconds)
-        for process in busy:
-            process.left -= seconds
+        for process in self.processes:
+            if process.left is not None:
+                process.left -= seconds
 
     @precondition(lambda self: not self.made)
     @rule(late=st.floats(0, LATE_SECONDS))

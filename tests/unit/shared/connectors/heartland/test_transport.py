@@ -14,7 +14,7 @@ from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.transport import Limits
 from shared.errors import CredentialsRefused, OutcomeUnknown, RetryLater, TargetDown
-from shared.resilience.breaker import Breaker
+from shared.resilience.breaker import CLOSED, Breaker
 from shared.resilience.budget import RequestBudget
 from shared.runtime.clock import SystemClock
 from tests.unit.shared.connectors.heartland.server import Respond, a_client, answering
@@ -255,3 +255,42 @@ async def test_a_turn_that_came_too_late_is_given_back() -> None:
 
     assert len(spoken.asked) == 1
     await asyncio.wait_for(budget.enter(), 1)
+
+
+async def test_a_write_asks_before_it_goes_out_once_its_turn_has_come() -> None:
+    budget = RequestBudget(0, burst=1, max_in_flight=1, clock=SystemClock())
+    told: list[str] = []
+
+    async def check() -> None:
+        told.append("asked")
+
+    async with answering(status(201, "", Location="/5")) as spoken, aiohttp.ClientSession() as session:
+        client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget)
+        await budget.enter("live")
+        waiting = asyncio.create_task(write(client.before(check)))
+        await asyncio.sleep(0)
+        assert (told, spoken.asked) == ([], [])
+        budget.leave()
+        await waiting
+
+    assert told == ["asked"]
+    assert len(spoken.asked) == 1
+
+
+async def test_what_is_raised_before_a_write_keeps_it_back_and_says_nothing_of_heartland() -> None:
+    clock = SystemClock()
+    breaker = Breaker("test", failures=1, clock=clock)
+
+    async def check() -> None:
+        raise TargetDown("settled elsewhere")
+
+    async with answering(status(200, '{"id": 5, "public_id": "S-1"}')) as spoken, aiohttp.ClientSession() as session:
+        budget = RequestBudget(0, burst=1, max_in_flight=1, clock=clock)
+        client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget, breaker=breaker)
+        for call in (write, change):
+            with pytest.raises(TargetDown, match="settled elsewhere"):
+                await call(client.before(check))
+        await read(client.before(check))
+
+    assert [method for method, *_ in spoken.asked] == ["GET"]
+    assert breaker.state == CLOSED
