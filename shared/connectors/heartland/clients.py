@@ -84,6 +84,7 @@ class HeartlandClients:
         if connection.name not in self._guards:
             self._guards[connection.name] = self._guard(connection.name)
         budget, breaker = self._guards[connection.name]
+        rules = read_settings(connection.settings)
         client = HeartlandClient(
             self._session,
             HeartlandAccount.read(connection.credentials.get("heartland", {})),
@@ -91,10 +92,10 @@ class HeartlandClients:
             breaker=breaker,
             clock=self._clock,
             observe=self._observe(),
-            limits=Limits(self._limits.timeout_seconds),
+            limits=Limits(self._limits.timeout_seconds, empty_refusals=rules.empty_refusals),
             throttled=self._made_by.throttled(TARGET),
         )
-        return Heartland(connection, client, read_settings(connection.settings))
+        return Heartland(connection, client, rules)
 
     def _guard(self, name: str) -> tuple[RequestBudget, Breaker]:
         limits = self._limits

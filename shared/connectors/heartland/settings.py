@@ -57,6 +57,10 @@ class HeartlandSettings(BaseModel):
     tax_recomputed: bool = Field(
         True, description="Assumed: Heartland may add its own tax to an order, so taxes are read and corrected"
     )
+    empty_refusals: bool = Field(
+        False,
+        description="Assumed: a 4xx without a body comes from a proxy, not from Heartland; on: it is Heartland's no",
+    )
     read_lag_seconds: float = Field(
         10.0, ge=0, description="Assumed: a write shows in reads after this long at the latest"
     )

@@ -30,15 +30,21 @@ Query = Sequence[tuple[str, str]]
 Before = Callable[[], Awaitable[None]]
 
 _LONGEST_WAIT_SECONDS = 3600.0
+# What any web server says of a call that will never fit, in words of its own.
+_TOO_LARGE = (413, 414, 431)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`total_seconds` covers a call from the first byte to the last, `connect_seconds` the connection alone."""
+    """`total_seconds` covers a call from the first byte to the last, `connect_seconds` the connection alone.
+
+    `empty_refusals`: a 4xx without a body is Heartland's own word too.
+    """
 
     total_seconds: float = 30.0
     connect_seconds: float = 10.0
     max_answer_bytes: int = 32 * 1024 * 1024
+    empty_refusals: bool = False
 
     @property
     def timeout(self) -> aiohttp.ClientTimeout:
@@ -202,7 +208,16 @@ class Transport:
             raise TargetDown("Heartland's rate limit was met", self._wait(response))
         if status < 400:
             raise TargetDown(f"Heartland answered {operation} with status {status}: check the address of the account")
-        raise refusal(operation, status, _maybe(body))
+        answer = _maybe(body)
+        if not self._is_heartlands(status, body, answer):
+            _lost(operation, method, f"status {status} in words that are not Heartland's")
+        raise refusal(operation, status, answer)
+
+    def _is_heartlands(self, status: int, body: bytes, answer: object) -> bool:
+        """Whether Heartland itself says no. A proxy's page of its maintenance must not make a record gone."""
+        if isinstance(answer, Mapping) or status in _TOO_LARGE:
+            return True
+        return self._limits.empty_refusals and not body.strip()
 
     def _wait(self, response: aiohttp.ClientResponse) -> float | None:
         """Retry-After in seconds; the header may hold seconds or a date."""

@@ -64,9 +64,14 @@ def hang_up(request: web.Request) -> web.Response:
         pytest.param(status(200, "<html>"), change, OutcomeUnknown, id="a page as answer to a change"),
         pytest.param(hang_up, read, TargetDown, id="a read cut off"),
         pytest.param(hang_up, write, OutcomeUnknown, id="a write cut off"),
-        pytest.param(status(404), read, NotFound, id="no such record"),
+        pytest.param(status(404, '{"error": "not_found"}'), read, NotFound, id="no such record"),
+        pytest.param(status(404, "<html>"), read, TargetDown, id="a page that something is gone"),
+        pytest.param(status(404, "<html>"), change, OutcomeUnknown, id="a page that something is gone, for a change"),
+        pytest.param(status(400, '"no"'), write, OutcomeUnknown, id="a refusal that says nothing"),
+        pytest.param(status(404), read, TargetDown, id="gone without a word"),
+        pytest.param(status(413, "<html>"), write, Refused, id="too large for any web server"),
         pytest.param(status(422, '{"error": "validation_error"}'), write, Refused, id="refused"),
-        pytest.param(status(405), write, Refused, id="method not allowed"),
+        pytest.param(status(405, '{"error": "method_not_allowed"}'), write, Refused, id="method not allowed"),
     ],
 )
 async def test_what_comes_back_becomes_one_of_our_errors(respond: Respond, call: Call, error: type[Exception]) -> None:
@@ -75,6 +80,12 @@ async def test_what_comes_back_becomes_one_of_our_errors(respond: Respond, call:
             await call(spoken.client)
 
     assert type(caught.value) is error
+
+
+async def test_an_account_that_says_no_without_a_body_is_believed_where_its_settings_say_so() -> None:
+    async with answering(status(404), Limits(empty_refusals=True)) as spoken:
+        with pytest.raises(NotFound):
+            await read(spoken.client)
 
 
 @pytest.mark.parametrize(
