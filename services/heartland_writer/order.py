@@ -40,8 +40,6 @@ KINDS = (
 # Marks before a noted content hash: a person must act, and the same content is tried again when it comes; or: all is
 # written, but a review is open. Without a mark there is no review to close, which saves asking.
 BLOCKED, OPEN = "!", "?"
-# Causes of an event that ask to write what seems to be written.
-AGAIN = frozenset(("drift", "review"))
 
 
 class Orders:
@@ -187,7 +185,7 @@ def newest(records: Sequence[Record]) -> tuple[Record, OrderEvent]:
 
 def is_asked_again(records: Sequence[Record]) -> bool:
     """Whether somebody saw that Heartland does not hold what we think we wrote, or decided that it be tried again."""
-    return any(record.envelope.extra.get("x-cause") in AGAIN for record in records)
+    return any(record.envelope.asks_again for record in records)
 
 
 def decide(stored: Version | None, event: OrderEvent, *, again: bool = False) -> str:

@@ -70,6 +70,8 @@ def _finish(
     wanted: Wanted, references: References, known: Known, rules: HeartlandSettings, findings: tuple[Finding, ...]
 ) -> Plan:
     """Lines stand as they should: taxes, payments, status."""
+    if wanted.cancelled and known.invoiced is None and not (known.pending or known.closed):
+        return Plan((ReadInvoices(),), complete=False)
     taxes = [] if known.closed else list(_tax_steps(wanted, known))
     payments, over = payment_steps(wanted, references, known, rules, wanted.total)
     status, more = _status_steps(wanted, known, rules)

@@ -232,13 +232,13 @@ class Writing:
         async def send(turn: Before) -> int | None:
             nonlocal adopted
             heartland = self._account.heartland.before(turn)
-            if not self._account.rules.unique_order_public_id and await self._is_taken(body["public_id"]):
-                body["public_id"] = self._longer_number(body["public_id"])
-            try:
-                return await heartland.create_order(body)
-            except Refused as refusal:
-                if not refusal.names("public_id"):
-                    raise
+            if self._account.rules.unique_order_public_id or not await self._is_taken(body["public_id"]):
+                try:
+                    return await heartland.create_order(body)
+                except Refused as refusal:
+                    if not refusal.names("public_id"):
+                        raise
+            # By another order of that name; or by this one, where our database lost what it knew.
             ours = await self._look_up()
             adopted = ours is not None
             body["public_id"] = self._longer_number(body["public_id"])

@@ -22,7 +22,7 @@ from shared.connectors.shopify.pages import Node
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.connectors.shopify.values import moment
 from shared.errors import NeedsReview, Rejected, RetryLater
-from shared.messaging.envelope import Envelope, child_traceparent, hurrying
+from shared.messaging.envelope import CAUSE, Envelope, child_traceparent, hurrying
 from shared.messaging.producer import Producer
 from shared.messaging.record import Handler, Record, Result, priority_of
 from shared.messaging.topics import CANONICAL_ORDER
@@ -190,8 +190,9 @@ def carried(records: Sequence[Record]) -> dict[str, str]:
 
     One ordinary notice among them makes the event urgent; one that asks to write again is enough for that.
     """
-    causes = [record.envelope.extra["x-cause"] for record in records if "x-cause" in record.envelope.extra]
-    return hurrying(priority_of(records)) | ({"x-cause": causes[-1]} if causes else {})
+    caused = [record.envelope for record in records if CAUSE in record.envelope.extra]
+    telling = [notice for notice in caused if notice.asks_again] or caused
+    return hurrying(priority_of(records)) | ({CAUSE: telling[-1].extra[CAUSE]} if telling else {})
 
 
 def envelope(event: OrderEvent, notice: Envelope, extra: Mapping[str, str] | None = None) -> Envelope:

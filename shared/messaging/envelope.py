@@ -14,6 +14,9 @@ Headers = list[tuple[str, bytes]]
 
 # The header that says how much an event hurries: live (the default), repair or backfill.
 PRIORITY = "x-priority"
+# Why an event is there that no vendor sent; these ask to write what seems to be written.
+CAUSE = "x-cause"
+_AGAIN = frozenset(("drift", "review"))
 
 
 def new_traceparent() -> str:
@@ -65,6 +68,11 @@ class Envelope:
         """How much the event hurries. What says nothing, or nothing that we know, is live."""
         said = self.extra.get(PRIORITY, "live")
         return next((name for name in PRIORITIES if name == said), "live")
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether it asks to write what seems to be written: somebody saw that it is not there, or decided so."""
+        return self.extra.get(CAUSE) in _AGAIN
 
     @property
     def trace_id(self) -> str:

@@ -452,6 +452,18 @@ async def test_a_cancellation_that_heartland_refuses_is_for_a_person() -> None:
     assert caught.value.kind == "cancel_by_hand"
 
 
+async def test_an_order_that_was_shipped_is_not_cancelled_though_heartland_would_take_it() -> None:
+    shop = Shop()
+    await shop.deliver(an_order())
+    shop.heartland.insert("invoices", {"order_id": shop.order()["id"], "status": "complete"})
+    shop.clock.pass_seconds(60)
+
+    await shop.deliver(later(an_order(), cancelled_at=AT))
+
+    assert shop.order()["status"] == "open"
+    assert shop.stored.open_reviews() == {"cancel_by_hand"}
+
+
 async def test_an_order_that_is_gone_from_heartland_is_for_a_person() -> None:
     shop = Shop()
     await shop.deliver(an_order())
@@ -474,6 +486,26 @@ async def test_after_a_lost_database_the_order_is_found_by_what_shopify_knows() 
 
     assert len(shop.heartland.all("orders")) == 1
     assert shop.stored.links["acme", "order", "5001"].heartland_id == "100001"
+
+
+@pytest.mark.parametrize("unique", [True, False], ids=["Heartland refuses the number", "the number is looked up"])
+async def test_after_a_lost_database_an_order_that_shopify_does_not_know_of_is_taken_up_by_its_number(
+    unique: bool,
+) -> None:
+    shop = Shop(unique_order_public_id=unique)
+    taken = Refused("taken", code="validation_error", status=400, details={"public_id": ("has already been taken",)})
+    await shop.deliver(an_order())
+    shop.stored.__init__()  # type: ignore[misc]
+    shop.restart()
+    shop.heartland.refuses = lambda call, body: (
+        taken if unique and call == "POST orders" and body["public_id"] == "S-1001" else None
+    )
+
+    await shop.deliver(an_order())
+
+    assert [row["public_id"] for row in shop.heartland.all("orders")] == ["S-1001"]
+    assert [row["amount"] for row in shop.heartland.all("payments")] == [Decimal("26.40")]
+    assert shop.stored.links["acme", "order", "5001"].heartland_id == str(shop.order()["id"])
 
 
 async def test_a_write_without_answer_asks_for_a_wait_as_long_as_reads_lag() -> None:

@@ -348,9 +348,13 @@ def cancelled() -> Order:
 @pytest.mark.parametrize(
     ("known", "rules", "steps", "findings"),
     [
-        pytest.param(SAME, {}, [CancelOrder()], [], id="open"),
+        pytest.param(SAME, {}, [ReadInvoices()], [], id="open: is it shipped?"),
+        pytest.param(replace(SAME, invoiced=False), {}, [CancelOrder()], [], id="open and not shipped"),
+        pytest.param(replace(SAME, invoiced=True), {}, [], ["cancel_by_hand"], id="shipped, and open for the rest"),
         pytest.param(replace(SAME, order=a_sales_order(status="pending")), {}, [CancelOrder()], [], id="never opened"),
-        pytest.param(SAME, {"can_cancel_order": False}, [], ["cancel_by_hand"], id="the API cannot"),
+        pytest.param(
+            replace(SAME, invoiced=False), {"can_cancel_order": False}, [], ["cancel_by_hand"], id="the API cannot"
+        ),
         pytest.param(replace(SAME, order=a_sales_order(status="closed")), {}, [], ["cancel_by_hand"], id="shipped"),
         pytest.param(replace(SAME, order=a_sales_order(status="canceled")), {}, [], [], id="done"),
     ],

@@ -283,3 +283,24 @@ async def test_an_order_is_read_and_sent_on_as_urgently_as_its_most_urgent_notic
 
     assert bench.shop.priorities == [priority]
     assert bench.producer.sent[0][1].priority == priority
+
+
+@pytest.mark.parametrize(
+    ("causes", "told"),
+    [
+        pytest.param(["review", "gap"], "review", id="a decision, and a gap after it"),
+        pytest.param(["drift", "replay", ""], "drift", id="a repair, a replay and an ordinary notice"),
+        pytest.param(["gap", "replay"], "replay", id="none that asks to write again: the last"),
+        pytest.param([""], None, id="an ordinary notice"),
+    ],
+)
+async def test_a_notice_that_asks_to_write_again_is_not_silenced_by_a_later_one(
+    causes: list[str], told: str | None
+) -> None:
+    bench = Bench(an_order_node())
+
+    await bench.run(*(a_notice(number, extra={"x-cause": why} if why else {}) for number, why in enumerate(causes)))
+
+    sent = bench.producer.sent[0][1]
+    assert sent.extra.get("x-cause") == told
+    assert sent.asks_again == (told in ("drift", "review"))
