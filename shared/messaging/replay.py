@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from shared.errors import IntegrationError, NeedsReview, RetryLater, Waiting
+from shared.errors import IntegrationError, NeedsReview, RetryLater, TargetDown, Waiting
 from shared.messaging.dead_letter import Cause, DeadLetters
 from shared.messaging.outages import Outages, is_outage
 from shared.messaging.parked_rows import record_of
@@ -47,14 +47,21 @@ class Replay:
         self._random = random
 
     async def replay(self, key: ParkedKey, route: Route, epoch: int) -> bool:
-        """True: nothing of the key is parked any more. False: it stays, due later or halted for a person.
+        """True: nothing of the key is parked any more. False: it stays, due now, later, or halted for a person.
 
         Raises TargetDown when the target or the database is away: nothing was counted, try the same again. Raises
         Fenced when the partition, of which we have this `epoch`, is another process's by now.
         """
+        begun = key
         while rows := await self._parked.records(key.topic, key.key):
             batch = rows if route.collapse else rows[:1]
-            if not await self._try(key, route, batch, epoch):
+            try:
+                if not await self._try(key, route, batch, epoch):
+                    return False
+            except TargetDown:
+                if key is begun:
+                    raise
+                # Whoever tries again must know that this record has failed nothing: the key is still due.
                 return False
             if await self._parked.release(key, batch[-1].seq or 0, epoch):
                 if await self._reviews.resolve(key.connection, key.entity, _subject(key), (HALTED,)):

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from shared.errors import IntegrationError, NeedsReview, RetryLater, TargetDown
 from shared.messaging.dead_letter import Cause, DeadLetters, TooManyDeadLetters
-from shared.messaging.lane import Kind, Work
+from shared.messaging.lane import Kind, Lane, Work
 from shared.messaging.loops import LoopGuard
 from shared.messaging.outages import Outages
 from shared.messaging.parking import Parking
@@ -202,11 +202,18 @@ class Treatment:
         if lane.tries == 1 and work.records:
             # Once, not at each try: an outage of an hour shall not fill the journal.
             self._reporter.tried(route, work.records[-1], error.reason, started_at)
+        return self._rest(lane, judgement)
+
+    def _rest(self, lane: Lane, judgement: Judgement) -> Rest:
         base, cap = self._options.backoff_base_seconds, self._options.backoff_cap_seconds
+        longest = _LONGEST_AFTER_SECONDS
         if judgement.outage:
             cap = min(cap, self._options.outage_rest_seconds)
-        own = backoff(lane.tries, base, cap, self._random)
-        return Rest(max(own, min(judgement.after, _LONGEST_AFTER_SECONDS)))
+            # What rests holds memory and its partition: a longer wait is the breaker's, and the database's.
+            longest = self._options.outage_park_seconds
+            if lane.down_since is not None:
+                longest -= self._clock.monotonic() - lane.down_since
+        return Rest(max(backoff(lane.tries, base, cap, self._random), min(judgement.after, longest)))
 
     async def _bury(self, record: Record, route: Route, error: IntegrationError, started_at: datetime) -> None:
         cause = Cause(

@@ -176,7 +176,10 @@ class Parked:
         return [_record(row, key) for row in rows]
 
     async def release(self, key: ParkedKey, through_seq: int, epoch: int) -> bool:
-        """Records up to `through_seq` are done. True if none is left: the key flows again."""
+        """Records up to `through_seq` are done. True if none is left: the key flows again.
+
+        Those that are left have failed nothing yet: they begin anew.
+        """
         async with self._db.transaction() as connection:
             await self._owned(connection, key.topic, key.partition, epoch)
             if not await self._locked(connection, key.topic, key.key):
@@ -190,7 +193,14 @@ class Parked:
                       and not exists (select from parked where service = $1 and topic = $2 and key = $3)""",
                 *place,
             )
-            return status == "DELETE 1"
+            if status == "DELETE 1":
+                return True
+            await connection.execute(
+                """update parked_keys set attempts = 0, first_failed_at = clock_timestamp()
+                    where service = $1 and topic = $2 and key = $3""",
+                *place,
+            )
+            return False
 
     async def failed_again(
         self,

@@ -58,7 +58,7 @@ class World:
     def __post_init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.clock = SteadyClock()
-        self.parked = MemoryParked()
+        self.parked = MemoryParked(self.clock)
         self.reviews = MemoryReviews()
         self.letters = Letters(self)
         for place in self.places:

@@ -111,7 +111,8 @@ class _Row:
 class MemoryParked:
     """`Parked` in memory, with the same promises; `down` makes every call raise TargetDown."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: SteadyClock | None = None) -> None:
+        self._clock = clock or SteadyClock()
         self.rows: dict[tuple[str, str], _Row] = {}
         self.epochs: dict[tuple[str, int], int] = {}
         self.down = False
@@ -201,7 +202,9 @@ class MemoryParked:
         row.records = [record for record in row.records if (record.seq or 0) > through_seq]
         if not row.records:
             del self.rows[(key.topic, key.key)]
-        return not row.records
+            return True
+        row.key = replace(row.key, attempts=0, first_failed_at=self._clock.now())
+        return False
 
     async def failed_again(
         self,

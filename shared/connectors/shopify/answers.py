@@ -35,6 +35,10 @@ _STATUSES = {
 _OUR_FAULT = frozenset({"BAD_REQUEST", "INVALID_FIELD_ARGUMENTS", "INVALID", "NOT_FOUND"})
 
 
+# A wait that was made up shall not close a shop for a day.
+_LONGEST_WAIT_SECONDS = 3600.0
+
+
 class Throttled(Exception):
     """The bucket was too empty for the query; nothing was executed."""
 
@@ -126,6 +130,6 @@ def _dispensable(document: Document, error: Mapping[str, Any]) -> bool:
 
 def _seconds(header: str | None) -> float | None:
     try:
-        return max(0.0, float(header)) if header else None
+        return min(max(0.0, float(header)), _LONGEST_WAIT_SECONDS) if header else None
     except ValueError:
         return None

@@ -105,6 +105,19 @@ async def test_a_key_is_free_when_its_last_record_is_done(db: Database) -> None:
     assert await parked.count() == {}
 
 
+async def test_what_is_left_of_a_key_has_failed_nothing_yet(db: Database) -> None:
+    parked = await owner(db)
+    await parked.park(a_key(), [a_record(5), a_record(6)], 1)
+    await parked.failed_again(a_key(), "RetryLater", "locked", None, NOW, 1)
+    (first, _) = await parked.records(TOPIC, KEY)
+
+    assert not await parked.release(a_key(), first.seq or 0, 1)
+
+    (left,) = (await parked.take(TOPIC, [3])).keys
+    assert (left.attempts, left.state, left.next_attempt_at) == (0, "waiting", NOW)
+    assert left.first_failed_at > NOW
+
+
 async def test_release_and_append_never_miss_each_other(db: Database, other_db: Database) -> None:
     mine, theirs = await owner(db), Parked(other_db, "writer")
     for offset in range(0, 60, 2):

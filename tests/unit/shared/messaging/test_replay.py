@@ -273,6 +273,16 @@ async def test_the_next_record_begins_anew_with_its_attempts() -> None:
     assert await turn.take() is False
 
     assert (turn.stored.state, [record.attempts for record in turn.seen]) == ("waiting", [5, 4])
+    assert turn.stored.attempts == 1
+
+
+async def test_a_vendor_that_goes_away_between_two_records_leaves_the_key_due_as_it_now_stands() -> None:
+    turn = Turn(Result("applied"), TargetDown("away"), attempts=1, count=2)
+
+    assert await turn.take() is False
+
+    assert (turn.stored.state, turn.stored.attempts, turn.waits) == ("waiting", 0, timedelta())
+    assert [record.offset for record in turn.bench.parked.rows[KEY].records] == [1]
 
 
 @pytest.mark.parametrize("error", [TargetDown("away"), KeyError("a bug")], ids=repr)

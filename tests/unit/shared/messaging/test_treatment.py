@@ -36,7 +36,7 @@ class Bench:
         self.attempts: list[int] = []
         self.clock = SteadyClock()
         self.producer = SentRecords()
-        self.parked = MemoryParked()
+        self.parked = MemoryParked(self.clock)
         self.reviews = MemoryReviews()
         self.metrics = ServiceMetrics("writer", CollectorRegistry())
         options = ConsumerOptions(park_schedule=(60.0, 300.0))
@@ -258,6 +258,24 @@ async def test_after_its_schedule_a_key_halts_with_a_dead_letter_and_a_review() 
     assert bench.position == 2
 
 
+async def test_the_next_record_of_a_key_has_all_of_its_schedule() -> None:
+    bench = await Bench().assigned()
+    await bench.park()
+    bench.arrive()
+    await bench.step()
+    bench.answers = [RetryLater("locked")]
+    await bench.due(60)
+    bench.answers = [Result("applied"), RetryLater("another trouble")]
+    await bench.due(300)
+    key = bench.parked.rows[KEY].key
+    assert (key.state, key.attempts, key.first_failed_at) == ("waiting", 1, bench.clock.now())
+
+    bench.answers = [RetryLater("another trouble")]
+    await bench.due(300)
+    assert bench.parked.rows[KEY].key.state == "halted"
+    assert dict(bench.producer.sent[0][3])["x-dlq-attempts"] == b"5"
+
+
 async def test_a_skipping_route_lets_the_next_record_pass() -> None:
     bench = await Bench(give_up="skip").assigned()
     await bench.park()
@@ -426,6 +444,31 @@ async def test_what_waits_long_for_a_vendor_goes_to_the_database_and_frees_the_w
     assert (key.waits_for, key.attempts, key.state) == ("target:heartland", 0, "waiting")
     assert bench.position == 1
     assert bench.outcomes == ["retrying", "parked"]
+
+
+async def test_a_vendor_that_asks_for_minutes_takes_the_database_instead_of_memory() -> None:
+    bench = await Bench().assigned()
+    bench.arrive()
+    bench.answers = [TargetDown("503", after, target="heartland") for after in (12.0, 600.0, 600.0)]
+    assert await bench.step() == Rest(12.0)
+    bench.clock.pass_by(12)
+    assert await bench.step() == Rest(8.0)
+    bench.clock.pass_by(8)
+
+    assert await bench.step() is None
+    assert bench.parked.rows[KEY].key.waits_for == "target:heartland"
+    assert bench.position == 1
+
+
+async def test_a_parked_key_rests_no_longer_than_that_either_what_comes_behind_it_is_in_memory() -> None:
+    bench = await Bench().assigned()
+    await bench.park()
+    bench.clock.pass_by(60)
+    bench.answers = [TargetDown("503", 600.0, target="heartland")]
+    bench.parking.due[KEY] = (await bench.parked.due(bench.clock.now(), "orders", [0], 9))[0]
+    bench.lanes.replay(KEY, "main")
+
+    assert await bench.step() == Rest(20.0)
 
 
 async def test_while_a_vendor_is_known_to_be_down_other_keys_follow_at_once() -> None:

@@ -52,6 +52,14 @@ def test_a_retry_after_that_says_nothing_is_left_to_the_schedule(header: str | N
     assert error.after in (None, 0)
 
 
+@pytest.mark.parametrize(("header", "seconds"), [("2.5", 2.5), ("86400", 3600.0), ("inf", 3600.0)])
+def test_a_retry_after_is_kept_within_reason(header: str, seconds: float) -> None:
+    error = answers.refused(SHIP, 429, header)
+
+    assert isinstance(error, RetryLater)
+    assert error.after == seconds
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [
