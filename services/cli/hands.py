@@ -107,7 +107,7 @@ async def decide(environ: Mapping[str, str], number: int, decision: str, because
                 await producer.send(RAW_SHOPIFY_ORDER, repair_notice(review, clock.now()))
         details = {"review": number, "kind": review.kind, "as": decision, "because": because}
         await Audit(database).note(clock.now(), actor, "review.decide", f"{review.connection}|{review.key}", details)
-        await reviews.decide(number)
+        await reviews.decide(number, decision)
     return f"{review.kind} of {review.connection} {review.entity} {review.key}"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.reconciler.snapshot import Known
+from services.reconciler.snapshot import Decided, Known
 from shared.connectors.shopify.fulfilment import Call
 from shared.state.database import Database
 
@@ -27,6 +27,15 @@ _REVIEWS = """
        and kind not in ('overpaid', 'refund_by_hand')
        and not exists (select from drift d where d.state in ('review', 'repairing') and
                        (d.connection, d.entity, d.key, d.kind) = (r.connection, r.entity, r.key, r.kind))"""
+# What a person has settled (not what was to be tried again): of which content, by when it was asked, and when. What we
+# asked ourselves is left out, since its row tells when it is over.
+_DECIDED = """
+    select key, entity, (details->>'asked_at')::timestamptz as asked_at, updated_at as decided_at from reviews r
+     where connection = $1 and state = 'decided' and key = any($2::text[])
+       and details->>'decided' in ('done', 'ignore') and details ? 'asked_at'
+       and not exists (select from drift d where d.state = 'review' and
+                       (d.connection, d.entity, d.key, d.kind) = (r.connection, r.entity, r.key, r.kind))
+     order by updated_at"""
 _LETTERS = """
     select distinct key from alerts
      where connection = $1 and state = 'open' and kind in ('dead_letter', 'key_halted') and key = any($2::text[])"""
@@ -73,6 +82,9 @@ class OwnBooks:
         for row in await self._db.fetch(_FLIGHT, connection, list(keys)):
             if is_in_flight(row["received"], row["ended"], now, self._in_flight):
                 known[row["key"]] = replace(known[row["key"]], busy="it is on its way")
+        for row in await self._db.fetch(_DECIDED, connection, list(keys)):
+            decided = {**known[row["key"]].decided, row["entity"]: Decided(row["asked_at"], row["decided_at"])}
+            known[row["key"]] = replace(known[row["key"]], decided=decided)
         rows = await self._db.fetch(_LINKS + "shopify_id = any($2::text[])", connection, list(keys))
         return Beliefs(known, {row["shopify_id"]: row["heartland_id"] for row in rows})
 
@@ -104,5 +116,4 @@ def _with_version(known: Known, row: Any) -> Known:
     # A mark before the hash: `!` it was not written, a person must act; `?` it was, and a review is open.
     said = str(row["content_hash"])
     blocked = said.startswith("!")
-    busy = "a person was asked" if blocked else ""
-    return replace(known, version=row["version"], content_hash=said.lstrip("!?"), blocked=blocked, busy=busy)
+    return replace(known, version=row["version"], content_hash=said.lstrip("!?"), blocked=blocked)

@@ -15,8 +15,6 @@ _CANCELED = ("canceled", "cancelled")
 
 def compare(seen: Snapshot) -> Iterator[Finding]:
     order, there = seen.order, seen.heartland
-    if seen.known.blocked:
-        return  # a person was asked already
     if there is None:
         yield _finding(seen, "order_missing", f"order {order.name} is not in Heartland", order.total)
         return

@@ -84,7 +84,7 @@ class Pass:
             seen = await self._reader.snapshots(page, now)
             outcome.unread |= seen.unread
             settled = [one for one in seen.snapshots if one.is_settled(now, self._rules.settling)]
-            quiet = [one for one in settled if not one.known.busy]
+            quiet = [one for one in settled if one.is_quiet]
             outcome.compared += len(quiet)
             outcome.found += await self._note(quiet, of, now)
         decision = decide(outcome.found, self._clock.now(), self._rules.look_apart, self._rules.caps)

@@ -29,11 +29,20 @@ class InHeartland:
 
 
 @dataclass(frozen=True, slots=True)
+class Decided:
+    """A person settled what was asked about a record as it stood at `asked_at`; by our clock."""
+
+    asked_at: datetime
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """What we believe. `version` and `content_hash` are what was written last, None and empty before the first time.
 
     `blocked`: it was not written, a person must act. `shipped` are units that each invoice is known to have fulfilled.
-    `busy` says why nothing may be concluded of it now; empty if nothing stands in the way.
+    `busy` says why nothing may be concluded of it now; empty if nothing stands in the way. `decided` are, by entity,
+    the latest decisions of a person.
     """
 
     version: datetime | None = None
@@ -41,6 +50,7 @@ class Known:
     blocked: bool = False
     shipped: Mapping[str, int] = field(default_factory=dict)
     busy: str = ""
+    decided: Mapping[str, Decided] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +74,23 @@ class Snapshot:
         """Whether what is under way has had time to arrive. A stamp far ahead of our clock says nothing."""
         age = now - self.changed_at
         return age >= settling or age < -_SKEW
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether something may be concluded of it. An order that was not written, for a person to act, is for that
+        person as long as it does not change; both hash and time, since a new version of ours may hash anew.
+        """
+        known = self.known
+        is_newer = known.version is None or self.order.updated_at > known.version
+        return not known.busy and (not known.blocked or (is_newer and self.content_hash != known.content_hash))
+
+    def is_decided(self, entity: str) -> bool:
+        """Whether a person has settled it as it stands: to send it through again would only ask the same again."""
+        decided = self.known.decided.get("fulfilment" if entity == "fulfilment" else "order")
+        if decided is None:
+            return False
+        there = self.heartland.changed_at if self.heartland else None
+        if entity == "fulfilment":
+            # Who fulfils by hand changes the order in Shopify, so only Heartland's side shows what was asked about.
+            return there is not None and there <= decided.asked_at
+        return self.order.updated_at <= decided.asked_at and (there is None or there <= decided.decided_at)

@@ -24,4 +24,6 @@ def entities(name: str = "") -> tuple[str, ...]:
 
 
 def findings(seen: Snapshot, of: Iterable[str]) -> list[Finding]:
-    return [finding for name in of for finding in TABLE[name](seen)]
+    """What differs, less what would be sent through only to put before a person what that person has settled."""
+    found = (finding for name in of for finding in TABLE[name](seen))
+    return [one for one in found if not (one.repairable and seen.is_decided(one.entity))]

@@ -92,11 +92,17 @@ class Reviews:
         closed = Counter(row["number"] for row in rows)
         return [closed[number] for number in range(len(overs))]
 
-    async def decide(self, number: int) -> None:
-        """A person has dealt with it. The same trouble opens it again only if it is met anew."""
+    async def decide(self, number: int, decision: str) -> None:
+        """A person has dealt with it. The same trouble opens it again only if it is met anew.
+
+        What was decided, and when it was last asked, is in its details: nothing newer was decided upon.
+        """
         await self._db.execute(
-            "update reviews set state = 'decided', updated_at = clock_timestamp() where id = $1", number
-        )
+            """update reviews set state = 'decided', updated_at = clock_timestamp(),
+                      details = details || jsonb_build_object('decided', $2::text, 'asked_at', updated_at)
+                where id = $1""",
+            number, decision,
+        )  # fmt: skip
 
     async def list(self, state: str = "open") -> _Found:
         """Reviews in this state, the newest first."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reconciler.snapshot import Snapshot
+from services.reconciler.snapshot import Decided, Snapshot
 from services.reconciler.table import TABLE, entities, findings
 from shared.errors import Rejected
 from tests.support.messaging import NOON
@@ -42,7 +44,8 @@ def kinds(seen: Snapshot) -> list[str]:
         pytest.param(there(AGREED, paid=TOTAL + CENT), ["payment_exceeds"], id="a cent more is paid there"),
         pytest.param(there(AGREED, paid=None), [], id="an account that shows no payments"),
         pytest.param(
-            there(in_agreement(blocked=True, content_hash="x"), total=CENT, paid=CENT), [], id="a person was asked"
+            there(in_agreement(blocked=True, content_hash="x"), total=CENT, paid=CENT), ["order_behind"],
+            id="a change that no person was asked about",
         ),
         pytest.param(there(AGREED, unknown={"7": 2}), ["shipment_missing"], id="shipped, and Shopify does not know"),
         pytest.param(there(AGREED, unknown={"7": None}), ["shipment_missing"], id="shipped, in lines nobody can read"),
@@ -70,12 +73,57 @@ def kinds(seen: Snapshot) -> list[str]:
         pytest.param(
             replace(in_agreement(shipped={"7": 2}), shipped=3), [], id="more was fulfilled in Shopify by hand"
         ),
-        pytest.param(
-            replace(in_agreement(blocked=True), heartland=None), [], id="not there, and a person was asked why"
-        ),
     ],
 )  # fmt: skip
 def test_differences(seen: Snapshot, expected: list[str]) -> None:
+    assert kinds(seen) == expected
+
+
+@pytest.mark.parametrize(
+    ("known", "answer"),
+    [
+        pytest.param({}, True, id="it was written"),
+        pytest.param({"busy": "a person was asked"}, False, id="a review is open"),
+        pytest.param({"blocked": True}, False, id="it was not written, and did not change since"),
+        pytest.param({"blocked": True, "content_hash": "x"}, True, id="it was not written, and changed since"),
+        pytest.param({"blocked": True, "content_hash": "x", "version": NOON}, False, id="a new version hashes anew"),
+    ],
+)
+def test_when_something_may_be_concluded(known: dict[str, Any], answer: bool) -> None:
+    assert in_agreement(**known).is_quiet is answer
+
+
+HOUR = timedelta(hours=1)
+SETTLED = Decided(asked_at=NOON + HOUR, decided_at=NOON + 2 * HOUR)
+MISSING = replace(in_agreement(decided={"order": SETTLED}), heartland=None)
+SHIPPED = there(in_agreement(decided={"fulfilment": SETTLED}), unknown={"7": 2}, changed_at=NOON)
+BEHIND = in_agreement(decided={"order": SETTLED}, content_hash="older")
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        pytest.param(MISSING, [], id="entered by hand, or left out"),
+        pytest.param(
+            replace(MISSING, order=a_paid_order(updated_at=NOON + 2 * HOUR)), ["order_missing"],
+            id="changed since it was asked",
+        ),
+        pytest.param(there(BEHIND, changed_at=NOON + 2 * HOUR), [], id="put right in Heartland before it was decided"),
+        pytest.param(
+            there(BEHIND, changed_at=NOON + 3 * HOUR), ["order_behind"], id="changed in Heartland after that"
+        ),
+        pytest.param(SHIPPED, [], id="a shipment that was fulfilled by hand"),
+        pytest.param(
+            there(SHIPPED, changed_at=NOON + 2 * HOUR), ["shipment_missing"], id="another shipment since it was asked"
+        ),
+        pytest.param(replace(SHIPPED, known=MISSING.known), ["shipment_missing"], id="another thing was decided"),
+        pytest.param(
+            there(in_agreement(decided={"order": SETTLED}), paid=TOTAL + CENT), ["payment_exceeds"],
+            id="what is never repaired is shown all the same",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_person_settled_is_left_alone_as_long_as_it_stands(seen: Snapshot, expected: list[str]) -> None:
     assert kinds(seen) == expected
 
 

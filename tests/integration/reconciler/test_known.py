@@ -1,0 +1,59 @@
+"""What our own tables say of an order before anything is concluded of it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from services.reconciler.known import OwnBooks
+from services.reconciler.snapshot import Known
+from shared.state.database import Database
+from shared.state.drift import DriftLedger, Finding
+from shared.state.reviews import Reviews
+from tests.support.messaging import NOON
+
+
+async def known(database: Database) -> Known:
+    return (await OwnBooks(database, timedelta(hours=1)).of("main", ["1"], NOON)).known["1"]
+
+
+async def ask(database: Database, kind: str = "order_unbalanced", entity: str = "order") -> int:
+    reviews = Reviews(database)
+    await reviews.open("main", kind, entity, "1", "odd", "look", {"order": "#1"})
+    return max(row.id for row in await reviews.list())
+
+
+async def test_an_order_is_busy_while_a_review_is_open_and_then_what_was_decided_is_known(database_url: str) -> None:
+    async with Database.open(database_url, 1) as database:
+        number = await ask(database)
+        assert (await known(database)).busy == "a person was asked"
+        [asked] = await Reviews(database).list()
+        await Reviews(database).decide(number, "done")
+
+        there = await known(database)
+        [decided] = await Reviews(database).list("decided")
+        assert (there.busy, there.decided["order"].asked_at) == ("", asked.updated_at)
+        assert there.decided["order"].decided_at == decided.updated_at > asked.updated_at
+        assert decided.details["order"] == "#1"
+
+
+async def test_an_order_that_was_not_written_is_busy_only_while_its_review_is_open(database_url: str) -> None:
+    async with Database.open(database_url, 1) as database:
+        await database.execute(
+            "insert into versions (connection, entity, key, target, version, content_hash) "
+            "values ('main', 'order', '1', 'heartland', $1, '!abc')",
+            NOON,
+        )
+        there = await known(database)
+
+    assert (there.busy, there.blocked, there.content_hash) == ("", True, "abc")
+
+
+async def test_what_was_to_be_tried_again_and_what_the_ledger_tells_of_was_not_settled(database_url: str) -> None:
+    async with Database.open(database_url, 1) as database:
+        await Reviews(database).decide(await ask(database), "retry")
+        await Reviews(database).decide(await ask(database, "total_differs"), "done")
+        ledger = DriftLedger(database)
+        row = await ledger.saw(Finding("main", "order", "1", "total_differs", "odd"), NOON)
+        await ledger.becomes(row.id, "review")
+
+        assert (await known(database)).decided == {}
