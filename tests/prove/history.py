@@ -22,7 +22,8 @@ One JSON object per line, of one of these kinds (`kind` says which):
                                "tracking_number": "1Z17-2", "carrier"}; the answer: {"invoice_id", "status",
                                "lines": [{"line_id", "item_id", "sku", "qty"}]}
         poison      publish   see generate/poison.py: {"kind", "letter": how the dead letter is known ("service",
-                              "topic", "key", "ce_id"), "repaired": the body that would work, or null}; `poison` is true
+                              "topic", "key", "ce_id"), "repaired": the body that would work, or null, "ends": how it
+                              ends then, "document": the order whose record it is, or {}}; `poison` is true
 
     Each new, edit, pay and cancel leaves its number in the order: the note becomes "seq <seq>", and so does the note
     attribute `seq`. The note travels on into the Heartland order's custom field `note`.

@@ -18,12 +18,20 @@ _UNDER_WAY = ("waiting", "retrying")
 
 
 async def come_to_rest(
-    cluster: Cluster, log: Log, samples: Samples, seconds: float, tell: Callable[[str], None]
+    cluster: Cluster,
+    log: Log,
+    samples: Samples,
+    seconds: float,
+    tell: Callable[[str], None],
+    *,
+    compared: bool = True,
 ) -> str:
-    """Returns "" once all is quiet, else after `seconds` what was not."""
+    """Returns "" once all is quiet, else after `seconds` what was not. `compared`: and the reconciler has looked."""
     began, quiet, told = time.monotonic(), 0, ""
     while quiet < _TIMES:
-        left = await unrest(cluster, log, samples) or _unreconciled(cluster, time.monotonic() - began)
+        left = await unrest(cluster, log, samples)
+        if compared and not left:
+            left = _unreconciled(cluster, time.monotonic() - began)
         quiet = 0 if left else quiet + 1
         if left and left != told:
             tell(f"waiting for: {left}")

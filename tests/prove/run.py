@@ -25,7 +25,7 @@ from tests.prove.generate import fulfilment, order, poison
 from tests.prove.generate.load import Load
 from tests.prove.generate.plan import Planned
 from tests.prove.generate.poison import Poison
-from tests.prove.history import History
+from tests.prove.history import History, read_mutations
 from tests.prove.log import Log
 from tests.prove.mend import mend
 from tests.prove.nemesis import Nemesis
@@ -78,7 +78,7 @@ class Plan:
     @property
     def poisons(self) -> int:
         """Every kind at least once."""
-        return max(len(poison.KINDS), round(self.minutes * POISON_PER_MINUTE))
+        return max(1 + len(poison.KINDS), round(self.minutes * POISON_PER_MINUTE))
 
     @property
     def dropped(self) -> float:
@@ -135,9 +135,12 @@ class Stage:
             complaint = await self._strike_while_loading()
             healed = time.monotonic()
             self.tell(f"load and faults are over after {self.load.done} changes: waiting for rest")
-            rest = await come_to_rest(self.cluster, self.log, self.samples, plan.rest_seconds, self.tell)
-            unrest = complaint or rest
+            rest = await self._rest(compared=True)
             figures = self._figures(time.monotonic() - healed)
+            complaints: list[str] = []
+            if plan.mends:
+                figures["letters_repaired"], complaints = await self._mend()
+                rest = rest or await self._rest(compared=False)
             self.tell("collecting the evidence")
             evidence = await collect(
                 self.cluster,
@@ -149,16 +152,21 @@ class Stage:
                 minutes=plan.minutes,
                 # New orders come until then: later there may be nothing to go on with.
                 busy_until=began + timedelta(seconds=plan.seconds * order.NEW_SHARE),
-                more={"reconciler": RECONCILER, "dropped_webhooks": plan.dropped},
+                more={"reconciler": RECONCILER, "dropped_webhooks": plan.dropped, "mends": plan.mends},
             )
-            complaints: list[str] = []
-            if plan.mends:
-                self.tell("repairing what was poisoned")
-                figures["letters_repaired"], complaints = await mend(self.cluster, evidence.poison, self.build)
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-        return Ran(evidence, unrest, complaints, figures)
+        return Ran(evidence, complaint or rest, complaints, figures)
+
+    async def _rest(self, *, compared: bool) -> str:
+        seconds = self.plan.rest_seconds
+        return await come_to_rest(self.cluster, self.log, self.samples, seconds, self.tell, compared=compared)
+
+    async def _mend(self) -> tuple[int, list[str]]:
+        self.tell("repairing what was poisoned")
+        poison = [row.details for row in read_mutations(self.build / "history.jsonl") if row.poison]
+        return await mend(self.cluster, self.load, poison, self.build)
 
     async def _stock(self) -> None:
         # The sterner of two assumptions: a payment above what an order owes is refused.

@@ -1,14 +1,19 @@
-"""Dead letters are exactly the poisoned records: none missing, none for another reason, none changed."""
+"""Dead letters are exactly the poisoned records: none missing, none for another reason, none changed.
+
+And each that could be repaired was sent again once, as it was repaired, and ended as it should.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import Any
 
 from tests.prove.check.case import Case
 from tests.prove.check.report import Violation
-from tests.prove.check.road import ENDS, STEPS, Entry, Place
+from tests.prove.check.road import ENDS, STEPS, Entry, Place, digest
 
+Json = dict[str, Any]
 Name = tuple[str, str]
 _SAID = (
     "version", "orig-topic", "orig-partition", "orig-offset", "orig-ts", "orig-key", "reason", "error-class",
@@ -68,11 +73,24 @@ def _origin(letter: Entry) -> Place:
 
 
 def _replayed(case: Case) -> Iterator[str]:
-    """What was repaired and sent again ends otherwise than before."""
+    """Nothing but what could be repaired was sent again; that was, and did what it should."""
+    sent: defaultdict[Name, list[tuple[Entry, str]]] = defaultdict(list)
     for step in STEPS:
         for entry in case.road.entries[step.topic]:
-            if not entry.headers.get("x-replay-id"):
-                continue
-            ends = [hop.outcome for hop in case.road.of(step.service, entry) if hop.outcome in ENDS]
-            if not ends or ends[-1] == "dead_letter":
-                yield f"sent again, {entry} ended as {ends[-1] if ends else 'nothing'}"
+            if entry.headers.get("x-replay-id"):
+                ends = [hop.outcome for hop in case.road.of(step.service, entry) if hop.outcome in ENDS]
+                sent[step.service, entry.headers.get("x-edited-from", "")].append((entry, ends[-1] if ends else ""))
+    wanted = {(one["letter"]["service"], one["letter"]["ce_id"]): one for one in repairable(case)}
+    for name, one in wanted.items():
+        if len(sent[name]) != 1:
+            yield f"the repaired {name[1]} was sent again {len(sent[name])} times"
+        for entry, end in sent[name]:
+            if entry.digest != digest(one["repaired"]) or end != one["ends"]:
+                yield f"sent again, {entry} ended as {end or 'nothing'} instead of {one['ends']}, or is not as repaired"
+    for name in sent.keys() - wanted.keys():
+        yield f"{name[1] or sent[name][0][0]} was sent again, which nobody could repair"
+
+
+def repairable(case: Case) -> list[Json]:
+    """What of the poison was to be repaired in this run."""
+    return [one for one in case.evidence.poison if case.evidence.settings.get("mends") and one["repaired"] is not None]

@@ -150,11 +150,15 @@ def _entry(row: Json, value: Any) -> Entry:
         at=row["timestamp"] / 1000,
         key=row["key"] or "",
         headers=row["headers"],
-        digest=hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest(),
+        digest=digest(value),
         lineage=tuple(body.get("lineage") or ()),
         invoice=str(invoice.get("id")) if isinstance(invoice, dict) else "",
         content=str(body.get("content_hash") or ""),
     )
+
+
+def digest(value: Any) -> str:
+    return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def seconds(text: str) -> float:

@@ -17,6 +17,8 @@ Json = dict[str, Any]
 START = datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()
 PAID, CANCELLED = "5001", "5002"
 POISON = "poison-1"
+EDITED = f"{POISON}:edit:1"
+REPAIRED = {"schema_name": "tillbridge.order/1"}
 _SERVICES = {step.topic: step.service for step in STEPS}
 
 
@@ -41,12 +43,13 @@ class Story:
     memory: list[Json] = field(default_factory=list)
     poison: list[Json] = field(default_factory=list)
     parked: list[Json] = field(default_factory=list)
+    settings: Json = field(default_factory=lambda: {"note_field": "note", "mends": True})
 
     def check(self, folder: Path) -> Report:
         for name in ("history", "deliveries", "journal", "books", "topics", "offsets", "memory"):
             lines = [orjson.dumps(row) + b"\n" for row in getattr(self, name)]
             (folder / f"{name}.jsonl").write_bytes(b"".join(lines))
-        return check(Evidence.within(folder, poison=self.poison, parked=self.parked, settings={"note_field": "note"}))
+        return check(Evidence.within(folder, poison=self.poison, parked=self.parked, settings=self.settings))
 
     # What was done
 
@@ -248,7 +251,7 @@ def _cancelled(story: Story) -> None:
 
 def _poisoned(story: Story) -> None:
     letter = {"service": "heartland_writer", "topic": "canonical.order", "key": key(POISON), "ce_id": POISON}
-    story.poison.append({"kind": "a future schema", "letter": letter, "repaired": None})
+    story.poison.append({"kind": "a future schema", "letter": letter, "repaired": REPAIRED, "ends": "applied"})
     story.mutate("", "publish", 0, story.poison[0], {}, "poison")
     record = story.put("canonical.order", POISON, POISON, 50, {"schema_name": "tillbridge.order/9"})
     story.say("canonical.order", POISON, POISON, "dead_letter", 50.2)
@@ -260,3 +263,6 @@ def _poisoned(story: Story) -> None:
     }  # fmt: skip
     headers = record["headers"] | {f"x-dlq-{name}": value for name, value in said.items()}
     story.topics.append({**record, "topic": "dlq.heartland_writer", "offset": 0, "headers": headers})
+    again = {"x-replay-id": "r1", "x-edited-from": POISON}
+    story.put("canonical.order", EDITED, POISON, 80, REPAIRED, **again)
+    story.say("canonical.order", EDITED, POISON, "applied", 80.2)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.prove.check.story import CANCELLED, MADE, PAID, POISON, START, Story, at, clean, shipment
+from tests.unit.prove.check.story import CANCELLED, EDITED, MADE, PAID, POISON, START, Story, at, clean, shipment
 
 ROOT = Path(__file__).parents[4]
 Damage = Callable[[Story], object]
@@ -78,6 +78,12 @@ def buried_besides(story: Story) -> None:
     story.topics.append({**letter, "headers": letter["headers"] | {"ce_id": "c1"}})
 
 
+def sent_again(story: Story) -> None:
+    again = {"x-replay-id": "r1", "x-edited-from": POISON}
+    story.travel("canonical.fulfilment", "poison-2", POISON, "applied", 90)
+    story.records("poison-2")[0]["headers"] |= again
+
+
 def grown(story: Story) -> None:
     for number, row in enumerate(story.memory):
         row["rss"] = 50_000_000 + 3_000_000 * number
@@ -116,6 +122,12 @@ PLANTED: list[tuple[str, str, Damage]] = [
     ("a letter with another body", "dead_letters", lambda s: s.letter(POISON).update(value={"other": 1})),
     ("a letter that lost a header", "dead_letters", lambda s: s.letter(POISON)["headers"].pop("ce_type")),
     ("a letter without a reason", "dead_letters", lambda s: s.letter(POISON)["headers"].pop("x-dlq-reason")),
+    ("a repaired letter that nobody sent again", "dead_letters", lambda s: without_record(s, EDITED)),
+    ("a repaired letter that was sent twice", "dead_letters", lambda s: s.topics.append(s.records(EDITED)[0])),
+    ("a repaired letter that changed nothing", "dead_letters", lambda s: renamed(s, EDITED, "skipped")),
+    ("a repaired letter that was buried again", "dead_letters", lambda s: renamed(s, EDITED, "dead_letter")),
+    ("a repaired letter with another body", "dead_letters", lambda s: s.records(EDITED)[0].update(value={"other": 1})),
+    ("a letter that was sent again as it was", "dead_letters", sent_again),
     ("an offset ahead of the work", "passed", committed_early),
     ("a process that grows", "grown", grown),
     ("no cancellation", "thin", lambda s: s.history.pop(-2)),
@@ -186,12 +198,12 @@ def test_what_a_person_has_to_decide_is_no_disagreement(tmp_path: Path) -> None:
     assert story.check(tmp_path).disagreeing == 0
 
 
-def test_a_replay_that_ends_in_the_dead_letters_again_is_found(tmp_path: Path) -> None:
+def test_in_a_run_that_repairs_nothing_nothing_is_sent_again(tmp_path: Path) -> None:
     story = clean()
-    story.put("canonical.order", POISON, POISON, 80, {"schema_name": "repaired"}, **{"x-replay-id": "r1"})
-    end = story.say("canonical.order", POISON, POISON, "dead_letter", 81)
-    assert "sent again" in " ".join(story.check(tmp_path).complaints)
-    end["value"]["outcome"] = "applied"
+    story.settings["mends"] = False
+    assert "which nobody could repair" in " ".join(story.check(tmp_path).complaints)
+    without_hops(story, EDITED)
+    without_record(story, EDITED)
     assert story.check(tmp_path).verdict == "pass"
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+import orjson
 import pytest
 
 from tests.prove.generate import fulfilment, order, poison
@@ -96,9 +97,19 @@ def test_a_first_part_leaves_something_behind_unless_there_is_only_one_unit() ->
 def test_each_kind_of_poison_is_given_and_none_twice_under_one_name() -> None:
     planned = poison.plan(SEED, "main", 9, SECONDS)
 
-    assert {one.kind.name for one in planned} == {kind.name for kind in poison.KINDS}
+    assert {one.kind.name for one in planned} == {kind.name for kind in (*poison.KINDS, poison.ORDER)}
     assert len({one.envelope.id for one in planned}) == len({one.envelope.key for one in planned}) == 9
     assert all(0 <= one.at <= SECONDS for one in planned)
+
+
+def test_what_is_repaired_of_an_order_is_only_its_currency() -> None:
+    one, *_ = (one for one in poison.plan(SEED, "main", 5, SECONDS) if one.document)
+    lost, repaired = orjson.loads(one.envelope.body), one.details["repaired"]
+
+    assert repaired["record"].pop("currency") == one.document["currency"]
+    assert lost == repaired
+    assert one.details["ends"] == "applied"
+    assert one.envelope.key == f"main|{one.document['id']}".encode()
 
 
 class Pages(list[Mutation]):
@@ -146,3 +157,17 @@ async def test_a_shipment_waits_until_the_store_has_the_order(monkeypatch: pytes
 
     assert looks == 3
     assert (pages[0].answer, pages[0].details["tracking_number"]) == ({"invoice_id": 7}, "1Z1001-1")
+
+
+async def test_an_order_that_is_placed_for_a_repair_is_noted_and_told_to_nobody() -> None:
+    asked: list[Any] = []
+
+    async def control(_: str, path: str, body: Any) -> tuple[int, Json]:
+        asked.append((path, body["webhook"]))
+        return 200, {"id": "7"}
+
+    pages = Pages()
+    await Load(SEED, control, pages).place({"id": 7, "name": "#900001"})  # type: ignore[arg-type]
+
+    assert asked == [("/shopify/orders?items=false", False)]
+    assert [(row.order, row.name, row.action, row.seq) for row in pages] == [("7", "#900001", "new", 1)]
