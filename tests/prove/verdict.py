@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.prove.run import Ran
 
 Json = dict[str, Any]
 RESUME_SECONDS = 10.0
+_LISTED = 20
 
 
 def proof(ran: Ran, resume_seconds: float = RESUME_SECONDS) -> Json:
@@ -46,10 +48,16 @@ def proof(ran: Ran, resume_seconds: float = RESUME_SECONDS) -> Json:
         "complaints": complaints,
         "resumes": len(spans),
         "resume_seconds": {kind: _spread(spans) for kind, spans in sorted(evidence.resumes.items())},
-        "parked_at_the_end": len(evidence.parked),
+        "waiting_for_a_person": _listed(report.waiting_for_a_person),
+        "parked_at_the_end": _listed(report.parked),
+        "letters_repairable": report.dlq_repairable,
         "memory_mb": memory(evidence.memory),
         **ran.figures,
     }
+
+
+def _listed(names: Sequence[str]) -> Json:
+    return {"count": len(names), "which": list(names[:_LISTED])}
 
 
 def _spread(spans: list[float]) -> Json:

@@ -35,4 +35,7 @@ def check(evidence: Evidence) -> Report:
         seen=enough.seen(case),
         dlq_expected=len(letters.expected(case)),
         dlq_actual=len(letters.actual(case)),
+        dlq_repairable=len(letters.repairable(case)),
+        waiting_for_a_person=[f"{entity} {name}" for entity, name in sorted(agree.waiting_for_a_person(case))],
+        parked=ends.still_parked(case),
     )

@@ -50,6 +50,11 @@ class Case:
     offsets: list[Json]
     memory: list[Json]
 
+    @property
+    def parked(self) -> set[tuple[str, str]]:
+        """Service and key of what still waits at the end."""
+        return {(row["service"], row["key"]) for row in self.evidence.parked}
+
     def lives(self) -> dict[str, list[Mutation]]:
         """What really happened to each order, in order."""
         lives: dict[str, list[Mutation]] = {}

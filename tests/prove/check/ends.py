@@ -39,8 +39,7 @@ def _unshipped(case: Case) -> Iterator[str]:
 
 
 def _unended(case: Case) -> Iterator[str]:
-    """Records that no service was ever done with."""
-    parked = {(row["service"], row["key"]): row["reason"] for row in case.evidence.parked}
+    """Records that no service was ever done with. Parked ones said why on their trace, and are parked yet."""
     for step in STEPS:
         latest = _latest_end(case.road, step)
         for entry in case.road.entries[step.topic]:
@@ -48,12 +47,21 @@ def _unended(case: Case) -> Iterator[str]:
             if any(hop.outcome in ENDS for hop in hops):
                 continue
             waited = [hop for hop in hops if hop.outcome == "parked"]
-            is_parked = waited and parked.get((step.service, entry.key))
+            is_parked = bool(waited) and (step.service, entry.key) in case.parked and bool(waited[-1].detail)
             # A state that waits is dropped for the next one of its key; a crash may leave that unsaid.
             is_replaced = waited and step.collapses and latest.get(entry.key, 0.0) > waited[-1].at
             if not (is_parked or is_replaced):
                 said = ", ".join(hop.outcome for hop in hops) or "nothing"
                 yield f"{step.service} was never done with {entry}: it said {said}"
+
+
+def still_parked(case: Case) -> list[str]:
+    """What waits at the end, with the reason that its last hop gives."""
+    said = {
+        (service, hop.key): hop.detail for (service, _), hops in case.road.hops.items() for hop in hops
+        if hop.outcome == "parked"
+    }  # fmt: skip
+    return [f"{service} {key}: {said.get((service, key)) or 'nobody said why'}" for service, key in sorted(case.parked)]
 
 
 def _unfollowed(road: Road) -> Iterator[str]:
@@ -70,13 +78,12 @@ def _unfollowed(road: Road) -> Iterator[str]:
 
 def _unsucceeded(case: Case) -> Iterator[str]:
     """Superseded records need one that ended otherwise, at that time or later, or that still waits."""
-    parked = {(row["service"], row["key"]) for row in case.evidence.parked}
     for step in STEPS:
         latest = _latest_end(case.road, step)
         for entry in case.road.entries[step.topic]:
             for hop in _superseded(case.road, step, entry):
                 is_late = latest.get(entry.key, 0.0) < hop.at - CLOCKS_APART_SECONDS
-                if is_late and (step.service, entry.key) not in parked:
+                if is_late and (step.service, entry.key) not in case.parked:
                     yield f"{step.service} says that {entry} is superseded, but nothing of its key came after"
 
 

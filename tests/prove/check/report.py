@@ -38,6 +38,9 @@ class Report:
     seen: Mapping[str, int]
     dlq_expected: int
     dlq_actual: int
+    dlq_repairable: int = 0
+    waiting_for_a_person: Sequence[str] = ()
+    parked: Sequence[str] = ()
 
     @property
     def counts(self) -> Counter[str]:
@@ -78,4 +81,8 @@ class Report:
         counts = self.counts
         lines = [f"{counts[kind]:6d}  {kind:<13} {promise}" for kind, promise in PROMISES.items()]
         seen = ", ".join(f"{count} {what}" for what, count in self.seen.items())
-        return "\n".join([f"checked: {seen}", *lines, *(f"  {text}" for text in self.complaints), self.verdict])
+        waiting = [f"  waits for a person: {name}" for name in self.waiting_for_a_person]
+        parked = [f"  parked: {name}" for name in self.parked]
+        return "\n".join(
+            [f"checked: {seen}", *lines, *waiting, *parked, *(f"  {text}" for text in self.complaints), self.verdict]
+        )

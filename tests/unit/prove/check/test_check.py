@@ -155,8 +155,18 @@ def test_an_empty_run_proves_nothing(tmp_path: Path) -> None:
 def test_a_parked_record_with_a_reason_has_ended(tmp_path: Path) -> None:
     story = clean()
     renamed(story, "f32", "parked")
+    story.hops("f32")[0]["value"]["detail"] = "on hold"
+    story.parked.append({"service": "shopify_writer", "key": f"main|{PAID}", "reason": ""})
+    report = story.check(tmp_path)
+    assert report.counts["lost"] == 0
+    assert report.parked == [f"shopify_writer main|{PAID}: on hold"]
+
+
+def test_the_table_alone_is_no_reason_to_be_parked(tmp_path: Path) -> None:
+    story = clean()
+    renamed(story, "f32", "parked")
     story.parked.append({"service": "shopify_writer", "key": f"main|{PAID}", "reason": "on hold"})
-    assert story.check(tmp_path).counts["lost"] == 0
+    assert story.check(tmp_path).counts["lost"] == 1
 
 
 def test_a_state_that_waited_may_be_replaced_by_the_next(tmp_path: Path) -> None:
@@ -191,11 +201,21 @@ def test_a_line_that_was_taken_off_may_come_again(tmp_path: Path) -> None:
     assert story.check(tmp_path).verdict == "pass"
 
 
-def test_what_a_person_has_to_decide_is_no_disagreement(tmp_path: Path) -> None:
+def test_what_is_left_to_a_person_still_disagrees_and_is_named(tmp_path: Path) -> None:
     story = clean()
     changed(story, "order", "total", value=30)
-    story.say("canonical.order", "c2", PAID, "review", 90)
-    assert story.check(tmp_path).disagreeing == 0
+    story.say("canonical.order", "c2", PAID, "review", 90, detail="does not add up")
+    report = story.check(tmp_path)
+    assert report.disagreeing == 1
+    assert report.complaints[0].endswith("; a person was asked: does not add up")
+    assert report.waiting_for_a_person == [f"order {PAID}"]
+
+
+def test_a_review_that_was_followed_by_the_writing_waits_for_nobody(tmp_path: Path) -> None:
+    story = clean()
+    story.say("canonical.order", "c2", PAID, "review", 11)
+    report = story.check(tmp_path)
+    assert (report.waiting_for_a_person, report.verdict) == ([], "pass")
 
 
 def test_in_a_run_that_repairs_nothing_nothing_is_sent_again(tmp_path: Path) -> None:
