@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from services.heartland_writer.customer import Customers
 from services.heartland_writer.items import Items
@@ -51,11 +52,17 @@ class Account:
 
 
 def open_account(
-    there: Heartland, *, ledger: Ledger, notes: Notes, clock: Clock, item_cache_seconds: float = 300.0
+    there: Heartland,
+    *,
+    ledger: Ledger,
+    notes: Notes,
+    clock: Clock,
+    item_cache_seconds: float = 300.0,
+    started_at: datetime | None = None,
 ) -> Account:
-    """The parts of one account around its client."""
+    """The parts of one account around its client. `started_at`: since when nobody else writes, else from now on."""
     name, heartland, rules = there.connection.name, there.client, there.rules
-    once = Once(ledger, notes, clock)
+    once = Once(ledger, notes, clock, started_at)
     return Account(
         name=name,
         rules=rules,
@@ -63,7 +70,7 @@ def open_account(
         heartland=heartland,
         once=once,
         notes=notes,
-        recent=Recent(clock),
+        recent=Recent(clock, started_at),
         items=Items(heartland, once, rules, name, clock=clock, keep_seconds=item_cache_seconds),
         customers=Customers(heartland, once, rules, name),
         payment_types=PaymentTypes(heartland, once, rules, name),

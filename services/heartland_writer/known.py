@@ -68,10 +68,10 @@ class Recent:
     Where memory fails too (a write without an answer, a fresh process), a read must wait until it can be trusted.
     """
 
-    def __init__(self, clock: Clock, limit: int = 500) -> None:
+    def __init__(self, clock: Clock, started_at: datetime | None = None, limit: int = 500) -> None:
         self._clock = clock
         self._limit = limit
-        self._started_at = clock.now()
+        self._started_at = started_at or clock.now()
         self._pending: dict[tuple[str, ...], Pending] = {}
         self._kept: OrderedDict[str, tuple[Known | None, datetime]] = OrderedDict()
 

@@ -49,11 +49,11 @@ class Once:
     process, or by the one before it, of which we only know that it ended before we started.
     """
 
-    def __init__(self, ledger: Ledger, notes: Notes, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, notes: Notes, clock: Clock, started_at: datetime | None = None) -> None:
         self._ledger = ledger
         self._notes = notes
         self._clock = clock
-        self._started_at = clock.now()
+        self._started_at = started_at or clock.now()
         # Claims whose call by this process is over, without an answer: nothing of it is under way any more.
         self._over: dict[str, datetime] = {}
 

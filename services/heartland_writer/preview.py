@@ -37,6 +37,8 @@ from shared.state.notes import Note, Noted, Notes
 from shared.state.standing import Standings
 
 Json = dict[str, Any]
+# It takes nothing over from a process that may have written until a moment ago. What the ledger knows of still counts.
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -93,7 +95,13 @@ async def preview(settings: Settings, connection: str, body: bytes) -> Json:
         there = HeartlandClients(known, session, limits, metrics=metrics, clock=clock).get(connection)
         rehearsal = Rehearsal(there.client._http)
         there.client._http = rehearsal  # type: ignore[assignment]
-        account = open_account(there, ledger=DryLedger(database, clock), notes=DryNotes(database, clock), clock=clock)
+        account = open_account(
+            there,
+            ledger=DryLedger(database, clock),
+            notes=DryNotes(database, clock),
+            clock=clock,
+            started_at=_LONG_AGO,
+        )
         standing = await Standings(database).get(
             connection, ENTITY, event.key, TARGET, event.record.customer.shopify_id
         )

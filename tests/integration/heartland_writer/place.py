@@ -12,18 +12,27 @@ from typing import Any
 import orjson
 from aiokafka import AIOKafkaConsumer
 
+from deploy.local.engine import Engine
 from services.heartland_writer.__main__ import run
 from services.heartland_writer.settings import Settings
 from shared.canonical.events import LinkEvent, OrderEvent, content_hash
 from shared.canonical.order import Order
+from shared.messaging.admin import create_topics
 from shared.messaging.envelope import Envelope, new_traceparent
-from shared.messaging.producer import Producer
-from shared.messaging.topics import CANONICAL_LINK, CANONICAL_ORDER, TRACE, topic_name
+from shared.messaging.producer import Producer, open_producer
+from shared.messaging.topics import ALERT, CANONICAL_LINK, CANONICAL_ORDER, DEAD_LETTERS, TRACE, topic_name
+from shared.runtime.clock import SystemClock
+from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
 from shared.state.reviews import Reviews
-from tests.support.sandbox import Sandbox
+from tests.support.engine import service_environ
+from tests.support.sandbox import Sandbox, open_sandbox
 
 CONNECTION = "acme"
+LIFTED = {
+    "HEARTLAND_REQUESTS_PER_SECOND": "0", "HEARTLAND_MAX_IN_FLIGHT": "20", "HEARTLAND_TIMEOUT_SECONDS": "0.5",
+    "PARK_SCHEDULE_SECONDS": "0.2,0.2", "AWAITED_CHECK_SECONDS": "0.2",
+}  # fmt: skip
 
 
 @dataclass
@@ -113,6 +122,32 @@ async def watching(place: Place) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await reader.stop()
+
+
+@asynccontextmanager
+async def open_place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
+    environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
+    settings = Settings.from_env({**environ, **LIFTED})
+    await create_topics(
+        settings, topics=(CANONICAL_ORDER, CANONICAL_LINK, DEAD_LETTERS["heartland_writer"], TRACE, ALERT)
+    )
+    async with (
+        open_sandbox(sandbox_tax_rate="0.05") as sandbox,
+        Database.open(database_url, 2) as database,
+        open_producer(settings, SystemClock()) as producer,
+    ):
+        await connect(sandbox, database, settings)
+        place = Place(settings, sandbox, database, producer)
+        async with watching(place):
+            yield place
+
+
+async def connect(sandbox: Sandbox, database: Database, settings: Settings) -> None:
+    heartland = {"base_url": sandbox.url, "api_token": sandbox.world.settings.sandbox_api_token}
+    store = ConnectionStore(database, settings.secret_key)
+    await store.put(
+        Connection(CONNECTION, {"heartland": heartland}, {"source_location": "Online", "read_lag_seconds": 0.2})
+    )
 
 
 @asynccontextmanager

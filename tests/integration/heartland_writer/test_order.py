@@ -11,50 +11,16 @@ from typing import Any
 import pytest
 
 from deploy.local.engine import Engine
-from services.heartland_writer.settings import Settings
 from shared.canonical.order import Customer, Discount, Order
-from shared.messaging.admin import create_topics
-from shared.messaging.producer import open_producer
-from shared.messaging.topics import ALERT, CANONICAL_LINK, CANONICAL_ORDER, DEAD_LETTERS, TRACE
-from shared.runtime.clock import SystemClock
-from shared.state.connections import Connection, ConnectionStore
-from shared.state.database import Database
-from tests.integration.heartland_writer.place import CONNECTION, Place, exact, killed_at_the_end, watching, writing
-from tests.support.engine import service_environ
+from tests.integration.heartland_writer.place import Place, exact, killed_at_the_end, open_place, writing
 from tests.support.messaging import until
 from tests.support.orders import a_line, a_tender, an_order
-from tests.support.sandbox import Sandbox, open_sandbox
-
-LIFTED = {
-    "HEARTLAND_REQUESTS_PER_SECOND": "0", "HEARTLAND_MAX_IN_FLIGHT": "20", "HEARTLAND_TIMEOUT_SECONDS": "0.5",
-    "PARK_SCHEDULE_SECONDS": "0.2,0.2", "AWAITED_CHECK_SECONDS": "0.2",
-}  # fmt: skip
 
 
 @pytest.fixture
 async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
-    environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
-    settings = Settings.from_env({**environ, **LIFTED})
-    await create_topics(
-        settings, topics=(CANONICAL_ORDER, CANONICAL_LINK, DEAD_LETTERS["heartland_writer"], TRACE, ALERT)
-    )
-    async with (
-        open_sandbox(sandbox_tax_rate="0.05") as sandbox,
-        Database.open(database_url, 2) as database,
-        open_producer(settings, SystemClock()) as producer,
-    ):
-        await connect(sandbox, database, settings)
-        place = Place(settings, sandbox, database, producer)
-        async with watching(place):
-            yield place
-
-
-async def connect(sandbox: Sandbox, database: Database, settings: Settings) -> None:
-    heartland = {"base_url": sandbox.url, "api_token": sandbox.world.settings.sandbox_api_token}
-    store = ConnectionStore(database, settings.secret_key)
-    await store.put(
-        Connection(CONNECTION, {"heartland": heartland}, {"source_location": "Online", "read_lag_seconds": 0.2})
-    )
+    async with open_place(engine, topic_prefix, database_url) as opened:
+        yield opened
 
 
 def order(number: int) -> Order:
