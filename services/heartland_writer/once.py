@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.heartland_writer.pending import Pending
-from services.heartland_writer.turn import FRESH, Ours, Turn, renewed
 from shared.connectors.heartland.errors import Refused
 from shared.connectors.heartland.transport import Before
 from shared.errors import OutcomeUnknown, TargetDown
 from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
 from shared.state.notes import Note, Notes
+from shared.state.turn import FRESH, Ours, Turn, renewed
 
 # Makes the call, which asks what it is given just before it goes out.
 Send = Callable[[Before], Awaitable[int | None]]
@@ -104,7 +104,7 @@ class Once:
 
     def ours(self, pending: Pending) -> Ours:
         """Tells from now on whether the order that `pending` is about was taken over by another process."""
-        return Ours(pending, self._clock)
+        return Ours(pending.taken_at, self._clock)
 
     async def _claim(self, effect: Effect, pending: Pending | None) -> Claim:
         if pending is None:

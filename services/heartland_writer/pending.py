@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.errors import NeedsReview
 from shared.state.ledger import Claim, Effect
 from shared.state.notes import Mark, Note, Notes, Outcome, Pair
+from shared.state.turn import TakenAt
 
 _UNUSED = "the call was not made"
-
-
-# Since when no other process works on the order; None where that is not known.
-TakenAt = Callable[[], Awaitable[datetime | None]]
 
 
 @dataclass(slots=True)

@@ -11,7 +11,6 @@ from services.heartland_writer.carry_out import Bench, carry_out
 from services.heartland_writer.customer import Buyer
 from services.heartland_writer.known import Known, References, read_order
 from services.heartland_writer.payments import absent_payments, refund_finding
-from services.heartland_writer.pending import TakenAt
 from services.heartland_writer.plan import plan_order
 from services.heartland_writer.steps import AddPayment, CreateOrder, Finding, Plan
 from services.heartland_writer.wanted import Wanted, want
@@ -23,6 +22,7 @@ from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, RetryLa
 from shared.state.ledger import Claim, Effect
 from shared.state.notes import Mark, Pair
 from shared.state.standing import Standing
+from shared.state.turn import TakenAt
 
 # Create, lines with their taxes, invoices, the rest: more rounds than that mean that something keeps changing.
 _ROUNDS = 8

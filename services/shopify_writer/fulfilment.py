@@ -6,8 +6,7 @@ was sent with. What earlier calls placed is taken off before the rest is placed.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.shopify_writer.doubt import Doubts
@@ -33,9 +32,9 @@ from shared.errors import NeedsReview, OutcomeUnknown, Rejected, RetryLater, Tar
 from shared.messaging.record import Result
 from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
+from shared.state.turn import Ours, TakenAt, Turn
 
 ENTITY = "fulfilment"
-TakenAt = Callable[[], Awaitable[datetime | None]]
 
 
 class Shipments:
@@ -43,6 +42,7 @@ class Shipments:
 
     def __init__(self, ledger: Ledger, clock: Clock, read_lag_seconds: float) -> None:
         self._ledger = ledger
+        self._clock = clock
         self._doubts = Doubts(ledger, clock, read_lag_seconds)
 
     async def carry_out(
@@ -50,10 +50,11 @@ class Shipments:
     ) -> Result:
         """Fulfil what the invoice ships and was not fulfilled by it yet; those at `location` (a gid) first.
 
-        `taken_at` tells since when no other process works on the order; it is asked where a call is in doubt.
+        `taken_at` tells since when no other process works on the order; it is asked where a call is in doubt, or waited
+        long for its turn.
         Raises NeedsReview where Shopify has fewer units left than shipped, Waiting while they are on hold.
         """
-        record = event.record
+        record, ours = event.record, Ours(taken_at, self._clock)
         past = await self._settled(event, shopify, taken_at)
         left = still_to_place(record.lines, past.placed())
         order, allocation = {}, Allocation((), (), held=False)
@@ -64,7 +65,7 @@ class Shipments:
             await self._create(event, shopify, past.next_call(place), parts, order)
             for place, parts in allocation.by_location().items()
         ]
-        changed = await carry_over(event, past, shopify, self._ledger)
+        changed = await carry_over(event, past, shopify.before(ours.check), self._ledger)
         _refuse_missing(record, allocation)
         return _result(event, order, past, made, changed)
 
@@ -102,19 +103,20 @@ class Shipments:
         return made
 
     async def _send(self, effect: Effect, claim: Claim, shopify: ShopifyClient, content: Mapping[str, Any]) -> str:
+        turn = Turn(self._ledger, self._clock, effect, claim)
         try:
-            data = await shopify.execute(CREATE_FULFILMENT, {"fulfillment": content})
+            data = await shopify.before(turn.check).execute(CREATE_FULFILMENT, {"fulfillment": content})
             payload = accepted("fulfillmentCreate", data["fulfillmentCreate"])
             return _id_of(payload)
         except UserErrors as error:
             # What is left has changed since it was read, or Shopify does not like the content: the schedule decides.
-            await self._ledger.failed(effect, error.reason, claim)
+            await self._ledger.failed(effect, error.reason, turn.claim)
             raise RetryLater(error.reason) from error
         except OutcomeUnknown:
             self._doubts.lost(effect)
             raise
         except (RetryLater, Rejected) as error:
-            await self._ledger.failed(effect, error.reason, claim)
+            await self._ledger.failed(effect, error.reason, turn.claim)
             raise
 
 

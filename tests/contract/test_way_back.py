@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from services.sandbox.shopify import shop as vendor
+from shared.connectors.shopify.client import Before, ShopifyClient
 from shared.connectors.shopify.documents import Document
 from shared.connectors.shopify.fulfilment_documents import CREATE_FULFILMENT
-from shared.errors import NeedsReview, RetryLater, Waiting
+from shared.errors import NeedsReview, RetryLater, TargetDown, Waiting
 from tests.support.sandbox import open_sandbox
-from tests.support.shipments import ORDER, Shop, a_shipment, shipped
+from tests.support.shipments import ORDER, Shop, a_shipment, an_event, shipped
 
 ANNEX = 900002
 
@@ -331,3 +333,52 @@ async def by_hand(shop: Shop, quantity: int) -> None:
         ]
     }
     await shop.client.execute(CREATE_FULFILMENT, {"fulfillment": content})
+
+
+def wakes_after(shop: Shop, meanwhile: Callable[[], Awaitable[Any]]) -> None:
+    """This process sleeps when its mutation has got its turn, and all that happens before it wakes."""
+    real = shop.client.before
+
+    def before(check: Before) -> ShopifyClient:
+        async def late() -> None:
+            await meanwhile()
+            await check()
+
+        return real(late)
+
+    shop.client.before = before  # type: ignore[method-assign]
+
+
+async def test_who_slept_while_another_fulfilled_it_does_so_no_more(shop: Shop) -> None:
+    await shop.place(("TEE", 2))
+    other, record = Shop(shop.sandbox, shop.ledger, shop.clock), a_shipment(shipped("TEE"))
+
+    async def meanwhile() -> None:
+        shop.clock.advance(31)
+        await other.ship(record)
+
+    wakes_after(shop, meanwhile)
+    with pytest.raises(TargetDown, match="settled elsewhere"):
+        await shop.ship(record)
+
+    assert await shop.units() == [{"TEE": 1}]
+
+
+async def test_who_slept_while_another_took_over_sends_no_older_tracking(shop: Shop) -> None:
+    await shop.place(("TEE", 1))
+    await shop.ship(a_shipment(shipped("TEE")))
+    other, began = Shop(shop.sandbox, shop.ledger, shop.clock), shop.clock.now()
+
+    async def taken_at() -> datetime:
+        return began + timedelta(seconds=30)
+
+    async def meanwhile() -> None:
+        shop.clock.advance(31)
+        await other.ship(a_shipment(shipped("TEE"), tracking="NEW"), later=120)
+
+    wakes_after(shop, meanwhile)
+    event = an_event(a_shipment(shipped("TEE"), tracking="OLD"), later=60)
+    with pytest.raises(TargetDown, match="took this over"):
+        await shop.shipments.carry_out(event, shop.client, "", taken_at)
+
+    assert [row["tracking_number"] for row in await shop.fulfilments()] == ["NEW"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import aiohttp
@@ -23,6 +23,8 @@ from shared.resilience.priority import Priority
 from shared.runtime.clock import Clock
 
 Observe = Callable[[str, str, float], None]  # operation, outcome, seconds
+# Asked just before a mutation goes out. What it raises keeps the mutation from going out.
+Before = Callable[[], Awaitable[None]]
 
 _USER_AGENT = "Tillbridge (Shopify connector)"
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)
@@ -60,6 +62,7 @@ class ShopifyClient:
         self._clock = clock
         self._observe = observe
         self._tokens = Tokens(session, account, clock)
+        self._before: Before | None = None
         self.priority: Priority = "live"
         self._views: dict[Priority, ShopifyClient] = {"live": self}
 
@@ -70,6 +73,13 @@ class ShopifyClient:
             view.priority = priority
         return self._views[priority]
 
+    def before(self, check: Before) -> ShopifyClient:
+        """This client, its mutations asking `check` just before they go out; what it raises keeps them from that."""
+        view = copy.copy(self)
+        view._before = check
+        view._views = {}
+        return view
+
     async def execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
         """The data of `document`; waits for query budget, and again while Shopify throttles.
 
@@ -79,7 +89,7 @@ class ShopifyClient:
         units = document.units(variables)
         for _ in range(_THROTTLED_TRIES):
             estimate = self.costs.estimate(document.name, units, document.cost_hint)
-            await self._turn(estimate)
+            await self._turn(document, estimate)
             try:
                 return await self._ask(document, variables, units, estimate)
             except Throttled:
@@ -109,16 +119,18 @@ class ShopifyClient:
             actual = _number(cost.get("actualQueryCost"))
             self._budget.learn(status, estimate, actual)
 
-    async def _turn(self, estimate: float) -> None:
+    async def _turn(self, document: Document, estimate: float) -> None:
         """The points for a query that the breaker lets through from here on. Raises TargetDown."""
         self._breaker.check()  # before, too: who is refused anyway must not queue for points, nor use them up
-        if self._budget is None:
-            return
-        await self._budget.reserve(estimate, self.priority)
+        if self._budget is not None:
+            await self._budget.reserve(estimate, self.priority)
         try:
+            if self._before is not None and document.mutates:
+                await self._before()
             self._breaker.check()
-        except TargetDown:
-            self._budget.give_back(estimate)
+        except BaseException:
+            if self._budget is not None:
+                self._budget.give_back(estimate)
             raise
 
     async def _ask(

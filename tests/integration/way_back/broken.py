@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from services.sandbox.shopify import shop as vendor
-from shared.connectors.shopify.client import ShopifyClient
+from shared.connectors.shopify.client import Before, ShopifyClient
 from shared.connectors.shopify.documents import Document
 from shared.state.ledger import Claim, Effect, Ledger
 from tests.support.clock import FakeClock
@@ -45,8 +45,8 @@ class BrokenLedger:
     async def done(self, effect: Effect, result: Mapping[str, Any]) -> None:
         await self._points.at("done", lambda: self._ledger.done(effect, result))
 
-    async def failed(self, effect: Effect, reason: str) -> None:
-        await self._points.at("failed", lambda: self._ledger.failed(effect, reason))
+    async def failed(self, effect: Effect, reason: str, seen: Claim | None = None) -> None:
+        await self._points.at("failed", lambda: self._ledger.failed(effect, reason, seen))
 
     async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:
         claim: Claim = await self._points.at("again", lambda: self._ledger.again(effect, seen))
@@ -64,6 +64,11 @@ class BrokenClient:
         self._client, self._points, self._clock, self._lag = client, points, clock, lag
         self._orders = vendor.of(sandbox.world).orders
         self._before: tuple[float, Any] | None = None
+
+    def before(self, check: Before) -> BrokenClient:
+        # What was read before stays with this one; its calls come one after the other.
+        self._client = self._client.before(check)
+        return self
 
     async def execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
         data: dict[str, Any] = await self._points.at(document.name, lambda: self._execute(document, variables))

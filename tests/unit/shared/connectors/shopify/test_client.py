@@ -266,3 +266,20 @@ async def test_points_that_came_too_late_are_given_back() -> None:
 
         assert shop.requests == []
         assert budget.available == pytest.approx(1000, abs=0.1)
+
+
+async def test_a_mutation_asks_before_it_goes_out_and_a_query_does_not() -> None:
+    async def check() -> None:
+        raise TargetDown("settled elsewhere")
+
+    async with open_shop_server(data(FINE)) as (shop, session):
+        shop.breaker = Breaker("demo", clock=SystemClock(), failures=1)
+        client, budget = shop.client(session), CostBudget(SystemClock(), maximum=1000, restore_rate=0.001)
+        client._budget = budget
+        with pytest.raises(TargetDown, match="settled elsewhere"):
+            await client.before(check).execute(SHIP, {})
+        assert budget.available == pytest.approx(1000, abs=0.1)
+        await client.before(check).execute(ASK, {})
+
+        assert len(shop.requests) == 1
+        assert shop.breaker.state == CLOSED

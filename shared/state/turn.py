@@ -1,12 +1,12 @@
-"""What a write asks when its turn has come: it may have waited long for that, or this process slept, and meanwhile
-another may have taken over what it was about to do.
+"""What a write asks when its turn has come: it may have waited long for that, or its process slept, and meanwhile
+another one may have taken over what it was about to do.
 """
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
-from services.heartland_writer.pending import Pending
 from shared.errors import TargetDown
 from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
@@ -14,9 +14,12 @@ from shared.state.ledger import Claim, Effect, Ledger
 # What was made sure of this long ago still holds: whoever takes it over waits longer than that.
 FRESH = timedelta(seconds=2)
 
+# Since when no other process works on the record; None where that is not known.
+TakenAt = Callable[[], Awaitable[datetime | None]]
+
 
 class Turn:
-    """A claim on its way to Heartland. `at` is when its call went out."""
+    """A claim on its way to a vendor. `at` is when its call went out."""
 
     def __init__(self, ledger: Ledger, clock: Clock, effect: Effect, claim: Claim) -> None:
         self._ledger = ledger
@@ -26,7 +29,7 @@ class Turn:
         self.at = clock.now()
 
     async def check(self) -> None:
-        """The claim, renewed if it is old. Raises TargetDown where somebody else took it over."""
+        """The claim is ours, and renewed if it is old. Raises TargetDown where somebody else took it over."""
         self.at = self._clock.now()
         if self.at - self.claim.sent_at > FRESH:
             self.claim = await renewed(self._ledger, self._effect, self.claim)
@@ -41,20 +44,21 @@ async def renewed(ledger: Ledger, effect: Effect, claim: Claim) -> Claim:
 
 
 class Ours:
-    """Whether an order is still ours to change. Its lines and taxes leave no claim behind that would tell."""
+    """Whether a record is still ours to change, for changes that leave no claim behind. Counts from its making."""
 
-    def __init__(self, pending: Pending, clock: Clock) -> None:
-        self._pending = pending
+    def __init__(self, taken_at: TakenAt | None, clock: Clock) -> None:
+        self._taken_at = taken_at
         self._clock = clock
         self._began = self._asked = clock.now()
         self.lost = False
 
     async def check(self) -> None:
-        """Raises TargetDown where another process took the order over since this began."""
+        """Raises TargetDown where another process took the record over since."""
         now = self._clock.now()
-        if now - self._asked <= FRESH:
+        if self._taken_at is None or now - self._asked <= FRESH:
             return
-        self.lost = await self._pending.since(self._began) > self._began
+        taken_at = await self._taken_at()
+        self.lost = taken_at is not None and taken_at > self._began
         if self.lost:
-            raise TargetDown(f"{' '.join(self._pending.about)} was taken over by another process")
+            raise TargetDown("another process took this over")
         self._asked = now
