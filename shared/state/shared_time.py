@@ -24,14 +24,14 @@ _WORTH_SAYING = timedelta(seconds=5)
 
 
 class SharedClock:
-    """The machine's clock, put right by what the database last said. Durations are the machine's own."""
+    """What the database last said, and the machine's monotonic clock since: setting the machine's clock moves nothing."""
 
     def __init__(self, own: Clock) -> None:
         self._own = own
-        self.offset = timedelta(0)
+        self._set(timedelta(0))
 
     def now(self) -> datetime:
-        return self._own.now() + self.offset
+        return self._then + timedelta(seconds=self._own.monotonic() - self._at)
 
     def monotonic(self) -> float:
         return self._own.monotonic()
@@ -40,7 +40,11 @@ class SharedClock:
         """The database said `told`, somewhere between these two moments of the monotonic clock."""
         offset = told + timedelta(seconds=(heard_at - asked_at) / 2) - self._own.now()
         # What the answer took, and the wait for our turn after it, is in there: a clock this close is right.
-        self.offset = offset if abs(offset) > _CLOSE else timedelta(0)
+        self._set(offset if abs(offset) > _CLOSE else timedelta(0))
+
+    def _set(self, offset: timedelta) -> None:
+        self.offset = offset
+        self._then, self._at = self._own.now() + offset, self._own.monotonic()
 
 
 @asynccontextmanager
@@ -51,6 +55,7 @@ async def open_shared_time(database: Database, shell: Shell) -> AsyncIterator[Sh
     if abs(clock.offset) > _WORTH_SAYING:
         shell.log.warning("this machine's clock is off", seconds=round(-clock.offset.total_seconds(), 1))
     task = asyncio.create_task(_keep_right(database, clock), name="shared time")
+    shell.health.alive_when("shared time", lambda: not task.done())
     try:
         yield replace(shell, clock=clock)
     finally:
