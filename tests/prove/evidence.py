@@ -41,7 +41,8 @@ class Evidence:
 
     `resumes` are seconds, by kind, from the end of each fault until work goes on behind it: see resumes.py. `settings`
     are those that a checker may need: session_timeout_seconds, note_field, order_prefix and alike, and what of the run
-    was on: {"reconciler": bool, "dropped_webhooks": 0.01}. `parked` are the keys that are still parked, with why,
+    was on: {"reconciler": bool, "dropped_webhooks": 0.01, "mends": bool, "asked": see check/enough.py}. `parked` are
+    the keys that are still parked, with why,
     `in_doubt` what the effect ledger says of itself: for counts only, never for a verdict.
     """
 

@@ -32,7 +32,8 @@ One JSON object per line, of one of these kinds (`kind` says which):
  "details": {}}
 
     One fault of the nemesis, written when it is over; times are ISO 8601, aware. A kill is over when it is done: what
-    follows is the system's own work. `details` has what belongs to the kind, e.g. {"pid": 123}.
+    follows is the system's own work. `details` has what belongs to the kind, e.g. {"pid": 123}. "missed" is no fault,
+    but a kill that did not come about, since its target had not been at work all the while from `began` to `healed`.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from typing import Any
 import orjson
 
 Json = dict[str, Any]
+MISSED = "missed"
 
 
 @dataclass(frozen=True, slots=True)

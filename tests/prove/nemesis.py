@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.messaging.topics import CANONICAL_ORDER
 from tests.prove.cluster import Cluster
-from tests.prove.history import History, Struck, stamp
+from tests.prove.history import MISSED, History, Struck, stamp
 from tests.prove.log import Log
 from tests.prove.samples import Samples
 from tests.prove.schedule import Strike
@@ -82,7 +82,10 @@ class Nemesis:
     async def _strike(self, strike: Strike) -> None:
         async with self._turns[f"{_what(strike)} {strike.target}"]:
             self._tell(f"{strike.kind} {strike.target}" + (f" for {strike.seconds:.0f} s" if strike.seconds else ""))
+            began = stamp()
             if strike.kind == "kill" and not await self._there(strike.target):
+                # Away for so long with nobody's help: the checker must know.
+                self._history.struck(Struck(stamp(), MISSED, strike.target, began, stamp()))
                 return
             began = stamp()
             details = await self._do[strike.kind](strike)

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tests.prove.history import Struck
+from tests.prove.history import MISSED, Struck
 
 GROUPS = ("transformer-order", "heartland_writer", "transformer-fulfilment", "shopify_writer")
 # Which groups feel a fault of this target.
@@ -61,7 +61,7 @@ def resumes(strikes: Sequence[Struck], work: Work, until: float) -> dict[str, li
     found: defaultdict[str, list[float]] = defaultdict(list)
     for strike in strikes:
         healed = _seconds(strike.healed)
-        if healed < until:
+        if healed < until and strike.strike != MISSED:
             blocks = [other for other in strikes if other.strike in TOTAL and _touch(other.target, strike.target)]
             spans = [_span(healed, first, blocks) for first in _firsts(strike, healed, work, until)]
             if spans:

@@ -23,7 +23,7 @@ from tests.prove.collect import collect
 from tests.prove.evidence import Evidence
 from tests.prove.generate import fulfilment, order, poison
 from tests.prove.generate.load import Load
-from tests.prove.generate.plan import Planned
+from tests.prove.generate.plan import Json, Planned
 from tests.prove.generate.poison import Poison
 from tests.prove.history import History, read_mutations
 from tests.prove.log import Log
@@ -32,7 +32,7 @@ from tests.prove.nemesis import Nemesis
 from tests.prove.rest import come_to_rest
 from tests.prove.samples import Samples, open_samples
 from tests.prove.schedule import KINDS, Strike, schedule
-from tests.prove.vendors import Vendors, webhook_faults
+from tests.prove.vendors import Vendors, webhook_faults, webhook_shares
 
 ORDERS_PER_MINUTE = 200
 POISON_PER_MINUTE = 2
@@ -61,6 +61,15 @@ class Plan:
         """Which fault strikes when. `services` has the names of each service's processes."""
         kinds = [kind for kind in self.faults if kind in KINDS]
         return schedule(Random(self.seed), self.seconds, kinds, services)
+
+    def asked(self, services: Sequence[str]) -> Json:
+        """What the checker has to find at least: see check/enough.py."""
+        return {
+            "orders": self.orders,
+            "faults": [kind for kind in self.faults if kind in KINDS],
+            "killed": list(services) if "kill" in self.faults else [],
+            "webhooks": webhook_shares(self.dropped) if "webhooks" in self.faults else {},
+        }
 
     @property
     def seconds(self) -> float:
@@ -152,7 +161,12 @@ class Stage:
                 minutes=plan.minutes,
                 # New orders come until then: later there may be nothing to go on with.
                 busy_until=began + timedelta(seconds=plan.seconds * order.NEW_SHARE),
-                more={"reconciler": RECONCILER, "dropped_webhooks": plan.dropped, "mends": plan.mends},
+                more={
+                    "reconciler": RECONCILER,
+                    "dropped_webhooks": plan.dropped,
+                    "mends": plan.mends,
+                    "asked": plan.asked(list(self.cluster.services)),
+                },
             )
         finally:
             watching.cancel()

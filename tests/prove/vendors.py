@@ -29,14 +29,15 @@ FAULTS: Final[Mapping[str, Json]] = {
 }
 
 
+def webhook_shares(dropped: float) -> dict[str, float]:
+    """How many of all deliveries each kind of fault hits, as Shopify's are at their worst."""
+    return {"drop": dropped, "delay": 0.01, "duplicate": 0.1, "reorder": 0.1}
+
+
 def webhook_faults(dropped: float) -> list[Json]:
-    """As Shopify's deliveries are at their worst."""
-    return [
-        {"system": "webhooks", "kind": "drop", "rate": dropped},
-        {"system": "webhooks", "kind": "delay", "rate": 0.01, "seconds": 20},
-        {"system": "webhooks", "kind": "duplicate", "rate": 0.1},
-        {"system": "webhooks", "kind": "reorder", "rate": 0.1},
-    ]
+    shares = webhook_shares(dropped).items()
+    faults: list[Json] = [{"system": "webhooks", "kind": kind, "rate": rate} for kind, rate in shares]
+    return [fault | {"seconds": 20} if fault["kind"] == "delay" else fault for fault in faults]
 
 
 class Vendors:

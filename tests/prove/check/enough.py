@@ -1,4 +1,8 @@
-"""A run in which nothing happened proves nothing: what must have happened at least."""
+"""A run in which nothing happened proves nothing: what must have happened at least.
+
+`asked` among the evidence's settings says what the run was to be: {"orders": 2000, "faults": [kinds], "killed":
+[services], "webhooks": {"drop": 0.01, ...}}. Whether it was is told from history and deliveries alone.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,13 @@ from tests.prove.check.case import Case
 from tests.prove.check.once import facts
 from tests.prove.check.report import Violation
 from tests.prove.check.road import ENDS, STEPS
+from tests.prove.history import MISSED, Struck, read_strikes
 
 ACTIONS = ("new", "edit", "pay", "cancel", "ship", "publish")
+# Of each service, in ten minutes.
+_KILLS = 5
+# Fewer than that may miss all deliveries by chance, and so may a third of what is to be expected.
+_COUNTABLE, _AT_LEAST = 10, 1 / 3
 _SAMPLED = {step.group for step in STEPS}
 
 
@@ -30,7 +39,7 @@ def seen(case: Case) -> dict[str, int]:
 
 
 def check(case: Case) -> Iterator[Violation]:
-    for text in (*_nothing(case), *_unsampled(case)):
+    for text in (*_nothing(case), *_unsampled(case), *_unstruck(case), *_few(case)):
         yield Violation("thin", text)
 
 
@@ -50,3 +59,36 @@ def _unsampled(case: Case) -> Iterator[str]:
     """At the end, everybody has said how far they are."""
     final = {row["group"] for row in case.offsets if row["why"] == "end"}
     yield from (f"nobody asked how far {group} was at the end" for group in sorted(_SAMPLED - final))
+
+
+def _unstruck(case: Case) -> Iterator[str]:
+    """Faults that were asked for and did not come, or not often enough."""
+    asked = case.evidence.settings.get("asked") or {}
+    strikes = list(read_strikes(case.evidence.history))
+    kinds = {strike.strike for strike in strikes}
+    yield from (f"no {kind} struck" for kind in asked.get("faults", ()) if kind not in kinds)
+    kills = Counter(_service(strike) for strike in strikes if strike.strike == "kill")
+    wanted = max(1, int(_KILLS * case.evidence.minutes / 10))
+    for service in asked.get("killed", ()):
+        if kills[service] < wanted:
+            yield f"{service} was killed {kills[service]} times instead of {wanted}"
+    for strike in strikes:
+        if strike.strike == MISSED:
+            yield f"{strike.target} was not at work from {strike.began} to {strike.healed}, so it could not be killed"
+
+
+def _service(strike: Struck) -> str:
+    name, _, replica = strike.target.rpartition("-")
+    return name if replica.isdigit() else strike.target
+
+
+def _few(case: Case) -> Iterator[str]:
+    """Fewer orders than were asked for, or hardly a webhook that was hurt."""
+    asked = case.evidence.settings.get("asked") or {}
+    if len(case.lives()) < asked.get("orders", 0):
+        yield f"{len(case.lives())} orders were placed instead of {asked['orders']}"
+    hurt = Counter(row.get("fault", "") for row in case.deliveries)
+    for kind, share in asked.get("webhooks", {}).items():
+        expected = share * len(case.deliveries)
+        if expected >= _COUNTABLE and hurt[kind] < expected * _AT_LEAST:
+            yield f"{kind} hit {hurt[kind]} webhooks instead of about {expected:.0f}"

@@ -34,8 +34,13 @@ class Bystander:
 
     supervisor = broker = database = lines = stack
 
+    ready: bool = True
+
     def is_ready(self, _: str) -> bool:
-        return True
+        return self.ready
+
+    async def changed(self) -> None:
+        await asyncio.sleep(0)
 
     def named(self, _: str) -> Proxy:
         return self.proxy
@@ -94,6 +99,16 @@ async def test_a_kill_is_over_when_it_is_done_and_offsets_are_asked_for(ground: 
     assert (row.strike, row.target, row.details) == ("kill", "poller-2", {"pid": 12})
     assert row.began == row.healed
     assert ground.nemesis.kills == {"poller": 1}
+
+
+async def test_a_kill_that_cannot_be_is_noted(ground: Field, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.prove.nemesis._BACK_SECONDS", 0.01)
+    ground.victim.ready = False
+    await ground.nemesis.run([Strike(0, "kill", "poller-2", 0)])
+    (row,) = ground.rows
+
+    assert (row.strike, row.target) == ("missed", "poller-2")
+    assert (ground.victim.done, ground.nemesis.kills, ground.nemesis.faults) == ([], {}, {})
 
 
 async def test_a_stopped_process_goes_on_after_its_time(ground: Field) -> None:

@@ -51,6 +51,10 @@ def test_nothing_is_said_where_nothing_waited() -> None:
     assert found(worked("shopify_writer", p0=[(5, 20)]), KILL) == []
 
 
+def test_a_kill_that_did_not_come_about_is_no_fault() -> None:
+    assert found(worked("heartland_writer", p0=[(9, 14)]), struck("missed", "heartland-writer", 10, 10)) == []
+
+
 def test_an_outage_meanwhile_moves_the_beginning_to_its_end() -> None:
     work = worked("heartland_writer", p0=[(9, 43)])
 

@@ -44,12 +44,17 @@ class Story:
     poison: list[Json] = field(default_factory=list)
     parked: list[Json] = field(default_factory=list)
     settings: Json = field(default_factory=lambda: {"note_field": "note", "mends": True})
+    minutes: float = 0.0
 
     def check(self, folder: Path) -> Report:
         for name in ("history", "deliveries", "journal", "books", "topics", "offsets", "memory"):
             lines = [orjson.dumps(row) + b"\n" for row in getattr(self, name)]
             (folder / f"{name}.jsonl").write_bytes(b"".join(lines))
-        return check(Evidence.within(folder, poison=self.poison, parked=self.parked, settings=self.settings))
+        return check(
+            Evidence.within(
+                folder, poison=self.poison, parked=self.parked, settings=self.settings, minutes=self.minutes
+            )
+        )
 
     # What was done
 

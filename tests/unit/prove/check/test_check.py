@@ -84,6 +84,23 @@ def sent_again(story: Story) -> None:
     story.records("poison-2")[0]["headers"] |= again
 
 
+def asked(story: Story, **what: object) -> None:
+    story.settings["asked"] = what
+
+
+def struck(story: Story, kind: str, target: str) -> None:
+    times = {"at": at(90), "began": at(89), "healed": at(89)}
+    story.history.append({"kind": "strike", "strike": kind, "target": target, "details": {}, **times})
+
+
+def many_webhooks(story: Story, *faults: str) -> None:
+    """A hundred, hurt as is said and otherwise not."""
+    for number in range(100 - len(story.deliveries)):
+        fault = faults[number] if number < len(faults) else ""
+        told = {"webhook_id": f"m{number}", "topic": "orders/updated", "resource": "#1"}
+        story.deliveries.append({**told, "outcome": "failed", "fault": fault})
+
+
 def grown(story: Story) -> None:
     for number, row in enumerate(story.memory):
         row["rss"] = 50_000_000 + 3_000_000 * number
@@ -132,6 +149,11 @@ PLANTED: list[tuple[str, str, Damage]] = [
     ("a process that grows", "grown", grown),
     ("no cancellation", "thin", lambda s: s.history.pop(-2)),
     ("no offsets", "thin", lambda s: s.offsets.clear()),
+    ("fewer orders than were asked for", "thin", lambda s: asked(s, orders=3)),
+    ("a fault that never struck", "thin", lambda s: asked(s, faults=["stop"])),
+    ("a service that was never killed", "thin", lambda s: asked(s, killed=["poller"])),
+    ("a process that could not be killed", "thin", lambda s: struck(s, "missed", "poller-2")),
+    ("webhooks that nobody hurt", "thin", lambda s: (many_webhooks(s), asked(s, webhooks={"reorder": 0.1}))),
     ("nobody applied a link", "thin", lambda s: without_hops(s, "l1")),
 ]
 
@@ -144,6 +166,25 @@ def test_what_is_planted_is_found(tmp_path: Path, kind: str, damage: Damage) -> 
     assert report.counts[kind] >= 1, report.complaints
     assert report.verdict == "fail"
     assert any(text.startswith(f"{kind}: ") for text in report.complaints)
+
+
+def test_as_much_as_was_asked_for_is_enough(tmp_path: Path) -> None:
+    story = clean()
+    asked(story, orders=2, faults=["kill", "stop"], killed=["poller"], webhooks={"drop": 0.1, "delay": 0.01})
+    struck(story, "kill", "poller-2")
+    struck(story, "stop", "poller")
+    many_webhooks(story, "drop", "drop", "drop", "drop")
+    assert story.check(tmp_path).complaints == []
+
+
+@pytest.mark.parametrize(("kills", "is_enough"), [(4, False), (5, True)])
+def test_ten_minutes_have_five_kills_of_each_service(tmp_path: Path, kills: int, is_enough: bool) -> None:
+    story = clean()
+    story.minutes = 10
+    asked(story, killed=["poller"])
+    for number in range(kills):
+        struck(story, "kill", f"poller-{number}" if number else "poller")
+    assert (story.check(tmp_path).counts["thin"] == 0) is is_enough
 
 
 def test_an_empty_run_proves_nothing(tmp_path: Path) -> None:
