@@ -30,12 +30,16 @@ class TargetDown(RetryLater):
     """The other side fails as a whole (refused, 5xx, 401, 429): no attempt is counted.
 
     `target` names the vendor that is away (`heartland`, `shopify`): what waits for it may wait in the database. Empty
-    for our own database and broker, and for a wait that is no outage.
+    for our own database and broker, and for a wait that is no outage. `answered`: it did answer, with a failure (a 5xx,
+    a page of HTML), so that it may be this one record that it cannot stand; `well_at` is then when it last answered
+    another record well, on the monotonic clock.
     """
 
-    def __init__(self, reason: str, after: float | None = None, *, target: str = "") -> None:
+    def __init__(self, reason: str, after: float | None = None, *, target: str = "", answered: bool = False) -> None:
         super().__init__(reason, after)
         self.target = target
+        self.answered = answered
+        self.well_at: float | None = None
 
 
 class CredentialsRefused(TargetDown):

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 from shared.connectors.shopify.documents import READ_ORDERS, Document
 from shared.connectors.shopify.errors import TooMuch
 from shared.connectors.shopify.pages import Node, complete, read_orders
-from shared.errors import IntegrationError, Rejected
+from shared.errors import IntegrationError, Rejected, TargetDown
+from shared.resilience.subject import on_behalf_of
 
 _IN_FLIGHT = 2
 # For how long an order counts as read lately, seconds, and of how many that is remembered.
@@ -146,10 +147,15 @@ class OrderReader:
 
     async def _query(self, ids: Sequence[str]) -> dict[str, Node | Exception | None]:
         try:
-            nodes = await read_orders(ids, self._client.execute)
+            with on_behalf_of(*ids):
+                nodes = await read_orders(ids, self._client.execute)
         except (TooMuch, Rejected) as error:
             return await self._halves(ids, error)
         except IntegrationError as error:
+            # Shopify answers, and fails: it may be one order that it cannot show. If it is all of Shopify, the breaker
+            # opens within a few of these.
+            if isinstance(error, TargetDown) and error.answered:
+                return await self._halves(ids, error)
             return dict.fromkeys(ids, error)
         self._most = min(self._maximum, self._most + 1)
         return dict(nodes)

@@ -25,7 +25,8 @@ class Kind(Enum):
 class Lane:
     """One key. `attempts` counts failed tries of its first record, `tries` all of them (for the backoff).
 
-    `down_since` is when its first record first met its vendor down, on the monotonic clock.
+    `down_since` is when its first record first met its vendor down, on the monotonic clock, and `alone_since` when it
+    first did so while others were answered well.
     """
 
     key: LaneKey
@@ -38,6 +39,7 @@ class Lane:
     attempts: int = 0
     tries: int = 0
     down_since: float | None = None
+    alone_since: float | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -149,7 +149,7 @@ class Lanes:
             self._watermarks[place].finish(work.unreadable.offset)
         lane = work.lane
         lane.attempts = lane.tries = 0
-        lane.down_since = None
+        lane.down_since = lane.alone_since = None
         if work.kind is Kind.REPLAY:
             lane.replay = False
         self._put_down(work)

@@ -6,6 +6,9 @@ no memory, holds no watermark, and so does not stop the other connections' recor
 
 from __future__ import annotations
 
+from shared.errors import TargetDown
+from shared.messaging.lane import Lane
+
 
 class Outages:
     """`patience` is in seconds; `now` a monotonic clock's."""
@@ -17,6 +20,19 @@ class Outages:
     def failed(self, connection: str, target: str, now: float) -> bool:
         """A call of the connection met its vendor down. True once that has lasted too long to wait in memory."""
         return now - self._since.setdefault((connection, target), now) >= self._patience
+
+    def is_own(self, lane: Lane, error: TargetDown, now: float) -> bool:
+        """Whether the lane's record is what its vendor cannot stand: then it is the record's trouble, and no outage.
+
+        The vendor has answered another record well since it first failed this one, and has gone on failing this one.
+        """
+        if lane.down_since is None:
+            lane.down_since = now
+        if error.well_at is None or error.well_at <= lane.down_since:
+            return False
+        if lane.alone_since is None:
+            lane.alone_since = now
+        return now - lane.alone_since >= self._patience / 2
 
     def worked(self, connection: str) -> None:
         """An event of the connection went through: whatever was down is up."""

@@ -128,7 +128,7 @@ class Parking:
         key = self.due.get(work.key)
         if key is None:
             return
-        free = await replay.replay(key, route, self._epoch(work, key.partition))
+        free = await replay.replay(key, route, self._epoch(work, key.partition), work.lane)
         if self._lanes.is_current(work):
             del self.due[work.key]
             if free:

@@ -30,17 +30,20 @@ class Judgement:
     outage: str = ""
 
 
-def judge(error: Exception, *, attempts: int, lane_attempts: int, longest_rest: float) -> Judgement:
+def judge(
+    error: Exception, *, attempts: int, lane_attempts: int, longest_rest: float, is_own: bool = False
+) -> Judgement:
     """The verdict on an error at the record's `attempts`th try (this one included).
 
+    `is_own`: the target fails this record alone, and long enough; that is the record's trouble, not the target's.
     A wait above `longest_rest` seconds is not sat out in a lane, where it would hold the watermark.
     """
     match error:
-        case TargetDown():
+        case TargetDown() if not is_own:
             return Judgement(Verdict.AGAIN, "target_down", error.after or 0.0, outage=error.target)
         case RetryLater():
             after = error.after or 0.0
-            used_up = attempts >= lane_attempts or after > longest_rest
+            used_up = is_own or attempts >= lane_attempts or after > longest_rest
             return Judgement(Verdict.PARK if used_up else Verdict.AGAIN, "retry", after, counts=True)
         case Waiting():
             return Judgement(Verdict.PARK, "waiting")

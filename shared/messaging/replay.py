@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 
 from shared.errors import IntegrationError, NeedsReview, RetryLater, TargetDown, Waiting
 from shared.messaging.dead_letter import Cause, DeadLetters
+from shared.messaging.lane import Lane
 from shared.messaging.outages import Outages, is_outage
 from shared.messaging.parked_rows import record_of
 from shared.messaging.policy import Verdict, judge
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
 from shared.messaging.reporter import CARRIED_OUT, Reporter
 from shared.resilience.retry import Schedule
+from shared.resilience.subject import on_behalf_of
 from shared.runtime.clock import Clock
 from shared.runtime.logging import masked
 from shared.state.parked import Parked, ParkedKey, ParkedRecord
@@ -46,17 +48,18 @@ class Replay:
         self._clock = clock
         self._random = random
 
-    async def replay(self, key: ParkedKey, route: Route, epoch: int) -> bool:
+    async def replay(self, key: ParkedKey, route: Route, epoch: int, lane: Lane) -> bool:
         """True: nothing of the key is parked any more. False: it stays, due now, later, or halted for a person.
 
-        Raises TargetDown when the target or the database is away: nothing was counted, try the same again. Raises
-        Fenced when the partition, of which we have this `epoch`, is another process's by now.
+        Raises TargetDown when the target or the database is away: nothing was counted, try the same again with the same
+        `lane`, which remembers since when. Raises Fenced when the partition, of which we have this `epoch`, is another
+        process's by now.
         """
         begun = key
         while rows := await self._parked.records(key.topic, key.key):
             batch = rows if route.collapse else rows[:1]
             try:
-                if not await self._try(key, route, batch, epoch):
+                if not await self._try(key, route, batch, epoch, lane):
                     return False
             except TargetDown:
                 if key is begun:
@@ -70,20 +73,26 @@ class Replay:
             key = replace(key, attempts=0, first_failed_at=self._clock.now())
         return await self._parked.release(key, 0, epoch)
 
-    async def _try(self, key: ParkedKey, route: Route, rows: Sequence[ParkedRecord], epoch: int) -> bool:
+    async def _try(self, key: ParkedKey, route: Route, rows: Sequence[ParkedRecord], epoch: int, lane: Lane) -> bool:
         """Whether these rows are done with."""
         tried = self._options.lane_attempts + key.attempts + 1
         records = [record_of(row, tried, urgent=not is_outage(key.waits_for)) for row in rows]
         started_at = self._clock.now()
         try:
-            result = await route.handle(records)
+            with on_behalf_of(records[-1].envelope.subject):
+                result = await route.handle(records)
         except IntegrationError as error:
+            if isinstance(error, TargetDown) and not (error.target and self._is_own(lane, error)):
+                raise
             return await self._failed(key, route, records, error, started_at, epoch)
         if result.outcome in CARRIED_OUT:
             self._outages.worked(key.connection)
         self._dead_letters.interrupt()
         self._reporter.ended(route, records, result, started_at)
         return True
+
+    def _is_own(self, lane: Lane, error: TargetDown) -> bool:
+        return self._outages.is_own(lane, error, self._clock.monotonic())
 
     async def _failed(
         self,
@@ -94,8 +103,8 @@ class Replay:
         started_at: datetime,
         epoch: int,
     ) -> bool:
-        judgement = judge(error, attempts=1, lane_attempts=1, longest_rest=0.0)
-        if judgement.verdict in (Verdict.AGAIN, Verdict.STOP):
+        judgement = judge(error, attempts=1, lane_attempts=1, longest_rest=0.0, is_own=True)
+        if judgement.verdict is Verdict.STOP:
             raise error
         self._reporter.failed(route.entity, judgement.label)
         if isinstance(error, NeedsReview):

@@ -17,6 +17,7 @@ from shared.messaging.record import ConsumerOptions, Record, Result, Route, Unre
 from shared.messaging.replay import Replay, open_review
 from shared.messaging.reporter import CARRIED_OUT, Reporter
 from shared.resilience.retry import Schedule, backoff
+from shared.resilience.subject import on_behalf_of
 from shared.runtime.clock import Clock
 from shared.state.reviews import Reviews
 
@@ -103,7 +104,8 @@ class Treatment:
             return None
         try:
             self._refuse_loops(records)
-            result = await route.handle(records)
+            with on_behalf_of(records[-1].envelope.subject):
+                result = await route.handle(records)
         except IntegrationError as error:
             return await self._failed(work, route, error, started_at)
         if result.outcome in CARRIED_OUT:
@@ -115,7 +117,7 @@ class Treatment:
         return None
 
     async def _failed(self, work: Work, route: Route, error: IntegrationError, started_at: datetime) -> Rest | None:
-        judgement = self._judge(error, work)
+        judgement = self._judge(error, work, is_own=self._is_own(work, error))
         if judgement.verdict is Verdict.STOP:
             raise error
         if judgement.verdict is Verdict.AGAIN:
@@ -139,16 +141,18 @@ class Treatment:
     def _lasts(self, work: Work, outage: str) -> bool:
         """Whether the work has met its vendor down for so long that it should wait in the database.
 
-        Either everything of its connection has, or this one event makes the vendor fail each time: it would hold the
-        watermark for ever.
+        Either everything of its connection has, or this one event: it would hold the watermark for ever.
         """
         if not outage:
             return False
         now, lane = self._clock.monotonic(), work.lane
-        if lane.down_since is None:
-            lane.down_since = now
-        is_long = now - lane.down_since >= self._options.outage_park_seconds
+        is_long = lane.down_since is not None and now - lane.down_since >= self._options.outage_park_seconds
         return self._outages.failed(lane.connection, outage, now) or is_long
+
+    def _is_own(self, work: Work, error: IntegrationError) -> bool:
+        if not isinstance(error, TargetDown) or not error.target:
+            return False
+        return self._outages.is_own(work.lane, error, self._clock.monotonic())
 
     async def _shed(self, work: Work, route: Route, error: TargetDown, started_at: datetime) -> None:
         await self._parking.shed(work, route, error)
@@ -180,12 +184,13 @@ class Treatment:
                 details={"hops": hops},
             )
 
-    def _judge(self, error: IntegrationError, work: Work) -> Judgement:
+    def _judge(self, error: IntegrationError, work: Work, *, is_own: bool = False) -> Judgement:
         return judge(
             error,
             attempts=work.lane.attempts + 1,
             lane_attempts=self._options.lane_attempts,
             longest_rest=self._options.backoff_cap_seconds,
+            is_own=is_own,
         )
 
     def _first_wait(self, judgement: Judgement) -> float:

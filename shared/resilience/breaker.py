@@ -3,7 +3,8 @@
 aiobreaker keeps the state. What it lacks is ours: it lets every waiting call through once half-open, counts a call that
 began before it opened, and knows failures in a row only. Here one probe tests the water, late failures change nothing,
 failures among the latest calls of a sliding window open it, and a target that is back is not met with everything that
-has waited. The refusal of a single event never counts, only TargetDown does.
+has waited. The refusal of a single event never counts, only TargetDown does; and where a target answers, only with
+failures, it takes those of several records: one that it cannot stand must not stop the others.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from aiobreaker import CircuitBreaker, CircuitBreakerState
 from aiobreaker.storage.memory import CircuitMemoryStorage
 
 from shared.errors import TargetDown
+from shared.resilience.subject import subjects
 from shared.runtime.clock import Clock
 
 R = TypeVar("R")
@@ -40,7 +42,8 @@ class Breaker:
     """`async with breaker:` around each call. Raises TargetDown, with the seconds to wait, while it is open.
 
     It opens when `failures` of the latest 2 * `failures` calls failed, all within `window_seconds`: a burst opens it at
-    once whatever went well before, and a rare failure among many calls never does. It stays open for `open_seconds`,
+    once whatever went well before, and a rare failure among many calls never does; nor do failures that all concern the
+    same record, as long as the target answers. It stays open for `open_seconds`,
     or for as long as the target itself said; then one probe goes, then 2 calls at a time, 4, 8, 16, then all.
     `name` is `<connection>/<system>`. `on_change` gets the new state, 0, 1 or 2, and the error that led to it, if any.
     """
@@ -65,8 +68,10 @@ class Breaker:
         self._open_seconds = open_seconds
         self._clock = clock
         self._on_change = on_change
-        # The latest calls: when each ended, and whether it failed.
-        self._latest: deque[tuple[float, bool]] = deque(maxlen=2 * failures)
+        # The latest calls: when each ended, and, if it failed, which records it can be laid on (none: the target).
+        self._latest: deque[tuple[float, frozenset[str] | None]] = deque(maxlen=2 * failures)
+        # When calls for the sake of these records last went well: the latest two.
+        self._well: dict[frozenset[str], float] = {}
         self._until = 0.0
         # Calls under way by task, each with the generation it began in; a change of state begins a new one.
         self._begun: dict[asyncio.Task[object] | None, int] = {}
@@ -138,15 +143,23 @@ class Breaker:
 
     def _note_failure(self, error: TargetDown) -> None:
         now = self._clock.monotonic()
-        self._latest.append((now, True))
-        failed = sum(bad and at >= now - self._window for at, bad in self._latest)
-        if self._state == HALF_OPEN or failed >= self._most:
+        suspects = subjects() if error.answered else frozenset[str]()
+        if suspects:
+            error.well_at = max((at for others, at in self._well.items() if not others & suspects), default=None)
+        self._latest.append((now, suspects))
+        failed = [bad for at, bad in self._latest if bad is not None and at >= now - self._window]
+        if self._state == HALF_OPEN or (len(failed) >= self._most and not frozenset.intersection(*failed)):
             self._until = now + max(self._open_seconds, error.after or 0.0)
             self._room = None
             self._move(OPEN, error)
 
     def _note_success(self) -> None:
-        self._latest.append((self._clock.monotonic(), False))
+        now = self._clock.monotonic()
+        self._latest.append((now, None))
+        self._well.pop(subjects(), None)
+        self._well[subjects()] = now
+        if len(self._well) > 2:
+            del self._well[next(iter(self._well))]
         if self._state == HALF_OPEN:
             self._latest.clear()
             self._room = self._left = _RAMP_FIRST

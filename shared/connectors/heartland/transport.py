@@ -239,7 +239,8 @@ def _lost(
 ) -> NoReturn:
     """No answer that can be trusted: a read is simply repeated, a write may have been applied."""
     kind = TargetDown if method == "GET" else OutcomeUnknown
-    raise kind(f"Heartland, {operation}: {what}", after) from cause
+    answered = not isinstance(cause, (aiohttp.ClientError, TimeoutError, OSError))
+    raise kind(f"Heartland, {operation}: {what}", after, answered=answered) from cause
 
 
 def _parsed(operation: str, method: str, body: bytes, location: str) -> Any:

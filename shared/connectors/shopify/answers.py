@@ -43,10 +43,10 @@ class Throttled(Exception):
     """The bucket was too empty for the query; nothing was executed."""
 
 
-def uncertain(document: Document, reason: str) -> TargetDown:
+def uncertain(document: Document, reason: str, *, answered: bool = True) -> TargetDown:
     """What no trustworthy answer means: a query just failed, a mutation may have been applied."""
-    said = f"Shopify, {document.name}: {reason}"
-    return OutcomeUnknown(said) if document.mutates else TargetDown(said)
+    kind = OutcomeUnknown if document.mutates else TargetDown
+    return kind(f"Shopify, {document.name}: {reason}", answered=answered)
 
 
 def refused(document: Document, status: int, retry_after: str | None) -> IntegrationError:

@@ -172,7 +172,7 @@ class ShopifyClient:
         except aiohttp.ClientConnectorError as error:
             raise TargetDown(f"Shopify cannot be reached: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise answers.uncertain(document, type(error).__name__) from error
+            raise answers.uncertain(document, type(error).__name__, answered=False) from error
         finally:
             self._observe(document.name, outcome, self._clock.monotonic() - started)
 

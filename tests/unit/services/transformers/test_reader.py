@@ -12,6 +12,7 @@ from services.transformers.reader import Again, OrderReader
 from shared.connectors.shopify.documents import Document
 from shared.connectors.shopify.errors import TooMuch
 from shared.errors import Rejected, TargetDown
+from shared.resilience.subject import subjects
 from tests.support.orders import an_order_node
 
 
@@ -222,3 +223,32 @@ def test_what_was_read_long_ago_is_forgotten() -> None:
 
     assert not again.holds("1", 100.0)
     assert again.holds("2", 100.0)
+
+
+async def test_one_order_that_shopify_cannot_show_takes_no_other_with_it() -> None:
+    shop, asked = FakeShop(), list[frozenset[str]]()
+    shop.bad["7"] = TargetDown("INTERNAL_SERVER_ERROR", answered=True)
+    execute = shop.execute
+
+    async def noting(document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
+        asked.append(subjects())
+        return await execute(document, variables)
+
+    shop.execute = noting  # type: ignore[method-assign]
+    orders = reader(shop)
+
+    answers = await asyncio.gather(*(orders.read(str(number)) for number in range(20)), return_exceptions=True)
+
+    assert [number for number, answer in enumerate(answers) if isinstance(answer, Exception)] == [7]
+    assert asked == [frozenset(batch) for batch in shop.batches], "the breaker is told whom each query concerns"
+
+
+async def test_a_shop_that_does_not_answer_is_not_asked_by_halves() -> None:
+    shop = FakeShop()
+    shop.bad["7"] = TargetDown("TimeoutError")
+
+    orders = reader(shop)
+
+    await asyncio.gather(*(orders.read(str(number)) for number in range(20)), return_exceptions=True)
+
+    assert len(shop.batches) == 1

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from shared.errors import TargetDown
+from shared.messaging.lane import Lane
 from shared.messaging.outages import Outages, awaits, is_outage
 
 
@@ -35,3 +37,22 @@ def test_what_works_ends_the_outages_of_its_connection_alone() -> None:
 )
 def test_what_a_key_waits_for_tells_an_outage(waits_for: str | None, answer: bool) -> None:
     assert is_outage(waits_for) is answer
+
+
+def test_a_trouble_is_a_records_own_once_it_has_lasted_while_others_were_answered_well() -> None:
+    outages, lane = Outages(20.0), Lane(("orders", "main|1"), "main")
+
+    def is_own(well_at: float | None, now: float) -> bool:
+        error = TargetDown("HTTP 500", target="heartland", answered=True)
+        error.well_at = well_at
+        return outages.is_own(lane, error, now)
+
+    assert not is_own(99.0, 100.0)
+    assert not is_own(None, 150.0)
+    assert not is_own(100.0, 150.0)
+    assert (lane.down_since, lane.alone_since) == (100.0, None)
+    assert not is_own(101.0, 200.0)
+    assert not is_own(101.0, 209.9)
+    assert is_own(101.0, 210.0)
+    assert not is_own(None, 211.0), "a breaker's refusal says nothing of the record"
+    assert (lane.down_since, lane.alone_since) == (100.0, 200.0)

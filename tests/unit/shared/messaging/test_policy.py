@@ -54,3 +54,11 @@ def test_a_wait_as_long_as_the_longest_is_still_sat_out_in_the_lane() -> None:
 )
 def test_only_an_events_own_trouble_uses_up_an_attempt(error: Exception) -> None:
     assert judge(error, attempts=1, lane_attempts=3, longest_rest=30.0).counts is False
+
+
+def test_a_target_that_fails_one_record_alone_is_that_records_trouble() -> None:
+    error = TargetDown("HTTP 500", 7.0, target="shopify")
+
+    own = judge(error, attempts=1, lane_attempts=3, longest_rest=30.0, is_own=True)
+
+    assert own == Judgement(Verdict.PARK, "retry", 7.0, counts=True)

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown, Waiting
+from shared.messaging.lane import Lane
 from shared.messaging.parked_rows import record_of
 from shared.messaging.record import Record, Result, Route
 from shared.messaging.replay import Replay
 from shared.messaging.topics import CANONICAL_ORDER
+from shared.resilience.subject import subjects
 from shared.state.parked import ParkedKey, ParkedRecord
 from tests.support.messaging import NOON, an_envelope
 from tests.unit.shared.messaging.test_treatment import KEY, Bench
@@ -34,6 +36,7 @@ class Turn:
         }  # fmt: skip
         self.key = ParkedKey(**values)
         self.count = count
+        self.lane = Lane(KEY, "main")
 
     async def handle(self, records: Any) -> Result:
         self.seen += records
@@ -55,7 +58,7 @@ class Turn:
         ]
         if rows:
             await self.bench.parked.park(self.key, rows, 1)
-        return await self.replay.replay(self.key, self.route, 1)
+        return await self.replay.replay(self.key, self.route, 1, self.lane)
 
     @property
     def stored(self) -> ParkedKey:
@@ -306,3 +309,65 @@ async def test_only_a_halted_key_that_flows_again_is_told_of() -> None:
     await again.take()
     assert [(alert.kind, alert.resolved) for alert in again.bench.producer.alerts] == [("key_halted", True)]
     assert again.bench.reviews.opened == {}
+
+
+def failing(well_at: float | None) -> TargetDown:
+    """What Shopify's answer for one record becomes, when it last answered another one well at that time."""
+    error = TargetDown("HTTP 500", target="shopify", answered=True)
+    error.well_at = well_at
+    return error
+
+
+async def test_a_vendor_that_fails_one_record_and_answers_others_well_costs_that_record_its_attempts() -> None:
+    turn = Turn(failing(None), *(failing(1e9) for _ in range(3)), waits_for="target:shopify")
+    with pytest.raises(TargetDown):
+        await turn.take()
+    for seconds in (5.0, 9.9):
+        turn.bench.clock.pass_by(seconds)
+        with pytest.raises(TargetDown):
+            await turn.replay.replay(turn.key, turn.route, 1, turn.lane)
+    assert turn.stored.attempts == 0
+
+    turn.bench.clock.pass_by(0.1)
+    assert await turn.replay.replay(turn.key, turn.route, 1, turn.lane) is False
+
+    assert (turn.stored.attempts, turn.stored.waits_for, turn.stored.error_class) == (1, None, "TargetDown")
+    assert turn.bench.metric("events_failed_total", entity="order", reason="retry") == 1
+
+
+async def test_and_once_they_are_used_up_it_is_halted() -> None:
+    turn = Turn(failing(1e9), failing(1e9), attempts=1)
+    with pytest.raises(TargetDown):
+        await turn.take()
+    turn.bench.clock.pass_by(10)
+
+    assert await turn.replay.replay(turn.key, turn.route, 1, turn.lane) is False
+
+    assert turn.stored.state == "halted"
+    assert len(turn.bench.producer.sent) >= 1
+
+
+@pytest.mark.parametrize("well_at", [None, 0.0], ids=["never", "only before"])
+async def test_a_vendor_that_answers_nobody_well_is_waited_for(well_at: float | None) -> None:
+    turn = Turn(*(failing(well_at) for _ in range(9)), waits_for="target:shopify")
+    with pytest.raises(TargetDown):
+        await turn.take()
+    for _ in range(8):
+        turn.bench.clock.pass_by(600)
+        with pytest.raises(TargetDown):
+            await turn.replay.replay(turn.key, turn.route, 1, turn.lane)
+
+    assert turn.stored.attempts == 0
+
+
+async def test_what_is_called_in_a_turn_is_called_for_the_records_sake() -> None:
+    turn, seen = Turn(), list[frozenset[str]]()
+
+    async def handle(records: Any) -> Result:
+        seen.append(subjects())
+        return Result("applied")
+
+    turn.route = replace(turn.route, handle=handle)
+    await turn.take()
+
+    assert (seen, subjects()) == ([frozenset({"1001"})], frozenset())

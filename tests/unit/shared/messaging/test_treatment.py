@@ -18,6 +18,7 @@ from shared.messaging.replay import Replay
 from shared.messaging.reporter import Reporter
 from shared.messaging.topics import CANONICAL_ORDER, TRACE
 from shared.messaging.treatment import Rest, Treatment
+from shared.resilience.subject import subjects
 from shared.runtime.metrics import ServiceMetrics
 from tests.support.messaging import NOON, MemoryParked, MemoryReviews, SentRecords, SteadyClock, a_record
 
@@ -669,3 +670,36 @@ async def test_what_is_written_at_its_pace_or_not_written_at_all_is_no_loop(writ
 
     assert len(bench.handled) == 40
     assert bench.producer.alerts == []
+
+
+async def test_an_event_that_its_vendor_cannot_stand_is_parked_for_a_trouble_of_its_own() -> None:
+    bench = await Bench().assigned()
+    bench.arrive()
+    for _ in range(4):
+        error = TargetDown("HTTP 500", target="heartland", answered=True)
+        error.well_at = bench.clock.monotonic() + 0.1  # others are answered all the time
+        bench.answers.append(error)
+    rests = []
+    for seconds in (0, 5, 4.9, 0.1):
+        bench.clock.pass_by(seconds)
+        rests.append(await bench.step())
+
+    assert [rest is None for rest in rests] == [False, False, False, True]
+    key = bench.parked.rows[KEY].key
+    assert (key.waits_for, key.attempts, key.error_class) == (None, 0, "TargetDown")
+    assert key.next_attempt_at - bench.clock.now() == timedelta(seconds=45)
+    assert bench.metric("events_failed_total", entity="order", reason="retry") == 1
+
+
+async def test_what_a_handler_calls_is_called_for_its_records_sake() -> None:
+    bench, seen = await Bench().assigned(), list[frozenset[str]]()
+
+    async def handle(records: Sequence[Record]) -> Result:
+        seen.append(subjects())
+        return Result("applied")
+
+    bench.treatment._routes["orders"] = replace(bench.treatment._routes["orders"], handle=handle)
+    bench.arrive()
+    await bench.step()
+
+    assert (seen, subjects()) == ([frozenset({"1001"})], frozenset())

@@ -7,6 +7,7 @@ import pytest
 
 from shared.errors import IntegrationError, OutcomeUnknown, Rejected, TargetDown
 from shared.resilience.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
+from shared.resilience.subject import on_behalf_of
 from tests.support.clock import FakeClock
 
 
@@ -356,3 +357,56 @@ async def test_a_check_says_what_a_call_would_meet_and_changes_nothing() -> None
         breaker.begin()
     with pytest.raises(TargetDown, match="little by little"):
         breaker.check()
+
+
+async def fail_for(breaker: Breaker, *ids: str, answered: bool = True) -> TargetDown:
+    error = TargetDown("HTTP 500", answered=answered)
+    with on_behalf_of(*ids):
+        await fail(breaker, error)
+    return error
+
+
+async def test_one_record_that_the_target_cannot_stand_never_opens_it() -> None:
+    breaker = a_breaker(FakeClock())
+    for ids in (("1", "2"), ("1",), ("1", "3"), ("1",), ("1",), ("1",)):
+        await fail_for(breaker, *ids)
+
+    assert breaker.state == CLOSED
+    await fail_for(breaker, "2")
+    assert breaker.state == OPEN
+
+
+async def test_a_target_that_does_not_answer_opens_it_for_whomever_it_was() -> None:
+    breaker = a_breaker(FakeClock())
+    for _ in range(4):
+        await fail_for(breaker, "1")
+    await fail_for(breaker, "1", answered=False)
+
+    assert breaker.state == OPEN
+
+
+async def test_calls_for_nobody_in_particular_open_it() -> None:
+    breaker = a_breaker(FakeClock())
+    for _ in range(5):
+        await fail_for(breaker)
+
+    assert breaker.state == OPEN
+
+
+async def test_a_failure_says_when_another_record_was_answered_well() -> None:
+    clock = FakeClock()
+    breaker = Breaker("demo/heartland", failures=99, clock=clock)
+    assert (await fail_for(breaker, "1")).well_at is None
+    times = []
+    for name in ("2", "3", "1", "1"):
+        with on_behalf_of(name):
+            await pass_through(breaker)
+        times.append(clock.monotonic())
+        clock.advance(1)
+
+    assert (await fail_for(breaker, "1")).well_at == times[1]
+    assert (await fail_for(breaker, "3", "1")).well_at is None
+    assert (await fail_for(breaker, "2")).well_at == times[3]
+    assert (await fail_for(breaker, "2", answered=False)).well_at is None
+    await pass_through(breaker)
+    assert (await fail_for(breaker, "1")).well_at == clock.monotonic()
