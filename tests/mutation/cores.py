@@ -44,6 +44,7 @@ CORES = (
     Core("shared/messaging/replay.py", (f"{_MESSAGING}/test_replay", f"{_MESSAGING}/test_treatment")),
     Core("shared/state/versions.py", ("tests/unit/shared/state/test_versions",)),
     Core("shared/state/ledger.py", ("tests/unit/shared/state/test_ledger",)),
+    Core("shared/state/turn.py", ("tests/unit/shared/state/test_turn",)),
     Core("shared/resilience/retry.py", (f"{_RESILIENCE}/test_retry",)),
     Core(
         "shared/resilience/breaker.py",

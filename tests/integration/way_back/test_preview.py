@@ -81,5 +81,5 @@ async def test_a_link_is_rehearsed(place: Place) -> None:
 
 
 async def test_what_cannot_be_read_would_come_back(place: Place) -> None:
-    with pytest.raises(Rejected, match="dead letter again"):
+    with pytest.raises(Rejected, match="not a canonical fulfilment"):
         await told(place, {})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
+from services.heartland_writer import once
 from services.heartland_writer.once import History, Made, Once
 from services.heartland_writer.pending import Pending
 from shared.connectors.heartland.errors import Refused
@@ -367,6 +368,44 @@ async def test_a_call_of_our_own_that_is_over_is_not_under_way(answer: Exception
     one.clock.pass_seconds(10)
 
     assert (await one.create()).id == 7
+
+
+async def test_what_is_remembered_of_calls_that_are_over_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(once, "_REMEMBERED", 1)
+    one, lost = One(7, 8), OutcomeUnknown("broke")
+    other = Effect("acme", "heartland", "order", "5001", "payment:2")
+
+    async def send(turn: Before) -> int:
+        raise lost
+
+    for effect in (PAY, other):
+        with pytest.raises(OutcomeUnknown):
+            await one.once.create(effect, send, one._find, 10.0)
+
+    assert list(one.once._over) == [other.id]
+
+
+async def test_what_is_made_must_show_when_the_call_and_the_lag_are_over() -> None:
+    one, made = One(), Made(7, True, START)
+
+    one.clock.pass_seconds(41.5)
+    assert not one.once.must_show(made, 10.0, 30.0)
+    one.clock.pass_seconds(0.5)
+    assert one.once.must_show(made, 10.0, 30.0)
+
+
+async def test_an_order_that_another_took_over_is_not_ours() -> None:
+    one, pending = One(), Pending(("acme", "order", "5001"))
+
+    async def taken_at() -> datetime:
+        return START + timedelta(seconds=20)
+
+    pending.taken_at = taken_at
+    ours = one.once.ours(pending)
+    one.clock.pass_seconds(30)
+
+    with pytest.raises(TargetDown):
+        await ours.check()
 
 
 async def test_who_is_not_told_the_id_is_in_doubt_from_that_moment() -> None:

@@ -116,6 +116,18 @@ async def test_outcomes_are_told_apart() -> None:
     assert others == (["main"], [PAY.id], [clean("refused\0")], [None])
 
 
+async def test_a_claim_fails_for_who_saw_it_and_rows_are_locked_in_one_order() -> None:
+    first, second = sorted((PAY, OTHER), key=lambda effect: effect.id)
+    made, script = ledger()
+
+    await made._settle([_Row(second, second.id, None, "b"), _Row(first, first.id, None, "c", NOON)])
+    await made.failed(PAY, "no", Claim("new", None, NOON, 1))
+
+    (_, both), (_, one) = script.asked
+    assert both == (["main", "main"], [first.id, second.id], ["c", "b"], [NOON, None])
+    assert one == (["main"], [PAY.id], ["no"], [NOON])
+
+
 async def test_a_claim_is_renewed_for_who_saw_it() -> None:
     seen = Claim("in_doubt", None, NOON, 1)
     made, script = ledger([row(PAY, "new", attempts=2)], [row(PAY, "new", attempts=3)])
