@@ -14,11 +14,13 @@ from shared.state.drift import Drift
 
 # A repair that changed nothing so often will not.
 _MOST_REPAIRS = 3
+# Passes follow each other so fast that a cap on each of them would hold nothing.
+WINDOW = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What one pass may repair by itself: more of it, at once, is not drift but a disaster, for a person to look at."""
+    """What may be repaired by itself within `WINDOW`: more is not drift but a disaster, for a person to look at."""
 
     count: int
     at_risk: Decimal
@@ -33,13 +35,17 @@ class Decision:
     above_cap: bool = False
 
 
-def decide(rows: Sequence[Drift], now: datetime, look_apart: timedelta, caps: Caps) -> Decision:
-    """About the rows that a pass has seen."""
+def decide(
+    rows: Sequence[Drift], now: datetime, look_apart: timedelta, caps: Caps, recent: Sequence[Drift] = ()
+) -> Decision:
+    """About the rows that a pass has seen. `recent` are those that were repaired within the window."""
     ripe = [row for row in rows if is_ripe(row, now, look_apart)]
     review = [row for row in ripe if not row.repairable or row.repairs >= _MOST_REPAIRS]
     repair = [row for row in ripe if row not in review]
-    money = sum((row.at_risk for row in repair), Decimal(0))
-    if len(repair) > caps.count or money > caps.at_risk:
+    again = {row.id for row in repair}
+    counted = [*repair, *(row for row in recent if row.id not in again)]
+    money = sum((row.at_risk for row in counted), Decimal(0))
+    if repair and (len(counted) > caps.count or money > caps.at_risk):
         return Decision((), tuple(review), above_cap=True)
     return Decision(tuple(repair), tuple(review))
 

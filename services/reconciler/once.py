@@ -86,7 +86,8 @@ def repair(
                 raise Rejected(f"there is no difference {number}")
             if row.kind in HOPELESS:
                 raise Rejected(f"{number}: what is right is not certain here, a person has to do it: {row.reason}")
-            await parts.pass_over(row.connection).repair(row)
+            if not await parts.pass_over(row.connection).repair(row):
+                raise Rejected(f"{number}: it was sent through a moment ago")
             what = {"difference": row.kind, "key": row.key, "at_risk": str(row.at_risk)}
             await Audit(parts.database).note(parts.clock.now(), getpass.getuser(), "drift.repair", str(number), what)
         return list(numbers)
@@ -105,10 +106,27 @@ def _show(found: dict[str, Outcome], *, as_json: bool) -> None:
     for name, outcome in found.items():
         told = f"{name}: {outcome.compared} orders compared, {len(outcome.found)} differences"
         console().print(f"{told}, {len(outcome.repaired)} sent through again", markup=False)
+        for line in remarks(outcome):
+            console().print(line, markup=False)
         rows = outcome.found
         cells = [(row.id, row.entity, row.key, row.kind, f"{row.at_risk} {row.currency}", row.reason) for row in rows]
         if cells:
             print_table("", ("no", "entity", "key", "kind", "at risk", "what differs"), cells, empty="")
+
+
+def remarks(outcome: Outcome) -> list[str]:
+    """Why less was sent through than differs."""
+    lines = []
+    if outcome.above_cap:
+        lines.append(
+            "above the caps of an hour: nothing is sent through until a person has looked; "
+            "then `tillbridge drift repair <numbers>`"
+        )
+    if any(row.looks == 1 for row in outcome.found):
+        lines.append("what is seen for the first time is not sent through: a second look, a minute later, must agree")
+    if outcome.unread:
+        lines.append(f"{len(outcome.unread)} could not be read: {', '.join(sorted(outcome.unread))}")
+    return lines
 
 
 def _plain(outcome: Outcome) -> dict[str, object]:
@@ -116,7 +134,7 @@ def _plain(outcome: Outcome) -> dict[str, object]:
         name: [{**asdict(row), "at_risk": str(row.at_risk)} for row in getattr(outcome, name)]
         for name in ("found", "repaired", "reviews")
     }
-    return {"compared": outcome.compared, "above_cap": outcome.above_cap, **rows}
+    return {"compared": outcome.compared, "above_cap": outcome.above_cap, "unread": outcome.unread, **rows}
 
 
 if __name__ == "__main__":

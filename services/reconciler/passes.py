@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from services.reconciler.changes import Changes, Memory
-from services.reconciler.decide import Caps, Decision, decide
+from services.reconciler.decide import WINDOW, Caps, Decision, decide
 from services.reconciler.known import OwnBooks
 from services.reconciler.reader import Reader, chunks
 from services.reconciler.repair import repair
@@ -18,7 +18,7 @@ from shared.connectors.heartland.clients import Heartland
 from shared.connectors.shopify.clients import Shopify
 from shared.messaging.producer import Producer
 from shared.runtime.clock import Clock
-from shared.state.drift import Drift, DriftLedger
+from shared.state.drift import STATES, Drift, DriftLedger
 from shared.state.reviews import Reviews
 
 SERVICE = "reconciler"
@@ -87,9 +87,10 @@ class Pass:
             quiet = [one for one in settled if one.is_quiet]
             outcome.compared += len(quiet)
             outcome.found += await self._note(quiet, of, now)
-        decision = decide(outcome.found, self._clock.now(), self._rules.look_apart, self._rules.caps)
         if act:
-            await self._act(decision, outcome)
+            now = self._clock.now()
+            recent = await self._ledger.repaired_since(self._name, now - WINDOW)
+            await self._act(decide(outcome.found, now, self._rules.look_apart, self._rules.caps, recent), outcome)
         return outcome
 
     async def _note(self, quiet: Sequence[Snapshot], of: Sequence[str], now: datetime) -> list[Drift]:
@@ -98,7 +99,7 @@ class Pass:
             found = findings(one, of)
             if not found and set(of) == set(TABLE):
                 self._memory.agrees(one)
-            rows += [await self._ledger.saw(finding, now) for finding in found]
+            rows += [await self._ledger.saw(finding, now, one.changed_at) for finding in found]
         seen = [(row.entity, row.key, row.kind) for row in rows]
         for row in await self._ledger.over(self._name, of, [one.order.id for one in quiet], seen):
             await self._reviews.resolve(self._name, row.entity, row.key, (row.kind,))
@@ -112,29 +113,39 @@ class Pass:
         self._memory.capped = decision.above_cap
         sent: dict[str, str] = {}
         for row in decision.repair:
-            await self.repair(row, sent)
-            outcome.repaired.append(row)
+            if await self._ledger.repairing(row):
+                await self._send(row, sent)
+                outcome.repaired.append(row)
         for row in decision.review:
-            await self._ask(row)
-            outcome.reviews.append(row)
+            if await self._ask(row):
+                outcome.reviews.append(row)
 
-    async def repair(self, row: Drift, sent: dict[str, str] | None = None) -> None:
-        """Send it through the one road once more. Noted after it is sent: sent twice does no harm, noted only would.
+    async def repair(self, row: Drift) -> bool:
+        """A person wants it sent through once more, whatever its state. False if somebody was faster."""
+        if not await self._ledger.repairing(row, STATES):
+            return False
+        await self._send(row, {}, by_hand=True)
+        return True
+
+    async def _send(self, row: Drift, sent: dict[str, str], *, by_hand: bool = False) -> None:
+        """Send what is claimed through the one road. If this dies, it is ripe again some looks later.
 
         `sent` are the orders that this pass has told of already, with the notices: an order is written whole.
         """
-        undo = await repair(
-            row, self._heartland.client, self._producer, self._clock.now(), {} if sent is None else sent
-        )
-        await self._ledger.repairing(row.id, undo)
+        undo = await repair(row, self._heartland.client, self._producer, self._clock.now(), sent)
+        await self._ledger.undoes(row.id, {**undo, "by_hand": True} if by_hand else undo)
         self._tell(row, resolved=False)
 
-    async def _ask(self, row: Drift) -> None:
+    async def _ask(self, row: Drift) -> bool:
+        """False if a person let it be meanwhile. Noted after it is asked: noted only, nobody would ever be asked."""
         await self._reviews.open(
             self._name, row.kind, row.entity, row.key, row.reason, _ADVICE.get(row.kind, _ADVICE[""]), row.details
         )
-        await self._ledger.becomes(row.id, "review")
+        if not await self._ledger.becomes(row.id, "review", ("open", "repairing")):
+            await self._reviews.resolve(self._name, row.entity, row.key, (row.kind,))
+            return False
         self._tell(row, resolved=False)
+        return True
 
     def _tell(self, row: Drift, *, resolved: bool) -> None:
         self._producer.alert(
@@ -157,7 +168,7 @@ class Pass:
             connection=self._name,
             service=SERVICE,
             severity="critical",
-            reason=f"{len(outcome.found)} records differ at once: nothing is repaired until a person has looked",
+            reason=f"{len(outcome.found)} differ, too much for an hour: nothing is repaired until a person looks",
             at=self._clock.now(),
             resolved=not outcome.above_cap,
         )

@@ -27,10 +27,10 @@ class Settings(Common):
     reconcile_full_seconds: float = Field(86_400.0, gt=0, description="How often everything is compared, in seconds")
     reconcile_full_days: float = Field(60.0, gt=0, description="How many days back everything is compared")
     reconcile_max_repairs: int = Field(
-        100, ge=0, description="Repairs of one pass at most; above that nothing is repaired and a person is asked"
+        100, ge=0, description="Repairs within an hour at most; above that nothing is repaired and a person is asked"
     )
     reconcile_max_at_risk: Decimal = Field(
-        Decimal(20_000), ge=0, description="Money at risk that one pass may repair at most, in the shop's currency"
+        Decimal(20_000), ge=0, description="Money at risk that may be repaired within an hour, in the shop's currency"
     )
     shopify_points_per_second: float = Field(
         100.0, ge=0, description="Query points a shop restores per second until its replies say so; 0 for no limit"

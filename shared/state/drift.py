@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from shared.state.database import Database, clean
 
 State = Literal["open", "repairing", "repaired", "gone", "ignored", "review"]
+STATES: tuple[State, ...] = get_args(State)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,12 @@ class Drift:
 
 _COLUMNS = """id, connection, entity, key, kind, state, reason, at_risk, currency, repairable, details, undo, looks,
               repairs, first_seen, last_seen"""
+# What makes a finding a new one: what it was is over, or a person let another difference be, or the record changed
+# since the last look, so that two looks have not seen the same.
+_ANEW = """(d.state in ('repaired', 'gone')
+            or d.state = 'ignored' and (d.reason, d.at_risk) is distinct from (excluded.reason, excluded.at_risk)
+            or d.state = 'open' and d.last_seen < $11 and $11 <= excluded.last_seen)"""
+_UNDER_WAY: tuple[State, ...] = ("open", "repairing", "review")
 _Found = list[Drift]  # inside the class, `list` is the method
 
 
@@ -65,8 +72,10 @@ class DriftLedger:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def saw(self, finding: Finding, now: datetime) -> Drift:
-        """The finding was seen in this pass. What was over opens anew; what a person ignored stays ignored."""
+    async def saw(self, finding: Finding, now: datetime, changed_at: datetime | None = None) -> Drift:
+        """The finding was seen in this pass, of a record that changed last at `changed_at`. What was over opens anew;
+        what a person ignored stays ignored as long as it is the same.
+        """
         row = await self._db.fetchrow(
             f"""insert into drift as d (connection, entity, key, kind, reason, at_risk, currency, repairable, details,
                                         first_seen, last_seen)
@@ -74,14 +83,13 @@ class DriftLedger:
                 on conflict (connection, entity, key, kind) do update
                    set reason = excluded.reason, at_risk = excluded.at_risk, currency = excluded.currency,
                        repairable = excluded.repairable, details = excluded.details, last_seen = excluded.last_seen,
-                       looks = case when d.state in ('repaired', 'gone') then 1 else d.looks + 1 end,
-                       repairs = case when d.state in ('repaired', 'gone') then 0 else d.repairs end,
-                       first_seen = case when d.state in ('repaired', 'gone') then excluded.first_seen
-                                         else d.first_seen end,
-                       state = case when d.state in ('repaired', 'gone') then 'open' else d.state end
+                       looks = case when {_ANEW} then 1 else d.looks + 1 end,
+                       repairs = case when {_ANEW} then 0 else d.repairs end,
+                       first_seen = case when {_ANEW} then excluded.first_seen else d.first_seen end,
+                       state = case when {_ANEW} then 'open' else d.state end
                 returning {_COLUMNS}""",  # noqa: S608
             finding.connection, finding.entity, clean(finding.key), finding.kind, clean(finding.reason),
-            finding.at_risk, finding.currency, finding.repairable, dict(finding.details or {}), now,
+            finding.at_risk, finding.currency, finding.repairable, dict(finding.details or {}), now, changed_at or now,
         )  # fmt: skip
         assert row is not None  # noqa: S101 - it was inserted or updated
         return _drift(row)
@@ -94,7 +102,7 @@ class DriftLedger:
             f"""update drift set state = case state when 'repairing' then 'repaired' else 'gone' end,
                        last_seen = clock_timestamp()
                  where connection = $1 and entity = any($2::text[]) and key = any($3::text[])
-                   and state in ('open', 'repairing', 'review')
+                   and state in ('open', 'repairing', 'review', 'ignored')
                    and (entity, key, kind) not in
                        (select * from unnest($4::text[], $5::text[], $6::text[]) as s (entity, key, kind))
                 returning {_COLUMNS}""",  # noqa: S608
@@ -102,15 +110,32 @@ class DriftLedger:
         )  # fmt: skip
         return [_drift(row) for row in rows]
 
-    async def repairing(self, number: int, undo: Mapping[str, Any]) -> None:
-        """A repair is on its way; `undo` is what the target held before, and the notice that asks for it."""
-        await self._db.execute(
-            "update drift set state = 'repairing', undo = $2, repairs = repairs + 1 where id = $1", number, dict(undo)
-        )
+    async def repairing(self, row: Drift, of: Collection[State] = _UNDER_WAY) -> bool:
+        """Claim it for a repair that is to be sent. False if its state is none of `of` by now, or another was first."""
+        return await self._db.execute(
+            """update drift set state = 'repairing', repairs = repairs + 1
+                where id = $1 and repairs = $2 and state = any($3::text[])""",
+            row.id, row.repairs, list(of),
+        ) > 0  # fmt: skip
 
-    async def becomes(self, number: int, state: State) -> bool:
-        """Set a row's state by hand or for review. False if there is none."""
-        return await self._db.execute("update drift set state = $2 where id = $1", number, state) > 0
+    async def undoes(self, number: int, undo: Mapping[str, Any]) -> None:
+        """A repair was sent; `undo` is what the target held before, the notices that ask for it, and when (`at`)."""
+        await self._db.execute("update drift set undo = $2 where id = $1", number, dict(undo))
+
+    async def repaired_since(self, connection: str, moment: datetime) -> _Found:
+        """What was sent through from then on without a person asking for it, whatever became of it."""
+        rows = await self._db.fetch(
+            f"""select {_COLUMNS} from drift where connection = $1 and (undo->>'at')::timestamptz >= $2
+                   and not undo ? 'by_hand'""",  # noqa: S608
+            connection, moment,
+        )  # fmt: skip
+        return [_drift(row) for row in rows]
+
+    async def becomes(self, number: int, state: State, of: Collection[State] = STATES) -> bool:
+        """Set a row's state by hand or for review. False if there is none in one of these states."""
+        return await self._db.execute(
+            "update drift set state = $2 where id = $1 and state = any($3::text[])", number, state, list(of)
+        ) > 0  # fmt: skip
 
     async def get(self, number: int) -> Drift | None:
         row = await self._db.fetchrow(f"select {_COLUMNS} from drift where id = $1", number)  # noqa: S608

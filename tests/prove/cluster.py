@@ -51,6 +51,9 @@ SETTINGS: Mapping[str, str] = {
     "REREAD_WINDOW_MS": "100",
     "RECONCILE_SECONDS": f"{RECONCILE_SECONDS:g}",
     "RECONCILE_RECHECK_SECONDS": "3",
+    # The faults of many days in minutes: more differs within an hour than a shop's caps would let through.
+    "RECONCILE_MAX_REPAIRS": "100000",
+    "RECONCILE_MAX_AT_RISK": "100000000",
     "RECONCILE_SETTLING_SECONDS": f"{SETTLING_SECONDS:g}",
     "LOG_LEVEL": "info",
 }

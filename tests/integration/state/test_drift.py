@@ -8,13 +8,12 @@ from datetime import timedelta
 from decimal import Decimal
 
 from shared.state.database import Database
-from shared.state.drift import Drift, DriftLedger, Finding
+from shared.state.drift import STATES, Drift, DriftLedger, Finding
 from tests.support.messaging import NOON
 from tests.unit.services.reconciler.ledger import MemoryLedger
 
 FOUND = Finding("main", "order", "1", "order_missing", "it is not there", Decimal("12.50"), "USD")
 PAID = replace(FOUND, entity="payment", kind="payment_missing")
-STATES = ("open", "repairing", "repaired", "gone", "ignored", "review")
 
 
 def comparable(row: Drift) -> Drift:
@@ -25,7 +24,9 @@ def comparable(row: Drift) -> Drift:
 async def test_what_was_over_opens_anew_and_counts_its_looks_from_one(db: Database) -> None:
     ledger = DriftLedger(db)
     await ledger.saw(FOUND, NOON)
-    await ledger.repairing((await ledger.saw(FOUND, NOON)).id, {"notices": ["repair:1:1"]})
+    row = await ledger.saw(FOUND, NOON)
+    assert await ledger.repairing(row)
+    await ledger.undoes(row.id, {"notices": ["repair:1:1"]})
     [over] = await ledger.over("main", ["order"], ["1"], [])
 
     again = await ledger.saw(FOUND, NOON + timedelta(hours=1))
@@ -44,30 +45,75 @@ async def test_only_what_was_compared_can_be_over(db: Database) -> None:
     assert [(row.connection, row.key) for row in await ledger.list()] == [("main", "1"), ("main", "2"), ("other", "1")]
 
 
-async def test_what_a_person_ignored_stays_ignored(db: Database) -> None:
+async def test_what_a_person_ignored_stays_ignored_as_long_as_it_is_the_same(db: Database) -> None:
     ledger = DriftLedger(db)
     row = await ledger.saw(FOUND, NOON)
     assert await ledger.becomes(row.id, "ignored")
 
-    await ledger.over("main", ["order"], ["1"], [])
     assert (await ledger.saw(FOUND, NOON)).state == "ignored"
     assert (await ledger.open_keys("main"), await ledger.becomes(row.id + 1, "open")) == ([], False)
+    another = await ledger.saw(replace(FOUND, at_risk=Decimal("12.51")), NOON)
+    assert (another.id, another.state, another.looks) == (row.id, "open", 1)
+
+
+async def test_what_a_person_ignored_may_be_over(db: Database) -> None:
+    ledger = DriftLedger(db)
+    await ledger.becomes((await ledger.saw(FOUND, NOON)).id, "ignored")
+
+    assert [row.state for row in await ledger.over("main", ["order"], ["1"], [])] == ["gone"]
+    assert (await ledger.saw(FOUND, NOON)).state == "open"
+
+
+async def test_a_pass_changes_no_row_that_a_person_has_ignored_meanwhile(db: Database) -> None:
+    ledger = DriftLedger(db)
+    row = await ledger.saw(FOUND, NOON)
+    await ledger.becomes(row.id, "ignored")
+
+    assert not await ledger.repairing(row)
+    assert not await ledger.becomes(row.id, "review", ("open", "repairing"))
+    assert [one.state for one in await ledger.list(STATES)] == ["ignored"]
+    assert await ledger.repairing(row, STATES)
+
+
+async def test_of_two_that_want_to_repair_one_does(db: Database) -> None:
+    ledger = DriftLedger(db)
+    row = await ledger.saw(FOUND, NOON)
+
+    assert [await ledger.repairing(row), await ledger.repairing(row)] == [True, False]
+
+
+async def test_what_was_sent_through_by_itself_counts_for_an_hour(db: Database) -> None:
+    ledger = DriftLedger(db)
+    for key, undo in (("1", {"at": NOON.isoformat()}), ("2", {"at": NOON.isoformat(), "by_hand": True}), ("3", {})):
+        await ledger.undoes((await ledger.saw(replace(FOUND, key=key), NOON)).id, undo)
+    await ledger.over("main", ["order"], ["1"], [])
+
+    assert [row.key for row in await ledger.repaired_since("main", NOON)] == ["1"]
+    assert await ledger.repaired_since("main", NOON + timedelta(seconds=1)) == []
 
 
 async def test_the_simulated_ledger_does_as_the_real_one(db: Database) -> None:
     real, simulated, dice = DriftLedger(db), MemoryLedger(), random.Random(7)
-    findings = [replace(one, key=key) for one in (FOUND, PAID) for key in "123"]
+    findings = [
+        replace(one, key=key, at_risk=Decimal(risk)) for one in (FOUND, PAID) for key in "123" for risk in (1, 2)
+    ]
     for step in range(200):
         now, finding = NOON + timedelta(minutes=step), dice.choice(findings)
-        match dice.choice(("saw", "saw", "saw", "repairing", "over")):
+        match dice.choice(("saw", "saw", "saw", "repairing", "over", "ignored")):
             case "saw":
-                rows = await real.saw(finding, now), simulated.saw(finding, now)
+                changed_at = now - timedelta(minutes=dice.choice((-1, 0, 1, 90)))
+                rows = await real.saw(finding, now, changed_at), simulated.saw(finding, now, changed_at)
                 assert comparable(rows[0]) == comparable(rows[1])
             case "repairing" if finding.place in simulated.rows:
                 row = simulated.rows[finding.place]
                 [there] = [one for one in await real.list(STATES) if (one.entity, one.key) == (row.entity, row.key)]
-                await real.repairing(there.id, {})
+                await real.repairing(there, STATES)
                 simulated.repairing(row)
+            case "ignored" if finding.place in simulated.rows:
+                row = simulated.rows[finding.place]
+                [there] = [one for one in await real.list(STATES) if (one.entity, one.key) == (row.entity, row.key)]
+                await real.becomes(there.id, "ignored")
+                simulated.rows[finding.place] = replace(row, state="ignored")
             case "over":
                 seen = [one.place for one in findings if dice.random() < 0.5]
                 await real.over("main", ["order", "payment"], ["1", "2"], seen)

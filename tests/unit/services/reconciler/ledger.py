@@ -15,9 +15,9 @@ class MemoryLedger:
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str, str], Drift] = {}
 
-    def saw(self, finding: Finding, now: datetime) -> Drift:
+    def saw(self, finding: Finding, now: datetime, changed_at: datetime | None = None) -> Drift:
         before = self.rows.get(finding.place)
-        fresh = before is None or before.state in _OVER
+        fresh = before is None or _is_anew(before, finding, now, changed_at or now)
         row = Drift(
             id=before.id if before else len(self.rows) + 1,
             connection=finding.connection,
@@ -41,10 +41,16 @@ class MemoryLedger:
 
     def over(self, entities: Collection[str], keys: Collection[str], seen: Collection[tuple[str, str, str]]) -> None:
         for place, row in self.rows.items():
-            is_open = row.state in ("open", "repairing", "review")
+            is_open = row.state not in _OVER
             if is_open and row.entity in entities and row.key in keys and place not in seen:
                 self.rows[place] = replace(row, state="repaired" if row.state == "repairing" else "gone")
 
     def repairing(self, row: Drift) -> None:
         place = (row.entity, row.key, row.kind)
         self.rows[place] = replace(self.rows[place], state="repairing", repairs=self.rows[place].repairs + 1)
+
+
+def _is_anew(row: Drift, finding: Finding, now: datetime, changed_at: datetime) -> bool:
+    is_another = (row.reason, row.at_risk) != (finding.reason, finding.at_risk)
+    has_changed = row.last_seen < changed_at <= now
+    return row.state in _OVER or (row.state == "ignored" and is_another) or (row.state == "open" and has_changed)

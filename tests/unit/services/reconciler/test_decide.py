@@ -67,6 +67,20 @@ def test_above_a_cap_nothing_is_repaired(rows: list[Drift]) -> None:
     assert (decision.repair, decision.above_cap) == ((), True)
 
 
+@pytest.mark.parametrize(
+    ("recent", "above"),
+    [
+        pytest.param([row(id=8, state="repaired", repairs=1)], False, id="one, as the caps allow"),
+        pytest.param([row(id=8, state="repaired"), row(id=9, state="repairing")], True, id="as many as the caps allow"),
+        pytest.param([row(id=8, state="gone", at_risk=Decimal("60.01"))], True, id="as much money as the caps allow"),
+        pytest.param([row(id=1), row(id=8, state="repaired")], False, id="one of them the same once more"),
+    ],
+)
+def test_what_was_repaired_within_the_window_counts(recent: list[Drift], above: bool) -> None:
+    assert decide([row()], LATER, APART, CAPS, recent).above_cap is above
+    assert not decide([row(looks=1)], LATER, APART, CAPS, recent).above_cap
+
+
 @given(st.lists(st.builds(row, looks=st.integers(1, 5), at_risk=st.decimals("0", "60", places=2)), max_size=6))
 def test_what_is_repaired_is_always_within_the_caps(rows: list[Drift]) -> None:
     decision = decide(rows, LATER, APART, CAPS)

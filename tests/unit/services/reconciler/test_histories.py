@@ -82,7 +82,7 @@ class Shop:
         seen = self.snapshot()
         if self.here == 0 or seen.known.busy or not seen.is_settled(self.now, SETTLING):
             return
-        rows = [self.ledger.saw(finding, self.now) for finding in findings(seen, entities())]
+        rows = [self.ledger.saw(finding, self.now, seen.changed_at) for finding in findings(seen, entities())]
         self.ledger.over(entities(), [seen.order.id], [(row.entity, row.key, row.kind) for row in rows])
         repaired = decide(rows, self.now, APART, CAPS).repair
         for row in repaired:
@@ -131,6 +131,13 @@ def test_where_nothing_is_lost_nothing_is_repaired(history: list[Change]) -> Non
     shop.move(3600)
 
     assert (shop.repairs, shop.there) == (0, shop.here)
+
+
+def test_two_changes_that_are_late_one_after_the_other_are_not_taken_for_one_that_is_lost() -> None:
+    shop = run([Change(1, 0, 0), Change(509, 151, 0), Change(161, 170, 0)])
+    shop.move(3600)
+
+    assert (shop.repairs, shop.there) == (0, 3)
 
 
 @settings(max_examples=60, deadline=None)
