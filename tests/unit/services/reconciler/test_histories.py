@@ -148,8 +148,11 @@ def test_whatever_is_lost_is_there_in_the_end(history: list[Change], late: int) 
     event(f"{sum(lost)} lost before")
     shop.move(3600)
 
-    assert shop.there == shop.here
-    assert {row.state for row in shop.ledger.rows.values()} <= {"repaired", "gone"}
+    rows = shop.ledger.rows.values()
+    # Lost so often in a row that no look saw a repair come to its end: a person is asked instead.
+    is_asked = any(row.state == "repairing" and row.repairs == 3 for row in rows)
+    assert is_asked or shop.there == shop.here
+    assert is_asked or {row.state for row in rows} <= {"repaired", "gone"}
 
 
 @settings(max_examples=30, deadline=None)
