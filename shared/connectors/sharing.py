@@ -34,6 +34,7 @@ class Exchanges(Protocol):
 class _Member:
     budget: Shareable
     standing: Standing
+    wants: bool = False
     told: bool = False
 
 
@@ -84,7 +85,8 @@ class Sharing:
 
     async def _rest(self, due: float) -> None:
         """Until the next exchange is due, or something is wanted of a limit of which we wanted nothing."""
-        used = any(member.told for member in self._members.values())
+        # What is wanted and could not be told is told when the database is back: nobody asks a second time.
+        used = any(member.told or member.wants for member in self._members.values())
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, due - self._clock.monotonic()) if used else None):
                 await self._wake.wait()
@@ -94,10 +96,15 @@ class Sharing:
         """One exchange about these limits."""
         demands = {limit: self._members[limit].budget.demand() for limit in limits}
         wanted = {limit: demand for limit, demand in demands.items() if any(demand.values())}
+        for limit in demands:
+            self._members[limit].wants = limit in wanted
         quiet = [limit for limit in demands if limit not in wanted and self._members[limit].told]
-        with suppress(TargetDown):
+        try:
             await self._withdraw(quiet)
             await self._exchange(wanted)
+        except TargetDown:
+            for limit in wanted:
+                self._members[limit].standing.missed()
 
     async def _exchange(self, wanted: dict[Limit, Demand]) -> None:
         if not wanted:

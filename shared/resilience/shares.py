@@ -16,6 +16,8 @@ from shared.resilience.priority import PRIORITIES
 NEWCOMER = 0.05
 _LEAST = 0.1
 _SMALLEST = 0.02
+# Periods without a reading after which the others' figures may be missing only because nobody could write them.
+_OUT_OF_TOUCH = 3
 Name = str
 
 
@@ -55,18 +57,24 @@ class Standing:
     """What one process makes of the demands it reads.
 
     Less is taken at once. More only as far as it follows from what we told a reading ago: by then the others have
-    heard it, and made room. Who is alone need not wait.
+    heard it, and made room. Who is alone need not wait, unless it was out of touch: the others may have been so too,
+    and be about to tell again what they still use.
     """
 
     def __init__(self, every_seconds: float) -> None:
         self._every = every_seconds
         self._told: list[Demand] = []
         self._read_at = 0.0
+        self._missed = False
         self.part = Part(NEWCOMER)
 
     def heard(self, own: Demand, others: Mapping[Name, Demand], now: float) -> Part:
         """Our part from now on: `own` is what we just told."""
-        alone = not any(any(demand.values()) for demand in others.values())
+        if self._told and self._is_next(now):
+            self._missed = False
+            if now - self._read_at >= self._every * _OUT_OF_TOUCH:
+                self.missed()
+        alone = not self._missed and not any(any(demand.values()) for demand in others.values())
         due = _part(own, others)
         size = due if alone or due <= self.part.size else max(self.part.size, min(due, self._agreed(others, now)))
         if not self._told or self._is_next(now):
@@ -81,6 +89,11 @@ class Standing:
         self._told = []
         self.part = Part(NEWCOMER)
         return self.part
+
+    def missed(self) -> None:
+        """What we want could not be told: until a period after the next reading we are out of touch."""
+        self._missed = True
+        self._told = []
 
     def _agreed(self, others: Mapping[Name, Demand], now: float) -> float:
         """What the others leave us, as far as they have heard of us."""

@@ -24,7 +24,7 @@ _WORTH_SAYING = timedelta(seconds=5)
 
 
 class SharedClock:
-    """What the database last said, and the machine's monotonic clock since: setting the machine's clock moves nothing."""
+    """What the database last said, and the monotonic clock since: setting the machine's clock moves nothing."""
 
     def __init__(self, own: Clock) -> None:
         self._own = own

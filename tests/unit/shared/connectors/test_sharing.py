@@ -275,6 +275,77 @@ def test_without_a_database_everybody_keeps_what_they_had() -> None:
     assert run_virtual(measure) == pytest.approx(600, rel=0.05)
 
 
+@pytest.mark.parametrize("busy_before", [False, True])
+def test_who_could_not_tell_at_first_tells_when_the_database_is_back(busy_before: bool) -> None:
+    async def measure(clock: LoopClock) -> tuple[float, int]:
+        table = Table(clock)
+        sharing = Sharing(table.of("a"), clock)
+        budget = RequestBudget(20, 20, 0, clock)
+        sharing.join(LIMIT, budget)
+        sharing.start()
+        if busy_before:
+            async with budget.slot():
+                await asyncio.sleep(60)
+        table.is_away = True
+        calls = [asyncio.create_task(budget.enter()) for _ in range(400)]
+        await asyncio.sleep(1)
+        table.is_away = False
+        await asyncio.sleep(5)
+        before = sum(call.done() for call in calls)
+        await asyncio.sleep(5)
+        rate = (sum(call.done() for call in calls) - before) / 5
+        await asyncio.gather(*calls)
+        await asyncio.sleep(60)
+        table.statements = 0
+        await asyncio.sleep(600)
+        await sharing.stop()
+        return rate, table.statements
+
+    rate, while_quiet = run_virtual(measure)
+
+    assert rate == pytest.approx(20, rel=0.05)
+    assert while_quiet == 0
+
+
+@pytest.mark.parametrize("newcomers", [0, 1])
+def test_when_the_database_is_back_nobody_takes_itself_for_alone(newcomers: int) -> None:
+    async def measure(clock: LoopClock) -> list[float]:
+        went: list[float] = []
+        back = 0.0
+
+        async def run(sharings: list[Sharing], table: Table) -> None:
+            nonlocal back
+
+            async def call(budget: RequestBudget) -> None:
+                while True:
+                    async with budget.slot():
+                        went.append(clock.monotonic())
+                        await asyncio.sleep(0.05)
+
+            budgets = [RequestBudget(20, 20, 0, clock) for _ in sharings]
+            for sharing, budget in zip(sharings, budgets, strict=True):
+                sharing.join(LIMIT, budget)
+            calls = [asyncio.create_task(call(budget)) for budget in budgets[newcomers:] for _ in range(20)]
+            await asyncio.sleep(30)
+            table.is_away = True
+            await asyncio.sleep(7)
+            calls += [asyncio.create_task(call(budget)) for budget in budgets[:newcomers] for _ in range(20)]
+            await asyncio.sleep(GONE_SECONDS)
+            table.is_away, back = False, clock.monotonic()
+            await asyncio.sleep(10)
+            for task in calls:
+                task.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+        await with_processes(clock, 3, run)
+        return [moment - back for moment in went if moment >= back]
+
+    after = run_virtual(measure)
+
+    assert max(sum(second <= moment < second + 1 for moment in after) for second in range(10)) <= 20 * 1.15
+    assert len(after) >= 0.85 * 20 * 10
+
+
 def test_who_wants_nothing_asks_nothing() -> None:
     async def measure(clock: LoopClock) -> tuple[int, int]:
         table = Table(clock)

@@ -97,6 +97,51 @@ def test_who_is_alone_has_all_of_it_at_once_and_gives_half_of_it_back_at_once() 
     assert standing.heard(live(5), {"b": live(5)}, 10.1) == Part(WHOLE / 2)
 
 
+def test_who_was_out_of_touch_is_not_alone_by_its_first_reading() -> None:
+    standing = Standing(1.0)
+    for now in (10.0, 11.0):
+        standing.heard(live(5), {"b": live(5)}, now)
+
+    assert standing.heard(live(5), {}, 19.0) == Part(WHOLE / 2)
+    assert standing.heard(live(5), {}, 19.8) == Part(WHOLE / 2)
+    assert standing.heard(live(5), {}, 20.0) == Part(1.0, alone=True)
+
+
+def test_who_was_out_of_touch_grows_only_from_what_it_tells_after_it() -> None:
+    standing = Standing(1.0)
+    standing.heard(live(5), {"b": live(5)}, 10.0)
+
+    sizes = [standing.heard(live(5), {"b": live(0.1)}, now).size for now in (19.0, 20.0)]
+
+    assert sizes == pytest.approx([NEWCOMER, WHOLE - 0.1])
+
+
+@pytest.mark.parametrize(("later", "alone"), [(2.9, True), (3.0, False)])
+def test_out_of_touch_is_who_read_nothing_for_three_periods(later: float, alone: bool) -> None:
+    standing = Standing(2.0)
+    standing.heard(live(5), {"b": live(5)}, 10.0)
+
+    assert standing.heard(live(5), {}, 10.0 + 2 * later).alone == alone
+
+
+def test_who_begins_and_could_not_tell_starts_small_even_if_it_seems_alone() -> None:
+    standing = Standing(1.0)
+    standing.missed()
+
+    assert standing.heard(live(5), {}, 10.0) == Part(NEWCOMER)
+    assert standing.heard(live(5), {}, 10.1) == Part(NEWCOMER)
+    assert standing.heard(live(5), {}, 11.0) == Part(1.0, alone=True)
+
+
+def test_one_reading_that_was_missed_gives_nothing_up_and_takes_nothing() -> None:
+    standing = Standing(1.0)
+    standing.heard(live(5), {"b": live(5)}, 10.0)
+    held = standing.heard(live(5), {"b": live(5)}, 11.0)
+    standing.missed()
+
+    assert standing.heard(live(5), {}, 13.0) == held
+
+
 def test_who_was_quiet_begins_anew() -> None:
     standing = Standing(1.0)
     for now in (10.0, 11.0):

@@ -58,10 +58,12 @@ class Forgetful:
 
     def __init__(self) -> None:
         self.asked = 0
+        self.asked_twice = asyncio.Event()
 
     async def fetchrow(self, query: str) -> dict[str, Any]:
         self.asked += 1
         if self.asked > 1:
+            self.asked_twice.set()
             raise KeyError("a bug")
         return {"now": datetime.now(UTC)}
 
@@ -71,10 +73,9 @@ async def test_a_process_whose_time_is_kept_right_no_more_is_not_alive(monkeypat
     database = Forgetful()
     async with (
         a_shell() as shell,
-        open_shared_time(cast(Database, database), shell),
+        open_shared_time(cast("Database", database), shell),
         aiohttp.ClientSession() as session,
     ):
-        while database.asked < 2:
-            await asyncio.sleep(0)
+        await database.asked_twice.wait()
         async with session.get(f"{shell.health.url}/livez") as answer:
             assert (await answer.json())["checks"]["shared time"] is False
