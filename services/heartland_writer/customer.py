@@ -59,6 +59,8 @@ class Customers:
         self._linked: dict[str, int] = {}
         self._created: dict[str, Made] = {}
         self._settled: dict[Effect, None] = {}
+        # Buyers whose customer Heartland would not have on an order.
+        self._doubted: dict[str, None] = {}
 
     def at(self, heartland: HeartlandClient) -> Customers:
         """The same customers through this client."""
@@ -74,15 +76,31 @@ class Customers:
         """
         # Orders of one buyer wait for each other, or they would create the buyer twice.
         async with self._locks.of(key_of(order)):
-            buyer, is_new = await self._find_or_create(order, pending, self._linked_id(order, linked_id), known_id)
-            wanted = postals(order)
-            there = await self._addresses(buyer.customer_id) if any(wanted) and not is_new else []
-            buyer.billing_address_id, buyer.shipping_address_id = [
-                await self._address(order, buyer.customer_id, address, there, pending) if address else None
-                for address in wanted
-            ]
-            pending.release(self._address_effects(order))
-            return buyer
+            linked_id = self._linked_id(order, linked_id)
+            is_doubted = key_of(order) in self._doubted
+            self._doubted.pop(key_of(order), None)
+            for customer_id in dict.fromkeys(filter(None, (linked_id, known_id))):
+                try:
+                    if not is_doubted or not (await self._heartland.customer(customer_id)).deleted_at:
+                        return await self._addressed(order, Buyer(customer_id), pending)
+                except NotFound:  # merged or deleted in Heartland
+                    continue
+            buyer, is_new = await self._find_or_create(order, pending, gone=linked_id)
+            return await self._addressed(order, buyer, pending, is_new=is_new)
+
+    async def _addressed(self, order: Order, buyer: Buyer, pending: Pending, *, is_new: bool = False) -> Buyer:
+        wanted = postals(order)
+        there = await self._addresses(buyer.customer_id) if any(wanted) and not is_new else []
+        buyer.billing_address_id, buyer.shipping_address_id = [
+            await self._address(order, buyer.customer_id, address, there, pending) if address else None
+            for address in wanted
+        ]
+        pending.release(self._address_effects(order))
+        return buyer
+
+    def doubt(self, order: Order) -> None:
+        """Heartland refused the order's customer: look whether it is still there before it is used again."""
+        _remember(self._doubted, key_of(order), None)
 
     def forget(self, shopify_id: str) -> None:
         """The link was contradicted: only the database knows."""
@@ -91,11 +109,8 @@ class Customers:
     def _linked_id(self, order: Order, linked_id: int | None) -> int | None:
         return linked_id or self._linked.get(order.customer.shopify_id)
 
-    async def _find_or_create(
-        self, order: Order, pending: Pending, linked_id: int | None, known_id: int | None
-    ) -> tuple[Buyer, bool]:
-        if linked_id is not None or known_id is not None:
-            return Buyer(linked_id or known_id or 0), False
+    async def _find_or_create(self, order: Order, pending: Pending, *, gone: int | None) -> tuple[Buyer, bool]:
+        """The buyer, and whether just created. `gone` is the customer that was linked and is no more."""
         buyer = await self._by_email(order) if order.customer.email else None
         is_new = False
         if buyer is None:
@@ -103,16 +118,18 @@ class Customers:
         elif key_of(order) not in self._created:
             # If a create of ours was in doubt, this is what it made: nobody else would ever ask.
             pending.done.append((self._effect(order), buyer.customer_id))
-        self._link(order, buyer, pending)
+        self._link(order, buyer, pending, gone)
         return buyer, is_new
 
     def _effect(self, order: Order) -> Effect:
         return Effect(self._connection, "heartland", "customer", key_of(order), "customer:create")
 
-    def _link(self, order: Order, buyer: Buyer, pending: Pending) -> None:
+    def _link(self, order: Order, buyer: Buyer, pending: Pending, gone: int | None) -> None:
         shopify_id = order.customer.shopify_id
         if shopify_id:
-            pending.link(Pair(self._connection, "customer", shopify_id, str(buyer.customer_id)))
+            instead_of = str(gone) if gone is not None else ""
+            pair = Pair(self._connection, "customer", shopify_id, str(buyer.customer_id), instead_of=instead_of)
+            pending.link(pair)
             _remember(self._linked, shopify_id, buyer.customer_id)
 
     async def _by_email(self, order: Order) -> Buyer | None:

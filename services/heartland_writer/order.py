@@ -101,6 +101,8 @@ class Orders:
             raise
         except Refused as refusal:
             account.items.forget(line.sku for line in event.record.lines)
+            if refusal.names("customer_id"):
+                account.customers.doubt(event.record)
             await self._open(event, _refused(refusal))
             await self._block(event)
             raise RetryLater(refusal.reason) from refusal

@@ -26,6 +26,10 @@ class LinkRow:
 LINK = """
     insert into links (connection, entity, shopify_id, heartland_id, heartland_public_id)
     select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) on conflict do nothing"""
+_MOVE = """
+    update links set heartland_id = $4, heartland_public_id = $5, linked_at = now()
+     where connection = $1 and entity = $2 and shopify_id = $3 and heartland_id = $6
+       and not exists (select from links where connection = $1 and entity = $2 and heartland_id = $4)"""
 _COLUMNS = "connection, entity, shopify_id, heartland_id, heartland_public_id, linked_at"
 
 
@@ -62,14 +66,23 @@ class Links:
         return {row["heartland_id"]: _link(row) for row in rows}
 
     async def put(
-        self, connection: str, entity: str, shopify_id: str, heartland_id: str, heartland_public_id: str = ""
+        self,
+        connection: str,
+        entity: str,
+        shopify_id: str,
+        heartland_id: str,
+        heartland_public_id: str = "",
+        instead_of: str = "",
     ) -> None:
-        """Link two records. Once more is harmless, and may add the public id.
+        """Link two records. Once more is harmless, and may add the public id. `instead_of` is the Heartland record
+        whose link this one takes over.
 
         Raises NeedsReview if either is linked to another record already.
         """
         values = (connection, entity, clean(shopify_id), clean(heartland_id), clean(heartland_public_id))
         if await self._db.execute(LINK, *([value] for value in values)):
+            return
+        if instead_of and await self._db.execute(_MOVE, *values, clean(instead_of)):
             return
         same = await self._db.execute(
             """update links set heartland_public_id = case $5 when '' then heartland_public_id else $5 end

@@ -38,13 +38,14 @@ class Outcome:
 
 
 class Pair(NamedTuple):
-    """Two records that are the same one."""
+    """Two records that are the same one. `instead_of`: the Heartland record that was linked before and is gone."""
 
     connection: str
     entity: str
     shopify_id: str
     heartland_id: str
     heartland_public_id: str = ""
+    instead_of: str = ""
 
 
 class Mark(NamedTuple):
@@ -144,7 +145,7 @@ def _values(notes: Sequence[Note], clock: Clock) -> list[object]:
         for one in outcomes
         if one.result is None
     ]
-    links = [tuple(map(clean, pair)) for note in notes for pair in note.links]
+    links = [tuple(map(clean, pair[:5])) for note in notes for pair in note.links]
     versions = [
         (mark.connection, mark.entity, clean(mark.key), mark.target, mark.version.version, mark.version.content_hash)
         for note in notes

@@ -105,6 +105,19 @@ async def test_linking_again_is_harmless_and_another_partner_is_told(db: Databas
     assert (there.link.heartland_id, there.link.heartland_public_id) == ("77", "S-1001")
 
 
+async def test_a_link_is_noted_in_the_place_of_one_that_is_gone(db: Database) -> None:
+    notes = notes_of(db)
+    pair = Pair("demo", "order", "11", "77")
+    await notes.write(Note(ABOUT, links=[pair]))
+
+    noted = await notes.write(Note(ABOUT, links=[pair._replace(heartland_id="78", instead_of="77")]))
+
+    there = await standing(db)
+    assert noted.conflicts == []
+    assert there.link is not None
+    assert there.link.heartland_id == "78"
+
+
 async def test_a_version_is_never_lowered(db: Database) -> None:
     notes = notes_of(db)
     for at, content in ((NOON, "b"), (NOON - MINUTE, "a"), (NOON, "c")):

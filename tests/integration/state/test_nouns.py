@@ -50,6 +50,29 @@ async def test_a_second_partner_is_for_a_person_to_decide(db: Database, shopify_
     assert conflict.value.details["known"] == ["Shopify 11 = Heartland 77"]
 
 
+async def test_a_link_moves_to_what_took_the_place_of_its_record(db: Database) -> None:
+    links = Links(db)
+    await links.put("demo", "customer", "11", "77")
+
+    await links.put("demo", "customer", "11", "78", instead_of="77")
+
+    link = await links.get("demo", "customer", shopify_id="11")
+    assert link is not None
+    assert link.heartland_id == "78"
+
+
+@pytest.mark.parametrize(("there", "heartland_id"), [("76", "78"), ("77", "79")], ids=["moved on", "another's"])
+async def test_a_link_does_not_move_where_somebody_else_would_lose_theirs(
+    db: Database, there: str, heartland_id: str
+) -> None:
+    links = Links(db)
+    await links.put("demo", "customer", "11", there)
+    await links.put("demo", "customer", "12", "79")
+
+    with pytest.raises(NeedsReview, match="cannot be linked"):
+        await links.put("demo", "customer", "11", heartland_id, instead_of="77")
+
+
 async def test_of_two_who_link_the_same_record_differently_one_wins(db: Database) -> None:
     links = Links(db)
 

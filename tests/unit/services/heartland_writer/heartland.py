@@ -236,6 +236,8 @@ class FakeHeartland:
         await self._change("PUT customers", "customers", customer_id, changes)
 
     async def addresses(self, customer_id: int) -> list[Address]:
+        if not self.all("customers", id=customer_id):
+            await self._one("GET addresses", Customer, "customers", customer_id)
         return await self._list("GET addresses", Address, "addresses", customer=customer_id)
 
     async def create_address(self, customer_id: int, address: Mapping[str, Any]) -> int | None:

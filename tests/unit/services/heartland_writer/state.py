@@ -69,12 +69,16 @@ class MemoryNotes:
 
     def _link(self, pair: Pair, noted: Noted) -> None:
         rows = self._stored.links.values()
+        name = (pair.connection, pair.entity, pair.shopify_id)
+        there = self._stored.links.get(name)
+        if pair.instead_of and there and there.heartland_id == pair.instead_of:
+            del self._stored.links[name]
         same = [row for row in rows if (row.connection, row.entity) == (pair.connection, pair.entity)]
         if any((row.shopify_id == pair.shopify_id) != (row.heartland_id == pair.heartland_id) for row in same):
             error = NeedsReview("linked to another", kind="link_conflict", advice="Compare them.")
             noted.conflicts.append((pair, error))
             return
-        self._stored.links.setdefault((pair.connection, pair.entity, pair.shopify_id), LinkRow(*pair, START))
+        self._stored.links.setdefault((pair.connection, pair.entity, pair.shopify_id), LinkRow(*pair[:5], START))
 
 
 class MemoryReviews:

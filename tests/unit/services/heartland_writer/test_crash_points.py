@@ -14,8 +14,9 @@ import pytest
 
 from shared.canonical.order import Customer, Order
 from shared.connectors.heartland.errors import Refused
+from shared.state.links import LinkRow
 from tests.support.orders import an_order
-from tests.unit.services.heartland_writer.heartland import Points
+from tests.unit.services.heartland_writer.heartland import START, Points
 from tests.unit.services.heartland_writer.shop import Shop
 from tests.unit.services.heartland_writer.test_crashes import BREAKS, cancelled, edited, rich_order
 
@@ -81,6 +82,13 @@ async def the_database_is_lost(shop: Shop) -> None:
     shop.restart()
 
 
+def the_linked_buyer_is_gone(shop: Shop) -> None:
+    link = LinkRow("acme", "customer", "4001", "77", "", START)
+    shop.stored.links["acme", "customer", "4001"] = link
+    # Heartland refused it a moment ago; a process that starts anew knows nothing of that.
+    shop.account.customers.doubt(an_order())
+
+
 guest = Customer(shopify_id="4009")
 known_by_shopify = an_order(
     metafields=(("tillbridge", "heartland_order_id", "100001"),), updated_at=edited(an_order()).updated_at
@@ -105,6 +113,7 @@ ROADS: dict[str, tuple[Prepare, Order, dict[str, Any]]] = {
     "a buyer whom Heartland knows": (a_known_buyer, an_order(), {}),
     "a buyer without an address for e-mail": (nothing, an_order(customer=guest, email=""), {}),
     "a buyer whom somebody deleted": (the_buyer_is_deleted, an_order(customer=guest, email=""), {}),
+    "a linked buyer who is gone": (the_linked_buyer_is_gone, an_order(), {}),
     "a number that is refused": (numbers_are_taken, an_order(), {}),
     "a number that is looked up": (a_number_is_taken, an_order(), {"unique_order_public_id": False}),
     "answers without an id": (nothing_is_named, an_order(), {}),
@@ -137,7 +146,9 @@ def check(shop: Shop, order: Order) -> None:
     assert sum(line["qty"] for line in lines) == sum(line.current_quantity for line in order.lines)
     payments = [row["custom"]["shopify_transaction_id"] for row in shop.heartland.all("payments")]
     assert sorted(payments) == sorted(tender.id for tender in order.tenders)
-    assert len(shop.heartland.all("customers")) == 1
+    [customer] = shop.heartland.all("customers")
+    linked = {link.heartland_id for name, link in shop.stored.links.items() if name[1] == "customer"}
+    assert linked <= {str(customer["id"])}
     # A payment type is found by its name from then on: nobody asks what became of the call that made it.
     settled = [name for name, effect in shop.stored.named.items() if effect.entity in ("order", "customer")]
     assert {shop.stored.effects[name].state for name in settled} <= {"done"}

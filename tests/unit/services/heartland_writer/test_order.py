@@ -273,6 +273,68 @@ async def test_a_customer_deleted_in_heartland_is_made_anew() -> None:
     assert len(shop.heartland.all("customers")) == 1
 
 
+async def merged_away(shop: Shop) -> None:
+    """The buyer's customer was merged into another in Heartland, which takes it on no order any more."""
+    await shop.deliver(an_order())
+    [merged] = shop.heartland.all("customers")
+    shop.heartland.table("customers").rows.pop(merged["id"])
+    refused = Refused("no", code="validation_error", status=400, details={"customer_id": ("is invalid",)})
+    shop.heartland.refuses = lambda call, body: refused if body.get("customer_id") == merged["id"] else None
+    shop.clock.pass_seconds(60)
+    shop.restart()
+
+
+@pytest.mark.parametrize("shipped", [True, False], ids=["its addresses are gone", "an order without addresses"])
+@pytest.mark.parametrize("survivor", [True, False], ids=["merged", "deleted"])
+async def test_a_linked_customer_that_is_gone_is_replaced_for_this_order_and_the_next(
+    shipped: bool, survivor: bool
+) -> None:
+    shop = Shop()
+    await merged_away(shop)
+    if survivor:
+        shop.heartland.insert("customers", {"first_name": "Ada", "last_name": "B", "email": "ada@example.com"})
+    place = {} if shipped else {"shipping_address": None, "billing_address": None}
+
+    await shop.deliver_until_done(an_order(id="5002", name="#1002", **place))
+    shop.restart()
+    shop.points.passed.clear()
+    await shop.deliver(an_order(id="5003", name="#1003", **place))
+
+    [customer] = shop.heartland.all("customers")
+    first, *others = shop.heartland.all("orders")
+    assert {order["customer_id"] for order in others} == {customer["id"]} != {first["customer_id"]}
+    assert shop.stored.links["acme", "customer", "4001"].heartland_id == str(customer["id"])
+    assert shop.stored.open_reviews() == set()
+    assert not {"GET customers", "POST customers"} & set(shop.calls())
+
+
+async def test_an_order_whose_customer_was_merged_gets_the_one_that_remained() -> None:
+    shop = Shop()
+    await merged_away(shop)
+    number = shop.heartland.insert("customers", {"first_name": "Ada", "last_name": "B", "email": "ada@example.com"})
+    shop.order()["customer_id"] = number
+
+    await shop.deliver(later(an_order(), tags=("x",)))
+
+    assert shop.order()["customer_id"] == number
+    assert len(shop.heartland.all("customers")) == 1
+
+
+async def test_a_refused_customer_that_is_there_is_not_replaced() -> None:
+    shop = Shop()
+    await shop.deliver(an_order())
+    refused = Refused("no", code="validation_error", status=400, details={"customer_id": ("is blocked",)})
+    shop.heartland.refuses = lambda call, body: refused if call == "POST orders" else None
+
+    for _ in range(2):
+        with pytest.raises(RetryLater, match="no"):
+            await shop.deliver(an_order(id="5002", name="#1002"))
+
+    assert shop.calls().count("GET customers/{}") == 1
+    assert len(shop.heartland.all("customers")) == 1
+    assert shop.stored.open_reviews() == {"heartland_refused"}
+
+
 async def test_two_shopify_orders_may_share_a_name() -> None:
     shop = Shop()
     taken = Refused("taken", code="validation_error", status=400, details={"public_id": ("has already been taken",)})
