@@ -25,6 +25,7 @@ from shared.messaging.lag import Lag
 from shared.messaging.lane import Place, Work
 from shared.messaging.lanes import Lanes
 from shared.messaging.listener import Listener
+from shared.messaging.log_bounds import LogWentBack, find_losses
 from shared.messaging.outages import Outages
 from shared.messaging.parking import Parking
 from shared.messaging.producer import Producer
@@ -145,11 +146,21 @@ class Consumer:
 
     def _take(self, partition: TopicPartition, batch: Sequence[ConsumerRecord]) -> None:
         place = (partition.topic, partition.partition)
+        if batch and self._lanes.went_back(place, batch[0].offset):
+            raise self._lost(
+                partition, f"the log goes on at {batch[0].offset}, which was read before: its end was lost"
+            )
         taken = sum(self._take_one(raw) for raw in batch)
         self._reporter.taken(self._routes[partition.topic].entity, taken)
         if place not in self._paused and self._lanes.is_full(place):
             self._paused.add(place)
             self._kafka.pause(partition)
+
+    def _lost(self, partition: TopicPartition, reason: str) -> LogWentBack:
+        place = f"{partition.topic}:{partition.partition}"
+        self._shell.log.error("records were lost", place=place, reason=reason)
+        self._reporter.log_lost(self._routes[partition.topic], partition.topic, partition.partition, reason)
+        return LogWentBack(f"{place}: {reason}")
 
     def _take_one(self, raw: ConsumerRecord) -> bool:
         try:
@@ -247,6 +258,9 @@ class Consumer:
                 self._shell.log.warning("parked keys cannot be read yet", error=error.reason)
                 await asyncio.sleep(backoff(attempt, self._options.backoff_base_seconds, 10.0, self._random))
                 continue
+            # Before the first record runs: what we commit would hide what was lost.
+            for partition, reason in (await find_losses(self._kafka, partitions)).items():
+                self._lost(partition, reason)
             if self._lanes.epoch == epoch:
                 for key in parked:
                     self._lanes.park(key)

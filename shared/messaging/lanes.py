@@ -256,6 +256,11 @@ class Lanes:
         stamps = [mark.oldest for (name, _), mark in self._watermarks.items() if name == topic]
         return min((stamp for stamp in stamps if stamp is not None), default=None)
 
+    def went_back(self, place: Place, offset: int) -> bool:
+        """Whether a batch that begins here goes over what this assignment has taken already."""
+        mark = self._watermarks.get(place)
+        return mark is not None and mark.went_back(offset)
+
     def is_full(self, place: Place) -> bool:
         """Whether the partition's bound in records or bytes is reached."""
         return self._fills(place, 1.0)

@@ -71,6 +71,10 @@ class Reporter:
         """Its key is written again and again."""
         self._alert("loop_suspected", route, *_whose(record), reason, severity="critical")
 
+    def log_lost(self, route: Route, topic: str, number: int, reason: str) -> None:
+        """The partition has no longer what its readers expect of it. One trouble per topic: seldom is it one alone."""
+        self._alert("log_lost", route, "", topic, f"partition {number}: {reason}", severity="critical")
+
     def too_many_dead_letters(self, route: Route, reason: str) -> None:
         self._alert("too_many_dead_letters", route, "", "", masked(reason), severity="critical")
 

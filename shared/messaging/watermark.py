@@ -35,6 +35,12 @@ class Watermark:
         """Records beyond the watermark, finished ones among them included."""
         return len(self._open)
 
+    def went_back(self, offset: int) -> bool:
+        """Whether a batch that begins here was read before: the client never does so within an assignment, unless the
+        log no longer has what would come next.
+        """
+        return self.taken is not None and offset <= self.taken
+
     @property
     def oldest(self) -> int | None:
         """Timestamp (ms) of the oldest unfinished record; None when all are finished."""
@@ -42,7 +48,7 @@ class Watermark:
 
     def take(self, offset: int, size: int, timestamp: int) -> bool:
         """Note a record as taken. False for one that was taken before (fetched again): it must not run twice."""
-        if self.taken is not None and offset <= self.taken:
+        if self.went_back(offset):
             return False
         if not self._open:
             self.position = offset

@@ -260,15 +260,25 @@ class Parked:
         rows = [
             (one.topic, one.partition, one.offset, clean(one.key), _stored(one.headers), one.body) for one in records
         ]
-        await connection.execute(
-            """insert into parked (service, topic, partition, "offset", key, headers, body)
-               select $1, topic, partition, "offset", key, headers::jsonb, body
-                 from unnest($2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::bytea[])
-                      as r (topic, partition, "offset", key, headers, body)
-               on conflict (service, topic, partition, "offset") do nothing""",
-            self._service, *columns(rows, 6),
-        )  # fmt: skip
+        values = (self._service, *columns(rows, 6))
+        if await connection.execute(_INSERT, *values) == f"INSERT 0 {len(rows)}":
+            return
+        # They are there already; or other events are, which had these offsets before the broker lost its log.
+        if await connection.execute(_ASIDE, *values) != "UPDATE 0":
+            await connection.execute(_INSERT, *values)
 
+
+_ROWS = """unnest($2::text[], $3::int[], $4::bigint[], $5::text[], $6::text[], $7::bytea[])
+             as r (topic, partition, "offset", key, headers, body)"""
+_INSERT = f"""
+    insert into parked (service, topic, partition, "offset", key, headers, body)
+    select $1, topic, partition, "offset", key, headers::jsonb, body from {_ROWS}
+        on conflict (service, topic, partition, "offset") do nothing"""  # noqa: S608
+# An event whose offset is another's now is the only copy left. It keeps its turn, under an offset that none can have.
+_ASIDE = f"""
+    update parked p set "offset" = -p.seq from {_ROWS}
+     where p.service = $1 and p.topic = r.topic and p.partition = r.partition and p."offset" = r."offset"
+       and (p.key <> r.key or p.headers <> r.headers::jsonb)"""  # noqa: S608
 
 # One walk over the index per connection that has keys parked, however many those are.
 _DUE = f"""

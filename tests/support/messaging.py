@@ -142,11 +142,21 @@ class MemoryParked:
         self._add(self.rows.setdefault((key.topic, key.key), _Row(key)), records)
 
     def _add(self, row: _Row, records: Sequence[ParkedRecord]) -> None:
-        known = {(record.topic, record.partition, record.offset) for record in row.records}
         for record in records:
-            if (record.topic, record.partition, record.offset) not in known:
+            if not self._knows(record):
                 self._seq += 1
                 row.records.append(replace(record, seq=self._seq))
+
+    def _knows(self, record: ParkedRecord) -> bool:
+        """Another event at the same place is put aside, as its log is gone."""
+        place = (record.topic, record.partition, record.offset)
+        for row in self.rows.values():
+            for number, there in enumerate(row.records):
+                if (there.topic, there.partition, there.offset) == place:
+                    if (there.key, list(there.headers)) == (record.key, list(record.headers)):
+                        return True
+                    row.records[number] = replace(there, offset=-(there.seq or 0))
+        return False
 
     async def append(
         self, topic: str, key: str, records: Sequence[ParkedRecord], collapse: bool, epoch: int

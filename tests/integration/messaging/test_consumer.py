@@ -11,9 +11,11 @@ from statistics import median
 import pytest
 
 from deploy.local.engine import Engine
+from shared.canonical.alert import Alert
 from shared.errors import Misconfigured, NeedsReview, Rejected, RetryLater, TargetDown, Waiting
+from shared.messaging.log_bounds import LogWentBack
 from shared.messaging.record import Record
-from shared.messaging.topics import TRACE, Topic, topic_name
+from shared.messaging.topics import ALERT, TRACE, Topic, topic_name
 from shared.messaging.trace import Hop
 from shared.state.reviews import Reviews
 from tests.integration.messaging.setting import DEAD, QUICK, Handled, Place, a_place, consuming
@@ -384,3 +386,42 @@ async def test_a_poisonous_key_slows_no_other(place: Place) -> None:
         median(took[f"{key}.{number}"] for key in keys for number in rounds if number % 2 == odd) for odd in (1, 0)
     )
     assert with_poison <= 1.5 * without
+
+
+async def test_a_group_whose_log_was_emptied_reads_what_there_is_and_an_operator_hears_of_it(place: Place) -> None:
+    await a_group_at(place, 50)
+    handled = Handled()
+    async with consuming(place, handled) as running:
+        for number in range(3):
+            await place.publish("a", number)
+        await until(lambda: len(handled.done) == 3)
+        told = await place.read(ALERT, place.topic.partitions)
+        await until(partial(place.has_committed, 3))
+        await running.stop()
+
+    alerts = [Alert.model_validate_json(value) for _, _, value in told]
+    assert {(alert.kind, alert.severity) for alert in alerts} == {("log_lost", "critical")}
+    assert all("has read up to 50, the log ends at" in alert.reason for alert in alerts)
+
+
+async def test_a_reader_that_the_client_sets_back_stops_and_its_next_start_misses_nothing(place: Place) -> None:
+    handled = Handled()
+    async with consuming(place, handled) as running:
+        for number in range(3):
+            await place.publish("a", number)
+        await until(partial(place.has_committed, 3))
+        # What the client does when the log has no longer what it asks for.
+        await running.consumer._kafka.seek_to_beginning()
+        with pytest.raises(LogWentBack, match="goes on at 0"):
+            await asyncio.wait_for(running.task, 30)
+
+    await place.publish("a", 3)
+    async with consuming(place, handled) as running:
+        await until(lambda: handled.seen("a") == [f"a.{number}" for number in range(4)])
+        await running.stop()
+
+
+async def a_group_at(place: Place, offset: int) -> None:
+    """The group has committed this offset, of each partition."""
+    async with place.reader(place.topic, place.settings.topic_prefix + "writer") as group:
+        await group.commit(dict.fromkeys(group.assignment(), offset))

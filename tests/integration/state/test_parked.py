@@ -61,6 +61,31 @@ async def test_parking_twice_stores_once(db: Database) -> None:
     assert (await parked.take(TOPIC, [4])).keys == []
 
 
+async def test_an_event_at_an_offset_that_another_had_is_parked_and_neither_is_lost(db: Database) -> None:
+    parked = await owner(db)
+    await parked.park(a_key(), [a_record(5, headers=(("ce_id", b"old"),)), a_record(6)], 1)
+    new = replace(a_record(5, headers=(("ce_id", b"new"),)), key="demo|1002")
+
+    for _ in range(2):
+        await parked.park(a_key("demo|1002"), [new], 1)
+
+    (old, other), (kept,) = await parked.records(TOPIC, KEY), await parked.records(TOPIC, "demo|1002")
+    assert (old.headers, old.offset, other.offset) == ((("ce_id", b"old"),), -(old.seq or 0), 6)
+    assert (kept.headers, kept.offset) == (new.headers, 5)
+
+
+async def test_of_one_key_both_events_wait_in_their_order(db: Database) -> None:
+    parked = await owner(db)
+    await parked.park(a_key(), [a_record(5, headers=(("ce_id", b"old"),))], 1)
+
+    await parked.append(TOPIC, KEY, [a_record(5, headers=(("ce_id", b"new"),))], collapse=False, epoch=1)
+
+    assert [record.headers for record in await parked.records(TOPIC, KEY)] == [
+        (("ce_id", b"old"),),
+        (("ce_id", b"new"),),
+    ]
+
+
 async def test_later_records_wait_behind(db: Database) -> None:
     parked = await owner(db)
     await parked.park(a_key(), [a_record(5)], 1)

@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import structlog
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
+from shared.messaging import log_bounds
 from shared.messaging.consumer import Consumer
 from shared.messaging.dead_letter import DeadLetters
 from shared.messaging.lanes import Lanes
 from shared.messaging.letter import read_letter
+from shared.messaging.log_bounds import LogWentBack
 from shared.messaging.outages import Outages
 from shared.messaging.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
@@ -45,7 +48,7 @@ class Log:
     def __init__(self) -> None:
         self.batches: asyncio.Queue[list[Any]] = asyncio.Queue()
         self.paused: set[TopicPartition] = set()
-        self.committed = 0
+        self.at, self.first, self.end = 0, 0, 100
 
     def subscribe(self, topics: Sequence[str], listener: Any) -> None:
         listener.on_partitions_assigned([PLACE])
@@ -60,13 +63,19 @@ class Log:
         self.paused -= set(partitions)
 
     async def commit(self, offsets: dict[TopicPartition, int]) -> None:
-        self.committed = offsets[PLACE]
+        self.at = offsets[PLACE]
 
     async def position(self, partition: TopicPartition) -> int:
         return 0
 
+    async def committed(self, partition: TopicPartition) -> int:
+        return self.at
+
+    async def beginning_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {PLACE: self.first}
+
     async def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        return {}
+        return {PLACE: self.end}
 
 
 class Bench:
@@ -102,7 +111,7 @@ class Bench:
 
     async def __aenter__(self) -> Bench:
         self._run = asyncio.create_task(self.consumer.run())
-        await until(lambda: not self.log.paused)
+        await until(lambda: self.lanes.places() and not self.log.paused)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -133,7 +142,7 @@ async def test_a_header_without_a_value_makes_one_dead_letter_that_can_be_read()
     headers = [*an_envelope("1").headers(), ("x-replay-count", None), ("x-note", None)]
     async with Bench() as bench:
         bench.log.batches.put_nowait([raw(0, headers), good(1)])
-        await until(lambda: bench.log.committed == 2)
+        await until(lambda: bench.log.at == 2)
 
     assert bench.handled == [1]
     ((_, key, value, kept),) = bench.producer.sent
@@ -143,3 +152,47 @@ async def test_a_header_without_a_value_makes_one_dead_letter_that_can_be_read()
     )
     assert (letter.reason, letter.subject, letter.replays) == ("a header has no value", "1", 0)
     assert [(hop.key, hop.outcome) for hop in bench.producer.hops] == [("1", "dead_letter"), ("1", "applied")]
+
+
+async def test_a_log_that_begins_again_stops_the_service_before_anything_of_it_is_passed_over() -> None:
+    bench = Bench()
+    bench.log.batches.put_nowait([good(5), good(6)])
+    bench.log.batches.put_nowait([good(0), good(1)])
+
+    with pytest.raises(LogWentBack, match="orders:0: the log goes on at 0, which was read before"):
+        await bench.consumer.run()
+    assert [(alert.kind, alert.key, alert.severity) for alert in bench.producer.alerts] == [
+        ("log_lost", "orders", "critical")
+    ]
+
+
+async def test_batches_that_follow_each_other_with_holes_between_them_are_no_loss() -> None:
+    async with Bench() as bench:
+        bench.log.batches.put_nowait([good(5)])
+        bench.log.batches.put_nowait([good(6)])
+        bench.log.batches.put_nowait([good(9)])
+        await until(lambda: bench.log.at == 10)
+    assert bench.producer.alerts == []
+
+
+@pytest.mark.parametrize(
+    ("at", "first", "end", "said"), [(9, 0, 4, "its end was lost"), (2, 3, 9, "unread records were deleted")]
+)
+async def test_a_group_that_stands_outside_its_log_is_told_of_and_reads_what_there_is(
+    at: int, first: int, end: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_bounds, "_TWICE_SECONDS", 0.0)
+    bench = Bench()
+    bench.log.at, bench.log.first, bench.log.end = at, first, end
+    async with bench:
+        bench.log.batches.put_nowait([good(first)])
+        await until(lambda: bench.handled == [first])
+
+    ((alert),) = bench.producer.alerts
+    assert (alert.kind, alert.key) == ("log_lost", "orders")
+    assert said in alert.reason
+
+
+@pytest.mark.parametrize(("committed", "first", "end"), [(3, 3, 9), (9, 3, 9), (5, 3, 9), (0, 0, 0)])
+def test_a_group_within_its_log_is_well(committed: int, first: int, end: int) -> None:
+    assert log_bounds.said_of(committed, first, end) == ""

@@ -34,6 +34,14 @@ def test_a_record_fetched_twice_is_taken_once() -> None:
     assert mark.position == 6
 
 
+def test_a_batch_that_begins_with_what_was_taken_goes_back() -> None:
+    mark = Watermark(7)
+    assert not mark.went_back(0)
+    mark.take(5, 1, 0)
+
+    assert [mark.went_back(offset) for offset in (4, 5, 6)] == [True, True, False]
+
+
 def test_holes_in_the_log_are_no_open_records() -> None:
     mark = Watermark()
     mark.take(5, 1, 0)
