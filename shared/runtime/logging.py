@@ -38,6 +38,8 @@ _PERSONAL = re.compile(
     r"|(?P<login>(?<=://)[^\s/@]+@)"
 )
 _MAX_TEXT = 2_000
+# Of a traceback: where it began, and above all what it ended with.
+_TRACEBACK_HEAD, _TRACEBACK_TAIL = 1_000, 5_000
 # Libraries that tell each reconnect and each rebalance on `info`.
 _TALKATIVE = ("aiokafka", "kafka", "aiohttp.access", "asyncio")
 # While a server is away, a client library tells of each attempt: some seventy lines a second of every service.
@@ -71,8 +73,19 @@ def get_logger(service: str) -> FilteringBoundLogger:
 
 def masked(text: str) -> str:
     """`text` without e-mail addresses and tokens, cut where it is longer than a log line should be."""
-    short = text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}... ({len(text)} characters)"
-    return _PERSONAL.sub(lambda found: f"<{found.lastgroup}>", short)
+    return _hidden(text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}... ({len(text)} characters)")
+
+
+def _traceback(text: str) -> str:
+    if len(text) <= _TRACEBACK_HEAD + _TRACEBACK_TAIL:
+        return _hidden(text)
+    # Hidden before it is cut: the second half of a token is not seen to be one.
+    tail = _hidden(text[-2 * _TRACEBACK_TAIL :])[-_TRACEBACK_TAIL:]
+    return f"{_hidden(text[:_TRACEBACK_HEAD])}\n... ({len(text)} characters) ...\n{tail}"
+
+
+def _hidden(text: str) -> str:
+    return _PERSONAL.sub(lambda found: f"<{found.lastgroup}>", text)
 
 
 def _configure_libraries(number: int, target: TextIO) -> None:
@@ -134,7 +147,7 @@ def _mask(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mut
         if name in _SECRET_FIELDS:
             event[name] = "***"
         elif isinstance(value, str):
-            event[name] = masked(value)
+            event[name] = _traceback(value) if name == "exception" else masked(value)
     return event
 
 

@@ -131,8 +131,15 @@ def _check_level(level: str) -> None:
 def _crashed(name: str, error: Exception) -> int:
     if (wrong := _find_misconfigured(error)) is not None:
         return _misconfigured(name, wrong)
-    get_logger(name).error("crashed", error=str(error), exc_info=error)
+    get_logger(name).error("crashed", error=_cause(error), exc_info=error)
     return EXIT_CRASHED
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong, without the groups that task groups put around it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
 
 
 def _find_misconfigured(error: BaseException) -> Misconfigured | None:

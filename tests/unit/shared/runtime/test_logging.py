@@ -62,6 +62,36 @@ def test_an_exception_keeps_its_traceback_and_loses_the_address(stream: io.Strin
     assert "ValueError: no customer <email>" in line["exception"]
 
 
+def deep(levels: int) -> None:
+    if not levels:
+        raise KeyError("the cause")
+    try:
+        deep(levels - 1)
+    except KeyError as error:
+        raise KeyError(f"Bearer {'s3cret' * 20}") from error
+
+
+def test_a_long_traceback_keeps_its_beginning_and_its_end(stream: io.StringIO) -> None:
+    try:
+        deep(40)
+    except KeyError as error:
+        get_logger("writer").error("crashed", exc_info=error)
+
+    (line,) = lines(stream)
+
+    assert line["exception"].startswith("Traceback")
+    assert "KeyError: 'the cause'" in line["exception"]
+    assert line["exception"].endswith("KeyError: '<token>")
+    assert len(line["exception"]) < 6_100
+
+
+@pytest.mark.parametrize("length", range(4_900, 5_020, 7))
+def test_no_part_of_a_token_is_left_where_a_traceback_is_cut(stream: io.StringIO, length: int) -> None:
+    get_logger("writer").error("crashed", exception=f"{'x' * 9_000} Bearer {'s3cret' * 20} {'y' * length}")
+
+    assert "s3cret" not in stream.getvalue()
+
+
 @pytest.mark.parametrize("name", ["body", "email", "token", "credentials"])
 def test_fields_that_hold_secrets_or_people_are_never_written(stream: io.StringIO, name: str) -> None:
     get_logger("writer").info("called", **{name: "jane"})

@@ -29,7 +29,17 @@ async def run(settings, stop):
         if how == "misconfigured":
             async with asyncio.TaskGroup() as group:
                 group.create_task(fail())
+        if how == "crash within":
+            async with asyncio.TaskGroup() as outer:
+                outer.create_task(within())
         await (asyncio.Event().wait() if how == "stubborn" else stop.wait())
+
+async def within():
+    async with asyncio.TaskGroup() as group:
+        group.create_task(miss())
+
+async def miss():
+    raise KeyError("the cause")
 
 async def fail():
     raise Misconfigured("TOPIC: there is none")
@@ -86,6 +96,14 @@ def test_a_crash_is_logged_without_personal_data() -> None:
     assert process.returncode == 1
     assert "ValueError" in log
     assert "jane@example.com" not in log
+
+
+def test_a_crash_within_task_groups_is_logged_with_its_cause() -> None:
+    process = start("crash within")
+    _, log = process.communicate(timeout=20)
+
+    assert process.returncode == 1
+    assert """"error":"KeyError: 'the cause'\"""" in log
 
 
 def test_a_wrong_setting_ends_with_a_readable_last_line() -> None:
