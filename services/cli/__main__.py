@@ -14,6 +14,7 @@ import typer
 
 from services.cli import drift as differences
 from services.cli import hands, lists, sandbox, status, story, webhooks
+from services.cli import keys as parked_keys
 from services.cli import run as running
 from services.cli.place import Place, environment, find
 from services.cli.setup import connect_accounts, migrate_all
@@ -51,7 +52,10 @@ HANDED_ON: dict[str, Any] = {
     "add_help_option": False,
     "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True},
 }
-Keys = Annotated[list[str] | None, typer.Argument(help="Keys, as `parked list` shows them.")]
+Keys = Annotated[
+    list[str] | None, typer.Argument(help="Keys as `parked list` shows them, in quotes ('main|5123'), or ids (5123).")
+]
+OfService = Annotated[str, typer.Option("--service", help="Only of this service.")]
 OfConnection = Annotated[str | None, typer.Option("--connection", help="Only of this connection.")]
 
 
@@ -151,13 +155,14 @@ def retry_parked(
     waits_for: Annotated[str, typer.Option(help="Only what waits for this.")] = "",
     entity: Annotated[str, typer.Option(help="Only of this entity.")] = "",
     connection: OfConnection = None,
+    service: OfService = "",
     everything: Annotated[bool, typer.Option("--all", help="All parked keys.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Try parked keys at once, also those that were given up."""
-    chosen = hands.Chosen(tuple(keys or ()), reason, waits_for, entity, connection or "")
+    chosen = parked_keys.Chosen(tuple(keys or ()), reason, waits_for, entity, connection or "", service)
     _need_choice(chosen, everything=everything)
-    done = _do(hands.retry_keys(_database_url(), chosen, getpass.getuser()))
+    done = _do(parked_keys.retry_keys(_place().environ(environment()), chosen, getpass.getuser()))
     hands.told("tried again", done, as_json=as_json)
 
 
@@ -165,22 +170,24 @@ def retry_parked(
 def drop_parked(
     keys: Keys = None,
     because: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "",
+    service: OfService = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Give up what waits for these keys. It goes to the dead letters, as discarded, and the keys flow again."""
     if not keys or not because:
         fail("say which keys, and why, by --because: it stands in the audit trail")
-    if not yes:
-        typer.confirm(f"give up what waits for {', '.join(keys)}?", abort=True, err=True)
-    place = _place()
-    done = _do(hands.drop_keys(place, place.environ(environment()), tuple(keys), because, getpass.getuser()))
+    place, chosen = _place(), parked_keys.Chosen(tuple(keys), service=service)
+    rows = _do(parked_keys.meant(place.database_url, chosen))
+    if rows and not yes:
+        typer.confirm(parked_keys.summary(rows), abort=True, err=True)
+    done = _do(parked_keys.drop_keys(place.environ(environment()), chosen, because, getpass.getuser())) if rows else []
     hands.told("dropped", done, as_json=as_json)
 
 
-def _need_choice(chosen: hands.Chosen, *, everything: bool) -> None:
+def _need_choice(chosen: parked_keys.Chosen, *, everything: bool) -> None:
     if chosen.is_any and not everything:
-        fail("say which keys: by name, by --reason, --waits-for, --entity, --connection, or --all")
+        fail("say which keys: by name, by --reason, --waits-for, --entity, --connection, --service, or --all")
 
 
 @reviews.command(name="decide")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from shared.canonical.alert import Alert
 from shared.errors import Rejected
+from shared.runtime.clock import SystemClock
 from shared.runtime.output import ago, console, print_json, print_table, utc_now
 from shared.state.alerts import Alerts
 from shared.state.audit import Audit
 from shared.state.database import Database
 from shared.state.drift import Drift, DriftLedger
 from shared.state.reviews import Reviews
+from shared.state.shared_time import shared_clock
 
 STATES = ("open", "repairing", "review", "repaired", "gone", "ignored")
 
@@ -67,11 +70,12 @@ async def ignore_drift(url: str, number: int, because: str) -> None:
             raise Rejected(f"there is no difference {number}")
         await DriftLedger(database).becomes(number, "ignored")
         await Reviews(database).resolve(row.connection, row.entity, row.key, (row.kind,))
-        await Alerts(database).take([_let_be(row)])
-        await Audit(database).note(utc_now(), getpass.getuser(), "drift.ignore", str(number), {"because": because})
+        now = (await shared_clock(database, SystemClock())).now()
+        await Alerts(database).take([_let_be(row, now)])
+        await Audit(database).note(now, getpass.getuser(), "drift.ignore", str(number), {"because": because})
 
 
-def _let_be(row: Drift) -> Alert:
+def _let_be(row: Drift, now: datetime) -> Alert:
     return Alert(
         kind="drift",
         connection=row.connection,
@@ -79,7 +83,7 @@ def _let_be(row: Drift) -> Alert:
         key=row.key,
         service="cli",
         reason="a person let it be",
-        at=utc_now(),
+        at=now,
         resolved=True,
     )
 

@@ -14,13 +14,14 @@ from services.replay.resend import Sending, digest
 from services.replay.settings import Settings
 from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
-from shared.messaging.letter import Letter, read_letters
+from shared.messaging.letter import Letter, fate_of, read_letters
 from shared.messaging.producer import Producer, open_producer
 from shared.runtime.clock import Clock, SystemClock
 from shared.state.audit import Audit
 from shared.state.database import Database
 from shared.state.journal import Journal
 from shared.state.letters import Fate, LetterBook
+from shared.state.shared_time import shared_clock
 from shared.state.versions import Version
 
 NAME = "replay"
@@ -172,7 +173,7 @@ class Desk:
     async def settle(self, letters: Sequence[Letter]) -> None:
         """Their alerts are over, where no other letter of the same record is open."""
         everything, fates = await self.read()
-        open_ones = {_whose(letter) for letter in everything if fates.get(letter.id, Fate()).state == "open"}
+        open_ones = {_whose(letter) for letter in everything if fate_of(letter, fates).state == "open"}
         for letter in letters:
             if _whose(letter) not in open_ones:
                 self._producer.alert(self._over(letter))
@@ -215,6 +216,8 @@ def _invoice_of(letter: Letter) -> str:
 @asynccontextmanager
 async def open_desk(settings: Settings, actor: str) -> AsyncIterator[Desk]:
     """Raises TargetDown where the database is away."""
-    clock = SystemClock()
-    async with Database.open(settings.database_url, 2) as database, open_producer(settings, clock) as producer:
-        yield Desk(settings, database, producer, clock, actor)
+    async with Database.open(settings.database_url, 2) as database:
+        # Not this machine's clock: an alert's end that seems older than the alert would be dropped.
+        clock = await shared_clock(database, SystemClock())
+        async with open_producer(settings, clock) as producer:
+            yield Desk(settings, database, producer, clock, actor)

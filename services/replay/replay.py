@@ -12,11 +12,9 @@ from services.replay.resend import Sending, again
 from services.replay.select import Selection, choose
 from shared.canonical.hop import Hop
 from shared.errors import Rejected
-from shared.messaging.letter import Letter
-from shared.state.letters import Fate
+from shared.messaging.letter import Letter, fate_of
 
 ON_ITS_WAY = "still on its way"
-_OPEN = Fate()
 # After these the record is not written, and nothing says that the next ones will be.
 _NOT_WELL = {"dead_letter": "is a dead letter again", "parked": "is parked", "review": "needs a review"}
 
@@ -51,7 +49,9 @@ async def meant(desk: Desk, selection: Selection, resume: str) -> tuple[list[Let
     letters, fates = await desk.read()
     there = {letter.id: letter for letter in letters}
     needless = {name: "its topic does not keep it any more" for name in left if name not in there}
-    needless |= {name: "it was discarded" for name in left if fates.get(name, _OPEN).state == "discarded"}
+    needless |= {
+        name: "it was discarded" for name in left if name in there and fate_of(there[name], fates).state == "discarded"
+    }
     return [there[name] for name in left if name not in needless], needless
 
 

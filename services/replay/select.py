@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.messaging.letter import Letter
+from shared.messaging.letter import Letter, fate_of
 from shared.state.letters import Fate
 
-_OPEN = Fate()
 # What differs between two letters of one cause: ids, amounts, quoted values.
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|[+-]?#?\b\d[\d.,:]*\b|\b[0-9a-f]{8,}\b")
 
@@ -56,7 +55,7 @@ class Selection:
 
 def choose(letters: Iterable[Letter], fates: Mapping[str, Fate], selection: Selection) -> list[Letter]:
     """The letters that are meant, oldest first."""
-    return [letter for letter in letters if selection.takes(letter, fates.get(letter.id, _OPEN))]
+    return [letter for letter in letters if selection.takes(letter, fate_of(letter, fates))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,9 +13,12 @@ from aiokafka.errors import KafkaError
 from shared.errors import TargetDown
 from shared.messaging.envelope import Headers, header_text
 from shared.messaging.topics import DEAD_LETTERS, topic_name
+from shared.state.letters import Fate
 
 _PREFIX = "x-dlq-"
 _TIMEOUT_MS = 10_000
+# The error class of what an operator gave up: it is kept, and nothing is to become of it.
+DROPPED = "Dropped"
 # What says of a replay where it came from; a further replay writes its own.
 _OF_REPLAYS = ("x-replay-id", "x-replay-count", "x-priority", "x-cause", "x-edited-from")
 
@@ -89,11 +92,22 @@ class Letter:
         """Whether its envelope can be read; if not, sending it again as it is brings it back here."""
         return self.said("error-class") != "Unreadable"
 
+    @property
+    def is_retriable(self) -> bool:
+        """Whether it failed for a reason that may pass."""
+        return self.said("retriable") == "true"
+
     def original_headers(self) -> Headers:
         """Those that the record had when it first failed."""
         return [
             (name, value) for name, value in self.headers if not name.startswith(_PREFIX) and name not in _OF_REPLAYS
         ]
+
+
+def fate_of(letter: Letter, fates: Mapping[str, Fate]) -> Fate:
+    """What became of it. What an operator gave up is discarded from the start: its letter itself says so."""
+    is_dropped = letter.said("error-class") == DROPPED
+    return fates.get(letter.id, Fate("discarded" if is_dropped else "open"))
 
 
 def read_letter(service: str, record: ConsumerRecord) -> Letter:

@@ -20,21 +20,25 @@ async def retry(db: Database, service: str, topic: str, key: str) -> bool:
     return changed > 0
 
 
-async def drop(db: Database, service: str, topic: str, key: str) -> int:
-    """Give up what waits for a key and let it flow again; how many records are gone. Keep them elsewhere first.
+async def drop(db: Database, service: str, topic: str, key: str, through_seq: int) -> bool:
+    """Give up what waits for a key up to `through_seq`, which is kept elsewhere. True: nothing is left, the key flows.
 
-    Raises TargetDown without a database.
+    False: more has come meanwhile, and still waits. Raises TargetDown without a database.
     """
     async with db.transaction() as connection:
         place = (service, topic, clean(key))
-        # The same lock as the owner takes: what it is appending is either dropped too, or finds the key free.
+        # The same lock as the owner takes: what it is appending either waits on here, or finds the key free.
         locked = await connection.fetchrow(
             "select from parked_keys where service = $1 and topic = $2 and key = $3 for update", *place
         )
         if locked is None:
-            return 0
-        count = await connection.fetchval(
-            "select count(*) from parked where service = $1 and topic = $2 and key = $3", *place
+            return True
+        await connection.execute(
+            "delete from parked where service = $1 and topic = $2 and key = $3 and seq <= $4", *place, through_seq
         )
-        await connection.execute("delete from parked_keys where service = $1 and topic = $2 and key = $3", *place)
-        return int(count)
+        status = await connection.execute(
+            """delete from parked_keys where service = $1 and topic = $2 and key = $3
+                  and not exists (select from parked where service = $1 and topic = $2 and key = $3)""",
+            *place,
+        )
+        return status == "DELETE 1"

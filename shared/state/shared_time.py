@@ -63,6 +63,13 @@ async def open_shared_time(database: Database, shell: Shell) -> AsyncIterator[Sh
         await asyncio.gather(task, return_exceptions=True)
 
 
+async def shared_clock(database: Database, own: Clock) -> SharedClock:
+    """The shared clock for a command, which ends too soon for it to go wrong. Raises TargetDown."""
+    clock = SharedClock(own)
+    await _ask(database, clock)
+    return clock
+
+
 async def _keep_right(database: Database, clock: SharedClock) -> None:
     while True:
         await asyncio.sleep(_REFRESH_SECONDS)

@@ -19,6 +19,8 @@ from deploy.local.engine import Engine
 from services.cli.letters import count_letters
 from shared.canonical.alert import Alert
 from shared.messaging.admin import create_topics
+from shared.messaging.dead_letter import Cause, DeadLetters
+from shared.messaging.parked_rows import record_of
 from shared.messaging.producer import open_producer
 from shared.messaging.topics import DEAD_LETTERS, topic_name
 from shared.runtime.clock import SystemClock
@@ -122,28 +124,78 @@ async def test_parked_keys_are_listed_with_what_they_wait_for(shell: Shell, sett
     assert (found.json[0]["records"], found.json[0]["reason"]) == (1, "no item TEE")
 
 
-async def test_a_parked_key_is_retried_and_dropped_by_hand(shell: Shell, settings: Settings) -> None:
-    await create_topics(settings)
+async def given_up(settings: Settings, service: str = "heartland_writer") -> None:
+    """A halted key, as the machinery leaves it: its record, its letter, its review and both alerts."""
     envelope = an_envelope("1")
-    row = ParkedRecord("t.canonical.order", 0, 5, "main|1", envelope.headers(), envelope.body)
-    key = ParkedKey(
-        "t.canonical.order", 0, "main|1", "main", "order", "halted", "used up", "RetryLater", None, 5, NOON, NOON
-    )  # fmt: skip
-    async with Database.open(settings.database_url, 1) as database:
-        parked = Parked(database, "heartland_writer")
-        await parked.take("t.canonical.order", [0])
+    topic = "t.canonical.order"
+    row = ParkedRecord(topic, 0, 5, "main|1", envelope.headers(), envelope.body)
+    key = ParkedKey(topic, 0, "main|1", "main", "order", "halted", "used up", "RetryLater", None, 5, NOON, NOON)
+    async with Database.open(settings.database_url, 1) as database, open_producer(settings, SystemClock()) as producer:
+        parked = Parked(database, service)
+        await parked.take(topic, [0])
         await parked.park(key, [row], 1)
+        dlq = topic_name(settings.topic_prefix, DEAD_LETTERS[service])
+        letters = DeadLetters(producer, dlq, service=service, version="", limit=9)
+        await letters.send(record_of(row, 5), Cause("used up", "RetryLater", 5, NOON, NOON, retriable=True))
+        await Reviews(database).open("main", "halted", "order", "1", "used up", "start it", {})
+        for kind in ("dead_letter", "key_halted"):
+            alert = Alert(kind=kind, connection="main", entity="order", key="1", service=service, reason="", at=NOON)
+            await Alerts(database).take([alert])
+
+
+async def test_a_halted_key_that_is_retried_leaves_no_letter_behind(shell: Shell, settings: Settings) -> None:
+    await create_topics(settings)
+    await given_up(settings)
 
     assert one_line((await shell("parked", "retry")).err)
-    assert (await shell("parked", "retry", "--reason", "other", "--json")).json == []
-    assert (await shell("parked", "retry", "main|1", "--json")).json == ["main|1"]
+    nothing = await shell("parked", "retry", "--reason", "other", "--json")
+    assert (nothing.code, nothing.json) == (1, [])
+    assert one_line((await shell("parked", "retry", "main")).err)
+    assert (await shell("parked", "retry", "1", "--service", "shopify_writer", "--json")).json == []
+    assert (await shell("parked", "retry", "1", "--json")).json == ["main|1"]
+
     assert (await shell("parked", "list", "--json")).json[0]["state"] == "waiting"
-    assert (await shell("parked", "drop", "main|1", "--because", "a test", "--yes", "--json")).json == ["main|1"]
-    assert (await shell("parked", "list", "--json")).json == []
-    [letter] = (await shell("dlq", "list", "--each", "--json")).json
-    assert letter["reason"] == "dropped by hand: a test"
+    assert (await shell("dlq", "list", "--each", "--json")).json == []
+    assert len((await shell("dlq", "list", "--state", "replayed", "--each", "--json")).json) == 1
+    # Whoever frees the key closes these.
+    assert [alert["kind"] for alert in (await shell("alerts", "list", "--json")).json] == ["key_halted"]
+    assert len((await shell("reviews", "list", "--json")).json) == 1
+
+
+async def test_what_is_dropped_by_hand_is_over(shell: Shell, settings: Settings) -> None:
+    await create_topics(settings)
+    await given_up(settings)
+    await given_up(settings, "shopify_writer")
+    words = ("parked", "drop", "main|1", "--because", "a test", "--service", "heartland_writer")
+
+    asked = await shell(*words)
+    assert asked.code == 1
+    assert "'main|1' (order) of heartland_writer: 1 records" in asked.err
+    assert (await shell(*words, "--yes", "--json")).json == ["main|1"]
+
+    assert [row["service"] for row in (await shell("parked", "list", "--json")).json] == ["shopify_writer"]
+    assert [one["service"] for one in (await shell("dlq", "list", "--each", "--json")).json] == ["shopify_writer"]
+    gone = (await shell("dlq", "list", "--state", "discarded", "--each", "--json")).json
+    assert {letter["reason"] for letter in gone} == {"used up", "dropped by hand: a test"}
+    assert [alert["kind"] for alert in (await shell("alerts", "list", "--json")).json] == ["dead_letter"]
+    assert (await shell("reviews", "list", "--json")).json == []
+    assert (await shell("parked", "drop", "1", "--because", "a test", "--yes", "--json")).json == ["main|1"]
+    assert (await shell("alerts", "list", "--json")).json == []
     trail = (await shell("audit", "list", "--json")).json
-    assert [entry["action"] for entry in trail] == ["parked.retry", "parked.drop"]
+    assert [entry["action"] for entry in trail] == ["parked.drop"] * 2
+
+
+async def test_the_review_of_a_halted_key_starts_the_key(shell: Shell, settings: Settings) -> None:
+    await create_topics(settings)
+    await given_up(settings)
+    [number] = [str(row["id"]) for row in (await shell("reviews", "list", "--json")).json]
+
+    refused = await shell("reviews", "decide", number, "--as", "ignore")
+    assert one_line(refused.err)
+    assert "parked drop 'main|1'" in refused.err
+    assert (await shell("reviews", "decide", number, "--as", "retry")).code == 0
+
+    assert (await shell("parked", "list", "--json")).json[0]["state"] == "waiting"
 
 
 async def test_a_review_is_decided_once_and_noted(shell: Shell, settings: Settings) -> None:

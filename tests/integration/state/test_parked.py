@@ -270,9 +270,25 @@ async def test_a_halted_key_is_started_again_by_hand(db: Database) -> None:
 async def test_dropped_by_hand_a_key_flows_again(db: Database) -> None:
     parked = await owner(db)
     await parked.park(a_key(), [a_record(5), a_record(6)], 1)
+    last = (await parked.records(TOPIC, KEY))[-1].seq or 0
 
-    assert await drop(db, "writer", TOPIC, KEY) == 2
-    assert await drop(db, "writer", TOPIC, KEY) == 0
+    assert await drop(db, "writer", TOPIC, KEY, last)
+    assert await drop(db, "writer", TOPIC, KEY, last)
 
     assert await parked.append(TOPIC, KEY, [a_record(7)], False, 1) is None
     assert await offsets(parked) == []
+
+
+@pytest.mark.parametrize(("collapse", "left"), [(False, [6]), (True, [6])])
+async def test_what_came_after_it_was_read_is_not_dropped_with_it(
+    db: Database, collapse: bool, left: list[int]
+) -> None:
+    parked = await owner(db)
+    await parked.park(a_key(), [a_record(5)], 1)
+    (read,) = await parked.records(TOPIC, KEY)
+    await parked.append(TOPIC, KEY, [a_record(6)], collapse, 1)
+
+    assert not await drop(db, "writer", TOPIC, KEY, read.seq or 0)
+
+    assert await offsets(parked) == left
+    assert await parked.count() == {"order": 1}

@@ -1,0 +1,181 @@
+"""What an operator does by hand with parked keys: try them at once, or give up what waits. It is in the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from services.cli.overview import ParkedRow, parked_rows
+from shared.canonical.alert import Alert
+from shared.messaging.dead_letter import Cause, DeadLetters, own_version
+from shared.messaging.letter import DROPPED, Letter, fate_of, read_letters
+from shared.messaging.parked_rows import record_of
+from shared.messaging.producer import Producer, open_producer
+from shared.messaging.topics import DEAD_LETTERS, topic_name
+from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.settings import Settings
+from shared.state.alerts import Alerts
+from shared.state.audit import Audit
+from shared.state.database import Database
+from shared.state.letters import Fate, LetterBook
+from shared.state.parked import Parked
+from shared.state.parked_by_hand import drop, retry
+from shared.state.reviews import Reviews
+from shared.state.shared_time import shared_clock
+
+HALTED = "halted"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which parked keys are meant, by whole key or by the order's id alone; empty means any."""
+
+    keys: tuple[str, ...] = ()
+    reason: str = ""
+    waits_for: str = ""
+    entity: str = ""
+    connection: str = ""
+    service: str = ""
+
+    @property
+    def is_any(self) -> bool:
+        return self == Chosen()
+
+    def takes(self, row: ParkedRow) -> bool:
+        return (
+            (not self.keys or row.key in self.keys or subject_of(row.key) in self.keys)
+            and self.reason.lower() in row.reason.lower()
+            and self.waits_for in ("", row.waits_for)
+            and self.entity in ("", row.entity)
+            and self.connection in ("", row.connection)
+            and self.service in ("", row.service)
+        )
+
+
+def subject_of(key: str) -> str:
+    """The aggregate's id: what follows the connection in the key."""
+    return key.partition("|")[2] or key
+
+
+def letters_of(row: ParkedRow, letters: Iterable[Letter], fates: Mapping[str, Fate]) -> list[Letter]:
+    """The open letters that were written when this key's tries were used up: what they hold still waits there."""
+    return [
+        one for one in letters
+        if fate_of(one, fates).state == "open" and one.is_retriable and one.origin[0] == row.topic
+        and (one.service, one.connection, one.entity) == (row.service, row.connection, row.entity)
+        and one.subject == subject_of(row.key)
+    ]  # fmt: skip
+
+
+class Keys:
+    """The parked keys that are meant, for the time of one command."""
+
+    def __init__(self, settings: Settings, database: Database, clock: Clock, actor: str) -> None:
+        self._settings = settings
+        self._database = database
+        self._clock = clock
+        self._actor = actor
+        self._audit = Audit(database)
+        self._book = LetterBook(database)
+
+    async def retry(self, row: ParkedRow) -> None:
+        """Due now. Its letter is as good as sent again: should it fail once more, it gets a new one."""
+        await self._audit.note(self._clock.now(), self._actor, "parked.retry", row.key, {"service": row.service})
+        if row.state == HALTED:
+            for letter in await self._settle(row):
+                await self._book.sent(letter.id, "replayed", "parked retry")
+        await retry(self._database, row.service, row.topic, row.key)
+
+    async def drop(self, row: ParkedRow, producer: Producer, because: str) -> None:
+        """Nothing is to become of what waits; the key flows again."""
+        records, is_free = 0, False
+        while not is_free:
+            last, count = await self._bury(row, producer, because)
+            records += count
+            is_free = await drop(self._database, row.service, row.topic, row.key, last)
+        details = {"service": row.service, "records": records, "because": because}
+        await self._audit.note(self._clock.now(), self._actor, "parked.drop", row.key, details)
+        if row.state == HALTED:
+            for letter in await self._settle(row):
+                await self._book.discard(letter.id, because)
+            await Reviews(self._database).resolve(row.connection, row.entity, subject_of(row.key), (HALTED,))
+            await Alerts(self._database).take([self._over("key_halted", row)])
+
+    async def _bury(self, row: ParkedRow, producer: Producer, because: str) -> tuple[int, int]:
+        """Keep what waits on the topic of dead letters. Up to which row, and how many."""
+        letters = DeadLetters(
+            producer,
+            topic_name(self._settings.topic_prefix, DEAD_LETTERS[row.service]),
+            service=row.service,
+            version=own_version(),
+            limit=10**9,
+        )
+        waiting = await Parked(self._database, row.service).records(row.topic, row.key)
+        for one in waiting:
+            now = self._clock.now()
+            cause = Cause(f"dropped by hand: {because}", DROPPED, row.attempts, row.first_failed_at, now)
+            await letters.send(record_of(one, row.attempts), cause)
+        return (waiting[-1].seq or 0 if waiting else 0), len(waiting)
+
+    async def _settle(self, row: ParkedRow) -> list[Letter]:
+        """The key's letters, whose alert is over unless another letter of the same record is open."""
+        everything = await read_letters(self._settings.kafka_bootstrap_servers, self._settings.topic_prefix)
+        fates = await self._book.fates()
+        own = letters_of(row, everything, fates)
+        whose = (row.connection, row.entity, subject_of(row.key))
+        others = [
+            one for one in everything
+            if one not in own and fate_of(one, fates).state == "open"
+            and (one.connection, one.entity, one.subject) == whose
+        ]  # fmt: skip
+        if not others:
+            await Alerts(self._database).take([self._over("dead_letter", row)])
+        return own
+
+    def _over(self, kind: str, row: ParkedRow) -> Alert:
+        return Alert(
+            kind=kind,
+            connection=row.connection,
+            entity=row.entity,
+            key=subject_of(row.key),
+            service=row.service,
+            reason="an operator dealt with it",
+            at=self._clock.now(),
+            resolved=True,
+        )
+
+
+async def meant(url: str, chosen: Chosen) -> list[ParkedRow]:
+    """Raises TargetDown."""
+    async with Database.open(url, 1) as database:
+        return [row for row in await parked_rows(database) if chosen.takes(row)]
+
+
+async def retry_keys(environ: Mapping[str, str], chosen: Chosen, actor: str) -> list[str]:
+    """The keys that are due now. Raises TargetDown."""
+    settings = Settings.from_env(environ)
+    async with Database.open(settings.database_url, 1) as database:
+        keys = Keys(settings, database, await shared_clock(database, SystemClock()), actor)
+        rows = [row for row in await parked_rows(database) if chosen.takes(row)]
+        for row in rows:
+            await keys.retry(row)
+    return [row.key for row in rows]
+
+
+async def drop_keys(environ: Mapping[str, str], chosen: Chosen, because: str, actor: str) -> list[str]:
+    """The keys that flow again. What waited for them is kept on the topic of dead letters. Raises TargetDown."""
+    settings = Settings.from_env(environ)
+    async with Database.open(settings.database_url, 1) as database:
+        clock = await shared_clock(database, SystemClock())
+        async with open_producer(settings, clock) as producer:
+            keys = Keys(settings, database, clock, actor)
+            rows = [row for row in await parked_rows(database) if chosen.takes(row)]
+            for row in rows:
+                await keys.drop(row, producer, because)
+    return [row.key for row in rows]
+
+
+def summary(rows: Sequence[ParkedRow]) -> str:
+    """What would be given up, for the question whether it may be."""
+    lines = [f"  '{row.key}' ({row.entity}) of {row.service}: {row.records} records" for row in rows]
+    return "\n".join(["this is what waits:", *lines, "give it up?"])
