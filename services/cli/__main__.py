@@ -148,6 +148,19 @@ def list_alerts(
     _do(lists.list_alerts(_database_url(), state, connection, as_json=as_json))
 
 
+@alerts.command(name="close")
+def close_alerts(
+    which: Annotated[str, typer.Argument(help="A number, as `alerts list` shows it, or a kind: all of that kind.")],
+    because: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Close alerts whose trouble is over, though nobody said so. What is raised again opens anew."""
+    if not because:
+        fail("say why, by --because: it stands in the audit trail")
+    done = _do(hands.close_alerts(_database_url(), which, because, getpass.getuser()))
+    hands.told("closed", done, as_json=as_json)
+
+
 @parked.command(name="retry")
 def retry_parked(
     keys: Keys = None,

@@ -15,12 +15,26 @@ from shared.messaging.topics import RAW_SHOPIFY_ORDER
 from shared.runtime.clock import SystemClock
 from shared.runtime.output import ago, console, fail, print_json, print_table, utc_now
 from shared.runtime.settings import Settings
+from shared.state.alerts import Alerts
 from shared.state.audit import Audit, Checked, check
 from shared.state.database import Database
 from shared.state.reviews import Review, Reviews
 from shared.state.shared_time import shared_clock
 
 DECISIONS = ("done", "ignore", "retry")
+
+
+async def close_alerts(url: str, which: str, because: str, actor: str) -> list[str]:
+    """Resolve the open alert of this number, or all of this kind. Raises Rejected where there is none, TargetDown."""
+    async with Database.open(url, 1) as database:
+        number = int(which) if which.isdecimal() and len(which) < 19 else None
+        closed = await Alerts(database).close(utc_now(), number=number, kind=which if number is None else None)
+        for row in closed:
+            details = {"kind": row.kind, "entity": row.entity, "key": row.key, "because": because}
+            await Audit(database).note(utc_now(), actor, "alert.close", str(row.id), details)
+    if not closed:
+        raise Rejected(f"there is no open alert {which}")
+    return [f"{row.id} {row.kind} of {row.connection or 'the whole'}" for row in closed]
 
 
 async def decide(environ: Mapping[str, str], number: int, decision: str, because: str, actor: str) -> str:

@@ -73,9 +73,22 @@ async def list_alerts(url: str, state: str, connection: str | None, *, as_json: 
         print_json([asdict(alert) for alert in found])
         return
     now = utc_now()
-    columns = ("severity", "kind", "connection", "entity", "key", "service", "times", "since", "last", "reason")
+    columns = (
+        "number",
+        "severity",
+        "kind",
+        "connection",
+        "entity",
+        "key",
+        "service",
+        "times",
+        "since",
+        "last",
+        "reason",
+    )
     cells = [
         (
+            alert.id,
             alert.severity,
             alert.kind,
             alert.connection,

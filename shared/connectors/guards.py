@@ -29,6 +29,7 @@ from shared.runtime.service import Shell
 from shared.state.database import Database
 
 ENTITY = "breaker"
+_OPEN, _REFUSED = "breaker_open", "credentials_refused"
 _OUTCOMES = {CLOSED: "closed", HALF_OPEN: "half_open", OPEN: "opened"}
 
 
@@ -87,8 +88,13 @@ class Guards:
 
     def breaker(self, connection: str, system: str) -> Breaker:
         """The breaker of one account."""
-        changed = partial(self._changed, connection, system, _Trouble())
-        return Breaker(f"{connection}/{system}", clock=self._clock, on_change=changed)
+        trouble = _Trouble()
+        return Breaker(
+            f"{connection}/{system}",
+            clock=self._clock,
+            on_change=partial(self._changed, connection, system, trouble),
+            on_first_success=partial(self._resolve, connection, system, trouble),
+        )
 
     def _changed(
         self, connection: str, system: str, trouble: _Trouble, state: int, error: BaseException | None
@@ -102,14 +108,20 @@ class Guards:
         now = self._clock.now()
         self._tell.trace(self._hop(connection, system, outcome, reason, now))
         if state == OPEN:
-            kind = "credentials_refused" if isinstance(error, CredentialsRefused) else "breaker_open"
+            kind = _REFUSED if isinstance(error, CredentialsRefused) else _OPEN
             if kind not in trouble.raised:  # each failed probe opens it anew; that is no news
                 trouble.raised.add(kind)
                 self._tell.alert(self._alert(kind, connection, system, reason, now))
         elif state == CLOSED:
-            for kind in sorted(trouble.raised):
-                self._tell.alert(self._alert(kind, connection, system, f"{system} answers again", now, resolved=True))
-            trouble.raised.clear()
+            self._resolve(connection, system, trouble)
+
+    def _resolve(self, connection: str, system: str, trouble: _Trouble) -> None:
+        if self._tell is not None:
+            for kind in sorted(trouble.raised | trouble.left):
+                reason = f"{system} answers again"
+                self._tell.alert(self._alert(kind, connection, system, reason, self._clock.now(), resolved=True))
+        trouble.raised.clear()
+        trouble.left.clear()
 
     def _hop(self, connection: str, system: str, outcome: str, reason: str, now: datetime) -> Hop:
         return Hop(
@@ -132,9 +144,10 @@ class Guards:
             kind=kind,
             connection=connection,
             entity=ENTITY,
-            key=system,
+            # Each service has a breaker of its own: what one finds well again may still be shut to another.
+            key=f"{self._service}/{system}",
             service=self._service,
-            severity="critical" if kind == "credentials_refused" else "warning",
+            severity="critical" if kind == _REFUSED else "warning",
             reason=reason or f"{system} fails",
             at=now,
             resolved=resolved,
@@ -142,10 +155,11 @@ class Guards:
 
 
 class _Trouble:
-    """The alerts of one breaker that are open."""
+    """The alerts of one breaker that are open: `raised` by it, or perhaps `left` so by the process before this one."""
 
     def __init__(self) -> None:
         self.raised: set[str] = set()
+        self.left = {_OPEN, _REFUSED}
 
 
 class _Watch:

@@ -46,6 +46,7 @@ class Breaker:
     same record, as long as the target answers. It stays open for `open_seconds`,
     or for as long as the target itself said; then one probe goes, then 2 calls at a time, 4, 8, 16, then all.
     `name` is `<connection>/<system>`. `on_change` gets the new state, 0, 1 or 2, and the error that led to it, if any.
+    `on_first_success` is called once.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Breaker:
         open_seconds: float = 3.0,
         clock: Clock,
         on_change: Callable[[int, BaseException | None], object] | None = None,
+        on_first_success: Callable[[], object] = lambda: None,
     ) -> None:
         self.name = name
         self._target = name.rpartition("/")[2]
@@ -68,6 +70,7 @@ class Breaker:
         self._open_seconds = open_seconds
         self._clock = clock
         self._on_change = on_change
+        self._on_first_success = on_first_success
         # The latest calls: when each ended, and, if it failed, which records it can be laid on (none: the target).
         self._latest: deque[tuple[float, frozenset[str] | None]] = deque(maxlen=2 * failures)
         # When calls for the sake of these records last went well: the latest two.
@@ -155,6 +158,8 @@ class Breaker:
 
     def _note_success(self) -> None:
         now = self._clock.monotonic()
+        if not self._well:
+            self._on_first_success()
         self._latest.append((now, None))
         self._well.pop(subjects(), None)
         self._well[subjects()] = now

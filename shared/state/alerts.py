@@ -77,6 +77,15 @@ class Alerts:
         )  # fmt: skip
         return [AlertRow(**dict(row.items())) for row in rows]
 
+    async def close(self, at: datetime, *, number: int | None = None, kind: str | None = None) -> _Found:
+        """Resolve by hand the open alert of this number, or all of this kind; which they were. They may open anew."""
+        rows = await self._db.fetch(
+            f"""update alerts set state = 'resolved', last_at = greatest(last_at, $1)
+                 where state = 'open' and (id = $2 or kind = $3) returning {_COLUMNS}""",  # noqa: S608
+            at, number, kind,
+        )  # fmt: skip
+        return [AlertRow(**dict(row.items())) for row in rows]
+
     async def forget(self, before: datetime) -> int:
         """Drop what was resolved before this moment; how many they were."""
         return await self._db.execute("delete from alerts where state = 'resolved' and last_at < $1", before)

@@ -254,6 +254,13 @@ async def test_status_counts_by_connection(shell: Shell, settings: Settings) -> 
     [main] = (await shell("status", "--json")).json["connections"]
     assert (main["drift"], main["at_risk"], main["alerts"], main["dead"]) == (2, "12.50 USD", 1, 1)
 
+    assert "--because" in (await shell("alerts", "close", "dead_letter")).err
+    [told] = (await shell("alerts", "close", "dead_letter", "--because", "seen", "--json")).json
+    assert "dead_letter of main" in told
+    assert (await shell("alerts", "list", "--json")).json == []
+    assert (await shell("audit", "list", "--json")).json[0]["action"] == "alert.close"
+    assert "no open alert" in (await shell("alerts", "close", "dead_letter", "--because", "seen")).err
+
 
 async def test_migrate_connect_and_status_from_nothing(
     engine: Engine, empty_database_url: str, topic_prefix: str, tmp_path: Path

@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from shared.connectors.guards import Guards
+from shared.runtime.metrics import ServiceMetrics
 from shared.state.alerts import Alerts
 from shared.state.database import Database
+from tests.support.clock import FakeClock
 from tests.support.journal import ALARM
 from tests.support.messaging import NOON
 
@@ -64,3 +68,24 @@ async def test_only_what_is_resolved_is_forgotten(alerts: Alerts) -> None:
 
     assert await alerts.forget(NOON + timedelta(hours=1)) == 1
     assert [row.key for row in await alerts.list()] == ["shopify"]
+
+
+async def test_a_person_closes_one_by_its_number_or_all_of_a_kind(alerts: Alerts) -> None:
+    await alerts.take([ALARM.model_copy(update={"connection": name}) for name in ("a", "b", "c")])
+    await alerts.take([ALARM.model_copy(update={"kind": "dead_letter"})])
+    [first] = await alerts.list("open", "a")
+
+    assert [row.id for row in await alerts.close(OVER.at, number=first.id)] == [first.id]
+    assert await alerts.close(OVER.at, number=first.id) == []
+    assert sorted(row.connection for row in await alerts.close(OVER.at, kind="breaker_open")) == ["b", "c"]
+    assert [row.kind for row in await alerts.list()] == ["dead_letter"]
+    assert {row.last_at for row in await alerts.list("resolved")} == {OVER.at}
+
+
+async def test_one_service_finds_its_way_free_and_another_does_not(alerts: Alerts) -> None:
+    told = [Guards(ServiceMetrics(name, CollectorRegistry()), FakeClock(), service=name) for name in ("a", "b")]
+    for guards, resolved in ((told[0], False), (told[1], False), (told[0], True)):
+        one = guards._alert("breaker_open", "main", "shopify", "down", OVER.at if resolved else NOON, resolved=resolved)
+        await alerts.take([one])
+
+    assert [row.service for row in await alerts.list()] == ["b"]

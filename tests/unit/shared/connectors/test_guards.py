@@ -12,7 +12,7 @@ from shared.canonical.alert import Alert
 from shared.canonical.hop import OUTCOMES, Hop
 from shared.connectors.guards import Guards
 from shared.errors import CredentialsRefused, TargetDown
-from shared.resilience.breaker import Breaker
+from shared.resilience.breaker import CLOSED, Breaker
 from shared.runtime.metrics import ServiceMetrics
 from tests.support.clock import FakeClock
 from tests.support.virtual import LoopClock, run_virtual
@@ -68,9 +68,10 @@ def test_an_outage_is_told_once_and_its_end_too(error: TargetDown, kind: str, se
     }
     assert {hop.outcome for hop in bench.told.hops} <= set(OUTCOMES)
     assert len({hop.event_id for hop in bench.told.hops}) == 5
-    raised, resolved = bench.told.alerts
+    raised, *ended = bench.told.alerts
+    resolved = next(alert for alert in ended if alert.kind == kind)
     assert (raised.kind, raised.severity, raised.reason, raised.resolved) == (kind, severity, error.reason, False)
-    assert (resolved.kind, resolved.key, resolved.resolved) == (kind, "heartland", True)
+    assert (resolved.kind, resolved.key, resolved.resolved) == (kind, "heartland_writer/heartland", True)
 
 
 def test_the_state_is_a_metric() -> None:
@@ -106,3 +107,23 @@ def test_an_answer_that_refuses_our_rate_is_counted() -> None:
     bench.guards.throttled("shopify")()
 
     assert bench.figure("throttled_total", system="shopify") == 1
+
+
+def test_what_a_process_left_open_is_resolved_by_the_first_success_of_the_next() -> None:
+    bench = Bench()
+    breaker = bench.guards.breaker("acme", "heartland")
+    for _ in range(3):
+        end(breaker, None)
+
+    assert [(alert.kind, alert.key, alert.resolved) for alert in bench.told.alerts] == [
+        ("breaker_open", "heartland_writer/heartland", True),
+        ("credentials_refused", "heartland_writer/heartland", True),
+    ]
+    assert bench.told.hops == []
+
+
+def test_a_breaker_that_tells_nobody_works_all_the_same() -> None:
+    breaker = Guards(ServiceMetrics("writer", CollectorRegistry()), FakeClock()).breaker("acme", "heartland")
+    end(breaker, None)
+
+    assert breaker.state == CLOSED

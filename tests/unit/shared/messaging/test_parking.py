@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.errors import Fenced, Rejected, TargetDown, Waiting
-from shared.messaging.lane import Kind, Work
+from shared.messaging.lane import Kind, Lane, Work
 from shared.messaging.parking import Parking
 from shared.messaging.record import ConsumerOptions, Route
 from shared.messaging.topics import CANONICAL_ORDER

@@ -410,3 +410,14 @@ async def test_a_failure_says_when_another_record_was_answered_well() -> None:
     assert (await fail_for(breaker, "2", answered=False)).well_at is None
     await pass_through(breaker)
     assert (await fail_for(breaker, "1")).well_at == clock.monotonic()
+
+
+async def test_the_first_success_is_told_once() -> None:
+    told: list[bool] = []
+    breaker = Breaker("demo/heartland", clock=FakeClock(), on_first_success=lambda: told.append(True))
+    await fail(breaker, TargetDown("refused"))
+    assert told == []
+    for _ in range(3):
+        await pass_through(breaker)
+
+    assert told == [True]
