@@ -119,16 +119,20 @@ async def _add_tax(step: steps.AddTax, known: Known, bench: Bench) -> Known:
 
 async def _add_payment(step: steps.AddPayment, known: Known, bench: Bench) -> Known:
     """A payment is a fact: the ledger decides, and what we read only helps where the ledger is in doubt."""
-    effect = bench.effect(step.operation)
-
+    effect, is_there = bench.effect(step.operation), False
     booked = Payment.model_validate(step.body)
 
     async def send(turn: Before) -> int:
-        return await bench.heartland.before(turn).add_order_payment(known.order.id, step.body) or 0
+        nonlocal is_there
+        made = await bench.heartland.before(turn).add_order_payment(known.order.id, step.body) or 0
+        is_there = True
+        return made
 
     async def find() -> int | None:
-        there = await bench.heartland.order_payments(known.order.id)
-        return _found(booked, there, known.payments)
+        nonlocal is_there
+        found = _found(booked, await bench.heartland.order_payments(known.order.id), known.payments)
+        is_there = found is not None
+        return found
 
     try:
         await bench.once.create(effect, send, find, bench.lag_seconds, pending=bench.pending)
@@ -136,7 +140,8 @@ async def _add_payment(step: steps.AddPayment, known: Known, bench: Bench) -> Kn
         if known.closed:
             raise payment_by_hand(known, booked, refusal.reason).error() from refusal
         raise
-    return replace(known, payments=(*known.payments, booked))
+    # Booked long ago, and not there: somebody deleted it. It is not booked again, nor told of as if it were there.
+    return replace(known, payments=(*known.payments, booked)) if is_there else known
 
 
 def _found(payment: Payment, there: Sequence[Payment], accounted: Sequence[Payment]) -> int | None:

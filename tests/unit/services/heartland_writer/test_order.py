@@ -393,6 +393,18 @@ async def test_a_payment_that_comes_later_is_added() -> None:
     assert [payment["amount"] for payment in shop.heartland.all("payments")] == [Decimal("26.40")]
 
 
+async def test_a_payment_that_somebody_deleted_is_not_booked_again_and_not_told_of() -> None:
+    shop = Shop()
+    await shop.deliver(an_order())
+    shop.heartland.table("payments").rows.clear()
+    shop.restart()
+
+    result = await shop.deliver(later(an_order(), tags=("x",)))
+
+    assert shop.heartland.all("payments") == []
+    assert result.detail == "brought up to date: 2 lines, 0 payments, open"
+
+
 async def test_a_refund_is_for_a_person_and_stops_nothing() -> None:
     shop = Shop()
     order = an_order(refunds=(RefundSummary(id="1", amount="10.70", created_at=AT),))
