@@ -19,6 +19,7 @@ from shared.messaging.topics import CANONICAL_ORDER, DEAD_LETTERS
 from shared.runtime.service import launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.database import Database
+from shared.state.doubts import counting_doubts
 from shared.state.ledger import Ledger
 from shared.state.notes import Notes
 from shared.state.owners import Owners
@@ -55,10 +56,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         clients = HeartlandClients(
             connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock, guards=guards
         )
+        ledger = Ledger(database, shell.clock)
         notes, reviews = Notes(database, shell.clock), Reviews(database)
         accounts = Accounts(
             clients,
-            ledger=Ledger(database, shell.clock),
+            ledger=ledger,
             notes=notes,
             clock=shell.clock,
             item_cache_seconds=settings.item_cache_seconds,
@@ -72,16 +74,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             producer=producer,
             clock=shell.clock,
         )
-        async with open_consumer(
-            shell,
-            group=NAME,
-            routes=[Route(CANONICAL_ORDER, orders.handle, "order", collapse=True, writes=True)],
-            producer=producer,
-            parked=Parked(database, NAME),
-            reviews=reviews,
-            dead_letters=DEAD_LETTERS[NAME],
-            options=options(settings, orders),
-        ) as consumer:
+        async with (
+            counting_doubts(ledger, shell, "heartland"),
+            open_consumer(
+                shell,
+                group=NAME,
+                routes=[Route(CANONICAL_ORDER, orders.handle, "order", collapse=True, writes=True)],
+                producer=producer,
+                parked=Parked(database, NAME),
+                reviews=reviews,
+                dead_letters=DEAD_LETTERS[NAME],
+                options=options(settings, orders),
+            ) as consumer,
+        ):
             await consumer.run()
 
 

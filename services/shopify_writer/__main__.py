@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import aiohttp
 
-from services.shopify_writer.doubt import count_doubts
 from services.shopify_writer.settings import Settings
 from services.shopify_writer.writer import Writer
 from shared.connectors.guards import open_guards
@@ -17,9 +14,10 @@ from shared.messaging.consumer import open_consumer
 from shared.messaging.producer import open_producer
 from shared.messaging.record import Route
 from shared.messaging.topics import CANONICAL_FULFILMENT, CANONICAL_LINK, DEAD_LETTERS
-from shared.runtime.service import Shell, launch, open_shell
+from shared.runtime.service import launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.database import Database
+from shared.state.doubts import counting_doubts
 from shared.state.ledger import Ledger
 from shared.state.owners import Owners
 from shared.state.parked import Parked
@@ -27,7 +25,6 @@ from shared.state.reviews import Reviews
 from shared.state.shared_time import open_shared_time
 
 NAME = "shopify_writer"
-_DOUBTS_COUNTED_SECONDS = 10.0
 
 
 def routes(writer: Writer) -> list[Route]:
@@ -35,18 +32,6 @@ def routes(writer: Writer) -> list[Route]:
         Route(CANONICAL_FULFILMENT, writer.fulfilment, "fulfilment", collapse=False),
         Route(CANONICAL_LINK, writer.link, "link", collapse=True, give_up="skip", writes=True),
     ]
-
-
-@asynccontextmanager
-async def counting(ledger: Ledger, shell: Shell) -> AsyncIterator[None]:
-    """Keeps the gauge of calls in doubt."""
-    gauge = shell.metrics.in_doubt.labels("shopify")
-    task = asyncio.create_task(count_doubts(ledger, gauge.set, _DOUBTS_COUNTED_SECONDS))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
@@ -67,7 +52,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         ledger = Ledger(database, shell.clock)
         writer = Writer(shops, ledger, shell.clock, settings, Owners(database, NAME, shell.clock))
         async with (
-            counting(ledger, shell),
+            counting_doubts(ledger, shell, "shopify"),
             open_consumer(
                 shell,
                 group=NAME,

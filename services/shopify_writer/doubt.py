@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -75,12 +73,3 @@ async def _find(order: Mapping[str, Any], call: Call, shopify: ShopifyClient, kn
         if is_made_by(call, await complete_fulfilment(shopify, fulfilment)):
             return str(fulfilment["id"])
     return None
-
-
-async def count_doubts(ledger: Ledger, tell: Callable[[float], None], every_seconds: float) -> None:
-    """Tell how many calls to Shopify have no known outcome, for ever."""
-    while True:
-        # Without its database the whole service waits, and says so elsewhere.
-        with suppress(TargetDown):
-            tell(await ledger.in_doubt("shopify"))
-        await asyncio.sleep(every_seconds)

@@ -88,6 +88,8 @@ class Guards:
 
     def breaker(self, connection: str, system: str) -> Breaker:
         """The breaker of one account."""
+        # Before anything has happened, too: a figure that is not there yet cannot be told from a process that is gone.
+        self._metrics.breaker_state.labels(connection=connection, system=system).set(CLOSED)
         trouble = _Trouble()
         return Breaker(
             f"{connection}/{system}",

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from deploy.local.services import SERVICES
+from shared.messaging.record import ConsumerOptions
 
 ROOT = Path(__file__).parents[2]
 OUTSIDE = {"kafka", "postgres", "setup"}
@@ -32,6 +33,13 @@ def test_compose_runs_the_same_module(service: object) -> None:
 
     assert command == ["python", "-m", f"services.{service.module}"]  # type: ignore[attr-defined]
     assert importlib.util.find_spec(f"services.{service.module}.__main__")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_compose_lets_a_service_finish_what_it_has_in_hand(service: object) -> None:
+    seconds = str(compose()[service.name]["stop_grace_period"]).removesuffix("s")  # type: ignore[attr-defined]
+
+    assert float(seconds) >= ConsumerOptions().drain_seconds + 10
 
 
 def test_status_asks_every_service_of_compose() -> None:

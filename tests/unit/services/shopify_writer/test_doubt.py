@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from services.shopify_writer.doubt import Doubts, count_doubts
+from services.shopify_writer.doubt import Doubts
 from shared.connectors.shopify.documents import Document
 from shared.connectors.shopify.fulfilment import Part
 from shared.errors import TargetDown
 from shared.state.ledger import Effect
 from tests.support.clock import FakeClock
 from tests.support.ledger import MemoryLedger
-from tests.support.messaging import until
 
 LAG = 10.0
 NO_MORE = {"hasNextPage": False, "endCursor": None}
@@ -161,23 +159,3 @@ async def test_a_settled_call_is_lost_no_longer() -> None:
     await bench.settle(FakeShop(), effect())
 
     assert bench.doubts._lost == {}
-
-
-async def test_the_doubts_are_counted_again_and_again_also_after_an_outage() -> None:
-    told: list[float] = []
-    asked: list[str] = []
-
-    class Counting:
-        async def in_doubt(self, system: str) -> int:
-            asked.append(system)
-            if len(asked) == 2:
-                raise TargetDown("PostgreSQL is away")
-            return len(asked)
-
-    task = asyncio.create_task(count_doubts(Counting(), told.append, 0.001))  # type: ignore[arg-type]
-    await until(lambda: len(told) >= 2)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-
-    assert told[:2] == [1, 3]
-    assert set(asked) == {"shopify"}

@@ -77,6 +77,8 @@ def test_an_outage_is_told_once_and_its_end_too(error: TargetDown, kind: str, se
 def test_the_state_is_a_metric() -> None:
     bench = Bench()
     breaker = bench.guards.breaker("acme", "shopify")
+    assert bench.figure("breaker_state", connection="acme", system="shopify") == 0
+
     for _ in range(5):
         end(breaker, TargetDown("down"))
 
