@@ -148,7 +148,7 @@ def test_who_was_quiet_begins_anew() -> None:
         standing.heard(live(5), {"b": live(5)}, now)
 
     assert standing.quiet() == Part(NEWCOMER)
-    assert standing.heard(live(5), {"b": live(5)}, 20.0).size == pytest.approx(NEWCOMER)
+    assert standing.heard(live(5), {"b": live(5)}, 12.0).size == pytest.approx(NEWCOMER)
 
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 3)), min_size=1, max_size=30))
