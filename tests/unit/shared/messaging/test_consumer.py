@@ -160,7 +160,7 @@ async def test_a_log_that_begins_again_stops_the_service_before_anything_of_it_i
     bench.log.batches.put_nowait([good(0), good(1)])
 
     with pytest.raises(LogWentBack, match="orders:0: the log goes on at 0, which was read before"):
-        await bench.consumer.run()
+        await asyncio.wait_for(bench.consumer.run(), 20)
     assert [(alert.kind, alert.key, alert.severity) for alert in bench.producer.alerts] == [
         ("log_lost", "orders", "critical")
     ]

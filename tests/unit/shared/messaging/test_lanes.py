@@ -279,6 +279,15 @@ def test_connections_take_turns() -> None:
     assert [work.lane.connection for work in started(made)] == ["big", "small", "big", "big", "big"]
 
 
+def test_a_batch_goes_back_within_its_own_partition_and_assignment_only() -> None:
+    made = filled(lanes(), "a", "b")
+
+    assert [made.went_back(ORDERS, offset) for offset in (0, 1, 2)] == [True, True, False]
+    assert not made.went_back(("orders", 1), 0)
+    made.assign([ORDERS])
+    assert not made.went_back(ORDERS, 0)
+
+
 def test_a_partition_is_full_by_records_and_has_room_again_at_half() -> None:
     made = filled(lanes(max_records=4, concurrency=9), "a", "b", "c", "d")
     assert made.is_full(ORDERS)
