@@ -305,3 +305,20 @@ async def test_what_is_raised_before_a_write_keeps_it_back_and_says_nothing_of_h
 
     assert [method for method, *_ in spoken.asked] == ["GET"]
     assert breaker.state == CLOSED
+
+
+@pytest.mark.parametrize(("code", "answered"), [(500, True), (429, False), (401, False)])
+async def test_an_account_that_answers_with_a_failure_may_mean_one_record_alone(code: int, answered: bool) -> None:
+    async with answering(status(code)) as spoken:
+        with pytest.raises(TargetDown) as failed:
+            await write(spoken.client)
+
+    assert failed.value.answered is answered
+
+
+async def test_an_account_that_does_not_answer_in_time_is_down() -> None:
+    async with answering(status(200), Limits(total_seconds=0.000001)) as spoken:
+        with pytest.raises(TargetDown) as failed:
+            await write(spoken.client)
+
+    assert not failed.value.answered

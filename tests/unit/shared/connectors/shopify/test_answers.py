@@ -147,3 +147,12 @@ def test_user_errors_say_what_was_refused_and_keep_their_codes() -> None:
 def test_a_mutation_that_returns_nothing_was_refused() -> None:
     with pytest.raises(UserErrors):
         accepted("Ship", None)
+
+
+def test_a_shop_that_answers_with_a_failure_may_mean_one_record_alone() -> None:
+    errors: list[IntegrationError] = [answers.refused(READ_ORDERS, 500, None), answers.refused(READ_ORDERS, 429, None)]
+    with pytest.raises(TargetDown) as failed:
+        answers.data_of(READ_ORDERS, reply("INTERNAL_SERVER_ERROR"))
+    errors += [failed.value, answers.uncertain(READ_ORDERS, "TimeoutError", answered=False)]
+
+    assert [isinstance(error, TargetDown) and error.answered for error in errors] == [True, False, True, False]
