@@ -22,7 +22,7 @@ Kind = Literal[
     "outage",  # the connection is closed, nothing applied
     "unauthorized",  # 401, as for a revoked token
     "forbidden",  # 403, as for a permission that is missing
-    "stale_reads",  # lists leave out what is younger than `seconds`
+    "stale_reads",  # lists leave out what is younger than `seconds`; at Heartland, only ids that `every` divides
     "drop",  # the rest concerns webhooks: never sent
     "duplicate",  # sent twice
     "reorder",  # sent after the next one
@@ -44,6 +44,7 @@ class Fault(BaseModel):
     retry_after: float | None = Field(None, ge=0)
     status: int | None = Field(None, ge=200, le=599)
     limit: int = Field(0, ge=0)
+    every: int = Field(1, ge=1)
     struck: int = 0
 
     @field_validator("operation")
@@ -97,5 +98,8 @@ class Faults:
 
     def read_lag(self, system: str, operation: str = "") -> float:
         """Seconds for which a new record does not show in lists; each asking counts as a strike."""
-        fault = self.strikes(system, operation, ("stale_reads",)) if self._faults else None
+        fault = self.stale(system, operation)
         return fault.seconds if fault else 0.0
+
+    def stale(self, system: str, operation: str) -> Fault | None:
+        return self.strikes(system, operation, ("stale_reads",)) if self._faults else None

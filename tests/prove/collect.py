@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from tests.prove.check.road import ENDS, STEPS, read_road
+from tests.prove.check.road import ENDS, STEPS, Road, read_road
 from tests.prove.cluster import CONNECTION_SETTINGS, REPLICAS, SESSION_SECONDS, SETTINGS, Cluster
 from tests.prove.evidence import Evidence
 from tests.prove.generate.plan import Json
@@ -19,6 +19,7 @@ from tests.prove.log import Log
 from tests.prove.nemesis import Nemesis
 from tests.prove.resumes import Work, resumes
 from tests.prove.samples import Samples
+from tests.prove.vendors import FAULTS
 
 _AT_ONCE = 16
 
@@ -42,11 +43,14 @@ async def collect(
     _write(folder / "deliveries.jsonl", answer["deliveries"])
     await _books(cluster, folder)
     open_doubts = await samples.open_doubts()
+    road, strikes = read_road(folder / "topics.jsonl"), list(read_strikes(folder / "history.jsonl"))
+    written = resumes(strikes, work(road, ENDS), busy_until.timestamp())
     evidence = Evidence.within(
         folder,
         seed=seed,
         minutes=minutes,
-        resumes=resumes(list(read_strikes(folder / "history.jsonl")), work(folder), busy_until.timestamp()),
+        resumes=resumes(strikes, work(road, ENDS | {"parked"}), busy_until.timestamp()),
+        written={kind: spans for kind, spans in written.items() if kind in (*FAULTS, "token")},
         kills=dict(nemesis.kills),
         faults=dict(nemesis.faults),
         poison=[row.details for row in read_mutations(folder / "history.jsonl") if row.poison],
@@ -58,14 +62,14 @@ async def collect(
     return evidence
 
 
-def work(folder: Path) -> Work:
-    """When each record came in and was done with, as the checker reads the topics."""
-    road, found = read_road(folder / "topics.jsonl"), Work()
+def work(road: Road, outcomes: Collection[str]) -> Work:
+    """When each record came in and first ended in one of `outcomes`, as the checker reads the topics."""
+    found = Work()
     for step in STEPS:
         entries = road.entries[step.topic]
         found.arrivals[step.topic] = sorted(entry.at for entry in entries)
         for entry in entries:
-            ends = [hop.at for hop in road.of(step.service, entry) if hop.outcome in ENDS | {"parked"}]
+            ends = [hop.at for hop in road.of(step.service, entry) if hop.outcome in outcomes]
             if ends:
                 found.records[step.group][entry.topic, entry.partition].append((entry.at, min(ends)))
     return found

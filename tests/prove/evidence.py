@@ -39,7 +39,8 @@ Json = dict[str, Any]
 class Evidence:
     """One run's evidence. `poison` are the details of the poison mutations: how each dead letter is known.
 
-    `resumes` are seconds, by kind, from the end of each fault until work goes on behind it: see resumes.py. `settings`
+    `resumes` are seconds, by kind, from the end of each fault until work goes on behind it: see resumes.py. `written`
+    are the same for the vendors' faults, where to be parked is not enough. `settings`
     are those that a checker may need: session_timeout_seconds, note_field, order_prefix and alike, and what of the run
     was on: {"reconciler": bool, "dropped_webhooks": 0.01, "mends": bool, "asked": see check/enough.py}. `parked` are
     the keys that are still parked, with why,
@@ -56,6 +57,7 @@ class Evidence:
     seed: int = 0
     minutes: float = 0.0
     resumes: dict[str, list[float]] = field(default_factory=dict)
+    written: dict[str, list[float]] = field(default_factory=dict)
     kills: dict[str, int] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
     poison: list[Json] = field(default_factory=list)

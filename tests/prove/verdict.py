@@ -48,6 +48,7 @@ def proof(ran: Ran, resume_seconds: float = RESUME_SECONDS) -> Json:
         "complaints": complaints,
         "resumes": len(spans),
         "resume_seconds": {kind: _spread(spans) for kind, spans in sorted(evidence.resumes.items())},
+        "until_written_seconds": {kind: _spread(spans) for kind, spans in sorted(evidence.written.items())},
         "waiting_for_a_person": _listed(report.waiting_for_a_person),
         "parked_at_the_end": _listed(report.parked),
         "letters_repairable": report.dlq_repairable,
@@ -85,7 +86,7 @@ def write(report: Json, path: Path) -> None:
 def show(report: Json) -> None:
     table = Table("", "", show_header=False, title=f"proof: {report['verdict']}")
     for name, value in report.items():
-        if name not in ("complaints", "memory_mb", "restarts", "resume_seconds"):
+        if name not in ("complaints", "memory_mb", "restarts", "resume_seconds", "until_written_seconds"):
             table.add_row(name, json.dumps(value) if isinstance(value, dict) else str(value))
     console = Console()
     console.print(table)

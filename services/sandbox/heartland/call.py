@@ -24,6 +24,7 @@ class Call:
     pairs: tuple[tuple[str, str], ...]
     raw: bytes
     lag: float = 0.0
+    late: int = 1  # only ids that this divides lag
 
     def body(self) -> Row:
         return numerals.load(self.raw)
@@ -89,7 +90,8 @@ def index_of(parent: str, table: str) -> Rule:
 def collection(call: Call, name: str, within: Collection[int] | None = None) -> Answer:
     table = call.account[name]
     asked = call.query(table.resource.plain)
-    hidden = table.younger_than(call.lag) if call.lag else set()
+    young = table.younger_than(call.lag) if call.lag else set()
+    hidden = {number for number in young if not number % call.late}
     ids = select(table, asked, within, hidden)
     rows = [views.listed(call.account.tables, name, table.rows[number], asked) for number in paged(ids, asked)]
     return envelope(rows, len(ids), asked)

@@ -47,10 +47,10 @@ class Gate:
             raise Refused(401, "unauthorized", "The token is missing or not valid")
 
     def _call(self, request: web.Request, body: bytes, ids: tuple[int, ...]) -> Call:
-        faults, lag = self._account.world.faults, 0.0
-        if faults and request.method == "GET":
-            lag = faults.read_lag("heartland", f"GET {request.path}")
-        return Call(self._account, request.method, request.path, ids, tuple(request.query.items()), body, lag)
+        faults, lag, every = self._account.world.faults, 0.0, 1
+        if request.method == "GET" and (fault := faults.stale("heartland", f"GET {request.path}")):
+            lag, every = fault.seconds, fault.every
+        return Call(self._account, request.method, request.path, ids, tuple(request.query.items()), body, lag, every)
 
     def _journal(self, request: web.Request, body: bytes, pattern: str, answer: Answer) -> None:
         response = {"location": answer.location} if answer.location else answer.body

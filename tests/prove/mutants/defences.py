@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from services.heartland_writer import once, order
 from services.ingress import publisher
-from services.poller import feed, invoices
+from services.poller import feed
 from services.shopify_writer import doubt
 from shared.errors import RetryLater, TargetDown
 from shared.messaging import dead_letter, lanes, policy, producer, record, replay, treatment, watermark
@@ -172,18 +172,8 @@ def answer_at_once() -> None:
 
 
 def no_poll_overlap() -> None:
-    """The cursor moves first, to now, and nothing before it is read again."""
-
-    async def poll(self: invoices.InvoiceFeed) -> None:
-        start = await self._welcome(await self._position())
-        now = self._clock.now()
-        position = await self._keep(start, start.advanced([now], now))
-        rows = self._heartland.invoices_changed_since(start.newest, per_page=self._window.page_size)
-        async for page in invoices._pages(rows, self._window.page_size):
-            position = await self._publish(self._readable(page), position)
-
+    """Nothing before the cursor is read again."""
     put(feed.Position, "since", lambda self, _: self.newest)
-    put(invoices.InvoiceFeed, "poll", poll)
 
 
 def outages_count() -> None:

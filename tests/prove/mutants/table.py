@@ -99,10 +99,12 @@ STORE_AWAY: Final = Scene(
 DOUBTS: Final = Scene(
     name="500 after every other shipment", struck=(Strike(1.0, "doubtful_shipments", "shopify", 26.0),)
 )
-POLLS: Final = Scene(
-    name="500 and stale reads of Heartland",
-    struck=(Strike(4.0, "error_before", "heartland", 14.0), Strike(10.0, "stale", "heartland", 12.0)),
+# A look-up that comes at once sees nothing yet.
+STORE_DOUBTS: Final = Scene(
+    name="500 after creates in Heartland, stale reads",
+    struck=(Strike(1.0, "doubtful_creates", "heartland", 26.0), Strike(1.0, "stale", "heartland", 26.0)),
 )
+POLLS: Final = Scene(name="every other invoice shows late", struck=(Strike(1.0, "late_invoices", "heartland", 26.0),))
 BROKER: Final = Scene(
     name="broker away for long, ingress killed",
     struck=(
@@ -125,6 +127,7 @@ UNHEARD: Final = Scene(
 
 MUTANTS: Final = (
     Mutant("ledger", DOUBTS, ("duplicated",), short=True),
+    Mutant("ledger", STORE_DOUBTS, ("duplicated",)),
     Mutant("echo filter", CALM, ("echoed",)),
     Mutant("lanes", CALM, ("reordered", "duplicated", "disagreeing")),
     Mutant("commit after done", KILLS, ("passed", "lost"), short=True),
@@ -137,6 +140,7 @@ MUTANTS: Final = (
     Mutant("facts are no states", NO_SHIPMENTS, ("disagreeing",)),
     Mutant("outage pause", STORE_AWAY, ("dead_letters",), short=True),
     Mutant("in-doubt look-up", DOUBTS, ("duplicated", "disagreeing")),
+    Mutant("in-doubt look-up", STORE_DOUBTS, ("duplicated", "disagreeing")),
     Mutant("poll overlap", POLLS, ("lost", "disagreeing")),
     Mutant("webhook answer after the ack", BROKER, ("lost",)),
     Mutant("producer replacement", REFUSED, ("lost",)),

@@ -97,6 +97,14 @@ async def test_lists_lag_behind_while_the_switch_is_on(till: Till) -> None:
     assert await till.ids("items") == [item]
 
 
+async def test_lists_may_lag_for_some_records_alone(till: Till) -> None:
+    first, second = sorted([await till.item("TEE"), await till.item("CAP")], key=lambda item: item % 2)
+    await till.sandbox.faults({"system": "heartland", "kind": "stale_reads", "seconds": 60, "every": 2})
+
+    assert first % 2 == 0
+    assert await till.ids("items") == [second]
+
+
 async def test_head_tells_whether_a_record_is_there(till: Till) -> None:
     item = await till.item()
 
