@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from tests.prove.check import memory
 from tests.prove.check.case import Case
 from tests.prove.check.once import facts
 from tests.prove.check.report import Violation
-from tests.prove.check.road import ENDS, STEPS
-from tests.prove.history import MISSED, Struck, read_strikes
+from tests.prove.check.road import ENDS, STEPS, service_of
+from tests.prove.history import MISSED, read_strikes
 
 ACTIONS = ("new", "edit", "pay", "cancel", "ship", "publish")
 # Of each service, in ten minutes.
@@ -59,6 +60,9 @@ def _unsampled(case: Case) -> Iterator[str]:
     """At the end, everybody has said how far they are."""
     final = {row["group"] for row in case.offsets if row["why"] == "end"}
     yield from (f"nobody asked how far {group} was at the end" for group in sorted(_SAMPLED - final))
+    yield from (
+        f"no process of {service} lived long enough to show whether it grows" for service in memory.unseen(case)
+    )
 
 
 def _unstruck(case: Case) -> Iterator[str]:
@@ -67,7 +71,7 @@ def _unstruck(case: Case) -> Iterator[str]:
     strikes = list(read_strikes(case.evidence.history))
     kinds = {strike.strike for strike in strikes}
     yield from (f"no {kind} struck" for kind in asked.get("faults", ()) if kind not in kinds)
-    kills = Counter(_service(strike) for strike in strikes if strike.strike == "kill")
+    kills = Counter(service_of(strike.target) for strike in strikes if strike.strike == "kill")
     wanted = max(1, int(_KILLS * case.evidence.minutes / 10))
     for service in asked.get("killed", ()):
         if kills[service] < wanted:
@@ -75,11 +79,6 @@ def _unstruck(case: Case) -> Iterator[str]:
     for strike in strikes:
         if strike.strike == MISSED:
             yield f"{strike.target} was not at work from {strike.began} to {strike.healed}, so it could not be killed"
-
-
-def _service(strike: Struck) -> str:
-    name, _, replica = strike.target.rpartition("-")
-    return name if replica.isdigit() else strike.target
 
 
 def _few(case: Case) -> Iterator[str]:

@@ -157,6 +157,12 @@ def _entry(row: Json, value: Any) -> Entry:
     )
 
 
+def service_of(process: str) -> str:
+    """`poller` of `poller-2`."""
+    name, _, replica = process.rpartition("-")
+    return name if replica.isdigit() else process
+
+
 def digest(value: Any) -> str:
     return hashlib.sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS)).hexdigest()
 

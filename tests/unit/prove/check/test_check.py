@@ -187,6 +187,14 @@ def test_ten_minutes_have_five_kills_of_each_service(tmp_path: Path, kills: int,
     assert (story.check(tmp_path).counts["thin"] == 0) is is_enough
 
 
+def test_ten_minutes_have_a_life_that_shows_whether_a_service_grows(tmp_path: Path) -> None:
+    story = clean()
+    story.minutes = 10
+    for number, row in enumerate(story.memory):
+        row["pid"] = number // 10
+    assert "no process of poller lived long enough" in " ".join(story.check(tmp_path).complaints)
+
+
 def test_an_empty_run_proves_nothing(tmp_path: Path) -> None:
     report = Story().check(tmp_path)
     assert report.counts["thin"] > 10
