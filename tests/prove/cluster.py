@@ -133,7 +133,13 @@ class Cluster:
 
 @asynccontextmanager
 async def open_cluster(
-    folder: Path, build: Path, *, seed: int, tell: Callable[[str], None], settings: Mapping[str, str] | None = None
+    folder: Path,
+    build: Path,
+    *,
+    seed: int,
+    tell: Callable[[str], None],
+    settings: Mapping[str, str] | None = None,
+    read_lag_seconds: float = READ_LAG_SECONDS,
 ) -> AsyncIterator[Cluster]:
     """Yields once every process is ready. Data lies in `folder`, logs and the sandbox's journal in `build`."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED)}
@@ -153,7 +159,7 @@ async def open_cluster(
             "SANDBOX_WEBHOOK_URL": f"http://127.0.0.1:{lines.webhooks.port}",
             "SANDBOX_JOURNAL_PATH": str(journal),
             "SANDBOX_RANDOM_SEED": str(seed),
-            "CONNECTION_SETTINGS_FILE": str(_connection_settings(folder)),
+            "CONNECTION_SETTINGS_FILE": str(_connection_settings(folder, read_lag_seconds)),
         }
         running = await stack.enter_async_context(
             open_stack(given, folder=folder, build=build, replicas=REPLICAS, adapt=_through(lines), tell=tell)
@@ -205,9 +211,9 @@ async def _servers(
     return to_broker, to_database, broker, database, f"postgresql://postgres@/{DATABASE}?host={quote(str(sockets))}"
 
 
-def _connection_settings(folder: Path) -> Path:
+def _connection_settings(folder: Path, read_lag_seconds: float) -> Path:
     path = folder / "connection.json"
-    path.write_bytes(orjson.dumps(CONNECTION_SETTINGS))
+    path.write_bytes(orjson.dumps({**CONNECTION_SETTINGS, "read_lag_seconds": read_lag_seconds}))
     return path
 
 

@@ -18,7 +18,7 @@ from shared.errors import TargetDown
 from shared.messaging.producer import Producer, open_producer
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
-from tests.prove.cluster import Cluster, open_cluster
+from tests.prove.cluster import READ_LAG_SECONDS, Cluster, open_cluster
 from tests.prove.collect import collect
 from tests.prove.evidence import Evidence
 from tests.prove.generate import fulfilment, order, poison
@@ -52,6 +52,8 @@ class Plan:
     faults: Sequence[str] = (*KINDS, "webhooks")
     orders_per_minute: float = ORDERS_PER_MINUTE
     settings: Mapping[str, str] = field(default_factory=dict)
+    # How long Heartland is said to lag.
+    read_lag_seconds: float = READ_LAG_SECONDS
     rest_seconds: float = REST_SECONDS
     tail_seconds: float = LOAD_TAIL_SECONDS
     # Whether the poisoned records are repaired at the end, as an operator would.
@@ -235,7 +237,9 @@ class Stage:
 @asynccontextmanager
 async def open_stage(plan: Plan, build: Path, data: Path, tell: Callable[[str], None]) -> AsyncIterator[Stage]:
     async with (
-        open_cluster(data, build, seed=plan.seed, tell=tell, settings=plan.settings) as cluster,
+        open_cluster(
+            data, build, seed=plan.seed, tell=tell, settings=plan.settings, read_lag_seconds=plan.read_lag_seconds
+        ) as cluster,
         open_producer(Settings.from_env(cluster.stack.environ), SystemClock()) as producer,
     ):
         log = Log(cluster.broker.bootstrap_servers, cluster.stack.engine.topic_prefix)

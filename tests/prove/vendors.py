@@ -25,7 +25,8 @@ FAULTS: Final[Mapping[str, Json]] = {
     "outage": {"kind": "outage"},
     # Of one kind of call alone: no schedule has these, only scenes that look for one weakness.
     "no_shipments": {"kind": "error_before", "operation": "CreateFulfilment"},
-    "doubtful_creates": {"kind": "error_after", "operation": "POST /api/(customers|sales/orders)", "rate": 0.3},
+    "slow_creates": {"kind": "timeout_after", "operation": "POST /api/sales/orders", "rate": 0.5, "seconds": 2},
+    "late_reads": {"kind": "stale_reads", "seconds": 9},
     "late_invoices": {"kind": "stale_reads", "operation": "invoices", "seconds": 4, "every": 2},
     "doubtful_shipments": {"kind": "error_after", "operation": "CreateFulfilment", "rate": 0.5},
 }

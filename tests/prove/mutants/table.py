@@ -99,10 +99,16 @@ STORE_AWAY: Final = Scene(
 DOUBTS: Final = Scene(
     name="500 after every other shipment", struck=(Strike(1.0, "doubtful_shipments", "shopify", 26.0),)
 )
-# A look-up that comes at once sees nothing yet.
+# Who died between a create and its answer is followed by one who cannot see it yet.
 STORE_DOUBTS: Final = Scene(
-    name="500 after creates in Heartland, stale reads",
-    struck=(Strike(1.0, "doubtful_creates", "heartland", 26.0), Strike(1.0, "stale", "heartland", 26.0)),
+    name="writers killed within creates, reads lag",
+    struck=(
+        Strike(1.0, "slow_creates", "heartland", 26.0),
+        Strike(1.0, "late_reads", "heartland", 26.0),
+        *_kills({"heartland-writer": (5.0, 13.0, 21.0), "heartland-writer-2": (8.0, 16.0, 24.0)}),
+    ),
+    read_lag_seconds=10.0,
+    rest_seconds=90.0,
 )
 POLLS: Final = Scene(name="every other invoice shows late", struck=(Strike(1.0, "late_invoices", "heartland", 26.0),))
 BROKER: Final = Scene(
@@ -140,7 +146,6 @@ MUTANTS: Final = (
     Mutant("facts are no states", NO_SHIPMENTS, ("disagreeing",)),
     Mutant("outage pause", STORE_AWAY, ("dead_letters",), short=True),
     Mutant("in-doubt look-up", DOUBTS, ("duplicated", "disagreeing")),
-    Mutant("in-doubt look-up", STORE_DOUBTS, ("duplicated", "disagreeing")),
     Mutant("poll overlap", POLLS, ("lost", "disagreeing")),
     Mutant("webhook answer after the ack", BROKER, ("lost",)),
     Mutant("producer replacement", REFUSED, ("lost",)),
