@@ -36,9 +36,14 @@ _DECIDED = """
        and not exists (select from drift d where d.state = 'review' and
                        (d.connection, d.entity, d.key, d.kind) = (r.connection, r.entity, r.key, r.kind))
      order by updated_at"""
+# What the order's own writer did after its letter was written is newer than the letter. A link is no part of the order.
 _LETTERS = """
-    select distinct key from alerts
-     where connection = $1 and state = 'open' and kind in ('dead_letter', 'key_halted') and key = any($2::text[])"""
+    select distinct key from alerts a
+     where connection = $1 and state = 'open' and kind in ('dead_letter', 'key_halted') and key = any($2::text[])
+       and entity <> 'link'
+       and not exists (select from journal j where a.kind = 'dead_letter' and a.entity = 'order'
+                          and (j.connection, j.entity, j.key, j.service) = (a.connection, a.entity, a.key, a.service)
+                          and j.outcome = 'applied' and j.started_at > a.last_at)"""
 # Received and not ended: the last sign of an order, or of its shipments, at the door and at the far end of the road.
 _FLIGHT = """
     select key, max(finished_at) filter (where outcome = 'received') as received,

@@ -198,6 +198,17 @@ async def test_the_review_of_a_halted_key_starts_the_key(shell: Shell, settings:
     assert (await shell("parked", "list", "--json")).json[0]["state"] == "waiting"
 
 
+async def test_a_shipments_review_is_left_to_the_reconciler(shell: Shell, settings: Settings) -> None:
+    async with Database.open(settings.database_url, 1) as database:
+        await Reviews(database).open("main", "shipment_refused", "fulfilment", "1", "odd", "look", {})
+    [number] = [str(row["id"]) for row in (await shell("reviews", "list", "--json")).json]
+
+    told = await shell("reviews", "decide", number, "--as", "retry")
+
+    # Nothing is sent, or it would fail: the topics are not there.
+    assert (told.code, "the reconciler sends its shipment again" in told.out) == (0, True)
+
+
 async def test_a_review_is_decided_once_and_noted(shell: Shell, settings: Settings) -> None:
     await create_topics(settings)
     async with Database.open(settings.database_url, 1) as database:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from services.reconciler.known import OwnBooks
 from services.reconciler.snapshot import Known
+from shared.canonical.alert import Alert
+from shared.state.alerts import Alerts
 from shared.state.database import Database
 from shared.state.drift import DriftLedger, Finding
+from shared.state.journal import Journal
 from shared.state.reviews import Reviews
+from tests.support.journal import HOP
 from tests.support.messaging import NOON
 
 
@@ -57,3 +63,26 @@ async def test_what_was_to_be_tried_again_and_what_the_ledger_tells_of_was_not_s
         await ledger.becomes(row.id, "review")
 
         assert (await known(database)).decided == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "entity", "minutes", "busy"),
+    [
+        pytest.param("dead_letter", "order", -1, "it is a dead letter", id="the order was written before it"),
+        pytest.param("dead_letter", "order", 1, "", id="the order was written since"),
+        pytest.param("key_halted", "order", 1, "it is a dead letter", id="its key waits all the same"),
+        pytest.param("dead_letter", "fulfilment", 1, "it is a dead letter", id="a shipment is no state of the order"),
+        pytest.param("dead_letter", "link", -1, "", id="a link is no part of the order"),
+    ],
+)
+async def test_a_letter_hides_an_order_until_it_is_written(
+    database_url: str, kind: str, entity: str, minutes: int, busy: str
+) -> None:
+    at = NOON + timedelta(minutes=minutes)
+    hop = HOP.model_copy(update={"key": "1", "entity": entity, "started_at": at, "finished_at": at})
+    alert = Alert(kind=kind, connection="main", entity=entity, key="1", service=hop.service, reason="no", at=NOON)
+    async with Database.open(database_url, 1) as database:
+        await Alerts(database).take([alert])
+        await Journal(database).add([hop])
+
+        assert (await known(database)).busy == busy

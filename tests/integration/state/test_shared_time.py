@@ -9,7 +9,7 @@ import pytest
 from shared.runtime.clock import SystemClock
 from shared.state.database import Database
 from shared.state.ledger import Effect, Ledger
-from shared.state.shared_time import SharedClock, open_shared_time
+from shared.state.shared_time import SharedClock, open_shared_time, shared_clock
 from tests.support.shell import a_shell
 
 EFFECT = Effect("demo", "heartland", "order", "1", "order:create")
@@ -29,6 +29,12 @@ class Wrong(SystemClock):
 async def test_a_wrong_clock_is_put_right_by_the_database(db: Database, hours: int) -> None:
     async with a_shell(clock=Wrong(timedelta(hours=hours))) as shell, open_shared_time(db, shell) as right:
         assert abs(right.clock.now() - datetime.now(UTC)) < timedelta(seconds=2)
+
+
+async def test_a_command_takes_the_databases_time_too(db: Database) -> None:
+    clock = await shared_clock(db, Wrong(timedelta(hours=-1)))
+
+    assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=2)
 
 
 async def test_when_an_effect_was_sent_is_the_same_for_every_replica(db: Database, other_db: Database) -> None:
