@@ -27,7 +27,7 @@ FAULTS: Final[Mapping[str, Json]] = {
     "no_shipments": {"kind": "error_before", "operation": "CreateFulfilment"},
     "slow_creates": {"kind": "timeout_after", "operation": "POST /api/sales/orders", "rate": 0.5, "seconds": 2},
     "late_reads": {"kind": "stale_reads", "seconds": 9},
-    "late_invoices": {"kind": "stale_reads", "operation": "invoices", "seconds": 4, "every": 2},
+    "late_invoices": {"kind": "stale_reads", "operation": "invoices$", "seconds": 4, "every": 2},
     "doubtful_shipments": {"kind": "error_after", "operation": "CreateFulfilment", "rate": 0.5},
 }
 
