@@ -12,8 +12,7 @@ from services.heartland_writer import once, order
 from services.ingress import publisher
 from services.poller import feed
 from services.shopify_writer import doubt
-from shared.errors import RetryLater, TargetDown
-from shared.messaging import dead_letter, lanes, policy, producer, record, replay, treatment, watermark
+from shared.messaging import dead_letter, lanes, outages, producer, record, watermark
 from shared.messaging.lane import synthetic
 from shared.state import ledger, parked
 
@@ -178,13 +177,7 @@ def no_poll_overlap() -> None:
 
 def outages_count() -> None:
     """A vendor that is down as a whole uses up the attempts of each event."""
-
-    def judge(error: Exception, **named: Any) -> Any:
-        return before(RetryLater(error.reason) if isinstance(error, TargetDown) else error, **named)
-
-    before = policy.judge
-    put(treatment, "judge", judge)
-    put(replay, "judge", judge)
+    put(outages.Outages, "is_own", lambda *_: True)
 
 
 def hops_by_and_by() -> None:
