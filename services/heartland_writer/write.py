@@ -66,7 +66,8 @@ class Writing:
         except OutcomeUnknown as error:
             self._account.recent.doubt(self._order.id)
             await self._give_back()
-            raise OutcomeUnknown(error.reason, max(error.after or 0.0, self._lag)) from error
+            error.after = max(error.after or 0.0, self._lag)
+            raise
         except IntegrationError:
             if self._ours.lost:
                 self._account.recent.doubt(self._order.id)
