@@ -107,7 +107,7 @@ def no_version_gate() -> None:
     """What comes last is written, however old it is."""
 
     def newest(records: Sequence[Any]) -> tuple[Any, Any]:
-        return records[-1], order._read(records[-1])
+        return records[-1], order.read_event(order.OrderEvent, records[-1].envelope.body, "order")
 
     put(order, "newest", newest)
     put(order, "decide", lambda *_, **__: "apply")
