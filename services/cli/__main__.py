@@ -20,6 +20,7 @@ from services.cli.place import Place, environment, find
 from services.cli.setup import connect_accounts, migrate_all
 from shared.errors import IntegrationError
 from shared.runtime.output import console, fail, print_json
+from shared.state.drift import STATES
 
 T = TypeVar("T")
 
@@ -250,8 +251,8 @@ def list_drift(
     as_json: AsJson = False,
 ) -> None:
     """Where the two systems differ, the most money at risk first."""
-    if state and state not in differences.STATES:
-        fail(f"--state is {', '.join(differences.STATES)}, not {state}")
+    if state and state not in STATES:
+        fail(f"--state is {', '.join(STATES)}, not {state}")
     _do(differences.list_drift(_database_url(), state, entity, connection or "", as_json=as_json))
 
 

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
-from shared.canonical.alert import Alert
+from shared.canonical.alert import dealt_with
 from shared.errors import Rejected
 from shared.runtime.clock import SystemClock
 from shared.runtime.output import ago, console, print_json, print_table, utc_now
 from shared.state.alerts import Alerts
 from shared.state.audit import Audit
 from shared.state.database import Database
-from shared.state.drift import Drift, DriftLedger
+from shared.state.drift import UNDER_WAY, Drift, DriftLedger
 from shared.state.reviews import Reviews
 from shared.state.shared_time import shared_clock
-
-STATES = ("open", "repairing", "review", "repaired", "gone", "ignored")
 
 
 async def list_drift(url: str, state: str, entity: str, connection: str, *, as_json: bool) -> None:
     """Raises TargetDown."""
-    states = (state,) if state else STATES[:3]
+    states = (state,) if state else UNDER_WAY
     async with Database.open(url, 1) as database:
         rows = [row for row in await DriftLedger(database).list(states, connection) if entity in ("", row.entity)]
     if as_json:
@@ -71,21 +68,9 @@ async def ignore_drift(url: str, number: int, because: str) -> None:
         await DriftLedger(database).becomes(number, "ignored")
         await Reviews(database).resolve(row.connection, row.entity, row.key, (row.kind,))
         now = (await shared_clock(database, SystemClock())).now()
-        await Alerts(database).take([_let_be(row, now)])
+        over = dealt_with("drift", row.connection, row.entity, row.key, service="cli", at=now)
+        await Alerts(database).take([over])
         await Audit(database).note(now, getpass.getuser(), "drift.ignore", str(number), {"because": because})
-
-
-def _let_be(row: Drift, now: datetime) -> Alert:
-    return Alert(
-        kind="drift",
-        connection=row.connection,
-        entity=row.entity,
-        key=row.key,
-        service="cli",
-        reason="a person let it be",
-        at=now,
-        resolved=True,
-    )
 
 
 def plain(row: Drift) -> dict[str, Any]:

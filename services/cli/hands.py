@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from services.cli.keys import HALTED, Chosen, retry_keys
+from services.cli.keys import Chosen, retry_keys
 from shared.errors import Misconfigured, Rejected
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.producer import open_producer
+from shared.messaging.replay import HALTED
 from shared.messaging.topics import RAW_SHOPIFY_ORDER
-from shared.runtime.clock import SystemClock
+from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.output import ago, console, fail, print_json, print_table, utc_now
 from shared.runtime.settings import Settings
 from shared.state.alerts import Alerts
@@ -28,10 +29,11 @@ async def close_alerts(url: str, which: str, because: str, actor: str) -> list[s
     """Resolve the open alert of this number, or all of this kind. Raises Rejected where there is none, TargetDown."""
     async with Database.open(url, 1) as database:
         number = int(which) if which.isdecimal() and len(which) < 19 else None
-        closed = await Alerts(database).close(utc_now(), number=number, kind=which if number is None else None)
+        now = (await shared_clock(database, SystemClock())).now()
+        closed = await Alerts(database).close(now, number=number, kind=which if number is None else None)
         for row in closed:
             details = {"kind": row.kind, "entity": row.entity, "key": row.key, "because": because}
-            await Audit(database).note(utc_now(), actor, "alert.close", str(row.id), details)
+            await Audit(database).note(now, actor, "alert.close", str(row.id), details)
     if not closed:
         raise Rejected(f"there is no open alert {which}")
     return [f"{row.id} {row.kind} of {row.connection or 'the whole'}" for row in closed]
@@ -39,41 +41,42 @@ async def close_alerts(url: str, which: str, because: str, actor: str) -> list[s
 
 async def decide(environ: Mapping[str, str], number: int, decision: str, because: str, actor: str) -> str:
     """Close a review. Raises Rejected for one that is not open, TargetDown."""
-    settings, clock = Settings.from_env(environ), SystemClock()
+    settings = Settings.from_env(environ)
     async with Database.open(settings.database_url, 1) as database:
-        reviews = Reviews(database)
+        reviews, clock = Reviews(database), await shared_clock(database, SystemClock())
         review = next((row for row in await reviews.list() if row.id == number), None)
         if review is None:
             raise Rejected(f"there is no open review {number}")
+        key, later = f"{review.connection}|{review.key}", ""
         if review.kind == HALTED:
-            return await _again(environ, review, decision, because, actor)
-        if decision == "retry":
-            if review.entity not in ("order", "fulfilment"):
-                raise Misconfigured(f"a review about a {review.entity} cannot be tried again from here")
-            # Its invoice is not the order's to send: once nobody is asked any more, the reconciler misses the shipment.
-            if review.entity == "order":
-                async with open_producer(settings, clock) as producer:
-                    await producer.send(RAW_SHOPIFY_ORDER, repair_notice(review, clock.now()))
+            await _start(environ, review, key, decision, actor)
+        elif decision == "retry":
+            later = await _send_again(settings, review, clock)
         details = {"review": number, "kind": review.kind, "as": decision, "because": because}
-        await Audit(database).note(clock.now(), actor, "review.decide", f"{review.connection}|{review.key}", details)
-        await reviews.decide(number, decision)
-    later = "; the reconciler sends its shipment again" if (decision, review.entity) == ("retry", "fulfilment") else ""
+        await Audit(database).note(clock.now(), actor, "review.decide", key, details)
+        if review.kind != HALTED:
+            await reviews.decide(number, decision)
     return f"{review.kind} of {review.connection} {review.entity} {review.key}{later}"
 
 
-async def _again(environ: Mapping[str, str], review: Review, decision: str, because: str, actor: str) -> str:
+async def _start(environ: Mapping[str, str], review: Review, key: str, decision: str, actor: str) -> None:
     """Start a halted key. Its review stays open until the key flows: whoever frees it closes it."""
-    key = f"{review.connection}|{review.key}"
     if decision != "retry":
         raise Rejected(f"a halted key is not over by that: use `tillbridge parked drop '{key}'`, or decide --as retry")
     if not await retry_keys(environ, Chosen((key,), entity=review.entity), actor):
         raise Rejected(f"nothing of '{key}' is parked any more")
-    settings = Settings.from_env(environ)
-    async with Database.open(settings.database_url, 1) as database:
-        now = (await shared_clock(database, SystemClock())).now()
-        details = {"review": review.id, "kind": review.kind, "as": decision, "because": because}
-        await Audit(database).note(now, actor, "review.decide", key, details)
-    return f"{review.kind} of {review.connection} {review.entity} {review.key}"
+
+
+async def _send_again(settings: Settings, review: Review, clock: Clock) -> str:
+    """Let the record go through once more; what is to be said of it."""
+    if review.entity == "fulfilment":
+        # Its invoice is not the order's to send: once nobody is asked any more, the reconciler misses the shipment.
+        return "; the reconciler sends its shipment again"
+    if review.entity != "order":
+        raise Misconfigured(f"a review about a {review.entity} cannot be tried again from here")
+    async with open_producer(settings, clock) as producer:
+        await producer.send(RAW_SHOPIFY_ORDER, repair_notice(review, clock.now()))
+    return ""
 
 
 def repair_notice(review: Review, now: datetime) -> Envelope:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.cli.overview import ParkedRow, parked_rows
-from shared.canonical.alert import Alert
+from shared.canonical.alert import Alert, dealt_with
 from shared.messaging.dead_letter import Cause, DeadLetters, own_version
-from shared.messaging.letter import DROPPED, Letter, fate_of, read_letters
+from shared.messaging.letter import DROPPED, Letter, fate_of, read_letters, still_open
 from shared.messaging.parked_rows import record_of
 from shared.messaging.producer import Producer, open_producer
+from shared.messaging.replay import HALTED
 from shared.messaging.topics import DEAD_LETTERS, topic_name
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.settings import Settings
@@ -18,12 +19,10 @@ from shared.state.alerts import Alerts
 from shared.state.audit import Audit
 from shared.state.database import Database
 from shared.state.letters import Fate, LetterBook
-from shared.state.parked import Parked
+from shared.state.parked import Parked, subject_of
 from shared.state.parked_by_hand import drop, retry
 from shared.state.reviews import Reviews
 from shared.state.shared_time import shared_clock
-
-HALTED = "halted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +49,6 @@ class Chosen:
             and self.connection in ("", row.connection)
             and self.service in ("", row.service)
         )
-
-
-def subject_of(key: str) -> str:
-    """The aggregate's id: what follows the connection in the key."""
-    return key.partition("|")[2] or key
 
 
 def letters_of(row: ParkedRow, letters: Iterable[Letter], fates: Mapping[str, Fate]) -> list[Letter]:
@@ -95,6 +89,7 @@ class Keys:
             is_free = await drop(self._database, row.service, row.topic, row.key, last)
         details = {"service": row.service, "records": records, "because": because}
         await self._audit.note(self._clock.now(), self._actor, "parked.drop", row.key, details)
+        await self._note_dropped(row, because)
         if row.state == HALTED:
             for letter in await self._settle(row):
                 await self._book.discard(letter.id, because)
@@ -119,30 +114,27 @@ class Keys:
 
     async def _settle(self, row: ParkedRow) -> list[Letter]:
         """The key's letters, whose alert is over unless another letter of the same record is open."""
-        everything = await read_letters(self._settings.kafka_bootstrap_servers, self._settings.topic_prefix)
-        fates = await self._book.fates()
+        everything, fates = await self._letters()
         own = letters_of(row, everything, fates)
-        whose = (row.connection, row.entity, subject_of(row.key))
-        others = [
-            one for one in everything
-            if one not in own and fate_of(one, fates).state == "open"
-            and (one.connection, one.entity, one.subject) == whose
-        ]  # fmt: skip
-        if not others:
+        others = still_open((one for one in everything if one not in own), fates)
+        if (row.connection, row.entity, subject_of(row.key)) not in others:
             await Alerts(self._database).take([self._over("dead_letter", row)])
         return own
 
+    async def _note_dropped(self, row: ParkedRow, because: str) -> None:
+        """In the book, too: what counts letters without reading them asks there."""
+        everything, fates = await self._letters()
+        for one in everything:
+            if one.id not in fates and one.is_dropped and (one.service, one.key) == (row.service, row.key.encode()):
+                await self._book.discard(one.id, because)
+
+    async def _letters(self) -> tuple[list[Letter], Mapping[str, Fate]]:
+        settings = self._settings
+        return await read_letters(settings.kafka_bootstrap_servers, settings.topic_prefix), await self._book.fates()
+
     def _over(self, kind: str, row: ParkedRow) -> Alert:
-        return Alert(
-            kind=kind,
-            connection=row.connection,
-            entity=row.entity,
-            key=subject_of(row.key),
-            service=row.service,
-            reason="an operator dealt with it",
-            at=self._clock.now(),
-            resolved=True,
-        )
+        key, now = subject_of(row.key), self._clock.now()
+        return dealt_with(kind, row.connection, row.entity, key, service=row.service, at=now)
 
 
 async def meant(url: str, chosen: Chosen) -> list[ParkedRow]:

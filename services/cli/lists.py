@@ -74,18 +74,8 @@ async def list_alerts(url: str, state: str, connection: str | None, *, as_json: 
         return
     now = utc_now()
     columns = (
-        "number",
-        "severity",
-        "kind",
-        "connection",
-        "entity",
-        "key",
-        "service",
-        "times",
-        "since",
-        "last",
-        "reason",
-    )
+        "number", "severity", "kind", "connection", "entity", "key", "service", "times", "since", "last", "reason",
+    )  # fmt: skip
     cells = [
         (
             alert.id,

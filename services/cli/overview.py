@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.state.database import Database
+from shared.state.drift import UNDER_WAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,6 @@ class ParkedRow:
         return asdict(self)
 
 
-_OPEN_DRIFT = ["open", "repairing", "review"]
 _CONNECTIONS = """
 select c.name as connection,
        (select count(*) from links l where l.connection = c.name and l.entity = 'order') as orders,
@@ -80,7 +80,7 @@ order by k.first_failed_at
 
 async def connection_states(database: Database) -> list[ConnectionState]:
     """Every active connection. Raises TargetDown."""
-    return [ConnectionState(**dict(row)) for row in await database.fetch(_CONNECTIONS, _OPEN_DRIFT)]
+    return [ConnectionState(**dict(row)) for row in await database.fetch(_CONNECTIONS, list(UNDER_WAY))]
 
 
 async def parked_rows(database: Database, connection: str | None = None) -> list[ParkedRow]:

@@ -16,7 +16,7 @@ import typer
 from deploy.local.traffic import order
 from services.cli.day import FIRST_NUMBER
 from services.cli.place import Place, environment, find
-from shared.canonical.events import OrderEvent, content_hash
+from shared.canonical.events import order_event
 from shared.connectors.shopify import webhook
 from shared.errors import IntegrationError, Misconfigured
 from shared.messaging.envelope import Envelope, new_traceparent
@@ -106,18 +106,7 @@ def _in_currency(document: Json, code: str) -> Json:
 def without_currency(document: Json, connection: str) -> Envelope:
     """The order's canonical event as a faulty program would put it on the topic: its currency is missing."""
     record = webhook.from_webhook(webhook.parse(orjson.dumps(document)))
-    event = OrderEvent(
-        schema_name="tillbridge.order/1",
-        connection=connection,
-        entity="order",
-        source="shopify",
-        key=record.id,
-        version=record.updated_at,
-        content_hash=content_hash(record),
-        lineage=(),
-        read_at=record.updated_at,
-        record=record,
-    )
+    event = order_event(record, connection, namespace="", read_at=record.updated_at)
     body = event.model_dump(mode="json")
     del body["record"]["currency"]
     return Envelope(

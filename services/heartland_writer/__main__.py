@@ -13,10 +13,10 @@ from services.heartland_writer.settings import Settings
 from shared.connectors.guards import open_guards
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.messaging.consumer import open_consumer
-from shared.messaging.producer import open_producer
+from shared.messaging.producer import Producer, open_producer
 from shared.messaging.record import ConsumerOptions, Route
 from shared.messaging.topics import CANONICAL_ORDER, DEAD_LETTERS
-from shared.runtime.service import launch, open_shell
+from shared.runtime.service import Shell, launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.database import Database
 from shared.state.doubts import counting_doubts
@@ -42,6 +42,28 @@ def limits(settings: Settings) -> CallLimits:
     )
 
 
+def _orders(
+    settings: Settings, shell: Shell, database: Database, clients: HeartlandClients, producer: Producer
+) -> Orders:
+    clock, notes = shell.clock, Notes(database, shell.clock)
+    accounts = Accounts(
+        clients,
+        ledger=Ledger(database, clock),
+        notes=notes,
+        clock=clock,
+        item_cache_seconds=settings.item_cache_seconds,
+    )
+    return Orders(
+        accounts,
+        standings=Standings(database),
+        owners=Owners(database, NAME, clock),
+        notes=notes,
+        reviews=Reviews(database),
+        producer=producer,
+        clock=clock,
+    )
+
+
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Write canonical orders into Heartland until `stop`."""
     async with (
@@ -56,33 +78,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         clients = HeartlandClients(
             connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock, guards=guards
         )
-        ledger = Ledger(database, shell.clock)
-        notes, reviews = Notes(database, shell.clock), Reviews(database)
-        accounts = Accounts(
-            clients,
-            ledger=ledger,
-            notes=notes,
-            clock=shell.clock,
-            item_cache_seconds=settings.item_cache_seconds,
-        )
-        orders = Orders(
-            accounts,
-            standings=Standings(database),
-            owners=Owners(database, NAME, shell.clock),
-            notes=notes,
-            reviews=reviews,
-            producer=producer,
-            clock=shell.clock,
-        )
+        orders = _orders(settings, shell, database, clients, producer)
         async with (
-            counting_doubts(ledger, shell, "heartland"),
+            counting_doubts(Ledger(database, shell.clock), shell, "heartland"),
             open_consumer(
                 shell,
                 group=NAME,
                 routes=[Route(CANONICAL_ORDER, orders.handle, "order", collapse=True, writes=True)],
                 producer=producer,
                 parked=Parked(database, NAME),
-                reviews=reviews,
+                reviews=Reviews(database),
                 dead_letters=DEAD_LETTERS[NAME],
                 options=options(settings, orders),
             ) as consumer,

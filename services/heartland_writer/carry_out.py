@@ -13,10 +13,10 @@ from services.heartland_writer.once import Once
 from services.heartland_writer.payments import payment_by_hand
 from services.heartland_writer.pending import Pending
 from services.heartland_writer.plan import cancel_by_hand
+from shared.connectors.calls import Before
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import Refused
 from shared.connectors.heartland.models import OrderLine, OrderTax, Payment
-from shared.connectors.heartland.transport import Before
 from shared.state.ledger import Effect
 
 Keep = Callable[[Known], None]

@@ -17,12 +17,12 @@ from services.heartland_writer.once import Find, Made, Once, Send
 from services.heartland_writer.pending import Pending
 from services.heartland_writer.steps import Finding
 from shared.canonical.order import Address, Order
+from shared.connectors.calls import Before
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound
 from shared.connectors.heartland.models import Address as Postal
 from shared.connectors.heartland.models import Customer
 from shared.connectors.heartland.settings import HeartlandSettings
-from shared.connectors.heartland.transport import Before
 from shared.state.ledger import Effect
 from shared.state.notes import Pair
 

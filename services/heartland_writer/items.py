@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from services.heartland_writer.batch import Batch
 from services.heartland_writer.locks import Locks
 from services.heartland_writer.once import Once
+from shared.connectors.calls import Before
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings
-from shared.connectors.heartland.transport import Before
 from shared.errors import Waiting
 from shared.runtime.clock import Clock
 from shared.state.ledger import Effect

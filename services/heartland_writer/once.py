@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.heartland_writer.pending import Pending
+from shared.connectors.calls import Before
 from shared.connectors.heartland.errors import Refused
-from shared.connectors.heartland.transport import Before
 from shared.errors import OutcomeUnknown, TargetDown
 from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 
 from services.heartland_writer.locks import Locks
 from services.heartland_writer.once import Once
+from shared.connectors.calls import Before
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings
-from shared.connectors.heartland.transport import Before
 from shared.state.ledger import Effect
 
 

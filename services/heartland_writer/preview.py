@@ -25,8 +25,9 @@ from services.heartland_writer.order import ENTITY, TARGET, decide
 from services.heartland_writer.settings import Settings
 from services.heartland_writer.write import Writing
 from shared.canonical.events import OrderEvent, read_event
+from shared.connectors.calls import Before
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
-from shared.connectors.heartland.transport import Answer, Before, Query, Transport
+from shared.connectors.heartland.transport import Answer, Query, Transport
 from shared.errors import IntegrationError, Rejected
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.metrics import ServiceMetrics

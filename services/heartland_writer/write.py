@@ -15,9 +15,9 @@ from services.heartland_writer.plan import plan_order
 from services.heartland_writer.steps import AddPayment, CreateOrder, Finding, Plan
 from services.heartland_writer.wanted import Wanted, want
 from shared.canonical.order import Order
+from shared.connectors.calls import Before
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.models import SalesOrder
-from shared.connectors.heartland.transport import Before
 from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, RetryLater, TargetDown
 from shared.state.ledger import Claim, Effect
 from shared.state.notes import Mark, Pair

@@ -13,7 +13,7 @@ _LOOK_SECONDS = 1.0
 
 def alert_of(change: Change, seconds: float, at: datetime) -> Alert:
     reason = (
-        "signatures match again"
+        "no bad signature comes any more"
         if change.is_over
         else f"{change.failures} webhooks, within {seconds:.0f} s or with no good one between, bear a signature that "
         "does not match: somebody forges them, or the connection does not have the sender's secret"

@@ -31,6 +31,8 @@ _LEASE_SECONDS = 3.0
 _RETRY_SECONDS = 30.0
 # After so long without a comparison somebody is told; where they are made seldom, after two that are missing.
 _STALLED = timedelta(minutes=15)
+# Unread orders of which it is known that they were told of.
+_REMEMBERED = 1_000
 # Orders of a full pass at a time: sweeps go on in between.
 _SLICE = 100
 
@@ -179,6 +181,8 @@ class Watch:
             if self._unread.get(key) != reason:
                 self._log.warning("order not compared", connection=self._connection, key=key, reason=reason)
         self._unread |= outcome.unread
+        for key in list(self._unread)[:-_REMEMBERED]:
+            del self._unread[key]
 
     async def _position(self) -> Position:
         stored = await self._cursors.get(self._connection, FEED)

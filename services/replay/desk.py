@@ -12,9 +12,9 @@ import orjson
 
 from services.replay.resend import Sending, digest
 from services.replay.settings import Settings
-from shared.canonical.alert import Alert
+from shared.canonical.alert import Alert, dealt_with
 from shared.canonical.hop import Hop
-from shared.messaging.letter import Letter, fate_of, read_letters
+from shared.messaging.letter import Letter, read_letters, still_open, whose
 from shared.messaging.producer import Producer, open_producer
 from shared.runtime.clock import Clock, SystemClock
 from shared.state.audit import Audit
@@ -173,28 +173,18 @@ class Desk:
     async def settle(self, letters: Sequence[Letter]) -> None:
         """Their alerts are over, where no other letter of the same record is open."""
         everything, fates = await self.read()
-        open_ones = {_whose(letter) for letter in everything if fate_of(letter, fates).state == "open"}
+        open_ones = still_open(everything, fates)
         for letter in letters:
-            if _whose(letter) not in open_ones:
-                self._producer.alert(self._over(letter))
+            if whose(letter) not in open_ones:
+                self._producer.alert(_over(letter, self._clock.now()))
         await self._producer.flush()
 
-    def _over(self, letter: Letter) -> Alert:
-        topic, partition, offset = letter.origin
-        return Alert(
-            kind="dead_letter",
-            connection=letter.connection,
-            entity=letter.entity,
-            key=letter.subject or f"{topic}:{partition}:{offset}",
-            service=letter.service,
-            reason="an operator dealt with it",
-            at=self._clock.now() + timedelta(microseconds=1),
-            resolved=True,
-        )
 
-
-def _whose(letter: Letter) -> tuple[str, str, str]:
-    return letter.connection, letter.entity, letter.subject or letter.id
+def _over(letter: Letter, now: datetime) -> Alert:
+    topic, partition, offset = letter.origin
+    key = letter.subject or f"{topic}:{partition}:{offset}"
+    at = now + timedelta(microseconds=1)
+    return dealt_with("dead_letter", letter.connection, letter.entity, key, service=letter.service, at=at)
 
 
 def _version_of(letter: Letter) -> Version | None:

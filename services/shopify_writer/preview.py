@@ -23,7 +23,8 @@ from services.shopify_writer.fulfilment import Shipments
 from services.shopify_writer.link import metafields, set_metafields
 from services.shopify_writer.settings import Settings
 from shared.canonical.events import FulfilmentEvent, LinkEvent, read_event
-from shared.connectors.shopify.client import Before, ShopifyClient
+from shared.connectors.calls import Before
+from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.clients import Shopify, ShopifyClients
 from shared.connectors.shopify.documents import Document
 from shared.connectors.shopify.fulfilment_documents import CREATE_FULFILMENT, SET_METAFIELDS, UPDATE_TRACKING

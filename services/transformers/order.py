@@ -13,7 +13,7 @@ from typing import Protocol
 
 import orjson
 
-from shared.canonical.events import OrderEvent, order_hash
+from shared.canonical.events import OrderEvent, order_event
 from shared.canonical.money import total
 from shared.canonical.order import Order
 from shared.connectors.shopify import webhook
@@ -33,7 +33,6 @@ UNBALANCED = "order_unbalanced"
 GONE = "order_gone"
 # A notice of our own: somebody has reason to have the order read back, and perhaps written again.
 REPAIR = "shopify.orders/repair"
-_SCHEMA = "tillbridge.order/1"
 _NAMESPACE = uuid.UUID("6f1b6a3e-33b0-5a52-8c0e-6d2f5a3f6c40")
 _ID_DIGITS = 20
 # Shopify's reads lag its notices now and then: so often an order may be missing or old before that is believed.
@@ -170,19 +169,10 @@ def parts(order: Order) -> dict[str, str]:
 
 
 def canonical(records: Sequence[Record], order: Order, settings: ShopifySettings, now: datetime) -> OrderEvent:
-    """The order's event. Our own metafields do not count as content: writing them must not look like a change."""
-    return OrderEvent(
-        schema_name=_SCHEMA,
-        connection=records[-1].envelope.connection,
-        entity="order",
-        source="shopify",
-        key=order.id,
-        version=order.updated_at,
-        content_hash=order_hash(order, settings.metafield_namespace),
-        lineage=tuple(dict.fromkeys(record.envelope.id for record in records)),
-        read_at=now,
-        record=order,
-    )
+    """The order's event, which stands for all these notices."""
+    lineage = tuple(dict.fromkeys(record.envelope.id for record in records))
+    connection, namespace = records[-1].envelope.connection, settings.metafield_namespace
+    return order_event(order, connection, namespace=namespace, read_at=now, lineage=lineage)
 
 
 def carried(records: Sequence[Record]) -> dict[str, str]:

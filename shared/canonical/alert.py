@@ -29,3 +29,17 @@ class Alert(Record):
     at: datetime
     details: dict[str, str] = Field(default_factory=dict)
     resolved: bool = False
+
+
+def dealt_with(kind: str, connection: str, entity: str, key: str, *, service: str, at: datetime) -> Alert:
+    """The end of a trouble by an operator's hand."""
+    return Alert(
+        kind=kind,
+        connection=connection,
+        entity=entity,
+        key=key,
+        service=service,
+        reason="an operator dealt with it",
+        at=at,
+        resolved=True,
+    )

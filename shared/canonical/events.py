@@ -59,6 +59,24 @@ def content_hash(record: Record, *, ignore: frozenset[str] = frozenset()) -> str
     return hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
+def order_event(
+    order: Order, connection: str, *, namespace: str, read_at: datetime, lineage: tuple[str, ...] = ()
+) -> OrderEvent:
+    """The event of an order as Shopify states it. `namespace` is that of our own metafields: see `order_hash`."""
+    return OrderEvent(
+        schema_name="tillbridge.order/1",
+        connection=connection,
+        entity="order",
+        source="shopify",
+        key=order.id,
+        version=order.updated_at,
+        content_hash=order_hash(order, namespace),
+        lineage=lineage,
+        read_at=read_at,
+        record=order,
+    )
+
+
 def order_hash(order: Order, namespace: str) -> str:
     """What an order says. Our own metafields do not count: writing them must not look like a change."""
     others = tuple(field for field in order.metafields if field[0] != namespace)

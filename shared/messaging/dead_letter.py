@@ -42,10 +42,16 @@ class TooMany:
         self._share = share
         self._in_a_row = 0
         self._latest: deque[bool] = deque(maxlen=_LATEST)
+        self._is_known = False
 
-    def worked(self) -> None:
+    def worked(self) -> bool:
+        """One more event that went well. True once, when there were enough to say that dead letters are few."""
         self._in_a_row = 0
         self._latest.append(False)
+        if self._is_known or len(self._latest) < _ENOUGH or self._are_many():
+            return False
+        self._is_known = True
+        return True
 
     def buried(self) -> str:
         """One more dead letter. Why that is too many; empty while it is not."""
@@ -53,10 +59,12 @@ class TooMany:
         self._latest.append(True)
         if self._in_a_row >= self._limit:
             return f"{self._in_a_row} dead letters in a row"
-        count = sum(self._latest)
-        if len(self._latest) >= _ENOUGH and count > self._share * len(self._latest):
-            return f"{count} of the last {len(self._latest)} events are dead letters"
+        if len(self._latest) >= _ENOUGH and self._are_many():
+            return f"{sum(self._latest)} of the last {len(self._latest)} events are dead letters"
         return ""
+
+    def _are_many(self) -> bool:
+        return sum(self._latest) > self._share * len(self._latest)
 
 
 class TooManyDeadLetters(Misconfigured):
@@ -87,9 +95,9 @@ class DeadLetters:
         if why := self._too_many.buried():
             raise TooManyDeadLetters(f"{why}, the last one: {masked(cause.reason)}")
 
-    def interrupt(self) -> None:
-        """An event worked: what comes next begins a new row."""
-        self._too_many.worked()
+    def interrupt(self) -> bool:
+        """An event worked: what comes next begins a new row. True once, when it is known that letters are few."""
+        return self._too_many.worked()
 
 
 def dead_letter_headers(record: Record | Unreadable, cause: Cause, service: str, version: str) -> Headers:

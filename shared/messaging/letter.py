@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -93,6 +93,11 @@ class Letter:
         return self.said("error-class") != "Unreadable"
 
     @property
+    def is_dropped(self) -> bool:
+        """Whether an operator gave it up instead of letting it be tried again."""
+        return self.said("error-class") == DROPPED
+
+    @property
     def is_retriable(self) -> bool:
         """Whether it failed for a reason that may pass."""
         return self.said("retriable") == "true"
@@ -106,8 +111,17 @@ class Letter:
 
 def fate_of(letter: Letter, fates: Mapping[str, Fate]) -> Fate:
     """What became of it. What an operator gave up is discarded from the start: its letter itself says so."""
-    is_dropped = letter.said("error-class") == DROPPED
-    return fates.get(letter.id, Fate("discarded" if is_dropped else "open"))
+    return fates.get(letter.id, Fate("discarded" if letter.is_dropped else "open"))
+
+
+def whose(letter: Letter) -> tuple[str, str, str]:
+    """The record that it is of: connection, entity, and the aggregate's id or, where it names none, its own."""
+    return letter.connection, letter.entity, letter.subject or letter.id
+
+
+def still_open(letters: Iterable[Letter], fates: Mapping[str, Fate]) -> set[tuple[str, str, str]]:
+    """Whose letters nobody has dealt with yet, as `whose` names them."""
+    return {whose(letter) for letter in letters if fate_of(letter, fates).state == "open"}
 
 
 def read_letter(service: str, record: ConsumerRecord) -> Letter:

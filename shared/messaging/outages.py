@@ -6,7 +6,7 @@ no memory, holds no watermark, and so does not stop the other connections' recor
 
 from __future__ import annotations
 
-from shared.errors import TargetDown
+from shared.errors import IntegrationError, TargetDown
 from shared.messaging.lane import Lane
 
 
@@ -21,11 +21,14 @@ class Outages:
         """A call of the connection met its vendor down. True once that has lasted too long to wait in memory."""
         return now - self._since.setdefault((connection, target), now) >= self._patience
 
-    def is_own(self, lane: Lane, error: TargetDown, now: float) -> bool:
-        """Whether the lane's record is what its vendor cannot stand: then it is the record's trouble, and no outage.
+    def is_own(self, lane: Lane, error: IntegrationError, now: float) -> bool:
+        """Note that the lane's record met this error. True if its vendor cannot stand it: then it is the record's
+        trouble, and no outage.
 
         The vendor has answered another record well since it first failed this one, and has gone on failing this one.
         """
+        if not isinstance(error, TargetDown) or not error.target:
+            return False
         if lane.down_since is None:
             lane.down_since = now
         if error.well_at is None or error.well_at <= lane.down_since:

@@ -18,7 +18,7 @@ from shared.resilience.retry import Schedule
 from shared.resilience.subject import on_behalf_of
 from shared.runtime.clock import Clock
 from shared.runtime.logging import masked
-from shared.state.parked import Parked, ParkedKey, ParkedRecord
+from shared.state.parked import Parked, ParkedKey, ParkedRecord, subject_of
 from shared.state.reviews import Reviews
 
 HALTED = "halted"
@@ -67,8 +67,8 @@ class Replay:
                 # Whoever tries again must know that this record has failed nothing: the key is still due.
                 return False
             if await self._parked.release(key, batch[-1].seq or 0, epoch):
-                if await self._reviews.resolve(key.connection, key.entity, _subject(key), (HALTED,)):
-                    self._reporter.flows_again(route, key.connection, _subject(key))
+                if await self._reviews.resolve(key.connection, key.entity, subject_of(key.key), (HALTED,)):
+                    self._reporter.flows_again(route, key.connection, subject_of(key.key))
                 return True
             key = replace(key, attempts=0, first_failed_at=self._clock.now())
         return await self._parked.release(key, 0, epoch)
@@ -82,7 +82,8 @@ class Replay:
             with on_behalf_of(records[-1].envelope.subject):
                 result = await route.handle(records)
         except IntegrationError as error:
-            if isinstance(error, TargetDown) and not (error.target and self._is_own(lane, error)):
+            is_own = self._outages.is_own(lane, error, self._clock.monotonic())
+            if isinstance(error, TargetDown) and not is_own:
                 raise
             return await self._failed(key, route, records, error, started_at, epoch)
         if result.outcome in CARRIED_OUT:
@@ -90,9 +91,6 @@ class Replay:
         self._dead_letters.interrupt()
         self._reporter.ended(route, records, result, started_at)
         return True
-
-    def _is_own(self, lane: Lane, error: TargetDown) -> bool:
-        return self._outages.is_own(lane, error, self._clock.monotonic())
 
     async def _failed(
         self,
@@ -103,6 +101,7 @@ class Replay:
         started_at: datetime,
         epoch: int,
     ) -> bool:
+        # An outage does not come here: what is left of a vendor's failures is the record's own trouble.
         judgement = judge(error, attempts=1, lane_attempts=1, longest_rest=0.0, is_own=True)
         if judgement.verdict is Verdict.STOP:
             raise error
@@ -178,8 +177,3 @@ async def open_review(reviews: Reviews, record: Record, route: Route, error: Nee
     await reviews.open(
         envelope.connection, error.kind, route.entity, envelope.subject, error.reason, error.advice, error.details
     )
-
-
-def _subject(key: ParkedKey) -> str:
-    """The aggregate's id: what follows the connection in the key."""
-    return key.key.partition("|")[2] or key.key

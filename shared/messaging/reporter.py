@@ -78,6 +78,10 @@ class Reporter:
     def too_many_dead_letters(self, route: Route, reason: str) -> None:
         self._alert("too_many_dead_letters", route, "", "", masked(reason), severity="critical")
 
+    def few_dead_letters(self, route: Route) -> None:
+        """The service works: what made it stop once is over."""
+        self._alert("too_many_dead_letters", route, "", "", "dead letters are few", resolved=True)
+
     def _alert(
         self,
         kind: str,

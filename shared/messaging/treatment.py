@@ -112,12 +112,14 @@ class Treatment:
             self._outages.worked(work.lane.connection)
             if route.writes:
                 self._loops.wrote(work.key, self._clock.monotonic())
-        self._dead_letters.interrupt()
+        if self._dead_letters.interrupt():
+            self._reporter.few_dead_letters(route)
         self._reporter.ended(route, records, result, started_at)
         return None
 
     async def _failed(self, work: Work, route: Route, error: IntegrationError, started_at: datetime) -> Rest | None:
-        judgement = self._judge(error, work, is_own=self._is_own(work, error))
+        is_own = self._outages.is_own(work.lane, error, self._clock.monotonic())
+        judgement = self._judge(error, work, is_own=is_own)
         if judgement.verdict is Verdict.STOP:
             raise error
         if judgement.verdict is Verdict.AGAIN:
@@ -148,11 +150,6 @@ class Treatment:
         now, lane = self._clock.monotonic(), work.lane
         is_long = lane.down_since is not None and now - lane.down_since >= self._options.outage_park_seconds
         return self._outages.failed(lane.connection, outage, now) or is_long
-
-    def _is_own(self, work: Work, error: IntegrationError) -> bool:
-        if not isinstance(error, TargetDown) or not error.target:
-            return False
-        return self._outages.is_own(work.lane, error, self._clock.monotonic())
 
     async def _shed(self, work: Work, route: Route, error: TargetDown, started_at: datetime) -> None:
         await self._parking.shed(work, route, error)

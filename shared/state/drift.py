@@ -62,7 +62,7 @@ _COLUMNS = """id, connection, entity, key, kind, state, reason, at_risk, currenc
 _ANEW = """(d.state in ('repaired', 'gone')
             or d.state = 'ignored' and (d.reason, d.at_risk) is distinct from (excluded.reason, excluded.at_risk)
             or d.state = 'open' and d.last_seen < $11 and $11 <= excluded.last_seen)"""
-_UNDER_WAY: tuple[State, ...] = ("open", "repairing", "review")
+UNDER_WAY: tuple[State, ...] = ("open", "repairing", "review")
 _Found = list[Drift]  # inside the class, `list` is the method
 
 
@@ -110,7 +110,7 @@ class DriftLedger:
         )  # fmt: skip
         return [_drift(row) for row in rows]
 
-    async def repairing(self, row: Drift, of: Collection[State] = _UNDER_WAY) -> bool:
+    async def repairing(self, row: Drift, of: Collection[State] = UNDER_WAY) -> bool:
         """Claim it for a repair that is to be sent. False if its state is none of `of` by now, or another was first."""
         return await self._db.execute(
             """update drift set state = 'repairing', repairs = repairs + 1
@@ -141,14 +141,14 @@ class DriftLedger:
         row = await self._db.fetchrow(f"select {_COLUMNS} from drift where id = $1", number)  # noqa: S608
         return _drift(row) if row else None
 
-    async def open_keys(self, connection: str, states: Sequence[str] = ("open", "repairing", "review")) -> list[str]:
+    async def open_keys(self, connection: str, states: Sequence[str] = UNDER_WAY) -> list[str]:
         """Whose differences are not over."""
         rows = await self._db.fetch(
             "select distinct key from drift where connection = $1 and state = any($2::text[])", connection, list(states)
         )
         return [row["key"] for row in rows]
 
-    async def list(self, states: Sequence[str] = ("open", "repairing", "review"), connection: str = "") -> _Found:
+    async def list(self, states: Sequence[str] = UNDER_WAY, connection: str = "") -> _Found:
         """Rows in these states, the most money at risk first."""
         rows = await self._db.fetch(
             f"""select {_COLUMNS} from drift where state = any($1::text[]) and ($2 = '' or connection = $2)

@@ -298,6 +298,11 @@ _DUE = f"""
     where shops.name is not null order by due.next_attempt_at"""  # noqa: S608
 
 
+def subject_of(key: str) -> str:
+    """The aggregate's id in a key: what follows the connection."""
+    return key.partition("|")[2] or key
+
+
 def _name(waits_for: str | None) -> str | None:
     return None if waits_for is None else clean(waits_for)
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from services.sandbox.shopify import shop as vendor
-from shared.connectors.shopify.client import Before, ShopifyClient
+from shared.connectors.calls import Before
+from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.documents import Document
 from shared.connectors.shopify.fulfilment_documents import CREATE_FULFILMENT
 from shared.errors import NeedsReview, RetryLater, TargetDown, Waiting

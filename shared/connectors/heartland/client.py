@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import aiohttp
 import orjson
 
+from shared.connectors.calls import Before, Observe
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.models import (
     Address,
@@ -28,7 +29,7 @@ from shared.connectors.heartland.models import (
     PaymentType,
     SalesOrder,
 )
-from shared.connectors.heartland.transport import Before, Limits, Observe, Query, Transport
+from shared.connectors.heartland.transport import Limits, Query, Transport
 from shared.errors import RetryLater, TargetDown
 from shared.resilience.breaker import Breaker
 from shared.resilience.budget import RequestBudget

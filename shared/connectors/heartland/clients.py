@@ -7,11 +7,12 @@ from functools import cache, partial
 
 import aiohttp
 
+from shared.connectors.calls import Observe
 from shared.connectors.guards import Guards
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings, read_settings
-from shared.connectors.heartland.transport import TARGET, Limits, Observe
+from shared.connectors.heartland.transport import TARGET, Limits
 from shared.errors import Misconfigured, RetryLater, TargetDown
 from shared.resilience.breaker import Breaker
 from shared.resilience.budget import RequestBudget

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -15,6 +15,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from shared.connectors.calls import LONGEST_WAIT_SECONDS, Before, Observe
 from shared.connectors.heartland import wire
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.errors import NotFound, Refused, refusal
@@ -24,12 +25,8 @@ from shared.resilience.budget import RequestBudget
 from shared.resilience.priority import Priority
 from shared.runtime.clock import Clock
 
-Observe = Callable[[str, str, float], None]
 Query = Sequence[tuple[str, str]]
-# Asked just before a write goes out. What it raises keeps the write from going out.
-Before = Callable[[], Awaitable[None]]
 
-_LONGEST_WAIT_SECONDS = 3600.0
 # What any web server says of a call that will never fit, in words of its own.
 _TOO_LARGE = (413, 414, 431)
 
@@ -226,7 +223,7 @@ class Transport:
             seconds = float(text) if text[:1].isdigit() else self._until(text)
         except (ValueError, TypeError):
             return None
-        return min(max(seconds, 0.0), _LONGEST_WAIT_SECONDS) if math.isfinite(seconds) else None
+        return min(max(seconds, 0.0), LONGEST_WAIT_SECONDS) if math.isfinite(seconds) else None
 
     def _until(self, date: str) -> float:
         moment = parsedate_to_datetime(date)

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from shared.connectors.calls import LONGEST_WAIT_SECONDS
 from shared.connectors.shopify.documents import Document
 from shared.connectors.shopify.errors import TooMuch
 from shared.errors import CredentialsRefused, IntegrationError, OutcomeUnknown, Rejected, TargetDown
@@ -33,10 +34,6 @@ _STATUSES = {
 
 # What Shopify calls a request that it will never take as it is.
 _OUR_FAULT = frozenset({"BAD_REQUEST", "INVALID_FIELD_ARGUMENTS", "INVALID", "NOT_FOUND"})
-
-
-# A wait that was made up shall not close a shop for a day.
-_LONGEST_WAIT_SECONDS = 3600.0
 
 
 class Throttled(Exception):
@@ -130,6 +127,6 @@ def _dispensable(document: Document, error: Mapping[str, Any]) -> bool:
 
 def _seconds(header: str | None) -> float | None:
     try:
-        return min(max(0.0, float(header)), _LONGEST_WAIT_SECONDS) if header else None
+        return min(max(0.0, float(header)), LONGEST_WAIT_SECONDS) if header else None
     except ValueError:
         return None

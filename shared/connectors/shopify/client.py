@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import aiohttp
 import orjson
 
+from shared.connectors.calls import Before, Observe
 from shared.connectors.shopify import answers
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.answers import MAX_ANSWER_BYTES, Throttled
@@ -21,10 +22,6 @@ from shared.resilience.breaker import Breaker
 from shared.resilience.cost_budget import CostBudget
 from shared.resilience.priority import Priority
 from shared.runtime.clock import Clock
-
-Observe = Callable[[str, str, float], None]  # operation, outcome, seconds
-# Asked just before a mutation goes out. What it raises keeps the mutation from going out.
-Before = Callable[[], Awaitable[None]]
 
 _USER_AGENT = "Tillbridge (Shopify connector)"
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from shared.connectors.calls import Observe
 from shared.connectors.guards import Guards
 from shared.connectors.shopify.account import ShopifyAccount
-from shared.connectors.shopify.client import TARGET, Observe, ShopifyClient
+from shared.connectors.shopify.client import TARGET, ShopifyClient
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.errors import Misconfigured, RetryLater, TargetDown
 from shared.resilience.breaker import Breaker

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from deploy.local.engine import Engine
 from services.heartland_writer.__main__ import run
 from services.heartland_writer.settings import Settings
-from shared.canonical.events import LinkEvent, OrderEvent, content_hash
+from shared.canonical.events import LinkEvent, order_event
 from shared.canonical.order import Order
 from shared.messaging.admin import create_topics
 from shared.messaging.envelope import Envelope, new_traceparent
@@ -74,18 +74,7 @@ class Place:
 
 
 def an_event(order: Order) -> Envelope:
-    event = OrderEvent(
-        schema_name="tillbridge.order/1",
-        connection=CONNECTION,
-        entity="order",
-        source="shopify",
-        key=order.id,
-        version=order.updated_at,
-        content_hash=content_hash(order, ignore=frozenset({"updated_at", "metafields"})),
-        lineage=(),
-        read_at=order.updated_at,
-        record=order,
-    )
+    event = order_event(order, CONNECTION, namespace="tillbridge", read_at=order.updated_at)
     return Envelope(
         id=f"order:{order.id}:{order.updated_at.isoformat()}",
         source="shopify",

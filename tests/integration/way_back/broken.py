@@ -7,7 +7,8 @@ from copy import deepcopy
 from typing import Any
 
 from services.sandbox.shopify import shop as vendor
-from shared.connectors.shopify.client import Before, ShopifyClient
+from shared.connectors.calls import Before
+from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.documents import Document
 from shared.state.ledger import Claim, Effect, Ledger
 from tests.support.clock import FakeClock

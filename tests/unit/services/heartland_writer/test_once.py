@@ -10,8 +10,8 @@ import pytest
 from services.heartland_writer import once
 from services.heartland_writer.once import History, Made, Once
 from services.heartland_writer.pending import Pending
+from shared.connectors.calls import Before
 from shared.connectors.heartland.errors import Refused
-from shared.connectors.heartland.transport import Before
 from shared.errors import OutcomeUnknown, TargetDown
 from shared.state.ledger import Claim, Effect
 from tests.support.ledger import MemoryLedger

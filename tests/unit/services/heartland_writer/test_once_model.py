@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from services.heartland_writer.once import Once
+from shared.connectors.calls import Before
 from shared.connectors.heartland.errors import Refused
-from shared.connectors.heartland.transport import Before
 from shared.errors import OutcomeUnknown, RetryLater, TargetDown
 from shared.state.ledger import Effect
 from tests.support.clock import FakeClock
