@@ -181,6 +181,7 @@ async def test_what_is_dropped_by_hand_is_over(shell: Shell, settings: Settings)
     assert (await shell("reviews", "list", "--json")).json == []
     assert (await shell("parked", "drop", "1", "--because", "a test", "--yes", "--json")).json == ["main|1"]
     assert (await shell("alerts", "list", "--json")).json == []
+    assert (await shell("status", "--json")).json["dead_letters"] == dict.fromkeys(DEAD_LETTERS, 0)
     trail = (await shell("audit", "list", "--json")).json
     assert [entry["action"] for entry in trail] == ["parked.drop"] * 2
 

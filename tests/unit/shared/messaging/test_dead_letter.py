@@ -84,6 +84,22 @@ def test_a_few_events_say_nothing_yet() -> None:
     assert judge.buried() == "50 of the last 50 events are dead letters"
 
 
+def test_that_letters_are_few_is_said_once_and_not_too_soon() -> None:
+    judge = TooMany(limit=1_000, share=0.5)
+    judge.buried()
+    assert [judge.worked() for _ in range(60)] == [False] * 48 + [True] + [False] * 11
+
+
+def test_nobody_says_that_letters_are_few_while_they_are_many() -> None:
+    judge = TooMany(limit=1_000, share=0.1)
+    for _ in range(40):
+        judge.buried()
+
+    assert [judge.worked() for _ in range(161)].count(True) == 0
+    # The latest two hundred count: the bad ones are leaving.
+    assert [judge.worked() for _ in range(40)].count(True) == 1
+
+
 def test_what_is_long_past_does_not_count() -> None:
     judge = TooMany(limit=1_000, share=0.5)
     for _ in range(49):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import TargetDown
+from shared.errors import RetryLater, TargetDown
 from shared.messaging.lane import Lane
 from shared.messaging.outages import Outages, awaits, is_outage
 
@@ -56,3 +56,13 @@ def test_a_trouble_is_a_records_own_once_it_has_lasted_while_others_were_answere
     assert is_own(101.0, 210.0)
     assert not is_own(None, 211.0), "a breaker's refusal says nothing of the record"
     assert (lane.down_since, lane.alone_since) == (100.0, 200.0)
+
+
+@pytest.mark.parametrize(
+    "error", [RetryLater("later"), TargetDown("our own database")], ids=["of the event", "no vendor"]
+)
+def test_what_no_vendor_does_is_no_vendors_trouble(error: RetryLater) -> None:
+    lane = Lane("main|1", "main")
+
+    assert not Outages(20.0).is_own(lane, error, 5.0)
+    assert lane.down_since is None

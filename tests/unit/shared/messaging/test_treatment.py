@@ -610,6 +610,16 @@ async def test_nothing_but_dead_letters_stops_the_service_with_a_last_word() -> 
     assert bench.position == 49
 
 
+async def test_a_service_that_works_again_says_that_letters_are_few() -> None:
+    bench = await Bench().assigned()
+    bench.arrive(60)
+    for _ in range(60):
+        await bench.step()
+
+    told = [(alert.kind, alert.resolved) for alert in bench.producer.alerts]
+    assert told == [("too_many_dead_letters", True)]
+
+
 @pytest.mark.parametrize("during", ["park", "append", "replay", "shed"])
 async def test_who_slept_through_its_replacement_changes_nothing(during: str) -> None:
     bench = await Bench().assigned()
