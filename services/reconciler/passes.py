@@ -99,7 +99,7 @@ class Pass:
             found = findings(one, of)
             if not found and set(of) == set(TABLE):
                 self._memory.agrees(one)
-            rows += [await self._ledger.saw(finding, now, one.changed_at) for finding in found]
+            rows += [await self._ledger.saw(finding, now, one.changed_at, one.content_hash) for finding in found]
         seen = [(row.entity, row.key, row.kind) for row in rows]
         for row in await self._ledger.over(self._name, of, [one.order.id for one in quiet], seen):
             await self._reviews.resolve(self._name, row.entity, row.key, (row.kind,))

@@ -53,15 +53,18 @@ class Drift:
     repairs: int
     first_seen: datetime
     last_seen: datetime
+    content: str = ""
 
 
 _COLUMNS = """id, connection, entity, key, kind, state, reason, at_risk, currency, repairable, details, undo, looks,
-              repairs, first_seen, last_seen"""
+              repairs, first_seen, last_seen, content"""
 # What makes a finding a new one: what it was is over, or a person let another difference be, or the record changed
-# since the last look, so that two looks have not seen the same.
+# since the last look, so that two looks have not seen the same; or a repair was overtaken by a change of the record,
+# so that it has not failed.
 _ANEW = """(d.state in ('repaired', 'gone')
             or d.state = 'ignored' and (d.reason, d.at_risk) is distinct from (excluded.reason, excluded.at_risk)
-            or d.state = 'open' and d.last_seen < $11 and $11 <= excluded.last_seen)"""
+            or d.state = 'open' and d.last_seen < $11 and $11 <= excluded.last_seen
+            or d.state = 'repairing' and d.content <> excluded.content)"""
 UNDER_WAY: tuple[State, ...] = ("open", "repairing", "review")
 _Found = list[Drift]  # inside the class, `list` is the method
 
@@ -72,17 +75,20 @@ class DriftLedger:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def saw(self, finding: Finding, now: datetime, changed_at: datetime | None = None) -> Drift:
-        """The finding was seen in this pass, of a record that changed last at `changed_at`. What was over opens anew;
-        what a person ignored stays ignored as long as it is the same.
+    async def saw(
+        self, finding: Finding, now: datetime, changed_at: datetime | None = None, content: str = ""
+    ) -> Drift:
+        """The finding was seen in this pass, of a record that changed last at `changed_at` and says `content` (a hash).
+        What was over opens anew; what a person ignored stays ignored as long as it is the same.
         """
         row = await self._db.fetchrow(
             f"""insert into drift as d (connection, entity, key, kind, reason, at_risk, currency, repairable, details,
-                                        first_seen, last_seen)
-                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+                                        first_seen, last_seen, content)
+                values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $12)
                 on conflict (connection, entity, key, kind) do update
                    set reason = excluded.reason, at_risk = excluded.at_risk, currency = excluded.currency,
                        repairable = excluded.repairable, details = excluded.details, last_seen = excluded.last_seen,
+                       content = excluded.content,
                        looks = case when {_ANEW} then 1 else d.looks + 1 end,
                        repairs = case when {_ANEW} then 0 else d.repairs end,
                        first_seen = case when {_ANEW} then excluded.first_seen else d.first_seen end,
@@ -90,6 +96,7 @@ class DriftLedger:
                 returning {_COLUMNS}""",  # noqa: S608
             finding.connection, finding.entity, clean(finding.key), finding.kind, clean(finding.reason),
             finding.at_risk, finding.currency, finding.repairable, dict(finding.details or {}), now, changed_at or now,
+            content,
         )  # fmt: skip
         assert row is not None  # noqa: S101 - it was inserted or updated
         return _drift(row)

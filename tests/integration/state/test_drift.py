@@ -75,6 +75,16 @@ async def test_a_pass_changes_no_row_that_a_person_has_ignored_meanwhile(db: Dat
     assert await ledger.repairing(row, STATES)
 
 
+async def test_a_repair_that_a_change_overtook_has_not_failed(db: Database) -> None:
+    ledger = DriftLedger(db)
+    await ledger.repairing(await ledger.saw(FOUND, NOON, content="a"))
+
+    same = await ledger.saw(FOUND, NOON + timedelta(minutes=1), content="a")
+    assert (same.state, same.repairs, same.looks) == ("repairing", 1, 2)
+    changed = await ledger.saw(FOUND, NOON + timedelta(minutes=2), content="b")
+    assert (changed.state, changed.repairs, changed.looks) == ("open", 0, 1)
+
+
 async def test_of_two_that_want_to_repair_one_does(db: Database) -> None:
     ledger = DriftLedger(db)
     row = await ledger.saw(FOUND, NOON)
@@ -102,7 +112,8 @@ async def test_the_simulated_ledger_does_as_the_real_one(db: Database) -> None:
         match dice.choice(("saw", "saw", "saw", "repairing", "over", "ignored")):
             case "saw":
                 changed_at = now - timedelta(minutes=dice.choice((-1, 0, 1, 90)))
-                rows = await real.saw(finding, now, changed_at), simulated.saw(finding, now, changed_at)
+                seen_as = finding, now, changed_at, dice.choice("ab")
+                rows = await real.saw(*seen_as), simulated.saw(*seen_as)
                 assert comparable(rows[0]) == comparable(rows[1])
             case "repairing" if finding.place in simulated.rows:
                 row = simulated.rows[finding.place]

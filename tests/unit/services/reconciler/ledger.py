@@ -15,9 +15,9 @@ class MemoryLedger:
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str, str], Drift] = {}
 
-    def saw(self, finding: Finding, now: datetime, changed_at: datetime | None = None) -> Drift:
+    def saw(self, finding: Finding, now: datetime, changed_at: datetime | None = None, content: str = "") -> Drift:
         before = self.rows.get(finding.place)
-        fresh = before is None or _is_anew(before, finding, now, changed_at or now)
+        fresh = before is None or _is_anew(before, finding, now, changed_at or now, content)
         row = Drift(
             id=before.id if before else len(self.rows) + 1,
             connection=finding.connection,
@@ -35,6 +35,7 @@ class MemoryLedger:
             repairs=0 if before is None or fresh else before.repairs,
             first_seen=now if before is None or fresh else before.first_seen,
             last_seen=now,
+            content=content,
         )
         self.rows[finding.place] = row
         return row
@@ -50,7 +51,13 @@ class MemoryLedger:
         self.rows[place] = replace(self.rows[place], state="repairing", repairs=self.rows[place].repairs + 1)
 
 
-def _is_anew(row: Drift, finding: Finding, now: datetime, changed_at: datetime) -> bool:
+def _is_anew(row: Drift, finding: Finding, now: datetime, changed_at: datetime, content: str) -> bool:
     is_another = (row.reason, row.at_risk) != (finding.reason, finding.at_risk)
     has_changed = row.last_seen < changed_at <= now
-    return row.state in _OVER or (row.state == "ignored" and is_another) or (row.state == "open" and has_changed)
+    is_overtaken = row.state == "repairing" and row.content != content
+    return (
+        row.state in _OVER
+        or is_overtaken
+        or (row.state == "ignored" and is_another)
+        or (row.state == "open" and has_changed)
+    )
