@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
+from itertools import product
+from typing import Any
 
-from services.reconciler.changes import Memory
 from services.reconciler.figures import Figures
+from services.reconciler.memory import Memory
 from services.reconciler.parts import Parts, open_parts
 from services.reconciler.settings import Settings
+from services.reconciler.subject import Subject
+from services.reconciler.table import SUBJECTS
 from services.reconciler.watch import Watch
 from shared.runtime.service import Shell, launch, open_shell
 from shared.state.connections import open_connections
@@ -34,11 +38,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     ):
         shell.health.ready_when("started", lambda: True)
         async with asyncio.TaskGroup() as tasks:
-            watched: dict[str, asyncio.Task[None]] = {}
+            watched: dict[tuple[str, str], asyncio.Task[None]] = {}
             while not stop.is_set():
-                for name in connections.names():
-                    if name not in watched or watched[name].done():
-                        watched[name] = tasks.create_task(_watch(shell, parts, leases, name).run(stop))
+                for name, subject in product(connections.names(), SUBJECTS):
+                    one = name, subject.name
+                    if one not in watched or watched[one].done():
+                        watched[one] = tasks.create_task(_watch(shell, parts, leases, name, subject).run(stop))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _NEW_CONNECTIONS_SECONDS)
             # A pass may take long, and may end anywhere: the next one sees the same.
@@ -46,11 +51,12 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 task.cancel()
 
 
-def _watch(shell: Shell, parts: Parts, leases: Leases, name: str) -> Watch:
+def _watch(shell: Shell, parts: Parts, leases: Leases, name: str, subject: Subject[Any]) -> Watch:
     return Watch(
         name,
+        subject,
         # Made anew each time, since a connection may change, but remembering what agreed.
-        partial(parts.pass_over, name, Memory()),
+        partial(parts.pass_over, name, subject, Memory()),
         present=lambda: parts.connections.get(name) is not None,
         leases=leases,
         settings=parts.settings,
@@ -58,7 +64,7 @@ def _watch(shell: Shell, parts: Parts, leases: Leases, name: str) -> Watch:
         ledger=parts.ledger,
         clock=shell.clock,
         log=shell.log,
-        figures=Figures(shell.metrics, name),
+        figures=Figures(shell.metrics, name, subject.name),
         alert=parts.producer.alert,
     )
 

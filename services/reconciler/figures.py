@@ -17,18 +17,19 @@ SHOWN = ("open", "repairing", "review", "ignored")
 
 
 class Figures:
-    """Of one connection: counts of what passes did, and what the ledger then holds."""
+    """Of one subject of a connection: counts of what passes did, and what the ledger then holds of the connection."""
 
-    def __init__(self, metrics: ServiceMetrics, connection: str) -> None:
+    def __init__(self, metrics: ServiceMetrics, connection: str, subject: str) -> None:
         self._metrics = metrics
         self._connection = connection
+        self._subject = subject
         self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
 
     def tell(self, outcome: Outcome, rows: Iterable[Drift]) -> None:
         """`rows` are the ledger's in the states that are shown."""
         metrics = self._metrics
-        metrics.events_in.labels("order").inc(outcome.compared)
-        metrics.events_failed.labels("order", "unread").inc(len(outcome.unread))
+        metrics.events_in.labels(self._subject).inc(outcome.compared)
+        metrics.events_failed.labels(self._subject, "unread").inc(len(outcome.unread))
         for row in outcome.found:
             metrics.drift_found.labels(row.entity, row.kind).inc()
         for row in outcome.repaired:
@@ -43,8 +44,8 @@ class Figures:
 
     def passed(self, at: float, seconds: float) -> None:
         """When a pass ended, and how long it took."""
-        self._metrics.drift_passed_at.labels(self._connection).set(at)
-        self._metrics.drift_pass_seconds.labels(self._connection).set(seconds)
+        self._metrics.drift_passed_at.labels(self._connection, self._subject).set(at)
+        self._metrics.drift_pass_seconds.labels(self._connection, self._subject).set(seconds)
 
     def _set(self, gauge: Gauge, values: dict[tuple[str, ...], int] | dict[tuple[str, ...], Decimal]) -> None:
         for labels in self._shown.get(gauge, set()) - values.keys():

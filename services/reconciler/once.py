@@ -15,9 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from services.reconciler.parts import Parts, open_parts
 from services.reconciler.passes import Outcome
-from services.reconciler.repair import HOPELESS
 from services.reconciler.settings import Settings
-from services.reconciler.table import entities
+from services.reconciler.table import entities, subject_of
 from shared.errors import IntegrationError, Rejected
 from shared.runtime.clock import SystemClock
 from shared.runtime.metrics import ServiceMetrics
@@ -52,7 +51,7 @@ def _do(work: Callable[[Parts], Awaitable[T]]) -> T:
 
 @app.command()
 def reconcile(
-    entity: Annotated[str, typer.Argument(help="order, payment or fulfilment.")],
+    entity: Annotated[str, typer.Argument(help=f"One of {', '.join(entities())}.")],
     connection: Annotated[str, typer.Option(help="Only of this connection.")] = "",
     since: Annotated[datetime | None, typer.Option(help="What changed from this time on (UTC); a day ago.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only note what differs.")] = False,
@@ -61,16 +60,17 @@ def reconcile(
     """Compare both systems now. What was seen before, and is certain, is sent through once more."""
 
     async def work(parts: Parts) -> dict[str, Outcome]:
-        of = entities(entity)
+        subject = subject_of(entity)
         names = [connection] if connection else parts.connections.names()
         start = since.replace(tzinfo=UTC) if since else parts.clock.now() - timedelta(hours=_HOURS)
         found = {}
         for name in names:
-            one = parts.pass_over(name)
-            found[name] = await one.compare(await one.changes.since(start, everything=True), of, act=not dry_run)
+            one = parts.pass_over(name, subject)
+            keys = await one.side.since(start, everything=True)
+            found[name] = await one.compare(keys, (entity,), act=not dry_run)
         return found
 
-    _show(_do(work), as_json=as_json)
+    _show(_do(work), entity, as_json=as_json)
 
 
 @app.command()
@@ -84,9 +84,10 @@ def repair(
             row = await parts.ledger.get(number)
             if row is None:
                 raise Rejected(f"there is no difference {number}")
-            if row.kind in HOPELESS:
+            subject = subject_of(row.entity)
+            if row.kind in subject.entity(row.entity).hopeless:
                 raise Rejected(f"{number}: what is right is not certain here, a person has to do it: {row.reason}")
-            if not await parts.pass_over(row.connection).repair(row):
+            if not await parts.pass_over(row.connection, subject).repair(row):
                 raise Rejected(f"{number}: it was sent through a moment ago")
             what = {"difference": row.kind, "key": row.key, "at_risk": str(row.at_risk)}
             await Audit(parts.database).note(parts.clock.now(), getpass.getuser(), "drift.repair", str(number), what)
@@ -99,12 +100,12 @@ def repair(
         console().print(f"on their way: {', '.join(map(str, done))}")
 
 
-def _show(found: dict[str, Outcome], *, as_json: bool) -> None:
+def _show(found: dict[str, Outcome], entity: str, *, as_json: bool) -> None:
     if as_json:
         print_json({name: _plain(outcome) for name, outcome in found.items()})
         return
     for name, outcome in found.items():
-        told = f"{name}: {outcome.compared} orders compared, {len(outcome.found)} differences"
+        told = f"{name}: {outcome.compared} {subject_of(entity).plural} compared, {len(outcome.found)} differences"
         console().print(f"{told}, {len(outcome.repaired)} sent through again", markup=False)
         for line in remarks(outcome):
             console().print(line, markup=False)

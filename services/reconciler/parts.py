@@ -9,11 +9,11 @@ from datetime import timedelta
 
 import aiohttp
 
-from services.reconciler.changes import Memory
 from services.reconciler.decide import Caps
-from services.reconciler.known import OwnBooks
+from services.reconciler.memory import Memory
 from services.reconciler.passes import Pass, Rules
 from services.reconciler.settings import Settings
+from services.reconciler.subject import S, Subject, Tools, Vendors
 from shared.connectors.guards import open_tools_guards
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.connectors.shopify.clients import ShopifyClients
@@ -47,26 +47,28 @@ class Parts:
             caps=Caps(settings.reconcile_max_repairs, settings.reconcile_max_at_risk),
         )
 
-    def books(self) -> OwnBooks:
-        return OwnBooks(self.database, timedelta(seconds=self.settings.reconcile_in_flight_seconds))
-
-    def pass_over(self, name: str, memory: Memory | None = None) -> Pass:
+    def pass_over(self, name: str, subject: Subject[S], memory: Memory | None = None) -> Pass[S]:
         """All its calls wait behind those of live work.
 
         Raises RetryLater for a connection that is not known, TargetDown for one that cannot work.
         """
         shop, store = self.shops.get(name), self.stores.get(name)
+        vendors = Vendors(
+            replace(shop, client=shop.client.at("repair")), replace(store, client=store.client.at("repair"))
+        )
+        memory = memory or Memory(capped=False)
+        in_flight = timedelta(seconds=self.settings.reconcile_in_flight_seconds)
         return Pass(
             name,
-            replace(shop, client=shop.client.at("repair")),
-            replace(store, client=store.client.at("repair")),
-            books=self.books(),
+            subject,
+            subject.open(name, vendors, Tools(self.database, in_flight, memory)),
+            vendors,
             ledger=self.ledger,
             reviews=Reviews(self.database),
             producer=self.producer,
             clock=self.clock,
             rules=self.rules(),
-            memory=memory or Memory(capped=False),
+            memory=memory,
         )
 
 

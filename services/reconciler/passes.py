@@ -1,21 +1,17 @@
-"""One pass over one connection: look at both sides of orders, note what differs, act on what is certain."""
+"""One pass over a subject of one connection: look at both sides, note what differs, act on what is certain."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, Generic
 
-from services.reconciler.changes import Changes, Memory
 from services.reconciler.decide import WINDOW, Caps, Decision, decide
-from services.reconciler.known import OwnBooks
-from services.reconciler.reader import Reader, chunks
-from services.reconciler.repair import repair
-from services.reconciler.snapshot import Snapshot
-from services.reconciler.table import TABLE, findings
+from services.reconciler.memory import Memory
+from services.reconciler.notice import Notice
+from services.reconciler.subject import S, Side, Subject, Vendors
 from shared.canonical.alert import Alert
-from shared.connectors.heartland.clients import Heartland
-from shared.connectors.shopify.clients import Shopify
 from shared.messaging.producer import Producer
 from shared.runtime.clock import Clock
 from shared.state.drift import STATES, Drift, DriftLedger
@@ -35,9 +31,9 @@ class Rules:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a pass did: orders compared, rows found open, repaired, given to a person.
+    """What a pass did: records compared, rows found open, repaired, given to a person.
 
-    `unread` are orders that could not be read, with the reason: nothing is concluded of them this time.
+    `unread` are those that could not be read, by key, with the reason: nothing is concluded of them this time.
     """
 
     compared: int = 0
@@ -48,16 +44,16 @@ class Outcome:
     above_cap: bool = False
 
 
-class Pass:
-    """The parts of one connection's passes. `changes` lists what there is to compare."""
+class Pass(Generic[S]):
+    """The parts of one subject's passes over one connection. `side` lists and reads what there is to compare."""
 
     def __init__(
         self,
         name: str,
-        shopify: Shopify,
-        heartland: Heartland,
+        subject: Subject[S],
+        side: Side[S],
+        vendors: Vendors,
         *,
-        books: OwnBooks,
         ledger: DriftLedger,
         reviews: Reviews,
         producer: Producer,
@@ -65,10 +61,10 @@ class Pass:
         rules: Rules,
         memory: Memory,
     ) -> None:
-        self.changes = Changes(name, shopify, heartland, books, memory)
+        self.side = side
         self._name = name
-        self._heartland = heartland
-        self._reader = Reader(name, shopify, heartland, books)
+        self._subject = subject
+        self._vendors = vendors
         self._memory = memory
         self._ledger = ledger
         self._reviews = reviews
@@ -76,12 +72,15 @@ class Pass:
         self._clock = clock
         self._rules = rules
 
-    async def compare(self, keys: Iterable[str], of: Sequence[str], *, act: bool = True) -> Outcome:
-        """Look at these orders. `act` False only notes what differs. Raises what reads raise; then it is done again."""
-        outcome = Outcome()
-        for page in chunks(keys):
+    async def compare(self, keys: Iterable[str], of: Sequence[str] = (), *, act: bool = True) -> Outcome:
+        """Look at these records, for these entities or for all. `act` False only notes what differs.
+
+        Raises what reads raise; then it is done again.
+        """
+        outcome, of = Outcome(), of or self._subject.names()
+        for page in _pages(keys):
             now = self._clock.now()
-            seen = await self._reader.snapshots(page, now)
+            seen = await self.side.read(page, now)
             outcome.unread |= seen.unread
             settled = [one for one in seen.snapshots if one.is_settled(now, self._rules.settling)]
             quiet = [one for one in settled if one.is_quiet]
@@ -93,15 +92,15 @@ class Pass:
             await self._act(decide(outcome.found, now, self._rules.look_apart, self._rules.caps, recent), outcome)
         return outcome
 
-    async def _note(self, quiet: Sequence[Snapshot], of: Sequence[str], now: datetime) -> list[Drift]:
+    async def _note(self, quiet: Sequence[S], of: Sequence[str], now: datetime) -> list[Drift]:
         rows: list[Drift] = []
         for one in quiet:
-            found = findings(one, of)
-            if not found and set(of) == set(TABLE):
-                self._memory.agrees(one)
+            found = self._subject.findings(one, of)
+            if not found and set(of) == set(self._subject.names()):
+                self._memory.agreed[one.key] = one.stamps
             rows += [await self._ledger.saw(finding, now, one.changed_at, one.content_hash) for finding in found]
         seen = [(row.entity, row.key, row.kind) for row in rows]
-        for row in await self._ledger.over(self._name, of, [one.order.id for one in quiet], seen):
+        for row in await self._ledger.over(self._name, of, [one.key for one in quiet], seen):
             await self._reviews.resolve(self._name, row.entity, row.key, (row.kind,))
             self._tell(row, resolved=True)
         return [row for row in rows if row.state != "ignored"]
@@ -130,17 +129,31 @@ class Pass:
     async def _send(self, row: Drift, sent: dict[str, str], *, by_hand: bool = False) -> None:
         """Send what is claimed through the one road. If this dies, it is ripe again some looks later.
 
-        `sent` are the orders that this pass has told of already, with the notices: an order is written whole.
+        What undoes it is kept: what the target held before the first repair, and which notices asked for them.
         """
-        undo = await repair(row, self._heartland.client, self._producer, self._clock.now(), sent)
+        entity, now = self._subject.entity(row.entity), self._clock.now()
+        before = row.undo if row.repairs and row.undo else None
+        held = before["held"] if before else await entity.held(row, self._vendors)
+        told = [await self._tell_of(notice, sent) for notice in await entity.notices(row, self._vendors, now)]
+        undo: dict[str, Any] = {
+            "held": held, "notices": [*(before["notices"] if before else ()), *told], "at": now.isoformat(),
+        }  # fmt: skip
         await self._ledger.undoes(row.id, {**undo, "by_hand": True} if by_hand else undo)
         self._tell(row, resolved=False)
 
+    async def _tell_of(self, notice: Notice, sent: dict[str, str]) -> str:
+        """The id of the notice that asks for it: one that this pass sent already, if that covers the same record."""
+        if notice.covers in sent:
+            return sent[notice.covers]
+        await self._producer.send(notice.topic, notice.event)
+        if notice.covers:
+            sent[notice.covers] = notice.event.id
+        return notice.event.id
+
     async def _ask(self, row: Drift) -> bool:
         """False if a person let it be meanwhile. Noted after it is asked: noted only, nobody would ever be asked."""
-        await self._reviews.open(
-            self._name, row.kind, row.entity, row.key, row.reason, _ADVICE.get(row.kind, _ADVICE[""]), row.details
-        )
+        advice = self._subject.entity(row.entity).advice.get(row.kind, _ADVICE)
+        await self._reviews.open(self._name, row.kind, row.entity, row.key, row.reason, advice, row.details)
         if not await self._ledger.becomes(row.id, "review", ("open", "repairing")):
             await self._reviews.resolve(self._name, row.entity, row.key, (row.kind,))
             return False
@@ -166,6 +179,7 @@ class Pass:
         return Alert(
             kind="drift_above_cap",
             connection=self._name,
+            entity=self._subject.name,
             service=SERVICE,
             severity="critical",
             reason=f"{len(outcome.found)} differ, too much for an hour: nothing is repaired until a person looks",
@@ -174,11 +188,10 @@ class Pass:
         )
 
 
-_ADVICE = {
-    "total_differs": "Somebody changed it in Heartland: put it right there, or have it written again as Shopify has "
-    "it, by `tillbridge drift repair`.",
-    "payment_exceeds": "Find out who took the money in Heartland, and book it in Shopify or give it back.",
-    "shipment_unclear": "Compare the fulfilments in Shopify with the invoices, and fulfil by hand what is missing.",
-    "fulfilment_gone": "Ask the store whether the goods left; fulfil the order again in Shopify, or take them back.",
-    "": "It was written again several times and still differs: look at the record on both sides.",
-}
+def _pages(keys: Iterable[str], size: int = 200) -> Iterator[list[str]]:
+    """Each key once, in order."""
+    wanted = list(dict.fromkeys(keys))
+    return (wanted[at : at + size] for at in range(0, len(wanted), size))
+
+
+_ADVICE = "It was written again several times and still differs: look at the record on both sides."

@@ -1,29 +1,25 @@
-"""What is compared. An entity joins with a file of its own and a line here."""
+"""What is compared: the subjects found, and which of them an entity belongs to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from services.reconciler import fulfilment, order, payment
-from services.reconciler.snapshot import Snapshot
+from services.reconciler import subjects
+from services.reconciler.subject import Subject
 from shared.errors import Rejected
-from shared.state.drift import Finding
+from shared.runtime.members import members
 
-TABLE: dict[str, Callable[[Snapshot], Iterator[Finding]]] = {
-    order.ENTITY: order.compare,
-    payment.ENTITY: payment.compare,
-    fulfilment.ENTITY: fulfilment.compare,
-}
+SUBJECTS: tuple[Subject[Any], ...] = tuple(members(subjects, Subject))
 
 
-def entities(name: str = "") -> tuple[str, ...]:
-    """The entity of this name, all for none. Raises Rejected for one that is not compared."""
-    if name and name not in TABLE:
-        raise Rejected(f"{name} is not compared: {', '.join(TABLE)} are")
-    return (name,) if name else tuple(TABLE)
+def entities() -> tuple[str, ...]:
+    """All that are compared."""
+    return tuple(name for subject in SUBJECTS for name in subject.names())
 
 
-def findings(seen: Snapshot, of: Iterable[str]) -> list[Finding]:
-    """What differs, less what would be sent through only to put before a person what that person has settled."""
-    found = (finding for name in of for finding in TABLE[name](seen))
-    return [one for one in found if not (one.repairable and seen.is_decided(one.entity))]
+def subject_of(entity: str) -> Subject[Any]:
+    """Raises Rejected for an entity that is not compared."""
+    for subject in SUBJECTS:
+        if entity in subject.names():
+            return subject
+    raise Rejected(f"{entity} is not compared: {', '.join(entities())} are")

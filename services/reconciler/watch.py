@@ -1,6 +1,6 @@
 """When what is compared: what changed lately every few minutes, open differences more often, everything once a day.
 
-Each connection by itself and by one replica only; a connection that cannot be read holds up no other.
+Each subject of each connection by itself and by one replica only; one that cannot be read holds up no other.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
@@ -16,34 +17,34 @@ from services.reconciler.figures import SHOWN, Figures
 from services.reconciler.passes import SERVICE, Outcome, Pass
 from services.reconciler.position import Position
 from services.reconciler.settings import Settings
-from services.reconciler.table import entities
+from services.reconciler.subject import Subject
 from shared.canonical.alert import Alert
 from shared.errors import IntegrationError
 from shared.runtime.clock import Clock
 from shared.state.cursors import Cursors
-from shared.state.drift import DriftLedger
+from shared.state.drift import UNDER_WAY, DriftLedger, State
 from shared.state.leases import Leases
 
-FEED = "reconciler.orders"
 # How often a replica that does not hold a connection asks for it: an owner that died is replaced within that.
 _LEASE_SECONDS = 3.0
 # How long a connection that could not be read is left alone, at most.
 _RETRY_SECONDS = 30.0
 # After so long without a comparison somebody is told; where they are made seldom, after two that are missing.
 _STALLED = timedelta(minutes=15)
-# Unread orders of which it is known that they were told of.
+# Unread records of which it is known that they were told of.
 _REMEMBERED = 1_000
-# Orders of a full pass at a time: sweeps go on in between.
+# Records of a full pass at a time: sweeps go on in between.
 _SLICE = 100
 
 
 class Watch:
-    """Passes over one connection, as long as it is `present`."""
+    """Passes over one subject of a connection, as long as the connection is `present`."""
 
     def __init__(
         self,
         connection: str,
-        passes: Callable[[], Pass],
+        subject: Subject[Any],
+        passes: Callable[[], Pass[Any]],
         *,
         present: Callable[[], bool],
         leases: Leases,
@@ -56,7 +57,8 @@ class Watch:
         alert: Callable[[Alert], object],
     ) -> None:
         self._connection = connection
-        self._name = f"reconciler:{connection}"
+        self._subject = subject
+        self._name = f"reconciler:{connection}:{subject.name}"
         self._passes = passes
         self._present = present
         self._leases = leases
@@ -81,14 +83,14 @@ class Watch:
             except IntegrationError as error:
                 await self._give_up(error.reason, stop)
             except Exception as error:
-                self._log.exception("a comparison failed", connection=self._connection)
+                self._log.exception("a comparison failed", connection=self._connection, entity=self._subject.name)
                 await self._give_up(f"unexpected: {type(error).__name__}", stop)
 
     async def _give_up(self, reason: str, stop: asyncio.Event) -> None:
         """For a while: another replica may do better."""
         await self._leases.release(self._name)
         if self._present():
-            self._log.warning("not compared", connection=self._connection, reason=reason)
+            self._log.warning("not compared", connection=self._connection, entity=self._subject.name, reason=reason)
             await self._tell_if_stalled(reason)
         await _pause(stop, min(_RETRY_SECONDS, self._settings.reconcile_recheck_seconds))
 
@@ -107,6 +109,7 @@ class Watch:
         return Alert(
             kind="not_compared",
             connection=self._connection,
+            entity=self._subject.name,
             service=SERVICE,
             severity="critical",
             reason=reason,
@@ -136,8 +139,8 @@ class Watch:
         """Compare what changed since the last sweep, and what was found different before."""
         began, position = self._clock.now(), await self._position()
         one = self._passes()
-        keys = await one.changes.since(position.since(self._settings.overlap))
-        outcome = await self._compare(one, [*keys, *await self._ledger.open_keys(self._connection)])
+        keys = await one.side.since(position.since(self._settings.overlap))
+        outcome = await self._compare(one, [*keys, *await self._open_keys()])
         await self._keep(position.swept(began))
         # By what all replicas share: another one may have told of it.
         if self._stalled or position.swept_at is None or self._is_stalled(position.swept_at):
@@ -147,7 +150,7 @@ class Watch:
 
     async def look_again(self) -> Outcome:
         """Only what was found different and no person has to decide: a second look says what becomes of it."""
-        keys = await self._ledger.open_keys(self._connection, ("open", "repairing"))
+        keys = await self._open_keys("open", "repairing")
         return await self._compare(self._passes(), keys) if keys else Outcome()
 
     async def go_on(self) -> bool:
@@ -160,14 +163,14 @@ class Watch:
         if position.at is None or position.until is None:
             return False
         one = self._passes()
-        part = await one.changes.slice(position.at, position.until, _SLICE)
+        part = await one.side.slice(position.at, position.until, _SLICE)
         await self._compare(one, part.keys, act=False)
         await self._keep(position.sliced(part.go_on))
         return part.go_on is not None
 
-    async def _compare(self, one: Pass, keys: list[str], *, act: bool = True) -> Outcome:
+    async def _compare(self, one: Pass[Any], keys: list[str], *, act: bool = True) -> Outcome:
         began = self._clock.monotonic()
-        outcome = await one.compare(keys, entities(), act=act)
+        outcome = await one.compare(keys, act=act)
         for row in outcome.repaired:
             self._log.info("repaired", connection=row.connection, entity=row.entity, key=row.key, kind=row.kind)
         self._tell_unread(outcome)
@@ -176,16 +179,21 @@ class Watch:
         return outcome
 
     def _tell_unread(self, outcome: Outcome) -> None:
-        """Once for each order and reason."""
+        """Once for each record and reason."""
         for key, reason in outcome.unread.items():
             if self._unread.get(key) != reason:
-                self._log.warning("order not compared", connection=self._connection, key=key, reason=reason)
+                self._log.warning(
+                    f"{self._subject.name} not compared", connection=self._connection, key=key, reason=reason
+                )
         self._unread |= outcome.unread
         for key in list(self._unread)[:-_REMEMBERED]:
             del self._unread[key]
 
+    async def _open_keys(self, *states: State) -> list[str]:
+        return await self._ledger.open_keys(self._connection, self._subject.names(), states or UNDER_WAY)
+
     async def _position(self) -> Position:
-        stored = await self._cursors.get(self._connection, FEED)
+        stored = await self._cursors.get(self._connection, self._subject.feed)
         if stored:
             return Position.read(stored)
         # Kept at once: one that begins with an outage must not begin later because of it.
@@ -194,7 +202,7 @@ class Watch:
         return position
 
     async def _keep(self, position: Position) -> None:
-        await self._cursors.put(self._connection, FEED, position.stored())
+        await self._cursors.put(self._connection, self._subject.feed, position.stored())
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

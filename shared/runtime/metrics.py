@@ -76,8 +76,10 @@ class ServiceMetrics:
         # Money in differences that are not over and not ignored. By the reconciler.
         self.drift_at_risk = self._gauge("drift_at_risk", "Money at risk in differences", "connection", "currency")
         # When the last pass ended, seconds since 1970 UTC, and how long it took, seconds. By the reconciler.
-        self.drift_passed_at = self._gauge("drift_passed_at", "End of the last comparison", "connection")
-        self.drift_pass_seconds = self._gauge("drift_pass_seconds", "Time of the last comparison", "connection")
+        self.drift_passed_at = self._gauge("drift_passed_at", "End of the last comparison", "connection", "entity")
+        self.drift_pass_seconds = self._gauge(
+            "drift_pass_seconds", "Time of the last comparison", "connection", "entity"
+        )
 
         # From the source's own time of the change to done, seconds. By the consumer loop.
         self.latency_seconds = self._histogram(

@@ -148,11 +148,13 @@ class DriftLedger:
         row = await self._db.fetchrow(f"select {_COLUMNS} from drift where id = $1", number)  # noqa: S608
         return _drift(row) if row else None
 
-    async def open_keys(self, connection: str, states: Sequence[str] = UNDER_WAY) -> list[str]:
-        """Whose differences are not over."""
+    async def open_keys(self, connection: str, entities: Collection[str], states: Sequence[str]) -> list[str]:
+        """Whose differences, of these entities, are in one of these states."""
         rows = await self._db.fetch(
-            "select distinct key from drift where connection = $1 and state = any($2::text[])", connection, list(states)
-        )
+            """select distinct key from drift
+                where connection = $1 and entity = any($2::text[]) and state = any($3::text[])""",
+            connection, list(entities), list(states),
+        )  # fmt: skip
         return [row["key"] for row in rows]
 
     async def list(self, states: Sequence[str] = UNDER_WAY, connection: str = "") -> _Found:

@@ -23,7 +23,7 @@ from services.reconciler.__main__ import run as reconcile
 from services.reconciler.parts import Parts, open_parts
 from services.reconciler.passes import Outcome
 from services.reconciler.settings import Settings
-from services.reconciler.table import entities
+from services.reconciler.subjects.order import SUBJECT
 from services.shopify_writer.__main__ import run as write_shopify
 from services.shopify_writer.settings import Settings as ShopifySettings
 from services.transformers.__main__ import run as transform
@@ -158,9 +158,9 @@ class Place:
 
     async def compare(self, entity: str = "", *, act: bool = True) -> Outcome:
         """One pass over everything that changed in the last day."""
-        one = self.parts.pass_over(CONNECTION)
-        keys = await one.changes.since(self.parts.clock.now() - timedelta(days=60), everything=True)
-        return await one.compare(keys, entities(entity), act=act)
+        one = self.parts.pass_over(CONNECTION, SUBJECT)
+        keys = await one.side.since(self.parts.clock.now() - timedelta(days=60), everything=True)
+        return await one.compare(keys, (entity,) if entity else (), act=act)
 
     async def acted(self) -> Outcome:
         """Passes until one sends something through, asks a person, or meets a cap; that one."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from deploy.local.engine import Engine
+from services.reconciler.subjects.order import SUBJECT
 from tests.integration.reconciler.place import CONNECTION, WITHOUT_POLLER, Place, open_place
 from tests.unit.services.sandbox.heartland.till import Till
 
@@ -120,7 +121,7 @@ async def test_what_somebody_changed_in_heartland_is_put_right_only_if_a_person_
     [asked] = await place.drift("review")
     assert [(review.kind, review.key) for review in await place.reviews.list()] == [("total_differs", order_id)]
 
-    await place.parts.pass_over(CONNECTION).repair(asked)
+    await place.parts.pass_over(CONNECTION, SUBJECT).repair(asked)
     await place.arrived(3001, lambda picture: picture["order"]["shipping_charge"] == 5)
     await place.agreed()
     [row] = await place.drift("repaired")

@@ -9,6 +9,7 @@ import pytest
 
 from deploy.local.engine import Engine
 from services.reconciler import watch
+from services.reconciler.subjects.order import SUBJECT
 from shared.state.audit import Audit
 from shared.state.cursors import Cursors
 from shared.state.drift import DriftLedger, Finding
@@ -31,7 +32,7 @@ async def begun_long_ago(place: Place) -> None:
     """So that old orders count, and sweeps do not see them."""
     now = place.parts.clock.now()
     position = {"start": (now - timedelta(days=60)).isoformat(), "swept_at": now.isoformat()}
-    await Cursors(place.database).put(CONNECTION, watch.FEED, position)
+    await Cursors(place.database).put(CONNECTION, SUBJECT.feed, position)
 
 
 async def test_a_full_pass_finds_in_slices_what_no_sweep_can_see(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +44,7 @@ async def test_a_full_pass_finds_in_slices_what_no_sweep_can_see(place: Place, m
 
     for number in (3001, 3002, 3003):
         await place.arrived(number)
-    position = await Cursors(place.database).get(CONNECTION, watch.FEED)
+    position = await Cursors(place.database).get(CONNECTION, SUBJECT.feed)
     assert position is not None
     assert "full_at" in position
     assert "at" not in position

@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from shared.state.database import Database
-from shared.state.drift import STATES, Drift, DriftLedger, Finding
+from shared.state.drift import STATES, UNDER_WAY, Drift, DriftLedger, Finding
 from tests.support.messaging import NOON
 from tests.unit.services.reconciler.ledger import MemoryLedger
 
@@ -51,7 +51,10 @@ async def test_what_a_person_ignored_stays_ignored_as_long_as_it_is_the_same(db:
     assert await ledger.becomes(row.id, "ignored")
 
     assert (await ledger.saw(FOUND, NOON)).state == "ignored"
-    assert (await ledger.open_keys("main"), await ledger.becomes(row.id + 1, "open")) == ([], False)
+    assert await ledger.open_keys("main", ["order"], UNDER_WAY) == []
+    assert await ledger.open_keys("main", ["order"], ["ignored"]) == ["1"]
+    assert await ledger.open_keys("main", ["payment"], ["ignored"]) == []
+    assert not await ledger.becomes(row.id + 1, "open")
     another = await ledger.saw(replace(FOUND, at_risk=Decimal("12.51")), NOON)
     assert (another.id, another.state, another.looks) == (row.id, "open", 1)
 

@@ -15,7 +15,7 @@ from tests.unit.services.reconciler.test_decide import ROW
 def test_differences_are_shown_by_connection_and_vanish_when_they_are_over() -> None:
     registry = CollectorRegistry()
     metrics = ServiceMetrics("reconciler", registry)
-    mine, others = Figures(metrics, "main"), Figures(metrics, "other")
+    mine, others = Figures(metrics, "main", "order"), Figures(metrics, "other", "order")
 
     def shown(name: str, connection: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"tillbridge_{name}", {"connection": connection, **labels})

@@ -14,9 +14,9 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from services.reconciler.decide import Caps, decide
-from services.reconciler.known import is_in_flight
-from services.reconciler.snapshot import InHeartland, Known, Snapshot
-from services.reconciler.table import entities, findings
+from services.reconciler.order.known import is_in_flight
+from services.reconciler.order.snapshot import InHeartland, Known, Snapshot
+from services.reconciler.subjects.order import SUBJECT
 from shared.canonical.order import Order
 from tests.support.messaging import NOON
 from tests.support.orders import a_tender, an_order
@@ -84,9 +84,9 @@ class Shop:
             return
         rows = [
             self.ledger.saw(finding, self.now, seen.changed_at, seen.content_hash)
-            for finding in findings(seen, entities())
+            for finding in SUBJECT.findings(seen, SUBJECT.names())
         ]
-        self.ledger.over(entities(), [seen.order.id], [(row.entity, row.key, row.kind) for row in rows])
+        self.ledger.over(SUBJECT.names(), [seen.order.id], [(row.entity, row.key, row.kind) for row in rows])
         repaired = decide(rows, self.now, APART, CAPS).repair
         for row in repaired:
             self.ledger.repairing(row)

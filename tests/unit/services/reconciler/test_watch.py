@@ -14,6 +14,7 @@ from services.reconciler import watch
 from services.reconciler.figures import Figures
 from services.reconciler.passes import Outcome
 from services.reconciler.settings import Settings
+from services.reconciler.subjects.order import SUBJECT
 from services.reconciler.watch import Watch
 from shared.canonical.alert import Alert
 from shared.errors import RetryLater
@@ -34,14 +35,15 @@ class World:
         self.kept: dict[str, dict[str, Any]] = {}
         self.outcomes: list[Outcome | Exception] = []
         self.registry = CollectorRegistry()
-        self.figures = Figures(ServiceMetrics("reconciler", self.registry), "main")
+        self.figures = Figures(ServiceMetrics("reconciler", self.registry), "main", "order")
         self.released = 0
 
     def watch(self, present: Callable[[], bool] = lambda: True) -> Watch:
         parts: Any = self
         settings = Settings.from_env(ENVIRON)
         return Watch(
-            "main", lambda: parts, present=present, leases=parts, settings=settings, cursors=parts, ledger=parts,
+            "main", SUBJECT, lambda: parts, present=present,
+            leases=parts, settings=settings, cursors=parts, ledger=parts,
             clock=self.clock, log=get_logger("reconciler"),
             figures=self.figures, alert=self.alerts.append,
         )  # fmt: skip
@@ -60,7 +62,7 @@ class World:
     async def put(self, connection: str, feed: str, value: dict[str, Any]) -> None:
         self.kept[connection] = value
 
-    async def open_keys(self, connection: str) -> list[str]:
+    async def open_keys(self, connection: str, entities: object, states: object) -> list[str]:
         return []
 
     async def list(self, states: Sequence[str], connection: str) -> Sequence[Any]:
@@ -69,13 +71,13 @@ class World:
     # A pass
 
     @property
-    def changes(self) -> Any:
+    def side(self) -> Any:
         return self
 
     async def since(self, moment: object) -> Sequence[str]:
         return ()
 
-    async def compare(self, keys: object, of: object, *, act: bool = True) -> Outcome:
+    async def compare(self, keys: object, *, act: bool = True) -> Outcome:
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome

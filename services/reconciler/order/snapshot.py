@@ -65,10 +65,19 @@ class Snapshot:
     known: Known
 
     @property
+    def key(self) -> str:
+        """Shopify's id."""
+        return self.order.id
+
+    @property
+    def stamps(self) -> tuple[datetime, datetime | None]:
+        """The newest change on Shopify's side and on Heartland's, by that side's clock."""
+        return self.order.updated_at, self.heartland.changed_at if self.heartland else None
+
+    @property
     def changed_at(self) -> datetime:
-        """The newest change on either side, by that side's clock."""
-        there = self.heartland.changed_at if self.heartland else None
-        return max(self.order.updated_at, there or self.order.updated_at)
+        here, there = self.stamps
+        return max(here, there or here)
 
     def is_settled(self, now: datetime, settling: timedelta) -> bool:
         """Whether what is under way has had time to arrive. A stamp far ahead of our clock says nothing."""
@@ -84,13 +93,8 @@ class Snapshot:
         is_newer = known.version is None or self.order.updated_at > known.version
         return not known.busy and (not known.blocked or (is_newer and self.content_hash != known.content_hash))
 
-    def is_decided(self, entity: str) -> bool:
-        """Whether a person has settled it as it stands: to send it through again would only ask the same again."""
-        decided = self.known.decided.get("fulfilment" if entity == "fulfilment" else "order")
-        if decided is None:
-            return False
-        there = self.heartland.changed_at if self.heartland else None
-        if entity == "fulfilment":
-            # Who fulfils by hand changes the order in Shopify, so only Heartland's side shows what was asked about.
-            return there is not None and there <= decided.asked_at
-        return self.order.updated_at <= decided.asked_at and (there is None or there <= decided.decided_at)
+    @property
+    def is_decided(self) -> bool:
+        """Whether a person has settled the order as it stands, or its payments."""
+        decided, (here, there) = self.known.decided.get("order"), self.stamps
+        return decided is not None and here <= decided.asked_at and (there is None or there <= decided.decided_at)

@@ -1,15 +1,18 @@
-"""Orders: missing in Heartland, older there than in Shopify, or of another total or status. Pure."""
+"""Orders: missing in Heartland, older there than in Shopify, or of another total or status."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from operator import attrgetter
 
-from services.reconciler.snapshot import Snapshot
+from services.reconciler.order.repair import held, notices
+from services.reconciler.order.snapshot import Snapshot
+from services.reconciler.subject import Entity
 from shared.canonical.order import Order
 from shared.state.drift import Finding
 
-ENTITY = "order"
+NAME = "order"
 _CANCELED = ("canceled", "cancelled")
 
 
@@ -40,7 +43,7 @@ def _finding(seen: Snapshot, kind: str, reason: str, at_risk: Decimal, *, repair
     order, there = seen.order, seen.heartland
     return Finding(
         connection=seen.connection,
-        entity=ENTITY,
+        entity=NAME,
         key=order.id,
         kind=kind,
         reason=reason,
@@ -55,3 +58,16 @@ def _finding(seen: Snapshot, kind: str, reason: str, at_risk: Decimal, *, repair
             "heartland_status": there.status if there else "",
         },
     )
+
+
+ENTITY = Entity(
+    NAME,
+    compare,
+    held,
+    notices,
+    is_decided=attrgetter("is_decided"),
+    advice={
+        "total_differs": "Somebody changed it in Heartland: put it right there, or have it written again as Shopify "
+        "has it, by `tillbridge drift repair`.",
+    },
+)

@@ -1,13 +1,20 @@
-"""Shipments: completed in Heartland and not fulfilled in Shopify, or fulfilled by us and gone there. Pure."""
+"""Shipments: completed in Heartland and not fulfilled in Shopify, or fulfilled by us and gone there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
 
-from services.reconciler.snapshot import Snapshot
-from shared.state.drift import Finding
+from services.reconciler.notice import Notice, event
+from services.reconciler.order.snapshot import Snapshot
+from services.reconciler.subject import Entity, Vendors
+from shared.connectors.heartland import wire
+from shared.messaging.topics import RAW_HEARTLAND_FULFILMENT
+from shared.state.drift import Drift, Finding
 
-ENTITY = "fulfilment"
+NAME = "fulfilment"
+INVOICE_NOTICE = "heartland.invoice.repair"
 
 
 def compare(seen: Snapshot) -> Iterator[Finding]:
@@ -42,7 +49,7 @@ def _finding(seen: Snapshot, kind: str, reason: str, *, repairable: bool = True)
     assert there is not None  # noqa: S101 - else nothing is found
     return Finding(
         connection=seen.connection,
-        entity=ENTITY,
+        entity=NAME,
         key=seen.order.id,
         kind=kind,
         reason=reason,
@@ -55,3 +62,43 @@ def _finding(seen: Snapshot, kind: str, reason: str, *, repairable: bool = True)
             "known_units": sum(seen.known.shipped.values()),
         },
     )
+
+
+def is_decided(seen: Snapshot) -> bool:
+    """Whether a person has settled the order's shipments as they stand. Who fulfils by hand changes the order in
+    Shopify, so only Heartland's side shows what was asked about.
+    """
+    decided, (_, there) = seen.known.decided.get(NAME), seen.stamps
+    return decided is not None and there is not None and there <= decided.asked_at
+
+
+async def held(row: Drift, _: Vendors) -> dict[str, Any]:
+    """The figures found: Shopify's fulfilments are only ever added to."""
+    return row.details
+
+
+async def notices(row: Drift, vendors: Vendors, now: datetime) -> list[Notice]:
+    """Each invoice as it now is; one that is no more is passed over."""
+    client = vendors.heartland.client
+    found = []
+    for number in map(int, row.details["invoices"]):
+        for invoice in [one async for one in client.invoices({"id": number})][:1]:
+            body = wire.write({"invoice": invoice, "lines": await client.invoice_lines(number)})
+            told = event(row, now, source="heartland", kind=INVOICE_NOTICE, entity=NAME, body=body, part=str(number))
+            found.append(Notice(RAW_HEARTLAND_FULFILMENT, told))
+    return found
+
+
+ENTITY = Entity(
+    NAME,
+    compare,
+    held,
+    notices,
+    is_decided=is_decided,
+    advice={
+        "shipment_unclear": "Compare the fulfilments in Shopify with the invoices, and fulfil by hand what is missing.",
+        "fulfilment_gone": "Ask the store whether the goods left; fulfil the order again in Shopify, or take "
+        "them back.",
+    },
+    hopeless=frozenset(("fulfilment_gone", "shipment_unclear")),
+)

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.reconciler.known import OwnBooks
-from services.reconciler.snapshot import Known
+from services.reconciler.order.known import OwnBooks
+from services.reconciler.order.snapshot import Known
 from shared.canonical.alert import Alert
 from shared.state.alerts import Alerts
 from shared.state.database import Database

@@ -11,19 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reconciler.snapshot import Decided, Snapshot
-from services.reconciler.table import TABLE, entities, findings
-from shared.errors import Rejected
+from services.reconciler.order.snapshot import Decided, Snapshot
+from services.reconciler.subjects.order import SUBJECT
 from tests.support.messaging import NOON
 from tests.support.orders import a_line, a_tender
-from tests.unit.services.reconciler.orders import CENT, a_paid_order, in_agreement, there
+from tests.unit.services.reconciler.order.orders import CENT, a_paid_order, in_agreement, there
 
 AGREED = in_agreement()
 TOTAL = AGREED.order.total
 
 
 def kinds(seen: Snapshot) -> list[str]:
-    return [finding.kind for finding in findings(seen, entities())]
+    return [finding.kind for finding in SUBJECT.findings(seen, SUBJECT.names())]
 
 
 @pytest.mark.parametrize(
@@ -143,17 +142,14 @@ def test_tenders_in_another_currency_are_for_a_person() -> None:
 def test_only_what_is_certain_is_repaired() -> None:
     seen = there(AGREED, paid=TOTAL + CENT)
 
-    [finding] = findings(seen, entities())
+    [finding] = SUBJECT.findings(seen, SUBJECT.names())
     assert (finding.repairable, finding.at_risk, finding.currency) == (False, CENT, AGREED.order.currency)
 
 
 def test_one_entity_alone_is_compared_when_asked_for() -> None:
     seen = there(AGREED, paid=CENT, unknown={"7": 2})
 
-    assert [finding.kind for finding in findings(seen, entities("payment"))] == ["payment_missing"]
-    with pytest.raises(Rejected, match="gift_card is not compared"):
-        entities("gift_card")
-    assert entities() == tuple(TABLE)
+    assert [finding.kind for finding in SUBJECT.findings(seen, ["payment"])] == ["payment_missing"]
 
 
 @pytest.mark.parametrize(
@@ -170,12 +166,12 @@ def test_of_what_was_paid_above_the_total_heartland_may_hold_any_part(held: str,
     order = a_paid_order(tenders=(a_tender("30.00"),))
 
     seen = there(in_agreement(order), paid=Decimal(held))
-    assert [(finding.kind, str(finding.at_risk)) for finding in findings(seen, entities("payment"))] == found
+    assert [(finding.kind, str(finding.at_risk)) for finding in SUBJECT.findings(seen, ["payment"])] == found
 
 
 @given(st.decimals("-99", "99", places=2))
 def test_whatever_the_difference_in_payments_it_is_found_to_the_cent(cents: Decimal) -> None:
     seen = there(AGREED, paid=TOTAL + cents)
 
-    found = findings(seen, entities("payment"))
+    found = SUBJECT.findings(seen, ["payment"])
     assert [finding.at_risk for finding in found] == ([abs(cents)] if cents else [])

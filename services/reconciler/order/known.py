@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from services.reconciler.snapshot import Decided, Known
+from services.reconciler.order.snapshot import Decided, Known
 from shared.connectors.shopify.fulfilment import Call
 from shared.state.database import Database
 

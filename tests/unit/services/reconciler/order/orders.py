@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from services.reconciler.snapshot import InHeartland, Known, Snapshot
+from services.reconciler.order.snapshot import InHeartland, Known, Snapshot
 from shared.canonical.order import Order
 from tests.support.messaging import NOON
 from tests.support.orders import a_tender, an_order

@@ -4,54 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from services.reconciler.known import OwnBooks
-from services.reconciler.snapshot import Snapshot
+from services.reconciler.memory import Memory
+from services.reconciler.order.known import OwnBooks
+from services.reconciler.subject import Slice
 from shared.connectors.heartland.clients import Heartland
 from shared.connectors.heartland.fulfilment import changed_at
 from shared.connectors.heartland.wire import plain
 from shared.connectors.shopify.changed_orders import changed_orders
 from shared.connectors.shopify.clients import Shopify
-
-
-@dataclass(slots=True)
-class Memory:
-    """What passes over one connection remember of each other, and may forget.
-
-    `agreed`: the newest change on Shopify's and on Heartland's side of orders that were found in agreement.
-    `capped`: whether the last pass found too much; None before the first.
-    """
-
-    agreed: dict[str, tuple[datetime, datetime | None]] = field(default_factory=dict)
-    capped: bool | None = None
-
-    def agrees(self, seen: Snapshot) -> None:
-        self.agreed[seen.order.id] = (seen.order.updated_at, seen.heartland.changed_at if seen.heartland else None)
-
-    def is_known_here(self, key: str, stamp: datetime) -> bool:
-        """Whether Shopify has not changed it since."""
-        return key in self.agreed and self.agreed[key][0] == stamp
-
-    def is_known_there(self, key: str, stamp: datetime) -> bool:
-        """Whether Heartland has not changed it since."""
-        there = self.agreed[key][1] if key in self.agreed else None
-        return there is not None and stamp <= there
-
-    def forget(self, before: datetime) -> None:
-        """What no listing from that moment on can show again."""
-        for key in [key for key, (here, there) in self.agreed.items() if max(here, there or here) < before]:
-            del self.agreed[key]
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """Orders of a full pass, and from where it goes on; None at its end."""
-
-    keys: list[str]
-    go_on: datetime | None
 
 
 class Changes:

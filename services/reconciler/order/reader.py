@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from services.reconciler.known import Beliefs, OwnBooks
-from services.reconciler.snapshot import InHeartland, Snapshot
+from services.reconciler.order.known import Beliefs, OwnBooks
+from services.reconciler.order.snapshot import InHeartland, Snapshot
+from services.reconciler.subject import Seen
 from shared.canonical.events import order_hash
 from shared.canonical.money import exact
 from shared.canonical.order import Order
@@ -27,14 +28,6 @@ from shared.errors import IntegrationError, NeedsReview, Rejected, RetryLater, T
 _MOST = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """Orders as they stand, and why others, by key, could not be read: of those nothing may be concluded."""
-
-    snapshots: list[Snapshot]
-    unread: dict[str, str]
-
-
 class Reader:
     """Of one connection."""
 
@@ -44,7 +37,7 @@ class Reader:
         self._heartland = heartland
         self._books = books
 
-    async def snapshots(self, keys: Sequence[str], now: datetime) -> Seen:
+    async def snapshots(self, keys: Sequence[str], now: datetime) -> Seen[Snapshot]:
         """Those of these orders that Shopify shows. Raises what the clients and the database raise for an outage."""
         unread: dict[str, str] = {}
         orders = await self._orders(keys, unread)
@@ -164,9 +157,3 @@ def _figure(record: Any, name: str) -> Decimal | None:
         return exact(record.get(name))
     except ValueError:
         return None
-
-
-def chunks(keys: Iterable[str], size: int = 200) -> list[list[str]]:
-    """Each key once, in order, in pages."""
-    wanted = list(dict.fromkeys(keys))
-    return [wanted[at : at + size] for at in range(0, len(wanted), size)]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from services.reconciler.known import Beliefs
-from services.reconciler.reader import Reader, Seen
-from services.reconciler.snapshot import Known
+from services.reconciler.order.known import Beliefs
+from services.reconciler.order.reader import Reader, Seen
+from services.reconciler.order.snapshot import Known
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.shopify.changed_orders import changed_orders, shipped_units
 from shared.connectors.shopify.documents import MANY, READ_ORDERS, TRANSACTIONS, Document

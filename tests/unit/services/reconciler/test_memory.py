@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from services.reconciler.changes import Memory
+from services.reconciler.memory import Memory
 from tests.support.messaging import NOON
-from tests.unit.services.reconciler.orders import in_agreement, there
+from tests.unit.services.reconciler.order.orders import in_agreement, there
 
 SECOND = timedelta(seconds=1)
 SEEN = there(in_agreement(), changed_at=NOON + SECOND)
@@ -14,7 +14,7 @@ SEEN = there(in_agreement(), changed_at=NOON + SECOND)
 
 def test_an_order_that_agreed_is_not_looked_at_again_until_a_side_changes_it() -> None:
     memory = Memory()
-    memory.agrees(SEEN)
+    memory.agreed[SEEN.key] = SEEN.stamps
     key = SEEN.order.id
 
     assert memory.is_known_here(key, NOON)
@@ -27,7 +27,7 @@ def test_an_order_that_agreed_is_not_looked_at_again_until_a_side_changes_it() -
 
 def test_what_no_listing_can_show_again_is_forgotten() -> None:
     memory = Memory()
-    memory.agrees(SEEN)
+    memory.agreed[SEEN.key] = SEEN.stamps
 
     memory.forget(NOON + SECOND)
     assert list(memory.agreed) == [SEEN.order.id]

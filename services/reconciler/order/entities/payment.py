@@ -1,14 +1,17 @@
-"""Payments: what Shopify took and Heartland does not show, and the other way round, to the cent. Pure."""
+"""Payments: what Shopify took and Heartland does not show, and the other way round, to the cent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from operator import attrgetter
 
-from services.reconciler.snapshot import Snapshot
+from services.reconciler.order.repair import held, notices
+from services.reconciler.order.snapshot import Snapshot
+from services.reconciler.subject import Entity
 from shared.state.drift import Finding
 
-ENTITY = "payment"
+NAME = "payment"
 
 
 def compare(seen: Snapshot) -> Iterator[Finding]:
@@ -25,7 +28,7 @@ def compare(seen: Snapshot) -> Iterator[Finding]:
     is_short = missing > 0
     yield Finding(
         connection=seen.connection,
-        entity=ENTITY,
+        entity=NAME,
         key=order.id,
         kind="payment_missing" if is_short else "payment_exceeds",
         reason=f"order {order.name} is paid {order.paid} in Shopify and {there.paid} in Heartland",
@@ -40,3 +43,16 @@ def compare(seen: Snapshot) -> Iterator[Finding]:
             "heartland": str(there.paid),
         },
     )
+
+
+ENTITY = Entity(
+    NAME,
+    compare,
+    held,
+    notices,
+    is_decided=attrgetter("is_decided"),
+    advice={
+        "payment_exceeds": "Find out who took the money in Heartland, and book it in Shopify or give it back.",
+    },
+    hopeless=frozenset(("payment_exceeds",)),
+)

@@ -1,0 +1,30 @@
+"""The orders of one connection: listed, and read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from services.reconciler.order.changes import Changes
+from services.reconciler.order.known import OwnBooks
+from services.reconciler.order.reader import Reader
+from services.reconciler.order.snapshot import Snapshot
+from services.reconciler.subject import Seen, Slice, Tools, Vendors
+
+
+class Orders:
+    """See subject.Side."""
+
+    def __init__(self, name: str, vendors: Vendors, tools: Tools) -> None:
+        books = OwnBooks(tools.database, tools.in_flight)
+        self._changes = Changes(name, vendors.shopify, vendors.heartland, books, tools.memory)
+        self._reader = Reader(name, vendors.shopify, vendors.heartland, books)
+
+    async def since(self, moment: datetime, *, everything: bool = False) -> list[str]:
+        return await self._changes.since(moment, everything=everything)
+
+    async def slice(self, start: datetime, end: datetime, size: int) -> Slice:
+        return await self._changes.slice(start, end, size)
+
+    async def read(self, keys: Sequence[str], now: datetime) -> Seen[Snapshot]:
+        return await self._reader.snapshots(keys, now)

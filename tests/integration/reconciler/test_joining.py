@@ -1,0 +1,176 @@
+"""A subject joins by its own files: passes list, read, compare, repair and remember it like any other."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from services.reconciler.decide import Caps
+from services.reconciler.figures import Figures
+from services.reconciler.memory import Memory
+from services.reconciler.passes import Pass, Rules
+from services.reconciler.settings import Settings
+from services.reconciler.subject import Subject, Tools, Vendors
+from services.reconciler.watch import Watch
+from shared.canonical.alert import Alert
+from shared.messaging.envelope import Envelope
+from shared.messaging.topics import Topic
+from shared.runtime.logging import get_logger
+from shared.runtime.members import members
+from shared.runtime.metrics import ServiceMetrics
+from shared.state.cursors import Cursors
+from shared.state.database import Database
+from shared.state.drift import DriftLedger
+from shared.state.reviews import Reviews
+from tests.support.joining import subjects
+from tests.support.joining.level import Level
+from tests.support.messaging import NOON, SteadyClock
+from tests.support.shell import SECRET_KEY
+
+ENVIRON = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://", "SECRET_KEY": SECRET_KEY}
+MINUTE = timedelta(minutes=1)
+[STOCK] = members(subjects, Subject)
+AMPLE = Caps(10, Decimal(100))
+
+
+class Road:
+    """Takes what passes send and tell."""
+
+    def __init__(self) -> None:
+        self.sent: list[Envelope] = []
+        self.alerts: list[Alert] = []
+
+    async def send(self, topic: Topic, event: Envelope) -> None:
+        self.sent.append(event)
+
+    def alert(self, alert: Alert) -> None:
+        self.alerts.append(alert)
+
+
+class Place:
+    """A connection whose only subject is stock; ledger, reviews and cursors are real."""
+
+    def __init__(self, database: Database, caps: Caps) -> None:
+        self.database = database
+        self.clock = SteadyClock()
+        self.road = Road()
+        self.registry = CollectorRegistry()
+        self.figures = Figures(ServiceMetrics("reconciler", self.registry), "main", STOCK.name)
+        self.memory = Memory(capped=False)
+        nobody: Any = None
+        self.vendors = Vendors(nobody, nobody)
+        self.side: Any = STOCK.open("main", self.vendors, Tools(database, MINUTE, self.memory))
+        self.rules = Rules(settling=timedelta(), look_apart=MINUTE, caps=caps)
+
+    def holds(self, key: str, here: int, there: int) -> None:
+        self.side.held[key] = Level("main", key, here, there, self.clock.now())
+
+    def a_pass(self) -> Pass[Any]:
+        road: Any = self.road
+        return Pass(
+            "main", STOCK, self.side, self.vendors, ledger=DriftLedger(self.database), reviews=Reviews(self.database),
+            producer=road, clock=self.clock, rules=self.rules, memory=self.memory,
+        )  # fmt: skip
+
+    def watch(self) -> Watch:
+        leases: Any = None
+        return Watch(
+            "main", STOCK, self.a_pass, present=lambda: True, leases=leases, settings=Settings.from_env(ENVIRON),
+            cursors=Cursors(self.database), ledger=DriftLedger(self.database), clock=self.clock,
+            log=get_logger("reconciler"), alert=self.road.alerts.append,
+            figures=self.figures,
+        )  # fmt: skip
+
+    async def drift(self, *states: Any) -> list[tuple[str, str]]:
+        rows = await DriftLedger(self.database).list(states or ("open", "repairing", "review"))
+        return sorted((row.key, row.kind) for row in rows)
+
+
+@asynccontextmanager
+async def opened(database_url: str, caps: Caps = AMPLE) -> AsyncIterator[Place]:
+    async with Database.open(database_url, 2) as database:
+        yield Place(database, caps)
+
+
+async def test_what_differs_is_noted_sent_through_once_and_over_when_both_sides_agree(database_url: str) -> None:
+    async with opened(database_url) as place:
+        place.holds("TEE", 3, 5)
+        place.holds("HAT", 1, 1)
+        watch = place.watch()
+        await watch.sweep()
+        assert await place.drift() == [("TEE", "stock_differs")]
+        assert place.road.sent == []
+
+        place.clock.pass_by(60)
+        await watch.look_again()
+        assert [(event.id, event.entity, event.subject) for event in place.road.sent] == [
+            ("repair:1:1", "stock", "TEE")
+        ]
+        [row] = await DriftLedger(place.database).list(["repairing"])
+        assert row.undo is not None
+        assert (row.undo["held"], row.undo["notices"]) == ({"units": row.reason}, ["repair:1:1"])
+
+        place.holds("TEE", 5, 5)
+        await watch.look_again()
+        assert await place.drift() == []
+        assert await place.drift("repaired") == [("TEE", "stock_differs")]
+        labels = {"entity": "stock", "kind": "stock_differs"}
+        assert place.registry.get_sample_value("tillbridge_drift_repaired_total", labels) == 1
+
+
+async def test_what_no_program_can_know_becomes_a_question_with_advice_of_its_own(database_url: str) -> None:
+    async with opened(database_url) as place:
+        place.holds("TEE", -1, 5)
+        for _ in range(2):
+            await place.watch().sweep()
+            place.clock.pass_by(60)
+        [asked] = await Reviews(place.database).list()
+
+    assert (asked.entity, asked.kind, asked.advice) == ("stock", "oversold", "Count it.")
+
+
+async def test_what_agreed_is_not_listed_again_and_what_cannot_be_read_is_told(database_url: str) -> None:
+    async with opened(database_url) as place:
+        place.holds("TEE", 5, 5)
+        place.holds("HAT", 2, 1)
+        place.side.odd = {"HAT": "no figure"}
+        outcome = await place.watch().sweep()
+        assert (outcome.compared, outcome.unread, await place.drift()) == (1, {"HAT": "no figure"}, [])
+        assert await place.side.since(NOON - MINUTE) == ["HAT"]
+        assert await place.side.since(NOON - MINUTE, everything=True) == ["TEE", "HAT"]
+
+
+async def test_its_cap_is_told_under_its_own_name(database_url: str) -> None:
+    async with opened(database_url, Caps(0, Decimal(100))) as place:
+        place.holds("TEE", 3, 5)
+        for _ in range(2):
+            await place.watch().sweep()
+            place.clock.pass_by(60)
+
+        [capped] = [alert for alert in place.road.alerts if alert.kind == "drift_above_cap"]
+        assert (capped.entity, capped.resolved, place.road.sent) == ("stock", False, [])
+
+
+async def test_how_far_it_was_compared_is_kept_apart_and_so_are_its_open_differences(database_url: str) -> None:
+    async with opened(database_url) as place:
+        ledger = DriftLedger(place.database)
+        other = replace((await _a_finding(place)), entity="order")
+        await ledger.saw(other, place.clock.now())
+        await place.watch().sweep()
+
+        assert await Cursors(place.database).get("main", "reconciler.stock levels")
+        # The order's is none of its own, so it is neither read nor over.
+        assert await place.drift() == [("TEE", "stock_differs")]
+
+
+async def _a_finding(place: Place) -> Any:
+    place.holds("TEE", 3, 5)
+    [finding] = STOCK.findings(place.side.held["TEE"], STOCK.names())
+    place.side.held.clear()
+    return finding
