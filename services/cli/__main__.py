@@ -278,7 +278,7 @@ def repair_drift(context: typer.Context) -> None:
 
 @app.command(name="reconcile", **HANDED_ON)
 def reconcile(context: typer.Context) -> None:
-    """Compare both systems now: order, payment or fulfilment."""
+    """Compare both systems now: orders, payments, fulfilments and whatever else is compared."""
     _hand_over("services.reconciler.once", "reconcile", *context.args)
 
 

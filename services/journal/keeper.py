@@ -27,8 +27,8 @@ from shared.state.journal import Journal
 from shared.state.webhook_counts import Place, Seen, WebhookCounts
 
 ENTITY = "hop"
-# A notice of our own on a raw topic: nobody pushed it.
-REPAIR = "shopify.orders/repair"
+# How the type of a notice of our own on a raw topic ends: nobody pushed it.
+REPAIR = "/repair"
 _POLL_MS = 500
 _BASE_SECONDS, _CAP_SECONDS = 0.2, 10.0
 Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
@@ -46,7 +46,7 @@ class Batch:
     def count(self, hop: Hop) -> None:
         """A webhook, unless it is a notice of our own."""
         at = hop.finished_at
-        if hop.detail != REPAIR and hop.connection:
+        if not hop.detail.endswith(REPAIR) and hop.connection:
             place = (hop.connection, at.replace(minute=0, second=0, microsecond=0))
             self.webhooks[place] = self.webhooks.get(place, Seen(0, at)).and_one(at)
 

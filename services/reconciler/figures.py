@@ -17,7 +17,7 @@ SHOWN = ("open", "repairing", "review", "ignored")
 
 
 class Figures:
-    """Of one subject of a connection: counts of what passes did, and what the ledger then holds of the connection."""
+    """Of one subject of a connection: counts of what passes did, and what the ledger then holds of it."""
 
     def __init__(self, metrics: ServiceMetrics, connection: str, subject: str) -> None:
         self._metrics = metrics
@@ -26,7 +26,7 @@ class Figures:
         self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
 
     def tell(self, outcome: Outcome, rows: Iterable[Drift]) -> None:
-        """`rows` are the ledger's in the states that are shown."""
+        """`rows` are the ledger's of this subject, in the states that are shown."""
         metrics = self._metrics
         metrics.events_in.labels(self._subject).inc(outcome.compared)
         metrics.events_failed.labels(self._subject, "unread").inc(len(outcome.unread))
@@ -39,7 +39,8 @@ class Figures:
         money: dict[tuple[str, ...], Decimal] = {}
         for row in known:
             if row.state != "ignored" and row.currency:
-                money[row.currency,] = money.get((row.currency,), Decimal(0)) + row.at_risk
+                labels = self._subject, row.currency
+                money[labels] = money.get(labels, Decimal(0)) + row.at_risk
         self._set(metrics.drift_at_risk, money)
 
     def passed(self, at: float, seconds: float) -> None:

@@ -66,7 +66,7 @@ def reconcile(
         found = {}
         for name in names:
             one = parts.pass_over(name, subject)
-            keys = await one.side.since(start, everything=True)
+            keys = await one.changed_since(start, everything=True)
             found[name] = await one.compare(keys, (entity,), act=not dry_run)
         return found
 

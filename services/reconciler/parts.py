@@ -61,7 +61,7 @@ class Parts:
         return Pass(
             name,
             subject,
-            subject.open(name, vendors, Tools(self.database, in_flight, memory)),
+            subject.open(name, vendors, Tools(self.database, subject.names(), in_flight, memory)),
             vendors,
             ledger=self.ledger,
             reviews=Reviews(self.database),

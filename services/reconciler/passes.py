@@ -10,7 +10,7 @@ from typing import Any, Generic
 from services.reconciler.decide import WINDOW, Caps, Decision, decide
 from services.reconciler.memory import Memory
 from services.reconciler.notice import Notice
-from services.reconciler.subject import S, Side, Subject, Vendors
+from services.reconciler.subject import Records, S, Slice, Subject, Vendors, changed_at, is_settled
 from shared.canonical.alert import Alert
 from shared.messaging.producer import Producer
 from shared.runtime.clock import Clock
@@ -18,6 +18,8 @@ from shared.state.drift import STATES, Drift, DriftLedger
 from shared.state.reviews import Reviews
 
 SERVICE = "reconciler"
+# The notices that a pass has sent, by topic and by the record that comes to be written as a whole.
+Sent = dict[tuple[str, str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,13 @@ class Outcome:
 
 
 class Pass(Generic[S]):
-    """The parts of one subject's passes over one connection. `side` lists and reads what there is to compare."""
+    """The parts of one subject's passes over one connection."""
 
     def __init__(
         self,
         name: str,
         subject: Subject[S],
-        side: Side[S],
+        records: Records[S],
         vendors: Vendors,
         *,
         ledger: DriftLedger,
@@ -61,7 +63,7 @@ class Pass(Generic[S]):
         rules: Rules,
         memory: Memory,
     ) -> None:
-        self.side = side
+        self._records = records
         self._name = name
         self._subject = subject
         self._vendors = vendors
@@ -72,6 +74,15 @@ class Pass(Generic[S]):
         self._clock = clock
         self._rules = rules
 
+    async def changed_since(self, moment: datetime, *, everything: bool = False) -> list[str]:
+        """Keys of what either vendor changed since; less, without `everything`, what was found in agreement."""
+        self._memory.forget(moment)
+        return await self._records.since(moment, everything=everything)
+
+    async def slice(self, start: datetime, end: datetime, size: int) -> Slice:
+        """About `size` of what changed from `start` to `end`, the longest unchanged first."""
+        return await self._records.slice(start, end, size)
+
     async def compare(self, keys: Iterable[str], of: Sequence[str] = (), *, act: bool = True) -> Outcome:
         """Look at these records, for these entities or for all. `act` False only notes what differs.
 
@@ -80,15 +91,15 @@ class Pass(Generic[S]):
         outcome, of = Outcome(), of or self._subject.names()
         for page in _pages(keys):
             now = self._clock.now()
-            seen = await self.side.read(page, now)
+            seen = await self._records.read(page, now)
             outcome.unread |= seen.unread
-            settled = [one for one in seen.snapshots if one.is_settled(now, self._rules.settling)]
+            settled = [one for one in seen.snapshots if is_settled(one, now, self._rules.settling)]
             quiet = [one for one in settled if one.is_quiet]
             outcome.compared += len(quiet)
             outcome.found += await self._note(quiet, of, now)
         if act:
             now = self._clock.now()
-            recent = await self._ledger.repaired_since(self._name, now - WINDOW)
+            recent = await self._ledger.repaired_since(self._name, self._subject.names(), now - WINDOW)
             await self._act(decide(outcome.found, now, self._rules.look_apart, self._rules.caps, recent), outcome)
         return outcome
 
@@ -98,7 +109,7 @@ class Pass(Generic[S]):
             found = self._subject.findings(one, of)
             if not found and set(of) == set(self._subject.names()):
                 self._memory.agreed[one.key] = one.stamps
-            rows += [await self._ledger.saw(finding, now, one.changed_at, one.content_hash) for finding in found]
+            rows += [await self._ledger.saw(finding, now, changed_at(one), one.content_hash) for finding in found]
         seen = [(row.entity, row.key, row.kind) for row in rows]
         for row in await self._ledger.over(self._name, of, [one.key for one in quiet], seen):
             await self._reviews.resolve(self._name, row.entity, row.key, (row.kind,))
@@ -110,7 +121,7 @@ class Pass(Generic[S]):
         if decision.above_cap or self._memory.capped is not False:
             self._producer.alert(self._capped(outcome))
         self._memory.capped = decision.above_cap
-        sent: dict[str, str] = {}
+        sent: Sent = {}
         for row in decision.repair:
             if await self._ledger.repairing(row):
                 await self._send(row, sent)
@@ -126,7 +137,7 @@ class Pass(Generic[S]):
         await self._send(row, {}, by_hand=True)
         return True
 
-    async def _send(self, row: Drift, sent: dict[str, str], *, by_hand: bool = False) -> None:
+    async def _send(self, row: Drift, sent: Sent, *, by_hand: bool = False) -> None:
         """Send what is claimed through the one road. If this dies, it is ripe again some looks later.
 
         What undoes it is kept: what the target held before the first repair, and which notices asked for them.
@@ -141,13 +152,14 @@ class Pass(Generic[S]):
         await self._ledger.undoes(row.id, {**undo, "by_hand": True} if by_hand else undo)
         self._tell(row, resolved=False)
 
-    async def _tell_of(self, notice: Notice, sent: dict[str, str]) -> str:
+    async def _tell_of(self, notice: Notice, sent: Sent) -> str:
         """The id of the notice that asks for it: one that this pass sent already, if that covers the same record."""
-        if notice.covers in sent:
-            return sent[notice.covers]
+        covered = notice.topic.name, notice.covers
+        if covered in sent:
+            return sent[covered]
         await self._producer.send(notice.topic, notice.event)
         if notice.covers:
-            sent[notice.covers] = notice.event.id
+            sent[covered] = notice.event.id
         return notice.event.id
 
     async def _ask(self, row: Drift) -> bool:

@@ -1,4 +1,4 @@
-"""How far a connection was compared: by sweeps, and by the full pass of the day, which goes on between them. Pure."""
+"""How far a subject was compared: by sweeps, and by the full pass of the day, which goes on between them. Pure."""
 
 from __future__ import annotations
 

@@ -36,21 +36,26 @@ class Snapshot(Protocol):
         ...
 
     @property
-    def changed_at(self) -> datetime:
-        """The later of the two."""
-        ...
-
-    @property
     def is_quiet(self) -> bool:
         """Whether something may be concluded of it."""
         ...
 
-    def is_settled(self, now: datetime, settling: timedelta) -> bool:
-        """Whether what is under way has had time to arrive."""
-        ...
-
 
 S = TypeVar("S", bound=Snapshot)
+# Vendors' clocks are not ours: a stamp so far ahead says nothing.
+_SKEW = timedelta(minutes=5)
+
+
+def changed_at(seen: Snapshot) -> datetime:
+    """The newest change on either side, by that side's clock."""
+    here, there = seen.stamps
+    return max(here, there or here)
+
+
+def is_settled(seen: Snapshot, now: datetime, settling: timedelta) -> bool:
+    """Whether what is under way has had time to arrive."""
+    age = now - changed_at(seen)
+    return age >= settling or age < -_SKEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,7 @@ class Slice:
     go_on: datetime | None
 
 
-class Side(Protocol[S]):
+class Records(Protocol[S]):
     """A subject's records of one connection. Every method raises what the clients and the database raise."""
 
     async def since(self, moment: datetime, *, everything: bool = False) -> list[str]:
@@ -95,9 +100,12 @@ class Vendors:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a subject's side is made of, besides the vendors."""
+    """What a subject's records are read with, besides the vendors. `entities` are those of the subject; an event of
+    theirs that was received and has not ended explains a difference for as long as `in_flight`.
+    """
 
     database: Database
+    entities: Sequence[str]
     in_flight: timedelta
     memory: Memory
 
@@ -110,6 +118,7 @@ def _not_decided(_: Any) -> bool:
 class Entity(Generic[S]):
     """How one entity of a subject is compared, and repaired.
 
+    `compare` finds at most one difference of a kind for a record, under the record's own key: so the ledger knows it.
     `held` is what the target holds before a repair, to undo it by. `is_decided`: a person has settled it as it stands,
     so that to send it through again would only ask the same again. `advice` is for that person, by kind of difference;
     `hopeless` are kinds of which nothing is sent through, even if a person asks for it.
@@ -130,17 +139,13 @@ class Entity(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Subject(Generic[S]):
-    """`plural` is the word for several of them."""
+    """`plural` is the word for several of them, `feed` the name under which it is kept how far they were compared."""
 
     name: str
     plural: str
-    open: Callable[[str, Vendors, Tools], Side[S]]
+    feed: str
+    open: Callable[[str, Vendors, Tools], Records[S]]
     entities: Sequence[Entity[S]]
-
-    @property
-    def feed(self) -> str:
-        """Under which it is kept how far they were compared."""
-        return f"reconciler.{self.plural}"
 
     def names(self) -> tuple[str, ...]:
         return tuple(one.name for one in self.entities)
@@ -150,4 +155,9 @@ class Subject(Generic[S]):
         return {one.name: one for one in self.entities}[name]
 
     def findings(self, seen: S, of: Iterable[str]) -> list[Finding]:
-        return [finding for name in of for finding in self.entity(name).findings(seen)]
+        """Raises ValueError for findings that the ledger could not tell apart, or not find again."""
+        found = [finding for name in of for finding in self.entity(name).findings(seen)]
+        places = {finding.place for finding in found if finding.key == seen.key}
+        if len(places) != len(found):
+            raise ValueError(f"{self.name} {seen.key}: each finding has the record's key, and a kind of its own")
+        return found

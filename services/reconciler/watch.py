@@ -83,14 +83,14 @@ class Watch:
             except IntegrationError as error:
                 await self._give_up(error.reason, stop)
             except Exception as error:
-                self._log.exception("a comparison failed", connection=self._connection, entity=self._subject.name)
+                self._log.exception("a comparison failed", connection=self._connection, subject=self._subject.name)
                 await self._give_up(f"unexpected: {type(error).__name__}", stop)
 
     async def _give_up(self, reason: str, stop: asyncio.Event) -> None:
         """For a while: another replica may do better."""
         await self._leases.release(self._name)
         if self._present():
-            self._log.warning("not compared", connection=self._connection, entity=self._subject.name, reason=reason)
+            self._log.warning("not compared", connection=self._connection, subject=self._subject.name, reason=reason)
             await self._tell_if_stalled(reason)
         await _pause(stop, min(_RETRY_SECONDS, self._settings.reconcile_recheck_seconds))
 
@@ -139,7 +139,7 @@ class Watch:
         """Compare what changed since the last sweep, and what was found different before."""
         began, position = self._clock.now(), await self._position()
         one = self._passes()
-        keys = await one.side.since(position.since(self._settings.overlap))
+        keys = await one.changed_since(position.since(self._settings.overlap))
         outcome = await self._compare(one, [*keys, *await self._open_keys()])
         await self._keep(position.swept(began))
         # By what all replicas share: another one may have told of it.
@@ -163,7 +163,7 @@ class Watch:
         if position.at is None or position.until is None:
             return False
         one = self._passes()
-        part = await one.side.slice(position.at, position.until, _SLICE)
+        part = await one.slice(position.at, position.until, _SLICE)
         await self._compare(one, part.keys, act=False)
         await self._keep(position.sliced(part.go_on))
         return part.go_on is not None
@@ -174,7 +174,8 @@ class Watch:
         for row in outcome.repaired:
             self._log.info("repaired", connection=row.connection, entity=row.entity, key=row.key, kind=row.kind)
         self._tell_unread(outcome)
-        self._figures.tell(outcome, await self._ledger.list(SHOWN, self._connection))
+        rows = await self._ledger.list(SHOWN, self._connection)
+        self._figures.tell(outcome, [row for row in rows if row.entity in self._subject.names()])
         self._figures.passed(self._clock.now().timestamp(), self._clock.monotonic() - began)
         return outcome
 

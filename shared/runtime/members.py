@@ -13,7 +13,7 @@ T = TypeVar("T")
 def members(package: ModuleType, kind: type[T]) -> list[T]:
     """The one object of this kind that each module directly in `package` defines, by the modules' names.
 
-    Raises LookupError for a module that defines none or several.
+    Raises LookupError for a module that defines none or several, and for a folder without modules.
     """
     found = []
     for name in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
@@ -22,4 +22,6 @@ def members(package: ModuleType, kind: type[T]) -> list[T]:
         if len(theirs) != 1:
             raise LookupError(f"{module.__name__} defines {len(theirs)} of {kind.__name__} instead of one")
         found += theirs
+    if not found:
+        raise LookupError(f"{package.__name__} has no modules")
     return found

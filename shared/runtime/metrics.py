@@ -74,11 +74,13 @@ class ServiceMetrics:
         # Differences that are not over, by state: open, repairing, review, ignored. By the reconciler.
         self.drift_rows = self._gauge("drift_rows", "Differences not over", "connection", "entity", "kind", "state")
         # Money in differences that are not over and not ignored. By the reconciler.
-        self.drift_at_risk = self._gauge("drift_at_risk", "Money at risk in differences", "connection", "currency")
+        self.drift_at_risk = self._gauge(
+            "drift_at_risk", "Money at risk in differences", "connection", "subject", "currency"
+        )
         # When the last pass ended, seconds since 1970 UTC, and how long it took, seconds. By the reconciler.
-        self.drift_passed_at = self._gauge("drift_passed_at", "End of the last comparison", "connection", "entity")
+        self.drift_passed_at = self._gauge("drift_passed_at", "End of the last comparison", "connection", "subject")
         self.drift_pass_seconds = self._gauge(
-            "drift_pass_seconds", "Time of the last comparison", "connection", "entity"
+            "drift_pass_seconds", "Time of the last comparison", "connection", "subject"
         )
 
         # From the source's own time of the change to done, seconds. By the consumer loop.

@@ -129,12 +129,12 @@ class DriftLedger:
         """A repair was sent; `undo` is what the target held before, the notices that ask for it, and when (`at`)."""
         await self._db.execute("update drift set undo = $2 where id = $1", number, dict(undo))
 
-    async def repaired_since(self, connection: str, moment: datetime) -> _Found:
-        """What was sent through from then on without a person asking for it, whatever became of it."""
+    async def repaired_since(self, connection: str, entities: Collection[str], moment: datetime) -> _Found:
+        """What of these entities was sent through from then on, not by a person, whatever became of it."""
         rows = await self._db.fetch(
-            f"""select {_COLUMNS} from drift where connection = $1 and (undo->>'at')::timestamptz >= $2
-                   and not undo ? 'by_hand'""",  # noqa: S608
-            connection, moment,
+            f"""select {_COLUMNS} from drift where connection = $1 and entity = any($2::text[])
+                   and (undo->>'at')::timestamptz >= $3 and not undo ? 'by_hand'""",  # noqa: S608
+            connection, list(entities), moment,
         )  # fmt: skip
         return [_drift(row) for row in rows]
 

@@ -89,7 +89,7 @@ async def test_in_a_quiet_shop_nothing_is_repaired(quick: Bridge) -> None:
 
     async def compared() -> bool:
         fresh = await quick.metric("reconciler", "events_in_total") - compared_before
-        return fresh >= len(ids) and await quick.metric("reconciler", "drift_passed_at") > settled
+        return fresh >= len(ids) and await quick.metric("reconciler", "drift_passed_at", subject="order") > settled
 
     await quick.until("every order to be compared, and passes after that", compared, seconds=60)
     assert [found for order_id in ids if (found := await states(quick, order_id))] == []

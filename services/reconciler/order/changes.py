@@ -29,7 +29,6 @@ class Changes:
 
     async def since(self, moment: datetime, *, everything: bool = False) -> list[str]:
         """Shopify's ids. `everything` has also those that were found in agreement."""
-        self._memory.forget(moment)
         keys = [
             order.id
             async for order in changed_orders(self._shopify.client.execute, moment)

@@ -36,11 +36,11 @@ _DECIDED = """
        and not exists (select from drift d where d.state = 'review' and
                        (d.connection, d.entity, d.key, d.kind) = (r.connection, r.entity, r.key, r.kind))
      order by updated_at"""
-# What the order's own writer did after its letter was written is newer than the letter. A link is no part of the order.
+# What the order's own writer did after its letter was written is newer than the letter.
 _LETTERS = """
     select distinct key from alerts a
      where connection = $1 and state = 'open' and kind in ('dead_letter', 'key_halted') and key = any($2::text[])
-       and entity <> 'link'
+       and entity = any($3::text[])
        and not exists (select from journal j where a.kind = 'dead_letter' and a.entity = 'order'
                           and (j.connection, j.entity, j.key, j.service) = (a.connection, a.entity, a.key, a.service)
                           and j.outcome = 'applied' and j.started_at > a.last_at)"""
@@ -51,7 +51,7 @@ _FLIGHT = """
                                       and service in ('heartland_writer', 'shopify_writer')
                                        or service = 'transformers'
                                       and outcome in ('review', 'skipped', 'dead_letter')) as ended
-      from journal where connection = $1 and entity in ('order', 'fulfilment') and key = any($2::text[])
+      from journal where connection = $1 and entity = any($3::text[]) and key = any($2::text[])
      group by key, entity"""
 _LINKS = "select shopify_id, heartland_id from links where connection = $1 and entity = 'order' and "
 
@@ -67,8 +67,9 @@ class Beliefs:
 class OwnBooks:
     """Every method raises TargetDown without a database."""
 
-    def __init__(self, db: Database, in_flight: timedelta) -> None:
+    def __init__(self, db: Database, entities: Sequence[str], in_flight: timedelta) -> None:
         self._db = db
+        self._entities = list(entities)
         self._in_flight = in_flight
 
     async def of(self, connection: str, keys: Sequence[str], now: datetime) -> Beliefs:
@@ -78,13 +79,13 @@ class OwnBooks:
             known[row["key"]] = _with_version(known[row["key"]], row)
         await self._add_effects(connection, known)
         for why, sql, names in (
-            ("it is parked", _PARKED, [f"{connection}|{key}" for key in keys]),
-            ("a person was asked", _REVIEWS, list(keys)),
-            ("it is a dead letter", _LETTERS, list(keys)),
+            ("it is parked", _PARKED, [[f"{connection}|{key}" for key in keys]]),
+            ("a person was asked", _REVIEWS, [list(keys)]),
+            ("it is a dead letter", _LETTERS, [list(keys), self._entities]),
         ):
-            for row in await self._db.fetch(sql, connection, names):
+            for row in await self._db.fetch(sql, connection, *names):
                 known[row["key"]] = replace(known[row["key"]], busy=why)
-        for row in await self._db.fetch(_FLIGHT, connection, list(keys)):
+        for row in await self._db.fetch(_FLIGHT, connection, list(keys), self._entities):
             if is_in_flight(row["received"], row["ended"], now, self._in_flight):
                 known[row["key"]] = replace(known[row["key"]], busy="it is on its way")
         for row in await self._db.fetch(_DECIDED, connection, list(keys)):

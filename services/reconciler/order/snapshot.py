@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from shared.canonical.order import Order
-
-_SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +71,6 @@ class Snapshot:
     def stamps(self) -> tuple[datetime, datetime | None]:
         """The newest change on Shopify's side and on Heartland's, by that side's clock."""
         return self.order.updated_at, self.heartland.changed_at if self.heartland else None
-
-    @property
-    def changed_at(self) -> datetime:
-        here, there = self.stamps
-        return max(here, there or here)
-
-    def is_settled(self, now: datetime, settling: timedelta) -> bool:
-        """Whether what is under way has had time to arrive. A stamp far ahead of our clock says nothing."""
-        age = now - self.changed_at
-        return age >= settling or age < -_SKEW
 
     @property
     def is_quiet(self) -> bool:

@@ -159,7 +159,7 @@ class Place:
     async def compare(self, entity: str = "", *, act: bool = True) -> Outcome:
         """One pass over everything that changed in the last day."""
         one = self.parts.pass_over(CONNECTION, SUBJECT)
-        keys = await one.side.since(self.parts.clock.now() - timedelta(days=60), everything=True)
+        keys = await one.changed_since(self.parts.clock.now() - timedelta(days=60), everything=True)
         return await one.compare(keys, (entity,) if entity else (), act=act)
 
     async def acted(self) -> Outcome:

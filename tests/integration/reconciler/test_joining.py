@@ -26,7 +26,7 @@ from shared.runtime.members import members
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.cursors import Cursors
 from shared.state.database import Database
-from shared.state.drift import DriftLedger
+from shared.state.drift import DriftLedger, Finding
 from shared.state.reviews import Reviews
 from tests.support.joining import subjects
 from tests.support.joining.level import Level
@@ -65,7 +65,7 @@ class Place:
         self.memory = Memory(capped=False)
         nobody: Any = None
         self.vendors = Vendors(nobody, nobody)
-        self.side: Any = STOCK.open("main", self.vendors, Tools(database, MINUTE, self.memory))
+        self.side: Any = STOCK.open("main", self.vendors, Tools(database, STOCK.names(), MINUTE, self.memory))
         self.rules = Rules(settling=timedelta(), look_apart=MINUTE, caps=caps)
 
     def holds(self, key: str, here: int, there: int) -> None:
@@ -157,6 +157,19 @@ async def test_its_cap_is_told_under_its_own_name(database_url: str) -> None:
         assert (capped.entity, capped.resolved, place.road.sent) == ("stock", False, [])
 
 
+async def test_what_was_repaired_of_another_subject_uses_up_no_cap_of_its_own(database_url: str) -> None:
+    async with opened(database_url, Caps(1, Decimal(100))) as place:
+        ledger = DriftLedger(place.database)
+        other = await ledger.saw(Finding("main", "order", "1", "order_missing", "gone"), place.clock.now())
+        await ledger.undoes(other.id, {"at": place.clock.now().isoformat()})
+        place.holds("TEE", 3, 5)
+        for _ in range(2):
+            await place.watch().sweep()
+            place.clock.pass_by(60)
+
+        assert [event.subject for event in place.road.sent] == ["TEE"]
+
+
 async def test_how_far_it_was_compared_is_kept_apart_and_so_are_its_open_differences(database_url: str) -> None:
     async with opened(database_url) as place:
         ledger = DriftLedger(place.database)
@@ -164,7 +177,7 @@ async def test_how_far_it_was_compared_is_kept_apart_and_so_are_its_open_differe
         await ledger.saw(other, place.clock.now())
         await place.watch().sweep()
 
-        assert await Cursors(place.database).get("main", "reconciler.stock levels")
+        assert await Cursors(place.database).get("main", "reconciler.stock")
         # The order's is none of its own, so it is neither read nor over.
         assert await place.drift() == [("TEE", "stock_differs")]
 

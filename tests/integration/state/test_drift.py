@@ -101,8 +101,9 @@ async def test_what_was_sent_through_by_itself_counts_for_an_hour(db: Database) 
         await ledger.undoes((await ledger.saw(replace(FOUND, key=key), NOON)).id, undo)
     await ledger.over("main", ["order"], ["1"], [])
 
-    assert [row.key for row in await ledger.repaired_since("main", NOON)] == ["1"]
-    assert await ledger.repaired_since("main", NOON + timedelta(seconds=1)) == []
+    assert [row.key for row in await ledger.repaired_since("main", ["order"], NOON)] == ["1"]
+    assert await ledger.repaired_since("main", ["payment"], NOON) == []
+    assert await ledger.repaired_since("main", ["order"], NOON + timedelta(seconds=1)) == []
 
 
 async def test_the_simulated_ledger_does_as_the_real_one(db: Database) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from services.reconciler.subject import Seen, Slice, Tools, Vendors
 
@@ -27,9 +27,6 @@ class Level:
     @property
     def stamps(self) -> tuple[datetime, datetime | None]:
         return self.changed_at, None
-
-    def is_settled(self, now: datetime, settling: timedelta) -> bool:
-        return now - self.changed_at >= settling
 
 
 class Levels:

@@ -8,6 +8,7 @@ import pytest
 
 from services.reconciler.order.known import OwnBooks
 from services.reconciler.order.snapshot import Known
+from services.reconciler.subjects.order import SUBJECT
 from shared.canonical.alert import Alert
 from shared.state.alerts import Alerts
 from shared.state.database import Database
@@ -19,7 +20,7 @@ from tests.support.messaging import NOON
 
 
 async def known(database: Database) -> Known:
-    return (await OwnBooks(database, timedelta(hours=1)).of("main", ["1"], NOON)).known["1"]
+    return (await OwnBooks(database, SUBJECT.names(), timedelta(hours=1)).of("main", ["1"], NOON)).known["1"]
 
 
 async def ask(database: Database, kind: str = "order_unbalanced", entity: str = "order") -> int:

@@ -7,4 +7,4 @@ from shared.runtime.members import members
 from tests.support.joining import stock_entities
 from tests.support.joining.level import Levels
 
-SUBJECT = Subject("stock", "stock levels", Levels, tuple(members(stock_entities, Entity)))
+SUBJECT = Subject("stock", "stock levels", "reconciler.stock", Levels, tuple(members(stock_entities, Entity)))

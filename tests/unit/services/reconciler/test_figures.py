@@ -22,11 +22,12 @@ def test_differences_are_shown_by_connection_and_vanish_when_they_are_over() -> 
 
     others.tell(Outcome(), [replace(ROW, connection="other")])
     mine.tell(Outcome(compared=3, found=[ROW], repaired=[ROW]), [ROW, replace(ROW, state="ignored")])
+    money = {"subject": "order", "currency": "USD"}
     state = {"entity": "order", "kind": "order_missing", "state": "open"}
-    assert (shown("drift_rows", "main", **state), shown("drift_at_risk", "main", currency="USD")) == (1, 40)
+    assert (shown("drift_rows", "main", **state), shown("drift_at_risk", "main", **money)) == (1, 40)
 
     mine.tell(Outcome(), [])
-    assert (shown("drift_rows", "main", **state), shown("drift_at_risk", "main", currency="USD")) == (0, 0)
+    assert (shown("drift_rows", "main", **state), shown("drift_at_risk", "main", **money)) == (0, 0)
     assert shown("drift_rows", "other", **state) == 1
     repaired = {"entity": "order", "kind": "order_missing"}
     assert registry.get_sample_value("tillbridge_drift_repaired_total", repaired) == 1

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from services.reconciler.decide import Caps, decide
 from services.reconciler.order.known import is_in_flight
 from services.reconciler.order.snapshot import InHeartland, Known, Snapshot
+from services.reconciler.subject import changed_at, is_settled
 from services.reconciler.subjects.order import SUBJECT
 from shared.canonical.order import Order
 from tests.support.messaging import NOON
@@ -80,10 +81,10 @@ class Shop:
 
     def look(self) -> None:
         seen = self.snapshot()
-        if self.here == 0 or seen.known.busy or not seen.is_settled(self.now, SETTLING):
+        if self.here == 0 or seen.known.busy or not is_settled(seen, self.now, SETTLING):
             return
         rows = [
-            self.ledger.saw(finding, self.now, seen.changed_at, seen.content_hash)
+            self.ledger.saw(finding, self.now, changed_at(seen), seen.content_hash)
             for finding in SUBJECT.findings(seen, SUBJECT.names())
         ]
         self.ledger.over(SUBJECT.names(), [seen.order.id], [(row.entity, row.key, row.kind) for row in rows])

@@ -70,11 +70,7 @@ class World:
 
     # A pass
 
-    @property
-    def side(self) -> Any:
-        return self
-
-    async def since(self, moment: object) -> Sequence[str]:
+    async def changed_since(self, moment: object) -> Sequence[str]:
         return ()
 
     async def compare(self, keys: object, *, act: bool = True) -> Outcome:

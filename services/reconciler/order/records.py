@@ -13,10 +13,10 @@ from services.reconciler.subject import Seen, Slice, Tools, Vendors
 
 
 class Orders:
-    """See subject.Side."""
+    """See subject.Records."""
 
     def __init__(self, name: str, vendors: Vendors, tools: Tools) -> None:
-        books = OwnBooks(tools.database, tools.in_flight)
+        books = OwnBooks(tools.database, tools.entities, tools.in_flight)
         self._changes = Changes(name, vendors.shopify, vendors.heartland, books, tools.memory)
         self._reader = Reader(name, vendors.shopify, vendors.heartland, books)
 
