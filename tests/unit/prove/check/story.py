@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from tests.prove.check import Report, check
-from tests.prove.check.road import STEPS
+from tests.prove.check.entities import STEPS
 from tests.prove.evidence import Evidence
 
 Json = dict[str, Any]
