@@ -12,7 +12,7 @@ One JSON object per line, of one of these kinds (`kind` says which):
     of a run, `seq` the changes of one order, from 1. `subject` is whose life it belongs to; where that is no order,
     `order` and `name` are its id and name. `status` is the HTTP status: below 300 the change happened; 409: the shop
     refused it (an order that is cancelled cannot be paid), so nothing happened and nothing is to follow. `webhooks` are
-    the ids of the deliveries that the change set off. Actions and their details:
+    the ids of the deliveries that the change set off. Actions and their details, unless a generator says its own:
 
         order       new       {"document": the order as Shopify's JSON, "how": "" | "pending" | "late"}
                     edit      {"add": [line], "remove": [{"line_item_id", "quantity"}]}: one of them or none

@@ -89,12 +89,6 @@ class Plan:
     def steps(self) -> list[Planned]:
         return [step for one in self.generators for step in one.plan(self.seed, self.orders, self.seconds)]
 
-    def _lives(self) -> dict[str, int]:
-        """How many of each subject there will be."""
-        subjects = {one.name: one.plural for one in self.generators if one.subject == one.name}
-        begun = Counter(entity for entity, _ in {(step.entity, step.number) for step in self.steps})
-        return {plural: begun[name] for name, plural in subjects.items()}
-
     @property
     def kinds(self) -> list[Kind]:
         return [kind for one in self.generators for kind in one.kinds]
@@ -107,6 +101,12 @@ class Plan:
     @property
     def dropped(self) -> float:
         return DROPPED if RECONCILER and "webhooks" in self.faults else 0.0
+
+    def _lives(self) -> dict[str, int]:
+        """How many of each subject there will be."""
+        subjects = {one.name: one.plural for one in self.generators if one.subject == one.name}
+        begun = Counter(entity for entity, _ in {(step.entity, step.number) for step in self.steps})
+        return {plural: begun[name] for name, plural in subjects.items()}
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def unshipped(case: Case) -> Iterator[str]:
     """Invoices that the store completed, but that are on no topic."""
     there = {entry.mark for entry in case.road.entries[READ.topic]}
     for row in case.mutations:
-        if row.action == "ship" and row.happened and str(row.answer["invoice_id"]) not in there:
+        if row.entity == NAME and row.happened and str(row.answer["invoice_id"]) not in there:
             yield f"invoice {row.answer['invoice_id']} of {row.name} was completed, but is on no topic"
 
 

@@ -104,6 +104,12 @@ def test_each_kind_of_poison_is_given_and_none_twice_under_one_name() -> None:
     assert all(0 <= one.at <= SECONDS for one in planned)
 
 
+def test_poison_comes_in_turn_records_of_their_own_first_and_then_along_the_road() -> None:
+    names = [kind.name for kind in poison.in_turn(KINDS)]
+
+    assert names == ["no currency", "no order", "half an invoice", "a future schema", "not JSON"]
+
+
 def test_what_is_repaired_of_an_order_is_only_its_currency() -> None:
     one, *_ = (one for one in poison.plan(SEED, "main", 5, SECONDS, KINDS) if one.document)
     lost, repaired = orjson.loads(one.envelope.body), one.details["repaired"]
