@@ -6,5 +6,5 @@ An entity joins by files of its own, which are found where they lie:
     check/entities/<entity>.py      ENTITY: its road, its facts, what it should be in the end and what differs
 
 Both may be packages. What the fields mean is said in generate/generator.py and check/entity.py; what an entity leaves
-out has a default. Nothing else names an entity, the mutants' scenes aside.
+out has a default. Nothing else names an entity, the mutants' scenes and their faults aside.
 """

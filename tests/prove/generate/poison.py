@@ -17,7 +17,6 @@ from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.topics import Topic
 from tests.prove.generate.plan import Json
 
-ENTITY = "poison"
 # Numbers that nothing of the load has.
 FIRST_NUMBER = 900_001
 

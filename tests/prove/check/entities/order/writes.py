@@ -78,5 +78,5 @@ def mixed_up(case: Case) -> Iterator[str]:
     for number, names in owners.items():
         if len(names) > 1:
             yield f"Heartland's order {number} stands for {', '.join(sorted(names))}"
-    for name in made.keys() - books.keys():
+    for name in sorted(made.keys() - books.keys()):
         yield f"Heartland has {', '.join(made[name])} for the order {name}, which nobody placed"
