@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from tests.prove.check.road import ENDS, STEPS, Road, read_road
+from tests.prove.check.entities import ENTITIES
+from tests.prove.check.entity import Entity, steps_of
+from tests.prove.check.road import ENDS, Road, read_road
 from tests.prove.cluster import CONNECTION_SETTINGS, REPLICAS, SESSION_SECONDS, SETTINGS, Cluster
 from tests.prove.evidence import Evidence
-from tests.prove.generate.plan import Json
-from tests.prove.history import read_mutations, read_strikes
+from tests.prove.generate.generator import Generator
+from tests.prove.generate.plan import Control, Json, Raw
+from tests.prove.history import Mutation, read_mutations, read_strikes
 from tests.prove.log import Log
 from tests.prove.nemesis import Nemesis
 from tests.prove.resumes import Work, resumes
@@ -30,6 +33,7 @@ async def collect(
     samples: Samples,
     nemesis: Nemesis,
     folder: Path,
+    generators: Sequence[Generator],
     *,
     seed: int,
     minutes: float,
@@ -41,9 +45,10 @@ async def collect(
     await log.dump(folder / "topics.jsonl")
     _, answer = await cluster.control("GET", "/shopify/deliveries")
     _write(folder / "deliveries.jsonl", answer["deliveries"])
-    await _books(cluster, folder)
+    mutations = list(read_mutations(folder / "history.jsonl"))
+    _write(folder / "books.jsonl", await books(mutations, cluster.control, cluster.raw, generators))
     open_doubts = await samples.open_doubts()
-    road, strikes = read_road(folder / "topics.jsonl"), list(read_strikes(folder / "history.jsonl"))
+    road, strikes = read_road(folder / "topics.jsonl", ()), list(read_strikes(folder / "history.jsonl"))
     written = resumes(strikes, work(road, ENDS), busy_until.timestamp())
     evidence = Evidence.within(
         folder,
@@ -53,7 +58,7 @@ async def collect(
         written={kind: spans for kind, spans in written.items() if kind in (*FAULTS, "token")},
         kills=dict(nemesis.kills),
         faults=dict(nemesis.faults),
-        poison=[row.details for row in read_mutations(folder / "history.jsonl") if row.poison],
+        poison=[row.details for row in mutations if row.poison],
         parked=await _parked(cluster),
         in_doubt={"occurred": len(samples.doubts), "resolved": len(samples.doubts - open_doubts.keys())},
         settings={**_settings(), **more},
@@ -62,10 +67,10 @@ async def collect(
     return evidence
 
 
-def work(road: Road, outcomes: Collection[str]) -> Work:
+def work(road: Road, outcomes: Collection[str], entities: Iterable[Entity] = ENTITIES) -> Work:
     """When each record came in and first ended in one of `outcomes`, as the checker reads the topics."""
     found = Work()
-    for step in STEPS:
+    for step in steps_of(entities):
         entries = road.entries[step.topic]
         found.arrivals[step.topic] = sorted(entry.at for entry in entries)
         for entry in entries:
@@ -75,19 +80,20 @@ def work(road: Road, outcomes: Collection[str]) -> Work:
     return found
 
 
-async def _books(cluster: Cluster, folder: Path) -> None:
-    orders = {row.order: row.name for row in read_mutations(folder / "history.jsonl") if row.order}
+async def books(
+    mutations: Iterable[Mutation], control: Control, raw: Raw, generators: Iterable[Generator]
+) -> list[Json]:
+    """A row of each subject that the history names."""
+    readers = {one.subject: one.read for one in generators if one.read}
+    names = {(row.subject, row.order): row.name for row in mutations if row.order and row.subject in readers}
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def read(order: str, name: str) -> Json:
+    async def read(subject: str, order: str, name: str) -> Json:
         async with slots:
-            _, shop = await cluster.control("GET", f"/shopify/orders/{order}")
-            status, store = await cluster.raw("GET", f"/heartland/orders/S-{name.removeprefix('#')}")
-        # Amounts are exact as the sandbox wrote them: they go into the file as they are.
-        picture = orjson.Fragment(store) if status == 200 else None
-        return {"order": order, "name": name, "shopify": shop, "heartland": picture}
+            book = await readers[subject](order, name, control, raw)
+        return {"subject": subject, "order": order, "name": name, **book}
 
-    _write(folder / "books.jsonl", await asyncio.gather(*(read(*pair) for pair in orders.items())))
+    return await asyncio.gather(*(read(*one, name) for one, name in names.items()))
 
 
 async def _parked(cluster: Cluster) -> list[Json]:

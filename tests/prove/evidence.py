@@ -8,12 +8,12 @@ deliveries.jsonl  Shopify's webhooks as the sandbox sent them, oldest first: {"w
 journal.jsonl     every write that the two vendors received, in order of arrival (the sandbox's own journal):
                   {"number", "at", "system": heartland | shopify, "operation", "method", "path", "body", "status",
                   "response"}. For shopify, `operation` is the mutation's root field, e.g. "fulfillmentCreate".
-books.jsonl       both vendors' records at the end, one row per order of the history: {"order": Shopify's id,
-                  "name": "#1001", "shopify": what GET /_sandbox/shopify/orders/{id} answers ("order",
+books.jsonl       both vendors' records at the end, one row per order of the history: {"subject": "order", "order":
+                  Shopify's id, "name": "#1001", "shopify": what GET /_sandbox/shopify/orders/{id} answers ("order",
                   "transactions", "fulfillment_orders", "fulfillments", "metafields", "tags"), "heartland": what
                   GET /_sandbox/heartland/orders/{public_id} answers ("order", "lines", "taxes", "payments",
                   "invoices", ...), or null for none}. Heartland's amounts are exact JSON numbers: read them as
-                  Decimal.
+                  Decimal. What else has lives has rows of its own kind, with "subject", "order" (its id) and "name".
 topics.jsonl      every record of raw.*, canonical.*, trace, dlq.*, alert: {"topic": without prefix, "partition",
                   "offset", "timestamp": ms, "key": text or null, "headers": {name: text}, "value": the JSON value,
                   or {"base64": "..."} where it is none}, by topic, partition, offset.

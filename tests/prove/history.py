@@ -5,12 +5,14 @@ One JSON object per line, of one of these kinds (`kind` says which):
 
 {"kind": "mutation", "n": 17, "at": "2026-11-25T12:00:00.123456+00:00", "entity": "order", "order": "5007001001000",
  "name": "#1001", "action": "new", "seq": 1, "details": {"document": {...}}, "status": 200,
- "answer": {"id": ..., "webhook": {"ids": [...]}}, "webhooks": ["<webhook id>", ...], "poison": false}
+ "answer": {"id": ..., "webhook": {"ids": [...]}}, "webhooks": ["<webhook id>", ...], "poison": false,
+ "subject": "order"}
 
     One change that a shopper, the shop's staff or a store made, with what the sandbox answered. `n` numbers all rows
-    of a run, `seq` the changes of one order, from 1. `status` is the HTTP status: below 300 the change happened; 409:
-    the shop refused it (an order that is cancelled cannot be paid), so nothing happened and nothing is to follow.
-    `webhooks` are the ids of the deliveries that the change set off. Actions and their details:
+    of a run, `seq` the changes of one order, from 1. `subject` is whose life it belongs to; where that is no order,
+    `order` and `name` are its id and name. `status` is the HTTP status: below 300 the change happened; 409: the shop
+    refused it (an order that is cancelled cannot be paid), so nothing happened and nothing is to follow. `webhooks` are
+    the ids of the deliveries that the change set off. Actions and their details, unless a generator says its own:
 
         order       new       {"document": the order as Shopify's JSON, "how": "" | "pending" | "late"}
                     edit      {"add": [line], "remove": [{"line_item_id", "quantity"}]}: one of them or none
@@ -23,7 +25,8 @@ One JSON object per line, of one of these kinds (`kind` says which):
                                "lines": [{"line_id", "item_id", "sku", "qty"}]}
         poison      publish   see generate/poison.py: {"kind", "letter": how the dead letter is known ("service",
                               "topic", "key", "ce_id"), "repaired": the body that would work, or null, "ends": how it
-                              ends then, "document": the order whose record it is, or {}}; `poison` is true
+                              ends then, "entity", "document": what it is the record of, as the shop would have it,
+                              or {}}; `poison` is true
 
     Each new, edit, pay and cancel leaves its number in the order: the note becomes "seq <seq>", and so does the note
     attribute `seq`. The note travels on into the Heartland order's custom field `note`.
@@ -66,6 +69,7 @@ class Mutation:
     answer: Json
     webhooks: list[str] = field(default_factory=list)
     poison: bool = False
+    subject: str = "order"
 
     @property
     def happened(self) -> bool:

@@ -28,7 +28,7 @@ async def mend(cluster: Cluster, load: Load, poison: Sequence[Json], folder: Pat
             continue
         # Not before: the reconciler, too, would bring over what the shop has.
         if one["document"]:
-            await load.place(one["document"])
+            await load.place(one["entity"], one["document"])
         name = one["letter"]["ce_id"]
         path = folder / f"repaired-{name}.json"
         path.write_bytes(orjson.dumps(one["repaired"]))

@@ -16,26 +16,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tests.prove.check.entities import ENTITIES
+from tests.prove.check.entity import Entity, steps_of
 from tests.prove.history import MISSED, Struck
 
-GROUPS = ("transformer-order", "heartland_writer", "transformer-fulfilment", "shopify_writer")
-# Which groups feel a fault of this target.
-BEHIND: Mapping[str, tuple[str, ...]] = {
-    "transformer-order": ("transformer-order",),
-    "transformer-fulfilment": ("transformer-fulfilment",),
-    "heartland-writer": ("heartland_writer",),
-    "shopify-writer": ("shopify_writer",),
-    "heartland": ("heartland_writer", "transformer-fulfilment"),
-    "shopify": ("transformer-order", "shopify_writer"),
-    "broker": GROUPS,
-    "database": GROUPS,
-}
-# At which topic the records come in that these let in.
-DOORS: Mapping[str, str] = {
-    "ingress": "raw.shopify.order",
-    "webhooks": "raw.shopify.order",
-    "poller": "raw.heartland.fulfilment",
-}
+# What everything depends on.
+EVERYWHERE = ("broker", "database")
 # Nothing at all gets through while these last.
 TOTAL = ("outage", "broker", "database", "cut", "lost_replies")
 
@@ -53,30 +39,60 @@ class Work:
     arrivals: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
-def resumes(strikes: Sequence[Struck], work: Work, until: float) -> dict[str, list[float]]:
+@dataclass(frozen=True)
+class Reach:
+    """What a fault reaches: by target, the `groups` that feel it, and the topics behind the `doors`."""
+
+    groups: Mapping[str, Sequence[str]]
+    doors: Mapping[str, Sequence[str]]
+
+    def of(self, process: str) -> set[str]:
+        """Groups and topics."""
+        target = _service(process)
+        doors = self.doors.values() if target in EVERYWHERE else [self.doors.get(target, ())]
+        return {*self.groups.get(target, ()), *(topic for topics in doors for topic in topics)}
+
+
+def reach(entities: Sequence[Entity]) -> Reach:
+    groups: defaultdict[str, list[str]] = defaultdict(list)
+    doors: defaultdict[str, list[str]] = defaultdict(list)
+    for step in steps_of(entities):
+        for target in (step.process, *step.vendors, *EVERYWHERE):
+            groups[target].append(step.group)
+    for entity in entities:
+        for door, topic in entity.doors.items():
+            doors[door].append(topic)
+    return Reach({target: tuple(dict.fromkeys(names)) for target, names in groups.items()}, doors)
+
+
+def resumes(
+    strikes: Sequence[Struck], work: Work, until: float, entities: Sequence[Entity] = ENTITIES
+) -> dict[str, list[float]]:
     """Seconds, by kind, for each fault behind which something waited, of those that ended before `until`.
 
     After that moment, the end of the load, there may be nothing to come in at the doors.
     """
+    reaches = reach(entities)
     found: defaultdict[str, list[float]] = defaultdict(list)
     for strike in strikes:
         healed = _seconds(strike.healed)
         if healed < until and strike.strike != MISSED:
-            blocks = [other for other in strikes if other.strike in TOTAL and _touch(other.target, strike.target)]
-            spans = [_span(healed, first, blocks) for first in _firsts(strike, healed, work, until)]
+            felt = reaches.of(strike.target)
+            blocks = [other for other in strikes if other.strike in TOTAL and reaches.of(other.target) & felt]
+            spans = [_span(healed, first, blocks) for first in _firsts(reaches, strike, healed, work, until)]
             if spans:
                 found[strike.strike].append(max(spans))
     return dict(found)
 
 
-def _firsts(strike: Struck, healed: float, work: Work, until: float) -> Iterator[float]:
+def _firsts(reaches: Reach, strike: Struck, healed: float, work: Work, until: float) -> Iterator[float]:
     """By partition, when the first record was done with that waited when the fault ended."""
     target = _service(strike.target)
-    if target in DOORS:
-        arrivals = work.arrivals[DOORS[target]]
+    if target in reaches.doors:
+        arrivals = sorted(moment for topic in reaches.doors[target] for moment in work.arrivals[topic])
         index = bisect_right(arrivals, healed)
         yield arrivals[index] if index < len(arrivals) else until
-    for group in BEHIND.get(target, ()):
+    for group in reaches.groups.get(target, ()):
         for records in work.records[group].values():
             waiting = [done for arrived, done in records if arrived <= healed < done]
             if waiting:
@@ -91,17 +107,6 @@ def _span(healed: float, first: float, blocks: Sequence[Struck]) -> float:
         if began <= first and ended > begin:
             begin = min(ended, first)
     return first - begin
-
-
-def _touch(one: str, other: str) -> bool:
-    """Whether what two targets stand for has work in common."""
-    return bool(_feels(_service(one)) & _feels(_service(other)))
-
-
-def _feels(target: str) -> set[str]:
-    if target in ("broker", "database"):
-        return {*GROUPS, *DOORS.values()}
-    return {*BEHIND.get(target, ()), *([DOORS[target]] if target in DOORS else [])}
 
 
 def _service(process: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import shutil
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
@@ -21,10 +22,12 @@ from shared.runtime.settings import Settings
 from tests.prove.cluster import READ_LAG_SECONDS, Cluster, open_cluster
 from tests.prove.collect import collect
 from tests.prove.evidence import Evidence
-from tests.prove.generate import fulfilment, order, poison
+from tests.prove.generate import poison
+from tests.prove.generate.entities import GENERATORS
+from tests.prove.generate.generator import Generator
 from tests.prove.generate.load import Load
-from tests.prove.generate.plan import Json, Planned
-from tests.prove.generate.poison import Poison
+from tests.prove.generate.plan import NEW_SHARE, Json, Planned
+from tests.prove.generate.poison import Kind, Poison
 from tests.prove.history import History, read_mutations
 from tests.prove.log import Log
 from tests.prove.mend import mend
@@ -58,6 +61,7 @@ class Plan:
     tail_seconds: float = LOAD_TAIL_SECONDS
     # Whether the poisoned records are repaired at the end, as an operator would.
     mends: bool = True
+    generators: Sequence[Generator] = GENERATORS
 
     def strikes(self, services: Mapping[str, Sequence[str]]) -> list[Strike]:
         """Which fault strikes when. `services` has the names of each service's processes."""
@@ -67,7 +71,7 @@ class Plan:
     def asked(self, services: Sequence[str]) -> Json:
         """What the checker has to find at least: see check/enough.py."""
         return {
-            "orders": self.orders,
+            **self._lives(),
             "faults": [kind for kind in self.faults if kind in KINDS],
             "killed": list(services) if "kill" in self.faults else [],
             "webhooks": webhook_shares(self.dropped) if "webhooks" in self.faults else {},
@@ -83,17 +87,26 @@ class Plan:
 
     @property
     def steps(self) -> list[Planned]:
-        generators = (order.plan, fulfilment.plan)
-        return [step for plan in generators for step in plan(self.seed, self.orders, self.seconds)]
+        return [step for one in self.generators for step in one.plan(self.seed, self.orders, self.seconds)]
+
+    @property
+    def kinds(self) -> list[Kind]:
+        return [kind for one in self.generators for kind in one.kinds]
 
     @property
     def poisons(self) -> int:
         """Every kind at least once."""
-        return max(1 + len(poison.KINDS), round(self.minutes * POISON_PER_MINUTE))
+        return max(len(self.kinds), round(self.minutes * POISON_PER_MINUTE))
 
     @property
     def dropped(self) -> float:
         return DROPPED if RECONCILER and "webhooks" in self.faults else 0.0
+
+    def _lives(self) -> dict[str, int]:
+        """How many of each subject there will be."""
+        subjects = {one.name: one.plural for one in self.generators if one.subject == one.name}
+        begun = Counter(entity for entity, _ in {(step.entity, step.number) for step in self.steps})
+        return {plural: begun[name] for name, plural in subjects.items()}
 
 
 @dataclass(frozen=True)
@@ -141,7 +154,7 @@ class Stage:
         plan = self.plan
         watching = asyncio.create_task(self.samples.watch())
         try:
-            await self._stock()
+            await self.load.stock()
             began = datetime.now(UTC)
             complaint = await self._strike_while_loading()
             healed = time.monotonic()
@@ -159,10 +172,11 @@ class Stage:
                 self.samples,
                 self.nemesis,
                 self.build,
+                plan.generators,
                 seed=plan.seed,
                 minutes=plan.minutes,
-                # New orders come until then: later there may be nothing to go on with.
-                busy_until=began + timedelta(seconds=plan.seconds * order.NEW_SHARE),
+                # What is new comes until then: later there may be nothing to go on with.
+                busy_until=began + timedelta(seconds=plan.seconds * NEW_SHARE),
                 more={
                     "reconciler": RECONCILER,
                     "dropped_webhooks": plan.dropped,
@@ -184,18 +198,13 @@ class Stage:
         poison = [row.details for row in read_mutations(self.build / "history.jsonl") if row.poison]
         return await mend(self.cluster, self.load, poison, self.build)
 
-    async def _stock(self) -> None:
-        # The sterner of two assumptions: a payment above what an order owes is refused.
-        await self.cluster.control("POST", "/heartland/switches", {"strict_payments": True})
-        for item in order.goods():
-            await self.cluster.control("POST", "/heartland/items", item)
-
     async def _strike_while_loading(self) -> str:
         """What of the load could not be done; empty when all was."""
         plan, steps = self.plan, self.plan.steps
         self.tell(f"{plan.orders} orders, {len(steps)} changes, {plan.poisons} poisoned records; seed {plan.seed}")
         strikes = plan.strikes(self.cluster.services)
-        poisons = poison.plan(plan.seed, self.cluster.stack.connection, plan.poisons, plan.seconds * order.NEW_SHARE)
+        connection, until = self.cluster.stack.connection, plan.seconds * NEW_SHARE
+        poisons = poison.plan(plan.seed, connection, plan.poisons, until, plan.kinds)
         await self.vendors.begin()
         loading = asyncio.create_task(self.load.run(steps))
         poisoning = asyncio.create_task(self.load.poison(poisons, self._publish))
@@ -210,8 +219,8 @@ class Stage:
         for result in await asyncio.gather(loading, poisoning, return_exceptions=True):
             if isinstance(result, Exception):
                 raise result
-        waiting = ", ".join(f"#{number}" for number in sorted(self.load.waiting)[:10])
-        return f"{len(self.load.waiting)} orders never reached the store as they stand: {waiting}" if late else ""
+        waiting = ", ".join(sorted(self.load.waiting)[:10])
+        return f"{len(self.load.waiting)} never reached the other side as they stand: {waiting}" if late else ""
 
     async def _publish(self, one: Poison) -> None:
         """Until the broker has it; one that has just come back may not know its topics yet."""
@@ -247,7 +256,7 @@ async def open_stage(plan: Plan, build: Path, data: Path, tell: Callable[[str], 
         vendors = Vendors(cluster.control, webhook_faults(plan.dropped) if "webhooks" in plan.faults else [])
         with open_samples(cluster, log, build) as samples, closing(history):
             nemesis = Nemesis(cluster, vendors, samples, history, clocked)
-            load = Load(plan.seed, cluster.control, history)
+            load = Load(plan.seed, cluster.control, history, plan.generators)
             yield Stage(plan, build, cluster, log, samples, load, vendors, nemesis, producer, clocked)
 
 

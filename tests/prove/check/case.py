@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.prove.check.road import Road, read_road, seconds
+from tests.prove.check.entity import Entity, steps_of
+from tests.prove.check.road import Road, Step, read_road, seconds
 from tests.prove.evidence import Evidence
 from tests.prove.history import Mutation, read_mutations, read_rows
 
@@ -39,13 +41,14 @@ class Write:
 
 @dataclass(frozen=True)
 class Case:
-    """`mutations` are those of the history in the order in which they were made; `books` are by the order's id."""
+    """`mutations` are those of the history in the order in which they were made; `books` are by subject and its id."""
 
     evidence: Evidence
+    entities: Sequence[Entity]
     mutations: list[Mutation]
     deliveries: list[Json]
     writes: list[Write]
-    books: dict[str, Json]
+    books: dict[str, dict[str, Json]]
     road: Road
     offsets: list[Json]
     memory: list[Json]
@@ -55,26 +58,42 @@ class Case:
         """Service and key of what still waits at the end."""
         return {(row["service"], row["key"]) for row in self.evidence.parked}
 
-    def lives(self) -> dict[str, list[Mutation]]:
-        """What really happened to each order, in order."""
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return steps_of(self.entities)
+
+    @property
+    def applied(self) -> list[Write]:
+        return [write for write in self.writes if write.applied]
+
+    def lives(self, subject: str) -> dict[str, list[Mutation]]:
+        """What really happened to each order, or whatever else has lives, in order."""
         lives: dict[str, list[Mutation]] = {}
         for row in self.mutations:
-            if row.order and row.happened:
+            if row.subject == subject and row.order and row.happened:
                 lives.setdefault(row.order, []).append(row)
         return lives
 
 
-def read_case(evidence: Evidence) -> Case:
+def read_case(evidence: Evidence, entities: Sequence[Entity]) -> Case:
     return Case(
         evidence=evidence,
+        entities=entities,
         mutations=sorted(read_mutations(evidence.history), key=lambda row: row.n),
         deliveries=list(read_rows(evidence.deliveries)),
         writes=[_write(row) for row in _exact_rows(evidence.journal)],
-        books={row["order"]: row for row in _exact_rows(evidence.books)},
-        road=read_road(evidence.topics),
+        books=_books(evidence.books),
+        road=read_road(evidence.topics, steps_of(entities)),
         offsets=list(read_rows(evidence.offsets)),
         memory=list(read_rows(evidence.memory)),
     )
+
+
+def _books(path: Path) -> dict[str, dict[str, Json]]:
+    books: defaultdict[str, dict[str, Json]] = defaultdict(dict)
+    for row in _exact_rows(path):
+        books[row.get("subject", "order")][row["order"]] = row
+    return books
 
 
 def _exact_rows(path: Path) -> Iterator[Json]:

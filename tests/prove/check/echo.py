@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from tests.prove.check.case import Case
+from tests.prove.check.entity import Entity
 from tests.prove.check.report import Violation
 
 _AGAIN = 0.02
@@ -19,27 +20,27 @@ _ASKED = frozenset(("drift", "review"))
 
 
 def check(case: Case) -> Iterator[Violation]:
-    again = repeated(case)
-    allowed = max(3.0, _AGAIN * len(case.lives()))
-    if again.total() > allowed:
-        examples = ", ".join(f"{key} {count} times" for key, count in again.most_common(3))
-        text = f"{again.total()} orders' states were written once more unchanged, {allowed:.0f} may be: {examples}"
-        yield Violation("echoed", text)
+    for entity in case.entities:
+        again = repeated(case, entity)
+        allowed = max(3.0, _AGAIN * len(case.lives(entity.subject)))
+        if again.total() > allowed:
+            examples = ", ".join(f"{key} {count} times" for key, count in again.most_common(3))
+            text = f"{again.total()} {entity.plural}' states were written once more unchanged, {allowed:.0f} may be"
+            yield Violation("echoed", f"{text}: {examples}")
 
 
-def repeated(case: Case) -> Counter[str]:
-    """By key, how often the writer of orders applied what it had just applied, unless somebody asked for just that."""
-    states = case.road.entries["canonical.order"]
+def repeated(case: Case, entity: Entity) -> Counter[str]:
+    """By key, how often its writer applied what it had just applied, unless somebody asked for just that."""
+    again: Counter[str] = Counter()
+    if not entity.state:
+        return again
+    states = case.road.entries[entity.state.topic]
     content = {entry.id: entry.content for entry in states}
     asked = {entry.id for entry in states if entry.headers.get("x-cause") in _ASKED}
-    hops = [hop for found in case.road.hops.values() for hop in found]
-    applied = [
-        hop for hop in hops if hop.service == "heartland_writer" and hop.outcome == "applied" and hop.event not in asked
-    ]
+    applied = [hop for hop in case.road.said(entity.state) if hop.outcome == "applied" and hop.event not in asked]
     last: dict[str, str] = {}
-    again: Counter[str] = Counter()
     for hop in sorted(applied, key=attrgetter("finished")):
-        this = content.get(hop.event, "")
+        this = content[hop.event]
         again[hop.key] += bool(this) and last.get(hop.key) == this
         last[hop.key] = this
     return +again

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 from tests.prove.check.case import Case
 from tests.prove.check.report import Violation
-from tests.prove.check.road import CLOCKS_APART_SECONDS, ENDS, STEPS, Entry, Hop, Road, Step
+from tests.prove.check.road import CLOCKS_APART_SECONDS, ENDS, Entry, Hop, Road, Step
 
 
 def check(case: Case) -> Iterator[Violation]:
     for text in (
         *_unheard(case),
-        *_unshipped(case),
+        *(text for entity in case.entities for text in entity.unheard(case)),
         *_unended(case),
-        *_unfollowed(case.road),
+        *_unfollowed(case),
         *_unsucceeded(case),
     ):
         yield Violation("lost", text)
@@ -23,24 +23,17 @@ def check(case: Case) -> Iterator[Violation]:
 
 def _unheard(case: Case) -> Iterator[str]:
     """Webhooks that were answered with 2xx, but are on no topic."""
-    there = {entry.id for entry in case.road.entries["raw.shopify.order"]}
+    doors = {entity.doors["webhooks"] for entity in case.entities if "webhooks" in entity.doors}
+    there = {entry.id for topic in doors for entry in case.road.entries[topic]}
     for row in case.deliveries:
         if row["outcome"] == "delivered" and row["webhook_id"] not in there:
             name = f"{row['webhook_id']} ({row['topic']} of {row['resource']})"
             yield f"webhook {name} was acknowledged, but is on no topic"
 
 
-def _unshipped(case: Case) -> Iterator[str]:
-    """Invoices that the store completed, but that are on no topic."""
-    there = {entry.invoice for entry in case.road.entries["raw.heartland.fulfilment"]}
-    for row in case.mutations:
-        if row.action == "ship" and row.happened and str(row.answer["invoice_id"]) not in there:
-            yield f"invoice {row.answer['invoice_id']} of {row.name} was completed, but is on no topic"
-
-
 def _unended(case: Case) -> Iterator[str]:
     """Records that no service was ever done with. Parked ones said why on their trace, and are parked yet."""
-    for step in STEPS:
+    for step in case.steps:
         latest = _latest_end(case.road, step)
         for entry in case.road.entries[step.topic]:
             hops = case.road.of(step.service, entry)
@@ -64,21 +57,21 @@ def still_parked(case: Case) -> list[str]:
     return [f"{service} {key}: {said.get((service, key)) or 'nobody said why'}" for service, key in sorted(case.parked)]
 
 
-def _unfollowed(road: Road) -> Iterator[str]:
+def _unfollowed(case: Case) -> Iterator[str]:
     """Records that are said to be published onwards, but that no record further on stands for."""
-    for step in STEPS:
+    for step in case.steps:
         if not step.onwards:
             continue
-        there = {name for entry in road.entries[step.onwards] for name in entry.lineage}
-        for entry in road.entries[step.topic]:
-            published = any(hop.outcome == "published" for hop in road.of(step.service, entry))
+        there = {name for entry in case.road.entries[step.onwards] for name in entry.lineage}
+        for entry in case.road.entries[step.topic]:
+            published = any(hop.outcome == "published" for hop in case.road.of(step.service, entry))
             if published and entry.id not in there:
                 yield f"{step.service} says that {entry} is published, but {step.onwards} has nothing of it"
 
 
 def _unsucceeded(case: Case) -> Iterator[str]:
     """Superseded records need one that ended otherwise, at that time or later, or that still waits."""
-    for step in STEPS:
+    for step in case.steps:
         latest = _latest_end(case.road, step)
         for entry in case.road.entries[step.topic]:
             for hop in _superseded(case.road, step, entry):

@@ -11,29 +11,26 @@ from collections.abc import Iterator
 
 from tests.prove.check import memory
 from tests.prove.check.case import Case
-from tests.prove.check.once import facts
 from tests.prove.check.report import Violation
-from tests.prove.check.road import ENDS, STEPS, service_of
+from tests.prove.check.road import ENDS, service_of
 from tests.prove.history import MISSED, read_strikes
 
-ACTIONS = ("new", "edit", "pay", "cancel", "ship", "publish")
+_POISONING = ("poison", "publish")
 # Of each service, in ten minutes.
 _KILLS = 5
 # Fewer than that may miss all deliveries by chance, and so may a third of what is to be expected.
 _COUNTABLE, _AT_LEAST = 10, 1 / 3
-_SAMPLED = {step.group for step in STEPS}
 
 
 def seen(case: Case) -> dict[str, int]:
     """What the promises were held against."""
     return {
-        "orders": len(case.lives()),
+        **{entity.plural: len(case.lives(entity.subject)) for entity in case.entities if entity.has_lives},
         "changes": sum(row.happened for row in case.mutations),
         "acknowledged webhooks": sum(row["outcome"] == "delivered" for row in case.deliveries),
-        "records": sum(len(case.road.entries[step.topic]) for step in STEPS),
+        "records": sum(len(case.road.entries[step.topic]) for step in case.steps),
         "writes": len(case.writes),
-        "payments": facts(case)["payments"],
-        "shipments": facts(case)["shipments"],
+        **{what: count for entity in case.entities for what, count in entity.counts(case.applied).items()},
         "offset samples": len(case.offsets),
         "memory samples": len(case.memory),
     }
@@ -45,10 +42,11 @@ def check(case: Case) -> Iterator[Violation]:
 
 
 def _nothing(case: Case) -> Iterator[str]:
-    done = Counter(row.action for row in case.mutations if row.happened)
-    yield from (f"no {action} happened" for action in ACTIONS if not done[action])
+    done = {(row.entity, row.action) for row in case.mutations if row.happened}
+    wanted = [(entity.name, action) for entity in case.entities for action in entity.actions]
+    yield from (f"no {action} happened" for entity, action in (*wanted, _POISONING) if (entity, action) not in done)
     yield from (f"there are no {what}" for what, count in seen(case).items() if not count)
-    for step in STEPS:
+    for step in case.steps:
         ends = sum(
             hop.outcome in ENDS for entry in case.road.entries[step.topic] for hop in case.road.of(step.service, entry)
         )
@@ -59,7 +57,8 @@ def _nothing(case: Case) -> Iterator[str]:
 def _unsampled(case: Case) -> Iterator[str]:
     """At the end, everybody has said how far they are."""
     final = {row["group"] for row in case.offsets if row["why"] == "end"}
-    yield from (f"nobody asked how far {group} was at the end" for group in sorted(_SAMPLED - final))
+    groups = {step.group for step in case.steps}
+    yield from (f"nobody asked how far {group} was at the end" for group in sorted(groups - final))
     yield from (
         f"no process of {service} lived long enough to show whether it grows" for service in memory.unseen(case)
     )
@@ -84,8 +83,10 @@ def _unstruck(case: Case) -> Iterator[str]:
 def _few(case: Case) -> Iterator[str]:
     """Fewer orders than were asked for, or hardly a webhook that was hurt."""
     asked = case.evidence.settings.get("asked") or {}
-    if len(case.lives()) < asked.get("orders", 0):
-        yield f"{len(case.lives())} orders were placed instead of {asked['orders']}"
+    for entity in case.entities:
+        count, wanted = len(case.lives(entity.subject)), asked.get(entity.plural, 0)
+        if entity.has_lives and count < wanted:
+            yield f"{count} {entity.plural} were placed instead of {wanted}"
     hurt = Counter(row.get("fault", "") for row in case.deliveries)
     for kind, share in asked.get("webhooks", {}).items():
         expected = share * len(case.deliveries)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.prove.check.case import Case
 from tests.prove.check.report import Violation
-from tests.prove.check.road import ENDS, STEPS, Entry, Place, digest
+from tests.prove.check.road import ENDS, Entry, Place, digest
 
 Json = dict[str, Any]
 Name = tuple[str, str]
@@ -51,31 +51,31 @@ def _uncalled(wanted: set[Name], there: dict[Name, list[Entry]]) -> Iterator[str
 
 
 def _changed(case: Case, there: dict[Name, list[Entry]]) -> Iterator[str]:
-    originals = {entry.place: entry for step in STEPS for entry in case.road.entries[step.topic]}
+    originals = {entry.place: entry for step in case.steps for entry in case.road.entries[step.topic]}
     for letter in (letter for letters in there.values() for letter in letters):
         if lacking := [name for name in _SAID if f"x-dlq-{name}" not in letter.headers]:
             yield f"the dead letter {letter} does not say: {', '.join(lacking)}"
             continue
-        original = originals.get(_origin(letter))
+        original = originals.get(_origin(case, letter))
         if original is None:
-            yield f"the dead letter {letter} says that it comes from {_origin(letter)}, where nothing is"
+            yield f"the dead letter {letter} says that it comes from {_origin(case, letter)}, where nothing is"
         elif original.digest != letter.digest or original.key != letter.key:
             yield f"the dead letter {letter} is not, byte for byte, {original}"
         elif lost := [name for name, value in original.headers.items() if letter.headers.get(name) != value]:
             yield f"the dead letter {letter} lost headers of {original}: {', '.join(lost)}"
 
 
-def _origin(letter: Entry) -> Place:
+def _origin(case: Case, letter: Entry) -> Place:
     """The origin's topic is as the broker names it: with the installation's prefix."""
     said = letter.headers
-    topic = next((step.topic for step in STEPS if said["x-dlq-orig-topic"].endswith(step.topic)), "")
+    topic = next((step.topic for step in case.steps if said["x-dlq-orig-topic"].endswith(step.topic)), "")
     return topic, int(said["x-dlq-orig-partition"]), int(said["x-dlq-orig-offset"])
 
 
 def _replayed(case: Case) -> Iterator[str]:
     """Nothing but what could be repaired was sent again; that was, and did what it should."""
     sent: defaultdict[Name, list[tuple[Entry, str]]] = defaultdict(list)
-    for step in STEPS:
+    for step in case.steps:
         for entry in case.road.entries[step.topic]:
             if entry.headers.get("x-replay-id"):
                 ends = [hop.outcome for hop in case.road.of(step.service, entry) if hop.outcome in ENDS]

@@ -10,7 +10,7 @@ from math import inf
 
 from tests.prove.check.case import Case
 from tests.prove.check.report import Violation
-from tests.prove.check.road import ENDS, STEPS, Entry, Road, Step, seconds
+from tests.prove.check.road import ENDS, Entry, Road, Step, seconds
 
 # Offsets are asked for a moment after the stamp of their sample; all clocks are one machine's.
 _TOLERANCE_SECONDS = 1.0
@@ -20,7 +20,7 @@ _DURABLE = ENDS | {"parked"}
 def check(case: Case) -> Iterator[Violation]:
     tracks = {
         (step.group, step.topic, partition): Track(case.road, step, entries)
-        for step in STEPS
+        for step in case.steps
         for partition, entries in _by_partition(case.road.entries[step.topic]).items()
     }
     told: set[tuple[str, int, int]] = set()

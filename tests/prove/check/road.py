@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -25,23 +25,24 @@ Place = tuple[str, int, int]
 class Step:
     """One stretch of the road: who reads the topic, in which group, and what comes of what is `published` there.
 
-    `collapses`: the records are states, of which only the newest of a key counts while they wait.
+    `vendors` are those that are called meanwhile. `collapses`: the records are states, of which only the newest of a
+    key counts while they wait. `mark` tells what a record is about, from its body.
     """
 
     topic: str
     service: str
     group: str
+    vendors: tuple[str, ...] = ()
     onwards: str = ""
     collapses: bool = False
+    mark: Callable[[Json], str] = lambda _: ""
+
+    @property
+    def process(self) -> str:
+        """As the processes of this group are called, the number of the replica left out."""
+        return self.group.replace("_", "-")
 
 
-STEPS: Final = (
-    Step("raw.shopify.order", "transformers", "transformer-order", "canonical.order", collapses=True),
-    Step("raw.heartland.fulfilment", "transformers", "transformer-fulfilment", "canonical.fulfilment"),
-    Step("canonical.order", "heartland_writer", "heartland_writer", collapses=True),
-    Step("canonical.fulfilment", "shopify_writer", "shopify_writer"),
-    Step("canonical.link", "shopify_writer", "shopify_writer", collapses=True),
-)
 # Processes of one virtual machine were seen to read clocks that are some milliseconds apart.
 CLOCKS_APART_SECONDS: Final = 0.5
 # A record that ended in one of these is done with; `retrying` is none of them, and `parked` only while it is parked.
@@ -54,7 +55,8 @@ ENDS: Final = frozenset(
 class Entry:
     """A record on a topic. `at` is when it was written, in seconds; `lineage` are the events that it stands for.
 
-    `content` is what a canonical record says of itself: two that say the same have the same.
+    `mark` is what it is about, as its step reads it; `content` is what a canonical record says of itself: two that say
+    the same have the same.
     """
 
     topic: str
@@ -65,7 +67,7 @@ class Entry:
     headers: Mapping[str, str]
     digest: str
     lineage: tuple[str, ...] = ()
-    invoice: str = ""
+    mark: str = ""
     content: str = ""
 
     @property
@@ -111,9 +113,14 @@ class Road:
         since = entry.at - CLOCKS_APART_SECONDS
         return [hop for hop in self.hops.get((service, entry.id), ()) if hop.at >= since]
 
+    def said(self, step: Step) -> Iterator[Hop]:
+        """All that was ever said on this stretch."""
+        events = dict.fromkeys(entry.id for entry in self.entries[step.topic])
+        return (hop for event in events for hop in self.hops.get((step.service, event), ()))
 
-def read_road(path: Path) -> Road:
-    road = Road()
+
+def read_road(path: Path, steps: Iterable[Step]) -> Road:
+    road, marks = Road(), {step.topic: step.mark for step in steps}
     for row in read_rows(path):
         topic, value = row["topic"], row["value"]
         if topic == "trace":
@@ -122,7 +129,7 @@ def read_road(path: Path) -> Road:
         elif topic.startswith("dlq."):
             road.letters.append(_entry(row, value))
         elif topic != "alert":
-            road.entries[topic].append(_entry(row, value))
+            road.entries[topic].append(_entry(row, value, marks.get(topic)))
     road.sort()
     return road
 
@@ -140,9 +147,8 @@ def _hop(row: Json, value: Json) -> Hop:
     )
 
 
-def _entry(row: Json, value: Any) -> Entry:
+def _entry(row: Json, value: Any, mark: Callable[[Json], str] | None = None) -> Entry:
     body = value if isinstance(value, dict) else {}
-    invoice = body.get("invoice")
     return Entry(
         topic=row["topic"],
         partition=row["partition"],
@@ -152,7 +158,7 @@ def _entry(row: Json, value: Any) -> Entry:
         headers=row["headers"],
         digest=digest(value),
         lineage=tuple(body.get("lineage") or ()),
-        invoice=str(invoice.get("id")) if isinstance(invoice, dict) else "",
+        mark=mark(body) if mark else "",
         content=str(body.get("content_hash") or ""),
     )
 

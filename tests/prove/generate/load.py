@@ -1,41 +1,48 @@
-"""Carries the plan out: the changes of an order one by one, many orders side by side, each noted as it is done."""
+"""Carries the plan out: the changes of a life one by one, many lives side by side, each noted as it is done."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import count
-from typing import Any
 
-from tests.prove.generate import fulfilment, order
+from tests.prove.generate.entities import GENERATORS
+from tests.prove.generate.generator import Generator
 from tests.prove.generate.plan import Control, Done, Json, Placed, Planned
 from tests.prove.generate.poison import Poison
 from tests.prove.history import History, Mutation, stamp
 
-CarryOut = Callable[[Planned, Placed, Control], Awaitable[Done | None]]
-# An entity joins the load by its generator's `plan` and `carry_out`.
-ENTITIES: Mapping[str, CarryOut] = {order.ENTITY: order.carry_out, fulfilment.ENTITY: fulfilment.carry_out}
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 4.0
 
 
 class Load:
-    """One run's changes. `waiting` are the orders whose next change waits for what the system does."""
+    """One run's changes. `waiting` are the names of those whose next change waits for what the system does."""
 
-    def __init__(self, seed: int, control: Control, history: History) -> None:
+    def __init__(
+        self, seed: int, control: Control, history: History, generators: Sequence[Generator] = GENERATORS
+    ) -> None:
         self._seed = seed
         self._control = control
         self._history = history
+        self._generators = {generator.name: generator for generator in generators}
         self._numbers = count(1)
-        self.waiting: set[int] = set()
+        self.waiting: set[str] = set()
         self.done = 0
+
+    async def stock(self) -> None:
+        """Gives the sandbox what the changes need."""
+        for generator in self._generators.values():
+            for path, body in generator.stock():
+                await self._control("POST", path, body)
 
     async def run(self, steps: Iterable[Planned]) -> None:
         """Returns when the last change is made."""
-        lives: dict[int, list[Planned]] = defaultdict(list)
+        lives: dict[tuple[str, int], list[Planned]] = defaultdict(list)
         for step in sorted(steps, key=lambda one: one.at):
-            lives[step.number].append(step)
+            lives[self._generators[step.entity].subject, step.number].append(step)
         started = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             for life in sorted(lives.values(), key=lambda one: one[0].at):
@@ -47,13 +54,14 @@ class Load:
         for one in poisons:
             await _until(started + one.at)
             await publish(one)
-            self._note("poison", "", "", "publish", 0, Done(200, {}, one.details), poison=True)
+            row = Mutation(0, "", "poison", "", "", "publish", 0, one.details, 200, {}, poison=True)
+            self._note(row)
 
-    async def place(self, document: Json) -> None:
-        """An order of its own, of which the shop tells nobody."""
-        status, answer = await self._control("POST", "/shopify/orders?items=false", {**document, "webhook": False})
-        done = Done(status, answer, {"document": document, "how": ""})
-        self._note(order.ENTITY, str(document["id"]), document["name"], "new", 1, done)
+    async def place(self, entity: str, document: Json) -> None:
+        """One of its own, of which the shop tells nobody."""
+        if place := self._generators[entity].place:
+            placed, done = await place(document, self._control)
+            self._made(entity, placed, "new", placed.seq, done)
 
     async def _live(self, life: Sequence[Planned], started: float) -> None:
         placed = Placed(self._seed, life[0].number)
@@ -62,42 +70,37 @@ class Load:
             done = await self._carry_out(step, placed)
             if step.seq and done.status < 300:
                 placed.seq = step.seq
-            self._note(step.entity, placed.id, placed.name, step.action, step.seq, done)
+            self._made(step.entity, placed, step.action, step.seq, done)
 
     async def _carry_out(self, step: Planned, placed: Placed) -> Done:
         wait = _FIRST_WAIT_SECONDS
-        while (done := await ENTITIES[step.entity](step, placed, self._control)) is None:
-            self.waiting.add(placed.number)
+        while (done := await self._generators[step.entity].carry_out(step, placed, self._control)) is None:
+            self.waiting.add(placed.name)
             await asyncio.sleep(wait)
             wait = min(wait * 1.5, _LONGEST_WAIT_SECONDS)
-        self.waiting.discard(placed.number)
+        self.waiting.discard(placed.name)
         return done
 
-    def _note(
-        self, entity: str, order_id: str, name: str, action: str, seq: int, done: Done, *, poison: bool = False
-    ) -> None:
-        self.done += 1
+    def _made(self, entity: str, placed: Placed, action: str, seq: int, done: Done) -> None:
         row = Mutation(
-            n=next(self._numbers),
-            at=stamp(),
+            n=0,
+            at="",
             entity=entity,
-            order=order_id,
-            name=name,
+            order=placed.id,
+            name=placed.name,
             action=action,
             seq=seq,
             details=done.details,
             status=done.status,
-            answer=_small(done.answer),
+            answer=done.answer,
             webhooks=(done.answer.get("webhook") or {}).get("ids", []),
-            poison=poison,
+            subject=self._generators[entity].subject,
         )
-        self._history.mutated(row)
+        self._note(row)
 
-
-def _small(answer: Mapping[str, Any]) -> Json:
-    """Without the whole order, which a cancellation answers with: the books have it."""
-    left_out = ("order", "transactions", "fulfillment_orders", "fulfillments", "metafields", "tags")
-    return {name: value for name, value in answer.items() if name not in left_out}
+    def _note(self, row: Mutation) -> None:
+        self.done += 1
+        self._history.mutated(replace(row, n=next(self._numbers), at=stamp()))
 
 
 async def _until(moment: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 import orjson
 
 from tests.prove.check import Report, check
-from tests.prove.check.road import STEPS
+from tests.prove.check.entities import ENTITIES, STEPS
+from tests.prove.check.entity import Entity, steps_of
 from tests.prove.evidence import Evidence
 
 Json = dict[str, Any]
@@ -19,7 +21,6 @@ PAID, CANCELLED = "5001", "5002"
 POISON = "poison-1"
 EDITED = f"{POISON}:edit:1"
 REPAIRED = {"schema_name": "tillbridge.order/1"}
-_SERVICES = {step.topic: step.service for step in STEPS}
 
 
 def at(seconds: float) -> str:
@@ -32,7 +33,7 @@ def key(order: str) -> str:
 
 @dataclass
 class Story:
-    """The rows of each file of the evidence."""
+    """The rows of each file of the evidence, and the entities that they tell of."""
 
     history: list[Json] = field(default_factory=list)
     deliveries: list[Json] = field(default_factory=list)
@@ -45,6 +46,12 @@ class Story:
     parked: list[Json] = field(default_factory=list)
     settings: Json = field(default_factory=lambda: {"note_field": "note", "mends": True})
     minutes: float = 0.0
+    entities: Sequence[Entity] = ENTITIES
+
+    @property
+    def services(self) -> dict[str, str]:
+        """Who reads each topic."""
+        return {step.topic: step.service for step in steps_of(self.entities)}
 
     def check(self, folder: Path) -> Report:
         for name in ("history", "deliveries", "journal", "books", "topics", "offsets", "memory"):
@@ -53,7 +60,8 @@ class Story:
         return check(
             Evidence.within(
                 folder, poison=self.poison, parked=self.parked, settings=self.settings, minutes=self.minutes
-            )
+            ),
+            self.entities,
         )
 
     # What was done
@@ -94,7 +102,7 @@ class Story:
     ) -> Json:
         """A hop: what the reader of that topic said of that event."""
         value = {
-            "event_id": name, "service": _SERVICES[topic], "connection": "main", "key": order, "outcome": outcome,
+            "event_id": name, "service": self.services[topic], "connection": "main", "key": order, "outcome": outcome,
             "finished_at": at(seconds), "source_time": version, "detail": detail,
         }  # fmt: skip
         return self.put("trace", f"{name}:{outcome}", order, seconds, value)
@@ -109,7 +117,7 @@ class Story:
 
     def records(self, name: str) -> list[Json]:
         """Of the road: without hops and dead letters."""
-        return [row for row in self.topics if row["headers"]["ce_id"] == name and row["topic"] in _SERVICES]
+        return [row for row in self.topics if row["headers"]["ce_id"] == name and row["topic"] in self.services]
 
     def letter(self, name: str) -> Json:
         return next(row for row in self.topics if row["topic"].startswith("dlq.") and row["headers"]["ce_id"] == name)

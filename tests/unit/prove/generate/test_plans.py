@@ -6,12 +6,14 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.prove.generate import fulfilment, order, poison
+from tests.prove.generate import poison
+from tests.prove.generate.entities import GENERATORS, fulfilment, order
 from tests.prove.generate.load import Load
 from tests.prove.generate.plan import Placed, Planned, remark, seq_of
 from tests.prove.history import Mutation
 
 SEED, ORDERS, SECONDS = 7, 300, 90.0
+KINDS = [kind for generator in GENERATORS for kind in generator.kinds]
 Json = dict[str, Any]
 
 
@@ -95,15 +97,21 @@ def test_a_first_part_leaves_something_behind_unless_there_is_only_one_unit() ->
 
 
 def test_each_kind_of_poison_is_given_and_none_twice_under_one_name() -> None:
-    planned = poison.plan(SEED, "main", 9, SECONDS)
+    planned = poison.plan(SEED, "main", 9, SECONDS, KINDS)
 
-    assert {one.kind.name for one in planned} == {kind.name for kind in (*poison.KINDS, poison.ORDER)}
+    assert {one.kind.name for one in planned} == {kind.name for kind in KINDS}
     assert len({one.envelope.id for one in planned}) == len({one.envelope.key for one in planned}) == 9
     assert all(0 <= one.at <= SECONDS for one in planned)
 
 
+def test_poison_comes_in_turn_records_of_their_own_first_and_then_along_the_road() -> None:
+    names = [kind.name for kind in poison.in_turn(KINDS)]
+
+    assert names == ["no currency", "no order", "half an invoice", "a future schema", "not JSON"]
+
+
 def test_what_is_repaired_of_an_order_is_only_its_currency() -> None:
-    one, *_ = (one for one in poison.plan(SEED, "main", 5, SECONDS) if one.document)
+    one, *_ = (one for one in poison.plan(SEED, "main", 5, SECONDS, KINDS) if one.document)
     lost, repaired = orjson.loads(one.envelope.body), one.details["repaired"]
 
     assert repaired["record"].pop("currency") == one.document["currency"]
@@ -167,7 +175,7 @@ async def test_an_order_that_is_placed_for_a_repair_is_noted_and_told_to_nobody(
         return 200, {"id": "7"}
 
     pages = Pages()
-    await Load(SEED, control, pages).place({"id": 7, "name": "#900001"})  # type: ignore[arg-type]
+    await Load(SEED, control, pages).place("order", {"id": 7, "name": "#900001"})  # type: ignore[arg-type]
 
     assert asked == [("/shopify/orders?items=false", False)]
     assert [(row.order, row.name, row.action, row.seq) for row in pages] == [("7", "#900001", "new", 1)]

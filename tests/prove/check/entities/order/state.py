@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tests.prove.check.order_of import number_of
 from tests.prove.history import Mutation
 
 Json = dict[str, Any]
-ENTITY = "order"
+NAME = "order"
 ZERO = Decimal(0)
 
 
@@ -45,7 +44,7 @@ def expected(history: Iterable[Mutation]) -> Order:
     """The fold of what happened to one order, oldest first; other entities' changes are passed over."""
     order, documents = Order(""), {}
     for row in history:
-        if row.entity != ENTITY or not row.happened:
+        if row.entity != NAME or not row.happened:
             continue
         order.seq = max(order.seq, row.seq)
         if row.action == "new":
@@ -118,6 +117,12 @@ def actual(there: Json, note_field: str) -> Order:
         cancelled=there["order"]["status"] == "canceled",
         seq=number_of(custom.get(note_field)),
     )
+
+
+def number_of(note: object) -> int:
+    """The number in a note; 0 for another note."""
+    word, _, number = str(note or "").partition(" ")
+    return int(number) if word == "seq" and number.isdigit() else 0
 
 
 def differences(wanted: Order, there: Order) -> Iterator[str]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.prove.check.order import Order, differences
+from tests.prove.check.entities.order.state import Order, differences
 
 
 def order(total: str, **payments: list[str]) -> Order:

@@ -1,0 +1,1 @@
+"""As `tests/prove/check/entities`, with one file more."""

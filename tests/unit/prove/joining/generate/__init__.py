@@ -1,0 +1,1 @@
+"""As `tests/prove/generate/entities`, with one file more."""
