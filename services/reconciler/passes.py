@@ -20,6 +20,8 @@ from shared.state.reviews import Reviews
 SERVICE = "reconciler"
 # The notices that a pass has sent, by topic and by the record that comes to be written as a whole.
 Sent = dict[tuple[str, str], str]
+# Where an entity has no advice of its own for a kind of difference.
+_ADVICE = "It was written again several times and still differs: look at the record on both sides."
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +206,3 @@ def _pages(keys: Iterable[str], size: int = 200) -> Iterator[list[str]]:
     """Each key once, in order."""
     wanted = list(dict.fromkeys(keys))
     return (wanted[at : at + size] for at in range(0, len(wanted), size))
-
-
-_ADVICE = "It was written again several times and still differs: look at the record on both sides."

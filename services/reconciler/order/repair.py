@@ -1,17 +1,19 @@
-"""Repairs of what an order's own writer writes: the order, and its payments."""
+"""What an order's own writer writes, the order and its payments: repaired and settled as one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from services.reconciler.notice import Notice, event
-from services.reconciler.subject import Vendors
+from services.reconciler.order.snapshot import Snapshot
+from services.reconciler.subject import Entity, Vendors
 from shared.connectors.heartland.errors import NotFound
 from shared.connectors.heartland.models import Model
 from shared.messaging.topics import RAW_SHOPIFY_ORDER
-from shared.state.drift import Drift
+from shared.state.drift import Drift, Finding
 
 ORDER_NOTICE = "shopify.orders/repair"
 Json = dict[str, Any]
@@ -42,3 +44,13 @@ async def notices(row: Drift, _: Vendors, now: datetime) -> list[Notice]:
     """The order is to be read back, and written although it seems to be."""
     told = event(row, now, source="shopify", kind=ORDER_NOTICE, entity="order")
     return [Notice(RAW_SHOPIFY_ORDER, told, covers=row.key)]
+
+
+def of_the_order(
+    name: str,
+    compare: Callable[[Snapshot], Iterator[Finding]],
+    advice: Mapping[str, str],
+    hopeless: frozenset[str] = frozenset(),
+) -> Entity[Snapshot]:
+    """An entity that comes to be written with the order as a whole."""
+    return Entity(name, compare, held, notices, attrgetter("is_decided"), advice, hopeless)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from operator import attrgetter
 
-from services.reconciler.order.repair import held, notices
+from services.reconciler.order.repair import of_the_order
 from services.reconciler.order.snapshot import Snapshot
-from services.reconciler.subject import Entity
 from shared.canonical.order import Order
 from shared.state.drift import Finding
 
@@ -60,12 +58,9 @@ def _finding(seen: Snapshot, kind: str, reason: str, at_risk: Decimal, *, repair
     )
 
 
-ENTITY = Entity(
+ENTITY = of_the_order(
     NAME,
     compare,
-    held,
-    notices,
-    is_decided=attrgetter("is_decided"),
     advice={
         "total_differs": "Somebody changed it in Heartland: put it right there, or have it written again as Shopify "
         "has it, by `tillbridge drift repair`.",

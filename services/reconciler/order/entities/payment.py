@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from operator import attrgetter
 
-from services.reconciler.order.repair import held, notices
+from services.reconciler.order.repair import of_the_order
 from services.reconciler.order.snapshot import Snapshot
-from services.reconciler.subject import Entity
 from shared.state.drift import Finding
 
 NAME = "payment"
@@ -45,12 +43,9 @@ def compare(seen: Snapshot) -> Iterator[Finding]:
     )
 
 
-ENTITY = Entity(
+ENTITY = of_the_order(
     NAME,
     compare,
-    held,
-    notices,
-    is_decided=attrgetter("is_decided"),
     advice={
         "payment_exceeds": "Find out who took the money in Heartland, and book it in Shopify or give it back.",
     },
