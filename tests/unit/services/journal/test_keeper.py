@@ -233,7 +233,14 @@ def notice(minute: int, kind: str = "shopify.orders/create", connection: str = "
 
 def test_webhooks_are_counted_by_connection_and_hour_and_notices_of_our_own_are_not() -> None:
     batch = Batch()
-    for record in (notice(1), notice(59), notice(60), notice(2, "shopify.orders/repair"), notice(3, connection="two")):
+    for record in (
+        notice(1),
+        notice(59),
+        notice(60),
+        notice(2, "shopify.orders/repair"),
+        notice(2, "heartland.stock/repair"),
+        notice(3, connection="two"),
+    ):
         batch.count(hop_of_raw(RAW_SHOPIFY_ORDER, record.headers, record.timestamp))
 
     assert batch.webhooks == {
