@@ -6,7 +6,7 @@ from shared.errors import Misconfigured
 from shared.runtime.settings import Settings
 from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
-from shared.state.forget import forget
+from shared.state.purge import forget
 
 
 async def connect(database: Database, settings: Settings, connection: Connection, *, anew: bool) -> None:

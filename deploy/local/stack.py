@@ -20,7 +20,7 @@ from deploy.local.report import run_report, write_run_json
 from deploy.local.services import SERVICES, Launch, named, plan
 from deploy.local.supervisor import Supervisor, open_supervisor
 from shared.errors import Misconfigured, TargetDown
-from shared.messaging.admin import create_topics
+from shared.messaging.kafka.admin import create_topics
 from shared.runtime.settings import Settings
 from shared.state.connections import Connection
 from shared.state.database import Database, migrate

@@ -13,9 +13,9 @@ from shared.runtime.output import ago, console, print_json, print_table, utc_now
 from shared.state.alerts import Alerts
 from shared.state.audit import Audit
 from shared.state.database import Database
+from shared.state.database_clock import database_clock
 from shared.state.drift import UNDER_WAY, Drift, DriftLedger
 from shared.state.reviews import Reviews
-from shared.state.shared_time import shared_clock
 
 
 async def list_drift(url: str, state: str, entity: str, connection: str, *, as_json: bool) -> None:
@@ -67,7 +67,7 @@ async def ignore_drift(url: str, number: int, because: str) -> None:
             raise Rejected(f"there is no difference {number}")
         await DriftLedger(database).becomes(number, "ignored")
         await Reviews(database).resolve(row.connection, row.entity, row.key, (row.kind,))
-        now = (await shared_clock(database, SystemClock())).now()
+        now = (await database_clock(database, SystemClock())).now()
         over = dealt_with("drift", row.connection, row.entity, row.key, service="cli", at=now)
         await Alerts(database).take([over])
         await Audit(database).note(now, getpass.getuser(), "drift.ignore", str(number), {"because": because})

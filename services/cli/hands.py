@@ -10,8 +10,8 @@ from datetime import datetime
 from services.cli.keys import Chosen, retry_keys
 from shared.errors import Misconfigured, Rejected
 from shared.messaging.envelope import Envelope, new_traceparent
-from shared.messaging.producer import open_producer
-from shared.messaging.replay import HALTED
+from shared.messaging.kafka.producer import open_producer
+from shared.messaging.parking.parked_retry import HALTED
 from shared.messaging.topics import RAW_SHOPIFY_ORDER
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.output import ago, console, fail, print_json, print_table, utc_now
@@ -19,8 +19,8 @@ from shared.runtime.settings import Settings
 from shared.state.alerts import Alerts
 from shared.state.audit import Audit, Checked, check
 from shared.state.database import Database
+from shared.state.database_clock import database_clock
 from shared.state.reviews import Review, Reviews
-from shared.state.shared_time import shared_clock
 
 DECISIONS = ("done", "ignore", "retry")
 
@@ -29,7 +29,7 @@ async def close_alerts(url: str, which: str, because: str, actor: str) -> list[s
     """Resolve the open alert of this number, or all of this kind. Raises Rejected where there is none, TargetDown."""
     async with Database.open(url, 1) as database:
         number = int(which) if which.isdecimal() and len(which) < 19 else None
-        now = (await shared_clock(database, SystemClock())).now()
+        now = (await database_clock(database, SystemClock())).now()
         closed = await Alerts(database).close(now, number=number, kind=which if number is None else None)
         for row in closed:
             details = {"kind": row.kind, "entity": row.entity, "key": row.key, "because": because}
@@ -43,7 +43,7 @@ async def decide(environ: Mapping[str, str], number: int, decision: str, because
     """Close a review. Raises Rejected for one that is not open, TargetDown."""
     settings = Settings.from_env(environ)
     async with Database.open(settings.database_url, 1) as database:
-        reviews, clock = Reviews(database), await shared_clock(database, SystemClock())
+        reviews, clock = Reviews(database), await database_clock(database, SystemClock())
         review = next((row for row in await reviews.list() if row.id == number), None)
         if review is None:
             raise Rejected(f"there is no open review {number}")

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 
 from services.cli.overview import ParkedRow, parked_rows
 from shared.canonical.alert import Alert, dealt_with
-from shared.messaging.dead_letter import Cause, DeadLetters, own_version
-from shared.messaging.letter import DROPPED, Letter, fate_of, read_letters, still_open
-from shared.messaging.parked_rows import record_of
-from shared.messaging.producer import Producer, open_producer
-from shared.messaging.replay import HALTED
+from shared.messaging.dead_letters.reader import DROPPED, DeadLetter, fate_of, read_dead_letters, still_open
+from shared.messaging.dead_letters.writer import Cause, DeadLetters, own_version
+from shared.messaging.kafka.producer import Producer, open_producer
+from shared.messaging.parking.parked_retry import HALTED
+from shared.messaging.parking.parked_rows import record_of
 from shared.messaging.topics import DEAD_LETTERS, topic_name
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.settings import Settings
 from shared.state.alerts import Alerts
 from shared.state.audit import Audit
 from shared.state.database import Database
-from shared.state.letters import Fate, LetterBook
+from shared.state.database_clock import database_clock
+from shared.state.dead_letter_status import DeadLetterStatuses, Fate
 from shared.state.parked import Parked, subject_of
 from shared.state.parked_by_hand import drop, retry
 from shared.state.reviews import Reviews
-from shared.state.shared_time import shared_clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Chosen:
         )
 
 
-def letters_of(row: ParkedRow, letters: Iterable[Letter], fates: Mapping[str, Fate]) -> list[Letter]:
+def letters_of(row: ParkedRow, letters: Iterable[DeadLetter], fates: Mapping[str, Fate]) -> list[DeadLetter]:
     """The open letters that were written when this key's tries were used up: what they hold still waits there."""
     return [
         one for one in letters
@@ -70,7 +70,7 @@ class Keys:
         self._clock = clock
         self._actor = actor
         self._audit = Audit(database)
-        self._book = LetterBook(database)
+        self._book = DeadLetterStatuses(database)
 
     async def retry(self, row: ParkedRow) -> None:
         """Due now. Its letter is as good as sent again: should it fail once more, it gets a new one."""
@@ -112,7 +112,7 @@ class Keys:
             await letters.send(record_of(one, row.attempts), cause)
         return (waiting[-1].seq or 0 if waiting else 0), len(waiting)
 
-    async def _settle(self, row: ParkedRow) -> list[Letter]:
+    async def _settle(self, row: ParkedRow) -> list[DeadLetter]:
         """The key's letters, whose alert is over unless another letter of the same record is open."""
         everything, fates = await self._letters()
         own = letters_of(row, everything, fates)
@@ -128,9 +128,11 @@ class Keys:
             if one.id not in fates and one.is_dropped and (one.service, one.key) == (row.service, row.key.encode()):
                 await self._book.discard(one.id, because)
 
-    async def _letters(self) -> tuple[list[Letter], Mapping[str, Fate]]:
+    async def _letters(self) -> tuple[list[DeadLetter], Mapping[str, Fate]]:
         settings = self._settings
-        return await read_letters(settings.kafka_bootstrap_servers, settings.topic_prefix), await self._book.fates()
+        return await read_dead_letters(
+            settings.kafka_bootstrap_servers, settings.topic_prefix
+        ), await self._book.fates()
 
     def _over(self, kind: str, row: ParkedRow) -> Alert:
         key, now = subject_of(row.key), self._clock.now()
@@ -147,7 +149,7 @@ async def retry_keys(environ: Mapping[str, str], chosen: Chosen, actor: str) -> 
     """The keys that are due now. Raises TargetDown."""
     settings = Settings.from_env(environ)
     async with Database.open(settings.database_url, 1) as database:
-        keys = Keys(settings, database, await shared_clock(database, SystemClock()), actor)
+        keys = Keys(settings, database, await database_clock(database, SystemClock()), actor)
         rows = [row for row in await parked_rows(database) if chosen.takes(row)]
         for row in rows:
             await keys.retry(row)
@@ -158,7 +160,7 @@ async def drop_keys(environ: Mapping[str, str], chosen: Chosen, because: str, ac
     """The keys that flow again. What waited for them is kept on the topic of dead letters. Raises TargetDown."""
     settings = Settings.from_env(environ)
     async with Database.open(settings.database_url, 1) as database:
-        clock = await shared_clock(database, SystemClock())
+        clock = await database_clock(database, SystemClock())
         async with open_producer(settings, clock) as producer:
             keys = Keys(settings, database, clock, actor)
             rows = [row for row in await parked_rows(database) if chosen.takes(row)]

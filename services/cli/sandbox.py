@@ -16,11 +16,11 @@ import typer
 from deploy.local.traffic import order
 from services.cli.day import FIRST_NUMBER
 from services.cli.place import Place, environment, find
-from shared.canonical.events import order_event
-from shared.connectors.shopify import webhook
+from shared.entities.order.event import order_event
+from shared.entities.order.shopify import webhook_body as webhook
 from shared.errors import IntegrationError, Misconfigured
 from shared.messaging.envelope import Envelope, new_traceparent
-from shared.messaging.producer import open_producer
+from shared.messaging.kafka.producer import open_producer
 from shared.messaging.topics import CANONICAL_ORDER
 from shared.runtime.clock import SystemClock
 from shared.runtime.output import console, fail

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from deploy.local.account import connection_from, read_files, wants_sandbox
 from deploy.local.connect import connect
-from shared.messaging.admin import create_topics
+from shared.messaging.kafka.admin import create_topics
 from shared.runtime.settings import Settings
 from shared.state.connections import Connection
 from shared.state.database import Database, migrate

@@ -18,8 +18,8 @@ from shared.errors import TargetDown
 from shared.runtime.output import console, print_json, print_table
 from shared.state.alerts import Alerts
 from shared.state.database import Database
+from shared.state.dead_letter_status import DeadLetterStatuses
 from shared.state.drift import Drift, DriftLedger
-from shared.state.letters import LetterBook
 from shared.state.reviews import Reviews
 
 
@@ -70,7 +70,7 @@ async def read_status(place: Place) -> Status:
             services=await look_at(session, place.services),
             connections=await connection_states(database),
             reviews=kinds,
-            dead_letters=await _letters(place, await LetterBook(database).fates()),
+            dead_letters=await _letters(place, await DeadLetterStatuses(database).fates()),
             drift=await DriftLedger(database).list(),
             alerts=Counter(alert.kind for alert in await Alerts(database).list()),
         )

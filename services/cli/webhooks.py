@@ -17,11 +17,11 @@ from prometheus_client import CollectorRegistry
 from pydantic import Field
 
 from services.cli.place import environment, find
-from shared.connectors.guards import open_tools_guards
 from shared.connectors.shopify.clients import ShopifyClients
+from shared.connectors.shopify.subscription_upkeep import Upkeep, is_right
 from shared.connectors.shopify.subscriptions import Create, Delete, Found, Keep, Step, Update, wanted
-from shared.connectors.shopify.upkeep import Upkeep, is_right
 from shared.errors import IntegrationError, Misconfigured
+from shared.limits.vendor_limits import open_tool_limits
 from shared.runtime.clock import SystemClock
 from shared.runtime.logging import get_logger
 from shared.runtime.metrics import ServiceMetrics
@@ -86,7 +86,7 @@ async def sync(environ: Mapping[str, str], connection: str | None, *, dry_run: b
         Database.open(settings.database_url, 2) as database,
         open_connections(database, settings, log) as connections,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-        open_tools_guards("cli", database, metrics, clock) as guards,
+        open_tool_limits("cli", database, metrics, clock) as guards,
     ):
         shops = ShopifyClients(connections, session, metrics=metrics, clock=clock, guards=guards)
         names = [name for name in connections.names() if connection in (None, name)]

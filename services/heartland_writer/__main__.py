@@ -7,26 +7,26 @@ from dataclasses import replace
 
 import aiohttp
 
-from services.heartland_writer.accounts import Accounts
-from services.heartland_writer.order import Orders
 from services.heartland_writer.settings import Settings
-from shared.connectors.guards import open_guards
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
-from shared.messaging.consumer import open_consumer
-from shared.messaging.producer import Producer, open_producer
+from shared.entities.order.to_heartland.accounts import Accounts
+from shared.entities.order.to_heartland.handler import Orders
+from shared.limits.vendor_limits import open_vendor_limits
+from shared.messaging.consumer.consumer import open_consumer
+from shared.messaging.kafka.producer import Producer, open_producer
 from shared.messaging.record import ConsumerOptions, Route
 from shared.messaging.topics import CANONICAL_ORDER, DEAD_LETTERS
 from shared.runtime.service import Shell, launch, open_shell
+from shared.state.atomic_write import Notes
 from shared.state.connections import open_connections
 from shared.state.database import Database
-from shared.state.doubts import counting_doubts
+from shared.state.database_clock import open_database_clock
+from shared.state.in_doubt import counting_in_doubt
 from shared.state.ledger import Ledger
-from shared.state.notes import Notes
-from shared.state.owners import Owners
 from shared.state.parked import Parked
+from shared.state.partition_epochs import PartitionEpochs
 from shared.state.reviews import Reviews
-from shared.state.shared_time import open_shared_time
-from shared.state.standing import Standings
+from shared.state.target_state import TargetStates
 
 NAME = "heartland_writer"
 
@@ -55,8 +55,8 @@ def _orders(
     )
     return Orders(
         accounts,
-        standings=Standings(database),
-        owners=Owners(database, NAME, clock),
+        standings=TargetStates(database),
+        owners=PartitionEpochs(database, NAME, clock),
         notes=notes,
         reviews=Reviews(database),
         producer=producer,
@@ -69,18 +69,18 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
-        open_shared_time(database, shell) as shell,
+        open_database_clock(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, shell.clock) as producer,
-        open_guards(shell, database, producer) as guards,
+        open_vendor_limits(shell, database, producer) as guards,
     ):
         clients = HeartlandClients(
             connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock, guards=guards
         )
         orders = _orders(settings, shell, database, clients, producer)
         async with (
-            counting_doubts(Ledger(database, shell.clock), shell, "heartland"),
+            counting_in_doubt(Ledger(database, shell.clock), shell, "heartland"),
             open_consumer(
                 shell,
                 group=NAME,

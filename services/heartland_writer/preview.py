@@ -20,22 +20,23 @@ import aiohttp
 import orjson
 from prometheus_client import CollectorRegistry
 
-from services.heartland_writer.accounts import open_account
-from services.heartland_writer.order import ENTITY, TARGET, decide
 from services.heartland_writer.settings import Settings
-from services.heartland_writer.write import Writing
-from shared.canonical.events import OrderEvent, read_event
-from shared.connectors.calls import Before
+from shared.canonical.event import read_event
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.connectors.heartland.transport import Answer, Query, Transport
+from shared.entities.order.event import OrderEvent
+from shared.entities.order.to_heartland.accounts import open_account
+from shared.entities.order.to_heartland.handler import ENTITY, TARGET, decide
+from shared.entities.order.to_heartland.write import Writing
 from shared.errors import IntegrationError, Rejected
+from shared.limits.before_call import Before
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.metrics import ServiceMetrics
+from shared.state.atomic_write import Note, Noted, Notes
 from shared.state.connections import Connections, ConnectionStore
 from shared.state.database import Database
 from shared.state.dry_ledger import DryLedger
-from shared.state.notes import Note, Noted, Notes
-from shared.state.standing import Standings
+from shared.state.target_state import TargetStates
 
 Json = dict[str, Any]
 # It takes nothing over from a process that may have written until a moment ago. What the ledger knows of still counts.
@@ -103,7 +104,7 @@ async def preview(settings: Settings, connection: str, body: bytes) -> Json:
             clock=clock,
             started_at=_LONG_AGO,
         )
-        standing = await Standings(database).get(
+        standing = await TargetStates(database).get(
             connection, ENTITY, event.key, TARGET, event.record.customer.shopify_id
         )
         verdict = decide(standing.version, event)

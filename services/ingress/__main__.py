@@ -12,7 +12,7 @@ from services.ingress.forgeries import Addresses, Alarm, Change, Forgeries
 from services.ingress.publisher import Publisher
 from services.ingress.settings import Settings
 from services.ingress.warning import alert_of, watch
-from shared.messaging.producer import Producer, open_producer
+from shared.messaging.kafka.producer import Producer, open_producer
 from shared.runtime.service import Shell, launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.database import Database

@@ -13,9 +13,9 @@ from aiokafka import AIOKafkaConsumer
 from services.journal.keeper import Keeper
 from services.journal.settings import Settings
 from shared.errors import TargetDown
-from shared.messaging.dead_letter import DeadLetters, own_version
-from shared.messaging.kafka import connect_consumer, stop_consumer
-from shared.messaging.producer import Producer, open_producer
+from shared.messaging.dead_letters.writer import DeadLetters, own_version
+from shared.messaging.kafka.clients import connect_consumer, stop_consumer
+from shared.messaging.kafka.producer import Producer, open_producer
 from shared.messaging.record import ConsumerOptions
 from shared.messaging.topics import ALERT, DEAD_LETTERS, RAW, TRACE, Topic, topic_name
 from shared.runtime.service import Shell, launch, open_shell

@@ -17,10 +17,10 @@ from services.journal.reading import alert_of, hop_of_raw, hop_of_trace
 from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
 from shared.errors import Rejected, TargetDown
-from shared.messaging.dead_letter import Cause, DeadLetters
+from shared.limits.retry import backoff
+from shared.messaging.dead_letters.writer import Cause, DeadLetters
 from shared.messaging.record import Unreadable
 from shared.messaging.topics import ALERT, RAW_SHOPIFY_ORDER, TRACE, Topic
-from shared.resilience.retry import backoff
 from shared.runtime.service import Shell
 from shared.state.alerts import Alerts
 from shared.state.journal import Journal

@@ -11,23 +11,23 @@ from datetime import timedelta
 
 import aiohttp
 
-from services.poller.invoices import FEED, InvoiceFeed, Told, Window
 from services.poller.leased import leased, spaced
 from services.poller.polling import Polling
 from services.poller.settings import Settings
 from services.poller.watch import Books, Reach, Watch
-from shared.connectors.guards import open_guards
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.connectors.shopify.clients import ShopifyClients
-from shared.messaging.producer import Producer, open_producer
+from shared.entities.fulfilment.poll import FEED, InvoiceFeed, Told, Window
+from shared.limits.vendor_limits import open_vendor_limits
+from shared.messaging.kafka.producer import Producer, open_producer
 from shared.runtime.service import Shell, launch, open_shell
 from shared.state.alerts import Alerts
 from shared.state.connections import open_connections
 from shared.state.cursors import Cursors
 from shared.state.database import Database
+from shared.state.database_clock import open_database_clock
 from shared.state.leases import open_leases
 from shared.state.links import Links
-from shared.state.shared_time import open_shared_time
 from shared.state.webhook_counts import WebhookCounts
 from shared.state.webhook_watch import WebhookWatch
 
@@ -62,11 +62,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_shell("poller", settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
-        open_shared_time(database, shell) as shell,
+        open_database_clock(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
         open_producer(settings, shell.clock) as producer,
         open_leases(settings.database_url) as leases,
-        open_guards(shell, database, producer) as guards,
+        open_vendor_limits(shell, database, producer) as guards,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
     ):
         clients = HeartlandClients(

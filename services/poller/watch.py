@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.poller.gaps import fill
 from services.poller.silence import DAYS, Verdict, judge
 from shared.canonical.alert import Alert, Severity
 from shared.connectors.shopify.clients import Shopify
+from shared.connectors.shopify.subscription_upkeep import FIRST, Upkeep, is_right
 from shared.connectors.shopify.subscriptions import Done, wanted
-from shared.connectors.shopify.upkeep import FIRST, Upkeep, is_right
-from shared.messaging.producer import Producer
+from shared.entities.order.backfill import fill
+from shared.messaging.kafka.producer import Producer
 from shared.runtime.service import Shell
 from shared.state.alerts import Alerts
 from shared.state.webhook_counts import WebhookCounts

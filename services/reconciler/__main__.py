@@ -9,18 +9,18 @@ from itertools import product
 from typing import Any
 
 from services.reconciler.figures import Figures
-from services.reconciler.memory import Memory
 from services.reconciler.parts import Parts, open_parts
 from services.reconciler.settings import Settings
-from services.reconciler.subject import Subject
 from services.reconciler.table import SUBJECTS
 from services.reconciler.watch import Watch
 from shared.runtime.service import Shell, launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.cursors import Cursors
 from shared.state.database import Database
+from shared.state.database_clock import open_database_clock
 from shared.state.leases import Leases, open_leases
-from shared.state.shared_time import open_shared_time
+from shared.sync.comparison import Subject
+from shared.sync.comparison_memory import Memory
 
 NAME = "reconciler"
 _NEW_CONNECTIONS_SECONDS = 5.0
@@ -31,7 +31,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
-        open_shared_time(database, shell) as shell,
+        open_database_clock(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
         open_parts(settings, database, connections, shell.metrics, shell.clock) as parts,
         open_leases(settings.database_url) as leases,

@@ -10,20 +10,20 @@ from datetime import timedelta
 import aiohttp
 
 from services.reconciler.decide import Caps
-from services.reconciler.memory import Memory
 from services.reconciler.passes import Pass, Rules
 from services.reconciler.settings import Settings
-from services.reconciler.subject import S, Subject, Tools, Vendors
-from shared.connectors.guards import open_tools_guards
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.connectors.shopify.clients import ShopifyClients
-from shared.messaging.producer import Producer, open_producer
+from shared.limits.vendor_limits import open_tool_limits
+from shared.messaging.kafka.producer import Producer, open_producer
 from shared.runtime.clock import Clock
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.connections import Connections
 from shared.state.database import Database
 from shared.state.drift import DriftLedger
 from shared.state.reviews import Reviews
+from shared.sync.comparison import S, Subject, Tools, Vendors
+from shared.sync.comparison_memory import Memory
 
 
 @dataclass
@@ -79,7 +79,7 @@ async def open_parts(
     async with (
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, clock) as producer,
-        open_tools_guards("reconciler", database, metrics, clock, producer) as guards,
+        open_tool_limits("reconciler", database, metrics, clock, producer) as guards,
     ):
         rate = settings.shopify_points_per_second
         limits = CallLimits(

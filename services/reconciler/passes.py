@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any, Generic
 
 from services.reconciler.decide import WINDOW, Caps, Decision, decide
-from services.reconciler.memory import Memory
-from services.reconciler.notice import Notice
-from services.reconciler.subject import Records, S, Slice, Subject, Vendors, changed_at, is_settled
 from shared.canonical.alert import Alert
-from shared.messaging.producer import Producer
+from shared.messaging.kafka.producer import Producer
 from shared.runtime.clock import Clock
 from shared.state.drift import STATES, Drift, DriftLedger
 from shared.state.reviews import Reviews
+from shared.sync.comparison import Records, S, Slice, Subject, Vendors, changed_at, is_settled
+from shared.sync.comparison_memory import Memory
+from shared.sync.repair_notice import Notice
 
 SERVICE = "reconciler"
 # The notices that a pass has sent, by topic and by the record that comes to be written as a whole.

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.reconciler import subjects
-from services.reconciler.subject import Subject
+from shared.entities.fulfilment import compare as fulfilment
+from shared.entities.order.compare import order, payment
+from shared.entities.order.compare.records import Orders
 from shared.errors import Rejected
-from shared.runtime.members import members
+from shared.sync.comparison import Subject
 
-SUBJECTS: tuple[Subject[Any], ...] = tuple(members(subjects, Subject))
+SUBJECTS: tuple[Subject[Any], ...] = (
+    Subject("order", "orders", "reconciler.orders", Orders, (fulfilment.ENTITY, order.ENTITY, payment.ENTITY)),
+)
 
 
 def entities() -> tuple[str, ...]:

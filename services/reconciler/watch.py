@@ -17,13 +17,13 @@ from services.reconciler.figures import SHOWN, Figures
 from services.reconciler.passes import SERVICE, Outcome, Pass
 from services.reconciler.position import Position
 from services.reconciler.settings import Settings
-from services.reconciler.subject import Subject
 from shared.canonical.alert import Alert
 from shared.errors import IntegrationError
 from shared.runtime.clock import Clock
 from shared.state.cursors import Cursors
 from shared.state.drift import UNDER_WAY, DriftLedger, State
 from shared.state.leases import Leases
+from shared.sync.comparison import Subject
 
 # How often a replica that does not hold a connection asks for it: an owner that died is replaced within that.
 _LEASE_SECONDS = 3.0

@@ -29,7 +29,7 @@ from services.replay.resend import changed, edited
 from services.replay.select import Selection
 from services.replay.settings import Settings
 from shared.errors import IntegrationError, Rejected
-from shared.messaging.letter import Letter
+from shared.messaging.dead_letters.reader import DeadLetter
 from shared.runtime.output import console, fail, print_json
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ def _selection(**given: Any) -> Selection:
     return Selection(**given | {"ids": tuple(given.get("ids") or ())})
 
 
-async def _one(desk: Desk, name: str) -> Letter:
+async def _one(desk: Desk, name: str) -> DeadLetter:
     found = await chosen(desk, Selection(ids=(name,), state="all"))
     if not found:
         raise Rejected(f"there is no dead letter {name}")
@@ -214,7 +214,7 @@ def edit(
         show.rehearsal(done, as_json=as_json)
 
 
-def _new_body(letter: Letter, changes: Sequence[str], body_file: Path | None) -> bytes:
+def _new_body(letter: DeadLetter, changes: Sequence[str], body_file: Path | None) -> bytes:
     body = letter.body or b""
     if body_file is not None:
         try:

@@ -14,14 +14,14 @@ from services.replay.resend import Sending, digest
 from services.replay.settings import Settings
 from shared.canonical.alert import Alert, dealt_with
 from shared.canonical.hop import Hop
-from shared.messaging.letter import Letter, read_letters, still_open, whose
-from shared.messaging.producer import Producer, open_producer
+from shared.messaging.dead_letters.reader import DeadLetter, read_dead_letters, still_open, whose
+from shared.messaging.kafka.producer import Producer, open_producer
 from shared.runtime.clock import Clock, SystemClock
 from shared.state.audit import Audit
 from shared.state.database import Database
+from shared.state.database_clock import database_clock
+from shared.state.dead_letter_status import DeadLetterStatuses, Fate
 from shared.state.journal import Journal
-from shared.state.letters import Fate, LetterBook
-from shared.state.shared_time import shared_clock
 from shared.state.versions import Version
 
 NAME = "replay"
@@ -79,15 +79,15 @@ class Desk:
         self._actor = actor
         self._audit = Audit(database)
         self._journal = Journal(database)
-        self.book = LetterBook(database)
+        self.book = DeadLetterStatuses(database)
 
-    async def read(self) -> tuple[list[Letter], dict[str, Fate]]:
+    async def read(self) -> tuple[list[DeadLetter], dict[str, Fate]]:
         """All letters that the broker keeps, and what became of them. Raises TargetDown."""
         settings = self._settings
-        letters = await read_letters(settings.kafka_bootstrap_servers, settings.topic_prefix)
+        letters = await read_dead_letters(settings.kafka_bootstrap_servers, settings.topic_prefix)
         return letters, await self.book.fates()
 
-    async def superseded(self, letter: Letter) -> str:
+    async def superseded(self, letter: DeadLetter) -> str:
         """Why sending it again would change nothing; empty where it may. Facts and newer versions win anyway."""
         if letter.entity == "fulfilment" and await self._is_shipped(letter):
             return "its shipment is in Shopify already"
@@ -105,7 +105,7 @@ class Desk:
         is_same = row["content_hash"].removeprefix("?") == version.content_hash
         return "exactly this was written already" if is_same else ""
 
-    async def _is_shipped(self, letter: Letter) -> bool:
+    async def _is_shipped(self, letter: DeadLetter) -> bool:
         """Whether each call for this invoice, its tracking too, is known to have been made."""
         invoice = _invoice_of(letter)
         if not invoice:
@@ -163,14 +163,14 @@ class Desk:
         """A deadline."""
         return self._clock.monotonic() + seconds
 
-    async def discard(self, letters: Sequence[Letter], reason: str) -> None:
+    async def discard(self, letters: Sequence[DeadLetter], reason: str) -> None:
         """Nothing is to become of these. They stay on their topic until their time is over."""
         for letter in letters:
             await self._audit.note(self._clock.now(), self._actor, "dlq.discard", letter.id, {"reason": reason})
             await self.book.discard(letter.id, reason)
         await self.settle(letters)
 
-    async def settle(self, letters: Sequence[Letter]) -> None:
+    async def settle(self, letters: Sequence[DeadLetter]) -> None:
         """Their alerts are over, where no other letter of the same record is open."""
         everything, fates = await self.read()
         open_ones = still_open(everything, fates)
@@ -180,14 +180,14 @@ class Desk:
         await self._producer.flush()
 
 
-def _over(letter: Letter, now: datetime) -> Alert:
+def _over(letter: DeadLetter, now: datetime) -> Alert:
     topic, partition, offset = letter.origin
     key = letter.subject or f"{topic}:{partition}:{offset}"
     at = now + timedelta(microseconds=1)
     return dealt_with("dead_letter", letter.connection, letter.entity, key, service=letter.service, at=at)
 
 
-def _version_of(letter: Letter) -> Version | None:
+def _version_of(letter: DeadLetter) -> Version | None:
     """The version of a canonical event, None for what is none."""
     try:
         said = orjson.loads(letter.body or b"")
@@ -196,7 +196,7 @@ def _version_of(letter: Letter) -> Version | None:
         return None
 
 
-def _invoice_of(letter: Letter) -> str:
+def _invoice_of(letter: DeadLetter) -> str:
     try:
         return str(orjson.loads(letter.body or b"")["record"]["id"])
     except (ValueError, TypeError, KeyError):
@@ -208,6 +208,6 @@ async def open_desk(settings: Settings, actor: str) -> AsyncIterator[Desk]:
     """Raises TargetDown where the database is away."""
     async with Database.open(settings.database_url, 2) as database:
         # Not this machine's clock: an alert's end that seems older than the alert would be dropped.
-        clock = await shared_clock(database, SystemClock())
+        clock = await database_clock(database, SystemClock())
         async with open_producer(settings, clock) as producer:
             yield Desk(settings, database, producer, clock, actor)

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from services.replay.resend import Sending
-from shared.messaging.letter import Letter
+from shared.messaging.dead_letters.reader import DeadLetter
 
 Json = dict[str, Any]
 _PREVIEWS = {
@@ -37,7 +37,7 @@ def _told(service: str, subject: str) -> str:
     return "it is read again"
 
 
-async def _ask(module: str, letter: Letter, body: bytes, environ: Mapping[str, str]) -> Json:
+async def _ask(module: str, letter: DeadLetter, body: bytes, environ: Mapping[str, str]) -> Json:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, letter.connection, letter.entity,
         env=dict(environ),

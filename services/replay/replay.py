@@ -12,7 +12,7 @@ from services.replay.resend import Sending, again
 from services.replay.select import Selection, choose
 from shared.canonical.hop import Hop
 from shared.errors import Rejected
-from shared.messaging.letter import Letter, fate_of
+from shared.messaging.dead_letters.reader import DeadLetter, fate_of
 
 ON_ITS_WAY = "still on its way"
 # After these the record is not written, and nothing says that the next ones will be.
@@ -29,14 +29,14 @@ class Report:
     left: int = 0
 
 
-async def chosen(desk: Desk, selection: Selection) -> list[Letter]:
+async def chosen(desk: Desk, selection: Selection) -> list[DeadLetter]:
     if selection.order:
         selection = dataclasses.replace(selection, keys=await desk.keys_of(selection.order))
     letters, fates = await desk.read()
     return choose(letters, fates, selection)
 
 
-async def meant(desk: Desk, selection: Selection, resume: str) -> tuple[list[Letter], dict[str, str]]:
+async def meant(desk: Desk, selection: Selection, resume: str) -> tuple[list[DeadLetter], dict[str, str]]:
     """The letters of a selection, or what is left of the replay `resume`; and what became needless since it began.
 
     Raises Rejected where nothing is left.
@@ -56,7 +56,7 @@ async def meant(desk: Desk, selection: Selection, resume: str) -> tuple[list[Let
 
 
 async def ready(
-    desk: Desk, letters: Sequence[Letter], run: str, *, force: bool
+    desk: Desk, letters: Sequence[DeadLetter], run: str, *, force: bool
 ) -> tuple[list[Sending], dict[str, str]]:
     """What can be sent, and what need not or cannot be, with the reason."""
     sendings, skipped = [], {}

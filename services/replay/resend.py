@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from shared.errors import Rejected
+from shared.messaging.dead_letters.reader import DeadLetter
 from shared.messaging.envelope import Headers
-from shared.messaging.letter import Letter
 
 # A letter that came back so often will not be cured by one more time.
 MOST_REPLAYS = 5
@@ -20,7 +20,7 @@ MOST_REPLAYS = 5
 class Sending:
     """A record for the letter's original topic. `event_id` is the one that its end will be told of."""
 
-    letter: Letter
+    letter: DeadLetter
     topic: str
     key: bytes | None
     body: bytes
@@ -28,7 +28,7 @@ class Sending:
     event_id: str
 
 
-def again(letter: Letter, run: str, *, force: bool = False) -> Sending:
+def again(letter: DeadLetter, run: str, *, force: bool = False) -> Sending:
     """The same event once more. Raises Rejected, saying why not, for one that this cannot help."""
     if not letter.is_readable:
         raise Rejected("its headers cannot be read, so nobody can tell what it was: discard it")
@@ -37,7 +37,7 @@ def again(letter: Letter, run: str, *, force: bool = False) -> Sending:
     return _sending(letter, letter.body or b"", letter.event_id, run, ())
 
 
-def edited(letter: Letter, body: bytes, run: str) -> Sending:
+def edited(letter: DeadLetter, body: bytes, run: str) -> Sending:
     """Its event with another body: an event of its own, which says what it was made of. Raises Rejected."""
     if not letter.is_readable:
         raise Rejected("its headers cannot be read, so nobody can tell what it was: discard it")
@@ -52,7 +52,7 @@ def edited(letter: Letter, body: bytes, run: str) -> Sending:
     return _sending(letter, body, event_id, run, (("x-edited-from", letter.event_id.encode()),))
 
 
-def _sending(letter: Letter, body: bytes, event_id: str, run: str, more: tuple[tuple[str, bytes], ...]) -> Sending:
+def _sending(letter: DeadLetter, body: bytes, event_id: str, run: str, more: tuple[tuple[str, bytes], ...]) -> Sending:
     headers = [(name, value) for name, value in letter.original_headers() if name != "ce_id"]
     ours = (
         ("x-replay-id", run.encode()),

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.messaging.letter import Letter, fate_of
-from shared.state.letters import Fate
+from shared.messaging.dead_letters.reader import DeadLetter, fate_of
+from shared.state.dead_letter_status import Fate
 
 # What differs between two letters of one cause: ids, amounts, quoted values.
 _PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|[+-]?#?\b\d[\d.,:]*\b|\b[0-9a-f]{8,}\b")
@@ -32,7 +32,7 @@ class Selection:
     state: str = "open"
     keys: frozenset[str] = frozenset()
 
-    def takes(self, letter: Letter, fate: Fate) -> bool:
+    def takes(self, letter: DeadLetter, fate: Fate) -> bool:
         return (
             self.state in ("all", fate.state)
             and (not self.ids or letter.id in self.ids or letter.event_id in self.ids)
@@ -45,7 +45,7 @@ class Selection:
             and (self.until is None or letter.at <= self.until)
         )
 
-    def _is_of_order(self, letter: Letter) -> bool:
+    def _is_of_order(self, letter: DeadLetter) -> bool:
         number = self.order.removeprefix("#")
         if letter.subject == number or letter.subject in self.keys or letter.event_id in self.keys:
             return True
@@ -53,7 +53,7 @@ class Selection:
         return name.search(letter.body or b"") is not None
 
 
-def choose(letters: Iterable[Letter], fates: Mapping[str, Fate], selection: Selection) -> list[Letter]:
+def choose(letters: Iterable[DeadLetter], fates: Mapping[str, Fate], selection: Selection) -> list[DeadLetter]:
     """The letters that are meant, oldest first."""
     return [letter for letter in letters if selection.takes(letter, fate_of(letter, fates))]
 
@@ -65,7 +65,7 @@ class Cause:
     service: str
     entity: str
     reason: str
-    letters: tuple[Letter, ...]
+    letters: tuple[DeadLetter, ...]
 
     @property
     def example(self) -> str:
@@ -85,9 +85,9 @@ def particular_free(reason: str) -> str:
     return _PARTICULAR.sub("…", reason)
 
 
-def causes(letters: Sequence[Letter]) -> list[Cause]:
+def causes(letters: Sequence[DeadLetter]) -> list[Cause]:
     """Letters grouped by why they failed, the most frequent first."""
-    groups: dict[tuple[str, str, str], list[Letter]] = {}
+    groups: dict[tuple[str, str, str], list[DeadLetter]] = {}
     for letter in letters:
         groups.setdefault((letter.service, letter.entity, particular_free(letter.reason)), []).append(letter)
     found = [Cause(*name, tuple(group)) for name, group in groups.items()]

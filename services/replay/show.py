@@ -11,13 +11,13 @@ import orjson
 
 from services.replay.replay import Report
 from services.replay.select import causes
-from shared.messaging.letter import Letter
+from shared.messaging.dead_letters.reader import DeadLetter
 from shared.runtime.output import ago, console, print_json, print_table, utc_now
 
 Json = dict[str, Any]
 
 
-def letters(found: Sequence[Letter], *, each: bool, as_json: bool) -> None:
+def letters(found: Sequence[DeadLetter], *, each: bool, as_json: bool) -> None:
     if each and as_json:
         print_json([_told(letter) for letter in found])
     elif each:
@@ -28,7 +28,7 @@ def letters(found: Sequence[Letter], *, each: bool, as_json: bool) -> None:
         _causes(found, as_json=as_json)
 
 
-def _causes(found: Sequence[Letter], *, as_json: bool) -> None:
+def _causes(found: Sequence[DeadLetter], *, as_json: bool) -> None:
     groups = causes(found)
     if as_json:
         print_json(
@@ -55,7 +55,7 @@ def _causes(found: Sequence[Letter], *, as_json: bool) -> None:
     print_table("", columns, cells, empty="no open dead letters")
 
 
-def _told(letter: Letter) -> Json:
+def _told(letter: DeadLetter) -> Json:
     """All but the body."""
     topic, partition, offset = letter.origin
     return {
@@ -77,7 +77,7 @@ def _told(letter: Letter) -> Json:
     }
 
 
-def letter(found: Letter, *, body: bool, as_json: bool) -> None:
+def letter(found: DeadLetter, *, body: bool, as_json: bool) -> None:
     told = _told(found) | {"headers": found.named} | ({"body": _readable(found.body)} if body else {})
     if as_json:
         print_json(told)

@@ -8,21 +8,21 @@ import aiohttp
 
 from services.shopify_writer.settings import Settings
 from services.shopify_writer.writer import Writer
-from shared.connectors.guards import open_guards
 from shared.connectors.shopify.clients import ShopifyClients
-from shared.messaging.consumer import open_consumer
-from shared.messaging.producer import open_producer
+from shared.limits.vendor_limits import open_vendor_limits
+from shared.messaging.consumer.consumer import open_consumer
+from shared.messaging.kafka.producer import open_producer
 from shared.messaging.record import Route
 from shared.messaging.topics import CANONICAL_FULFILMENT, CANONICAL_LINK, DEAD_LETTERS
 from shared.runtime.service import launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.database import Database
-from shared.state.doubts import counting_doubts
+from shared.state.database_clock import open_database_clock
+from shared.state.in_doubt import counting_in_doubt
 from shared.state.ledger import Ledger
-from shared.state.owners import Owners
 from shared.state.parked import Parked
+from shared.state.partition_epochs import PartitionEpochs
 from shared.state.reviews import Reviews
-from shared.state.shared_time import open_shared_time
 
 NAME = "shopify_writer"
 
@@ -39,20 +39,20 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
-        open_shared_time(database, shell) as shell,
+        open_database_clock(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
         aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, shell.clock) as producer,
-        open_guards(shell, database, producer) as guards,
+        open_vendor_limits(shell, database, producer) as guards,
     ):
         rate = settings.shopify_points_per_second
         shops = ShopifyClients(
             connections, session, metrics=shell.metrics, clock=shell.clock, points_per_second=rate, guards=guards
         )
         ledger = Ledger(database, shell.clock)
-        writer = Writer(shops, ledger, shell.clock, settings, Owners(database, NAME, shell.clock))
+        writer = Writer(shops, ledger, shell.clock, settings, PartitionEpochs(database, NAME, shell.clock))
         async with (
-            counting_doubts(ledger, shell, "shopify"),
+            counting_in_doubt(ledger, shell, "shopify"),
             open_consumer(
                 shell,
                 group=NAME,

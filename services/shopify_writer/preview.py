@@ -19,16 +19,18 @@ import aiohttp
 import orjson
 from prometheus_client import CollectorRegistry
 
-from services.shopify_writer.fulfilment import Shipments
-from services.shopify_writer.link import metafields, set_metafields
 from services.shopify_writer.settings import Settings
-from shared.canonical.events import FulfilmentEvent, LinkEvent, read_event
-from shared.connectors.calls import Before
+from shared.canonical.event import read_event
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.clients import Shopify, ShopifyClients
-from shared.connectors.shopify.documents import Document
-from shared.connectors.shopify.fulfilment_documents import CREATE_FULFILMENT, SET_METAFIELDS, UPDATE_TRACKING
+from shared.connectors.shopify.document import Document
+from shared.entities.fulfilment.event import FulfilmentEvent
+from shared.entities.fulfilment.shopify.documents import CREATE_FULFILMENT, SET_METAFIELDS, UPDATE_TRACKING
+from shared.entities.fulfilment.to_shopify.execute import Shipments
+from shared.entities.order.event import LinkEvent
+from shared.entities.order.to_shopify.link import metafields, set_metafields
 from shared.errors import IntegrationError, Rejected
+from shared.limits.before_call import Before
 from shared.runtime.clock import SystemClock
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.connections import Connections, ConnectionStore

@@ -5,26 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from services.shopify_writer.fulfilment import Shipments
-from services.shopify_writer.link import LinkWriter, metafields
 from services.shopify_writer.settings import Settings
-from shared.canonical.events import FulfilmentEvent, LinkEvent, read_event
+from shared.canonical.event import read_event
+from shared.canonical.priority import Priority
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.clients import ShopifyClients
 from shared.connectors.shopify.errors import UserErrors
+from shared.entities.fulfilment.event import FulfilmentEvent
+from shared.entities.fulfilment.to_shopify.execute import Shipments
+from shared.entities.order.event import LinkEvent
+from shared.entities.order.to_shopify.link import LinkWriter, metafields
 from shared.errors import RetryLater
 from shared.messaging.record import Record, Result, priority_of
-from shared.resilience.priority import Priority
 from shared.runtime.clock import Clock
 from shared.state.ledger import Ledger
-from shared.state.owners import Owners
+from shared.state.partition_epochs import PartitionEpochs
 
 
 class Writer:
     """One per process; link calls are collected per shop and priority, so that a live one waits for no other."""
 
     def __init__(
-        self, shops: ShopifyClients, ledger: Ledger, clock: Clock, settings: Settings, owners: Owners | None = None
+        self,
+        shops: ShopifyClients,
+        ledger: Ledger,
+        clock: Clock,
+        settings: Settings,
+        owners: PartitionEpochs | None = None,
     ) -> None:
         self._owners = owners
         self._shops = shops

@@ -9,17 +9,17 @@ import aiohttp
 from services.transformers.settings import Settings
 from services.transformers.shops import open_shops
 from services.transformers.table import Parts, route
-from shared.connectors.guards import open_guards
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
-from shared.messaging.consumer import open_consumer
-from shared.messaging.producer import open_producer
+from shared.limits.vendor_limits import open_vendor_limits
+from shared.messaging.consumer.consumer import open_consumer
+from shared.messaging.kafka.producer import open_producer
 from shared.messaging.topics import DEAD_LETTERS
 from shared.runtime.service import launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.database import Database
+from shared.state.database_clock import open_database_clock
 from shared.state.parked import Parked
 from shared.state.reviews import Reviews
-from shared.state.shared_time import open_shared_time
 
 NAME = "transformers"
 
@@ -34,10 +34,10 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
-        open_shared_time(database, shell) as shell,
+        open_database_clock(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
         open_producer(settings, shell.clock) as producer,
-        open_guards(shell, database, producer) as guards,
+        open_vendor_limits(shell, database, producer) as guards,
         open_shops(shell, settings, connections, guards) as shops,
         aiohttp.ClientSession() as session,
     ):

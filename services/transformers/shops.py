@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from services.transformers.reader import OrderReader
 from services.transformers.settings import Settings
-from shared.connectors.guards import Guards
+from shared.canonical.priority import PRIORITIES, Priority
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.clients import Shopify, ShopifyClients
-from shared.connectors.shopify.pages import Node
+from shared.connectors.shopify.paging import Node
 from shared.connectors.shopify.settings import ShopifySettings
-from shared.resilience.priority import PRIORITIES, Priority
+from shared.entities.order.shopify.batch_reader import OrderReader
+from shared.limits.vendor_limits import VendorLimits
 from shared.runtime.service import Shell
 from shared.state.connections import Connections
 
@@ -71,7 +71,7 @@ class Shops:
 
 @asynccontextmanager
 async def open_shops(
-    shell: Shell, settings: Settings, connections: Connections, guards: Guards
+    shell: Shell, settings: Settings, connections: Connections, guards: VendorLimits
 ) -> AsyncIterator[Shops]:
     """The shops with their HTTP session, closed together."""
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from services.transformers import fulfilment, order
 from services.transformers.shops import Shops
 from shared.connectors.heartland.clients import HeartlandClients
+from shared.entities.fulfilment import transform as fulfilment
+from shared.entities.order import transform as order
 from shared.errors import Misconfigured
-from shared.messaging.producer import Producer
+from shared.messaging.kafka.producer import Producer
 from shared.messaging.record import Route
 from shared.messaging.topics import RAW_HEARTLAND_FULFILMENT, RAW_SHOPIFY_ORDER
 from shared.runtime.service import Shell

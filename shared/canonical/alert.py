@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.canonical.order import Record
+from shared.canonical.record import Record
 
 Severity = Literal["info", "warning", "critical"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared.canonical.order import Record
+from shared.canonical.record import Record
 
 # How a hop can end. `received` and `published` are ingress's and the poller's; `opened`, `half_open` and `closed` are
 # a breaker's, which is no event's hop.

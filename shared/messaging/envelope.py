@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from shared.canonical.priority import PRIORITIES, Priority
 from shared.errors import Rejected
-from shared.resilience.priority import PRIORITIES, Priority
 
 Headers = list[tuple[str, bytes]]
 

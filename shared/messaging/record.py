@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from shared.canonical.priority import Priority, most_urgent
 from shared.messaging.envelope import Envelope, Headers
 from shared.messaging.topics import Topic
-from shared.resilience.priority import Priority, most_urgent
 
 # What a record costs besides its bytes, roughly: the objects around it. Memory bounds count it.
 _OVERHEAD_BYTES = 512

@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from shared.errors import Misconfigured, TargetDown
 from shared.runtime.settings import Settings
 from shared.state.database import Database
-from shared.state.seal import read_key, seal, unseal
+from shared.state.encryption import read_key, seal, unseal
 
 
 @dataclass(frozen=True, slots=True)

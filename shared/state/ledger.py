@@ -15,7 +15,7 @@ import asyncpg
 
 from shared.runtime.clock import Clock
 from shared.state.database import Database, clean, columns
-from shared.state.grouped import Grouped
+from shared.state.group_commit import GroupCommit
 
 State = Literal["new", "done", "in_doubt"]
 
@@ -109,8 +109,8 @@ class Ledger:
         self._db = db
         self._clock = clock
         # A claim whose caller is gone must not be made; an outcome must be kept, or it would have to be looked up.
-        self._claims = Grouped(self._claim, lambda row: row.key, db.spawn, keep=False)
-        self._outcomes = Grouped(self._settle, lambda row: row.key, db.spawn)
+        self._claims = GroupCommit(self._claim, lambda row: row.key, db.spawn, keep=False)
+        self._outcomes = GroupCommit(self._settle, lambda row: row.key, db.spawn)
 
     async def claim(self, effect: Effect, intent: Mapping[str, Any] | None = None) -> Claim:
         """Note that the call is about to be made. Of all who claim an effect, exactly one gets `new`.

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.state.database import Database, clean
-from shared.state.grouped import Grouped
+from shared.state.group_commit import GroupCommit
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Reviews:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._resolve = Grouped[_Over, int](self._resolve_all, lambda over: over, db.spawn)
+        self._resolve = GroupCommit[_Over, int](self._resolve_all, lambda over: over, db.spawn)
 
     async def open(
         self, connection: str, kind: str, entity: str, key: str, title: str, advice: str, details: Mapping[str, object]

@@ -22,8 +22,8 @@ import aiohttp
 import orjson
 from aiokafka import AIOKafkaConsumer
 
-from shared.connectors.shopify.documents import READ_ORDERS
-from shared.connectors.shopify.fulfilment_documents import SET_METAFIELDS
+from shared.entities.fulfilment.shopify.documents import SET_METAFIELDS
+from shared.entities.order.shopify.documents import READ_ORDERS
 
 Json = dict[str, Any]
 _SALES = {"SALE", "CAPTURE"}

@@ -15,8 +15,8 @@ from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.transport import Limits
 from shared.errors import CredentialsRefused, OutcomeUnknown, TargetDown
-from shared.resilience.breaker import Breaker
-from shared.resilience.budget import RequestBudget
+from shared.limits.circuit_breaker import Breaker
+from shared.limits.rate_limit import RequestBudget
 from shared.runtime.clock import SystemClock
 from tests.support.sandbox import Sandbox, open_sandbox
 

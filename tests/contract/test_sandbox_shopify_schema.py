@@ -25,7 +25,9 @@ from graphql import (
 )
 
 from services.sandbox.shopify.documents import SDL, load_schema
-from shared.connectors.shopify import documents, fulfilment_documents, subscription_documents
+from shared.connectors.shopify import subscription_documents
+from shared.entities.fulfilment.shopify import documents as fulfilment_documents
+from shared.entities.order.shopify import documents
 from tests.support.shopify_schema import VERSIONS, published
 
 

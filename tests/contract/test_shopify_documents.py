@@ -22,12 +22,15 @@ from graphql import (
 )
 from graphql.execution.values import get_variable_values
 
-from shared.connectors.shopify import changed_orders, documents, fulfilment_documents, subscription_documents
-from shared.connectors.shopify.changed_orders import RECONCILE_DOCUMENTS
-from shared.connectors.shopify.documents import ORDER_DOCUMENTS, ORDER_SCOPES, READ_ORDERS, Document
-from shared.connectors.shopify.fulfilment_documents import FULFILMENT_DOCUMENTS, FULFILMENT_SCOPES
+from shared.connectors.shopify import subscription_documents
+from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.subscription_documents import SUBSCRIPTION_DOCUMENTS
 from shared.connectors.shopify.subscriptions import TOPICS, spelled
+from shared.entities.fulfilment.shopify import documents as fulfilment_documents
+from shared.entities.fulfilment.shopify.documents import FULFILMENT_DOCUMENTS, FULFILMENT_SCOPES
+from shared.entities.order.shopify import changed_orders, documents
+from shared.entities.order.shopify.changed_orders import RECONCILE_DOCUMENTS
+from shared.entities.order.shopify.documents import ORDER_DOCUMENTS, ORDER_SCOPES, READ_ORDERS
 from tests.support.sandbox import open_sandbox
 from tests.support.shop_server import sandbox_client
 from tests.support.shopify_schema import VERSIONS, introspection, published

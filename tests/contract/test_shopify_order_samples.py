@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 import pytest
 
-from services.transformers.order import require_balance
-from shared.canonical.order import Order
-from shared.connectors.shopify.order import from_shopify
-from shared.connectors.shopify.pages import complete, read_orders
-from shared.connectors.shopify.webhook import from_webhook, parse
+from shared.entities.order.record import Order
+from shared.entities.order.shopify.pages import complete, read_orders
+from shared.entities.order.shopify.to_canonical import from_shopify
+from shared.entities.order.shopify.webhook_body import from_webhook, parse
+from shared.entities.order.transform import require_balance
 from shared.errors import NeedsReview
 from tests.support.samples import sample, sample_names
 from tests.support.sandbox import Sandbox, open_sandbox

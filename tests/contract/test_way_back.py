@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from services.sandbox.shopify import shop as vendor
-from shared.connectors.calls import Before
 from shared.connectors.shopify.client import ShopifyClient
-from shared.connectors.shopify.documents import Document
-from shared.connectors.shopify.fulfilment_documents import CREATE_FULFILMENT
+from shared.connectors.shopify.document import Document
+from shared.entities.fulfilment.shopify.documents import CREATE_FULFILMENT
 from shared.errors import NeedsReview, RetryLater, TargetDown, Waiting
+from shared.limits.before_call import Before
 from tests.support.sandbox import open_sandbox
 from tests.support.shipments import ORDER, Shop, a_shipment, an_event, shipped
 

@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 import pytest
 
-from shared.connectors.shopify import webhook
+from shared.entities.order.shopify import webhook_body as webhook
 from shared.messaging.envelope import Envelope
-from shared.messaging.producer import open_producer
+from shared.messaging.kafka.producer import open_producer
 from shared.messaging.topics import CANONICAL_ORDER
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings

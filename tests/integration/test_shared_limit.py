@@ -9,16 +9,16 @@ from contextlib import AsyncExitStack
 from prometheus_client import CollectorRegistry
 
 from services.sandbox.shopify.shop import of as shop_of
-from shared.connectors.guards import Guards, open_tools_guards
+from shared.canonical.priority import PRIORITIES
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.client import ShopifyClient
-from shared.connectors.shopify.fulfilment_documents import SET_METAFIELDS
-from shared.resilience.cost_budget import CostBudget
-from shared.resilience.priority import PRIORITIES
+from shared.entities.fulfilment.shopify.documents import SET_METAFIELDS
+from shared.limits.query_cost import CostBudget
+from shared.limits.vendor_limits import VendorLimits, open_tool_limits
 from shared.runtime.clock import SystemClock
 from shared.runtime.metrics import ServiceMetrics
-from shared.state.budget_shares import BudgetShares
 from shared.state.database import Database
+from shared.state.limit_shares import BudgetShares
 from tests.support.messaging import until
 from tests.support.sandbox import Sandbox, open_sandbox
 
@@ -45,7 +45,7 @@ class Counted:
         self.throttled += 1
 
 
-def a_client(sandbox: Sandbox, guards: Guards, budget: CostBudget, counted: Counted) -> ShopifyClient:
+def a_client(sandbox: Sandbox, guards: VendorLimits, budget: CostBudget, counted: Counted) -> ShopifyClient:
     told, clock = sandbox.world.settings, SystemClock()
     account = ShopifyAccount.read(
         {
@@ -75,7 +75,7 @@ async def test_four_processes_use_one_shops_bucket_and_are_hardly_ever_throttled
             database = await stack.enter_async_context(Database.open(database_url, 2))
             metrics = ServiceMetrics(f"process {number}", CollectorRegistry())
             name = f"process {number}"
-            guards = await stack.enter_async_context(open_tools_guards(name, database, metrics, SystemClock()))
+            guards = await stack.enter_async_context(open_tool_limits(name, database, metrics, SystemClock()))
             budget = guards.points("acme", "shopify", 100.0)
             assert budget is not None
             budgets.append(budget)

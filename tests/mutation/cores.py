@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-_MESSAGING = "tests/unit/shared/messaging"
-_RESILIENCE = "tests/unit/shared/resilience"
-_WRITER = "tests/unit/services/heartland_writer"
-_WAY_BACK = "tests/unit/services/shopify_writer"
+_ERROR_HANDLING = "tests/unit/shared/messaging/consumer/test_error_handling.py"
+_LANES = "tests/unit/shared/messaging/lanes/test_lanes.py"
 
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """`tests` without the extension, the quickest first."""
+    """One file that is mutated. `more` are tests beside the ones at its own path, the quickest first."""
 
     path: str
-    tests: tuple[str, ...]
+    more: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
@@ -24,39 +22,38 @@ class Core:
 
     @property
     def files(self) -> list[str]:
-        return [f"{test}.py" for test in self.tests]
+        source = Path("tests/unit", self.path)
+        own = [source.with_name(f"test_{source.stem}{ending}.py") for ending in ("", "_model")]
+        return [*(str(path) for path in own if path.exists()), *self.more]
 
     def source(self) -> str:
         return Path(self.path).read_text()
 
 
 CORES = (
-    Core("shared/messaging/watermark.py", (f"{_MESSAGING}/test_watermark",)),
-    Core("shared/messaging/lane.py", (f"{_MESSAGING}/test_lane", f"{_MESSAGING}/test_lanes")),
-    Core("shared/messaging/turns.py", (f"{_MESSAGING}/test_turns", f"{_MESSAGING}/test_lanes")),
-    Core("shared/messaging/lanes.py", (f"{_MESSAGING}/test_lanes", f"{_MESSAGING}/test_lanes_model")),
-    Core("shared/messaging/policy.py", (f"{_MESSAGING}/test_policy",)),
-    Core("shared/messaging/outages.py", (f"{_MESSAGING}/test_outages",)),
-    Core("shared/messaging/commit.py", (f"{_MESSAGING}/test_commit",)),
-    Core("shared/messaging/listener.py", (f"{_MESSAGING}/test_listener",)),
-    Core("shared/messaging/pending.py", (f"{_MESSAGING}/test_pending",)),
-    Core("shared/messaging/parking.py", (f"{_MESSAGING}/test_parking", f"{_MESSAGING}/test_treatment")),
-    Core("shared/messaging/replay.py", (f"{_MESSAGING}/test_replay", f"{_MESSAGING}/test_treatment")),
-    Core("shared/state/versions.py", ("tests/unit/shared/state/test_versions",)),
-    Core("shared/state/ledger.py", ("tests/unit/shared/state/test_ledger",)),
-    Core("shared/state/turn.py", ("tests/unit/shared/state/test_turn",)),
-    Core("shared/resilience/retry.py", (f"{_RESILIENCE}/test_retry",)),
-    Core(
-        "shared/resilience/breaker.py",
-        (f"{_RESILIENCE}/test_breaker", f"{_RESILIENCE}/test_breaker_model"),
-    ),
-    Core("shared/resilience/budget.py", (f"{_RESILIENCE}/test_budget",)),
-    Core("shared/resilience/cost_budget.py", (f"{_RESILIENCE}/test_cost_budget",)),
-    Core("shared/resilience/demand.py", (f"{_RESILIENCE}/test_demand",)),
-    Core("shared/resilience/queue.py", (f"{_RESILIENCE}/test_queue",)),
-    Core("shared/resilience/shares.py", (f"{_RESILIENCE}/test_shares",)),
-    Core("services/poller/feed.py", ("tests/unit/services/poller/test_feed",)),
-    Core("services/heartland_writer/once.py", (f"{_WRITER}/test_once", f"{_WRITER}/test_once_model")),
-    Core("services/shopify_writer/doubt.py", (f"{_WAY_BACK}/test_doubt",)),
-    Core("services/shopify_writer/past.py", (f"{_WAY_BACK}/test_past",)),
+    Core("shared/messaging/lanes/watermark.py"),
+    Core("shared/messaging/lanes/lane.py", (_LANES,)),
+    Core("shared/messaging/lanes/scheduler.py", (_LANES,)),
+    Core("shared/messaging/lanes/lanes.py"),
+    Core("shared/messaging/consumer/error_policy.py"),
+    Core("shared/messaging/consumer/outages.py"),
+    Core("shared/messaging/consumer/commit.py"),
+    Core("shared/messaging/consumer/rebalance_listener.py"),
+    Core("shared/messaging/kafka/pending_record.py"),
+    Core("shared/messaging/parking/parking.py", (_ERROR_HANDLING,)),
+    Core("shared/messaging/parking/parked_retry.py", (_ERROR_HANDLING,)),
+    Core("shared/state/versions.py"),
+    Core("shared/state/ledger.py"),
+    Core("shared/sync/ownership_check.py"),
+    Core("shared/limits/retry.py"),
+    Core("shared/limits/circuit_breaker.py"),
+    Core("shared/limits/rate_limit.py"),
+    Core("shared/limits/query_cost.py"),
+    Core("shared/limits/demand.py"),
+    Core("shared/limits/priority_queue.py"),
+    Core("shared/limits/shares.py"),
+    Core("shared/connectors/heartland/poll_position.py"),
+    Core("shared/sync/create_once.py"),
+    Core("shared/entities/fulfilment/to_shopify/in_doubt.py"),
+    Core("shared/entities/fulfilment/to_shopify/history.py"),
 )

@@ -16,7 +16,7 @@ from random import Random
 
 from deploy.local.services import SERVICES
 from shared.errors import TargetDown
-from shared.messaging.producer import Producer, open_producer
+from shared.messaging.kafka.producer import Producer, open_producer
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
 from tests.prove.cluster import READ_LAG_SECONDS, Cluster, open_cluster

@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry
 
 from shared.errors import Fenced, TargetDown
-from shared.messaging.dead_letter import DeadLetters
+from shared.messaging.consumer.error_handling import ErrorHandling, Rest
+from shared.messaging.consumer.outages import Outages
+from shared.messaging.consumer.reporter import Reporter
+from shared.messaging.dead_letters.writer import DeadLetters
 from shared.messaging.envelope import Headers
-from shared.messaging.lane import Kind, Place, Work
-from shared.messaging.lanes import Lanes
-from shared.messaging.outages import Outages
-from shared.messaging.parking import Parking
+from shared.messaging.lanes.lane import Kind, Place, Work
+from shared.messaging.lanes.lanes import Lanes
+from shared.messaging.parking.parked_retry import Replay
+from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
-from shared.messaging.replay import Replay
-from shared.messaging.reporter import Reporter
 from shared.messaging.topics import CANONICAL_ORDER
-from shared.messaging.treatment import Rest, Treatment
 from shared.runtime.metrics import ServiceMetrics
 from tests.support.messaging import MemoryParked, MemoryReviews, SentRecords, SteadyClock, a_record
 
@@ -124,7 +124,7 @@ class Process:
         shared = (Outages(options.outage_park_seconds), reporter, options, world.clock, lambda: 0.5)
         replay = Replay(world.parked, world.reviews, letters, *shared)  # type: ignore[arg-type]
         routes = {"orders": Route(CANONICAL_ORDER, self._handle, "order", world.collapse)}
-        self.treatment = Treatment(routes, self.parking, replay, world.reviews, letters, *shared)  # type: ignore[arg-type]
+        self.treatment = ErrorHandling(routes, self.parking, replay, world.reviews, letters, *shared)  # type: ignore[arg-type]
 
     async def _handle(self, records: Sequence[Record]) -> Result:
         call = Call(self, list(records), self.world.loop.create_future())

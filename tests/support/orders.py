@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from shared.canonical.address import Address
 from shared.canonical.money import Money
-from shared.canonical.order import Address, Customer, Order, OrderLine, ShippingLine, TaxLine, Tender
+from shared.entities.order.record import Customer, Order, OrderLine, ShippingLine, TaxLine, Tender
 
 AT = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
 

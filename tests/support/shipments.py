@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.shopify_writer.fulfilment import Shipments
-from shared.canonical.events import FulfilmentEvent, content_hash
-from shared.canonical.fulfilment import Fulfilment, ShippedLine
+from shared.canonical.event import content_hash
+from shared.entities.fulfilment.event import FulfilmentEvent
+from shared.entities.fulfilment.record import Fulfilment, ShippedLine
+from shared.entities.fulfilment.to_shopify.execute import Shipments
 from shared.messaging.record import Result
 from tests.support.clock import FakeClock
 from tests.support.ledger import MemoryLedger

@@ -13,8 +13,8 @@ from aiohttp import web
 
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.client import ShopifyClient
-from shared.resilience.breaker import Breaker
-from shared.resilience.cost_budget import CostBudget
+from shared.limits.circuit_breaker import Breaker
+from shared.limits.query_cost import CostBudget
 from shared.runtime.clock import SystemClock
 from tests.support.sandbox import Sandbox
 

@@ -14,11 +14,14 @@ ROOT = Path(__file__).parents[2]
 LAYERS = [
     ("services",),
     ("deploy",),
-    ("shared.connectors",),
+    ("shared.operations",),
+    ("shared.entities",),
+    ("shared.sync",),
     ("shared.mapping",),
+    ("shared.connectors",),
     ("shared.messaging",),
+    ("shared.limits",),
     ("shared.state",),
-    ("shared.resilience",),
     ("shared.runtime",),
     ("shared.canonical", "shared.errors"),
 ]
@@ -109,7 +112,7 @@ def test_imports_point_downwards(path: Path) -> None:
     ("importer", "imported"),
     [
         ("shared.messaging.consumer", "shared.connectors.shopify.client"),
-        ("shared.canonical.order", "shared.runtime.clock"),
+        ("shared.canonical.record", "shared.runtime.clock"),
         ("services.ingress.app", "services.journal.service"),
         ("services.sandbox.app", "shared.errors"),
         ("services.ingress.app", "deploy.local.broker"),

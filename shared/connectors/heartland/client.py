@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import aiohttp
 import orjson
 
-from shared.connectors.calls import Before, Observe
+from shared.canonical.priority import Priority
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.models import (
     Address,
@@ -31,9 +31,9 @@ from shared.connectors.heartland.models import (
 )
 from shared.connectors.heartland.transport import Limits, Query, Transport
 from shared.errors import RetryLater, TargetDown
-from shared.resilience.breaker import Breaker
-from shared.resilience.budget import RequestBudget
-from shared.resilience.priority import Priority
+from shared.limits.before_call import Before, Observe
+from shared.limits.circuit_breaker import Breaker
+from shared.limits.rate_limit import RequestBudget
 from shared.runtime.clock import Clock
 
 Json = Mapping[str, Any]

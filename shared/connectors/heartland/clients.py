@@ -7,15 +7,15 @@ from functools import cache, partial
 
 import aiohttp
 
-from shared.connectors.calls import Observe
-from shared.connectors.guards import Guards
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings, read_settings
 from shared.connectors.heartland.transport import TARGET, Limits
 from shared.errors import Misconfigured, RetryLater, TargetDown
-from shared.resilience.breaker import Breaker
-from shared.resilience.budget import RequestBudget
+from shared.limits.before_call import Observe
+from shared.limits.circuit_breaker import Breaker
+from shared.limits.rate_limit import RequestBudget
+from shared.limits.vendor_limits import VendorLimits
 from shared.runtime.clock import Clock
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.connections import Connection, Connections
@@ -50,9 +50,9 @@ class HeartlandClients:
         *,
         metrics: ServiceMetrics,
         clock: Clock,
-        guards: Guards | None = None,
+        guards: VendorLimits | None = None,
     ) -> None:
-        self._made_by = guards or Guards(metrics, clock)
+        self._made_by = guards or VendorLimits(metrics, clock)
         self._connections = connections
         self._session = session
         self._limits = limits

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from shared.canonical.money import exact
-from shared.connectors.heartland.wire import plain
+from shared.connectors.heartland.decimal_json import plain
 
 
 def _amount(value: object) -> Decimal | None:

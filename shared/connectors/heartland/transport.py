@@ -15,14 +15,14 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from shared.connectors.calls import LONGEST_WAIT_SECONDS, Before, Observe
-from shared.connectors.heartland import wire
+from shared.canonical.priority import Priority
+from shared.connectors.heartland import decimal_json as wire
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.errors import NotFound, Refused, refusal
 from shared.errors import CredentialsRefused, IntegrationError, OutcomeUnknown, TargetDown
-from shared.resilience.breaker import Breaker
-from shared.resilience.budget import RequestBudget
-from shared.resilience.priority import Priority
+from shared.limits.before_call import LONGEST_WAIT_SECONDS, Before, Observe
+from shared.limits.circuit_breaker import Breaker
+from shared.limits.rate_limit import RequestBudget
 from shared.runtime.clock import Clock
 
 Query = Sequence[tuple[str, str]]

@@ -9,18 +9,18 @@ from typing import Any
 import aiohttp
 import orjson
 
-from shared.connectors.calls import Before, Observe
+from shared.canonical.priority import Priority
 from shared.connectors.shopify import answers
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.answers import MAX_ANSWER_BYTES, Throttled
 from shared.connectors.shopify.costs import Costs
-from shared.connectors.shopify.documents import Document
+from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.errors import TooMuch
 from shared.connectors.shopify.tokens import Tokens
 from shared.errors import IntegrationError, TargetDown
-from shared.resilience.breaker import Breaker
-from shared.resilience.cost_budget import CostBudget
-from shared.resilience.priority import Priority
+from shared.limits.before_call import Before, Observe
+from shared.limits.circuit_breaker import Breaker
+from shared.limits.query_cost import CostBudget
 from shared.runtime.clock import Clock
 
 _USER_AGENT = "Tillbridge (Shopify connector)"

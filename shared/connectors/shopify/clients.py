@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from shared.connectors.calls import Observe
-from shared.connectors.guards import Guards
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.client import TARGET, ShopifyClient
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.errors import Misconfigured, RetryLater, TargetDown
-from shared.resilience.breaker import Breaker
-from shared.resilience.cost_budget import CostBudget
+from shared.limits.before_call import Observe
+from shared.limits.circuit_breaker import Breaker
+from shared.limits.query_cost import CostBudget
+from shared.limits.vendor_limits import VendorLimits
 from shared.runtime.clock import Clock
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.connections import Connection, Connections
@@ -42,9 +42,9 @@ class ShopifyClients:
         metrics: ServiceMetrics,
         clock: Clock,
         points_per_second: float = 100.0,
-        guards: Guards | None = None,
+        guards: VendorLimits | None = None,
     ) -> None:
-        self._made_by = guards or Guards(metrics, clock)
+        self._made_by = guards or VendorLimits(metrics, clock)
         self._connections = connections
         self._session = session
         self._metrics = metrics

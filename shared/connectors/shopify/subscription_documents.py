@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.connectors.shopify.documents import Document
+from shared.connectors.shopify.document import Document
 
 LIST_SUBSCRIPTIONS = Document(
     "ListSubscriptions",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.connectors.shopify.pages import Execute
+from shared.connectors.shopify.paging import Execute
 from shared.connectors.shopify.subscription_documents import (
     CREATE_SUBSCRIPTION,
     DELETE_SUBSCRIPTION,

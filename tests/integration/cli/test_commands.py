@@ -18,10 +18,10 @@ import pytest
 from deploy.local.engine import Engine
 from services.cli.letters import count_letters
 from shared.canonical.alert import Alert
-from shared.messaging.admin import create_topics
-from shared.messaging.dead_letter import Cause, DeadLetters
-from shared.messaging.parked_rows import record_of
-from shared.messaging.producer import open_producer
+from shared.messaging.dead_letters.writer import Cause, DeadLetters
+from shared.messaging.kafka.admin import create_topics
+from shared.messaging.kafka.producer import open_producer
+from shared.messaging.parking.parked_rows import record_of
 from shared.messaging.topics import DEAD_LETTERS, topic_name
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings

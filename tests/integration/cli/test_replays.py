@@ -18,10 +18,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from deploy.local.engine import Engine
 from services.replay.desk import open_desk
 from services.replay.settings import Settings as ReplaySettings
-from shared.messaging.admin import create_topics
-from shared.messaging.dead_letter import Cause, DeadLetters
-from shared.messaging.letter import Letter
-from shared.messaging.producer import open_producer
+from shared.messaging.dead_letters.reader import DeadLetter
+from shared.messaging.dead_letters.writer import Cause, DeadLetters
+from shared.messaging.kafka.admin import create_topics
+from shared.messaging.kafka.producer import open_producer
 from shared.messaging.record import Record
 from shared.messaging.topics import ALERT, CANONICAL_ORDER, DEAD_LETTERS, topic_name
 from shared.runtime.clock import SystemClock
@@ -168,7 +168,7 @@ async def test_a_shipment_counts_as_done_when_every_call_of_its_invoice_is(
 ) -> None:
     envelope = an_envelope("1001", body=b'{"record": {"id": "9"}}')
     headers = tuple(replace(envelope, entity="fulfilment").headers())
-    letter = Letter("shopify_writer", 0, 0, NOON, envelope.key, headers, envelope.body)
+    letter = DeadLetter("shopify_writer", 0, 0, NOON, envelope.key, headers, envelope.body)
     async with Database.open(environ["DATABASE_URL"], 1) as database:
         for operation, state in states.items():
             await database.execute(

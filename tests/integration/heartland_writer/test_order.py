@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from deploy.local.engine import Engine
-from shared.canonical.order import Customer, Discount, Order
+from shared.entities.order.record import Customer, Discount, Order
 from tests.integration.heartland_writer.place import Place, exact, killed_at_the_end, open_place, writing
 from tests.support.messaging import until
 from tests.support.orders import a_line, a_tender, an_order

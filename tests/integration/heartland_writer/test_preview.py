@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local.engine import Engine
 from services.heartland_writer.preview import preview
-from shared.canonical.order import Order
+from shared.entities.order.record import Order
 from shared.state.connections import Connection, ConnectionStore
 from tests.integration.heartland_writer.place import CONNECTION, Place, an_event, open_place, writing
 from tests.support.messaging import until

@@ -19,8 +19,8 @@ from deploy.local.ports import Ports
 from deploy.local.traffic import encode, orders
 from services.ingress.__main__ import run
 from services.ingress.settings import Settings
-from shared.messaging.admin import create_topics
 from shared.messaging.envelope import read_envelope
+from shared.messaging.kafka.admin import create_topics
 from shared.messaging.topics import RAW_SHOPIFY_ORDER, topic_name
 from shared.state.connections import ConnectionStore
 from shared.state.database import Database

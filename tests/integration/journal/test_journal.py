@@ -16,8 +16,8 @@ from deploy.local.engine import Engine
 from services.journal.__main__ import run
 from services.journal.settings import Settings
 from shared.canonical.hop import Hop
-from shared.messaging.admin import create_topics
-from shared.messaging.producer import Producer, open_producer
+from shared.messaging.kafka.admin import create_topics
+from shared.messaging.kafka.producer import Producer, open_producer
 from shared.messaging.topics import DEAD_LETTERS, RAW_HEARTLAND_FULFILMENT, RAW_SHOPIFY_ORDER, TRACE, topic_name
 from shared.runtime.clock import SystemClock
 from shared.state.database import Database

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from shared.errors import Waiting
-from shared.messaging.producer import open_producer
+from shared.messaging.kafka.producer import open_producer
 from shared.messaging.record import Record, Result
 from shared.messaging.topics import CANONICAL_ORDER
 from shared.runtime.clock import SystemClock

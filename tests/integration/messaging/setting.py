@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.engine import Engine
-from shared.messaging.admin import create_topics
-from shared.messaging.consumer import Consumer, ConsumerOptions, Record, Result, Route, open_consumer
-from shared.messaging.producer import Producer, open_producer
+from shared.messaging.consumer.consumer import Consumer, ConsumerOptions, Record, Result, Route, open_consumer
+from shared.messaging.kafka.admin import create_topics
+from shared.messaging.kafka.producer import Producer, open_producer
 from shared.messaging.topics import ALERT, CANONICAL_ORDER, DEAD_LETTERS, TRACE, Topic, topic_name
 from shared.runtime.clock import SystemClock
 from shared.runtime.service import Shell, open_shell

@@ -13,7 +13,7 @@ import pytest
 from deploy.local.engine import Engine
 from shared.canonical.alert import Alert
 from shared.errors import Misconfigured, NeedsReview, Rejected, RetryLater, TargetDown, Waiting
-from shared.messaging.log_bounds import LogWentBack
+from shared.messaging.kafka.log_truncation import LogWentBack
 from shared.messaging.record import Record
 from shared.messaging.topics import ALERT, TRACE, Topic, topic_name
 from shared.messaging.trace import Hop

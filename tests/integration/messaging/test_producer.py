@@ -15,9 +15,9 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from deploy.local.broker import open_broker
 from deploy.local.engine import Engine
 from shared.errors import Misconfigured, Rejected, TargetDown
-from shared.messaging.admin import create_topics
-from shared.messaging.kafka import abandon_producer, connect_producer
-from shared.messaging.producer import open_producer
+from shared.messaging.kafka.admin import create_topics
+from shared.messaging.kafka.clients import abandon_producer, connect_producer
+from shared.messaging.kafka.producer import open_producer
 from shared.messaging.topics import ALL, CANONICAL_ORDER, MAX_MESSAGE_BYTES, Topic, topic_name
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings

@@ -12,7 +12,7 @@ import pytest
 from aiokafka.errors import CommitFailedError
 
 from deploy.local.engine import Engine
-from shared.messaging.kafka import connect_consumer, stop_consumer
+from shared.messaging.kafka.clients import connect_consumer, stop_consumer
 from shared.messaging.record import Record
 from shared.messaging.topics import topic_name
 from shared.runtime.logging import get_logger

@@ -14,8 +14,8 @@ from aiokafka import AIOKafkaConsumer
 from deploy.local.engine import Engine
 from services.poller.__main__ import run
 from services.poller.settings import Settings
-from shared.messaging.admin import create_topics
 from shared.messaging.envelope import Envelope, read_envelope
+from shared.messaging.kafka.admin import create_topics
 from shared.messaging.topics import ALERT, RAW_SHOPIFY_ORDER, topic_name
 from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database

@@ -11,9 +11,9 @@ import pytest
 
 from deploy.local.engine import Engine
 from services.cli.webhooks import sync
-from shared.connectors.shopify.documents import Document
+from shared.connectors.shopify.document import Document
+from shared.connectors.shopify.subscription_upkeep import Upkeep
 from shared.connectors.shopify.subscriptions import wanted
-from shared.connectors.shopify.upkeep import Upkeep
 from shared.state.webhook_counts import Seen, WebhookCounts
 from shared.state.webhook_watch import Gap, WebhookWatch
 from tests.integration.poller.place import CONNECTION, PUBLIC, Place, open_place

@@ -23,14 +23,14 @@ from services.reconciler.__main__ import run as reconcile
 from services.reconciler.parts import Parts, open_parts
 from services.reconciler.passes import Outcome
 from services.reconciler.settings import Settings
-from services.reconciler.subjects.order import SUBJECT
+from services.reconciler.table import subject_of
 from services.shopify_writer.__main__ import run as write_shopify
 from services.shopify_writer.settings import Settings as ShopifySettings
 from services.transformers.__main__ import run as transform
 from services.transformers.settings import Settings as TransformerSettings
 from shared.errors import TargetDown
-from shared.messaging.admin import create_topics
 from shared.messaging.envelope import Envelope, new_traceparent
+from shared.messaging.kafka.admin import create_topics
 from shared.messaging.topics import RAW_SHOPIFY_ORDER
 from shared.runtime.clock import SystemClock
 from shared.runtime.metrics import ServiceMetrics
@@ -42,6 +42,8 @@ from tests.integration.way_back.place import credentials
 from tests.support.documents import a_document
 from tests.support.engine import service_environ
 from tests.support.sandbox import Sandbox, open_sandbox
+
+SUBJECT = subject_of("order")
 
 CONNECTION = "acme"
 SECONDS = 60.0

@@ -13,29 +13,27 @@ from prometheus_client import CollectorRegistry
 
 from services.reconciler.decide import Caps
 from services.reconciler.figures import Figures
-from services.reconciler.memory import Memory
 from services.reconciler.passes import Pass, Rules
 from services.reconciler.settings import Settings
-from services.reconciler.subject import Subject, Tools, Vendors
 from services.reconciler.watch import Watch
 from shared.canonical.alert import Alert
 from shared.messaging.envelope import Envelope
 from shared.messaging.topics import Topic
 from shared.runtime.logging import get_logger
-from shared.runtime.members import members
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.cursors import Cursors
 from shared.state.database import Database
 from shared.state.drift import DriftLedger, Finding
 from shared.state.reviews import Reviews
-from tests.support.joining import subjects
+from shared.sync.comparison import Tools, Vendors
+from shared.sync.comparison_memory import Memory
 from tests.support.joining.level import Level
+from tests.support.joining.subjects.stock import SUBJECT as STOCK
 from tests.support.messaging import NOON, SteadyClock
 from tests.support.shell import SECRET_KEY
 
 ENVIRON = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://", "SECRET_KEY": SECRET_KEY}
 MINUTE = timedelta(minutes=1)
-[STOCK] = members(subjects, Subject)
 AMPLE = Caps(10, Decimal(100))
 
 

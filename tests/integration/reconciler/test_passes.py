@@ -8,9 +8,11 @@ from decimal import Decimal
 import pytest
 
 from deploy.local.engine import Engine
-from services.reconciler.subjects.order import SUBJECT
+from services.reconciler.table import subject_of
 from tests.integration.reconciler.place import CONNECTION, WITHOUT_POLLER, Place, open_place
 from tests.unit.services.sandbox.heartland.till import Till
+
+SUBJECT = subject_of("order")
 
 pytestmark = pytest.mark.timeout(300)
 _STATE = ("links", "effects", "versions", "journal", "cursors", "reviews")

@@ -9,13 +9,15 @@ import pytest
 
 from deploy.local.engine import Engine
 from services.reconciler import watch
-from services.reconciler.subjects.order import SUBJECT
+from services.reconciler.table import subject_of
 from shared.state.audit import Audit
 from shared.state.cursors import Cursors
 from shared.state.drift import DriftLedger, Finding
 from tests.integration.cli.test_commands import Shell
 from tests.integration.reconciler.place import CONNECTION, WITHOUT_POLLER, Place, open_place
 from tests.support.messaging import NOON
+
+SUBJECT = subject_of("order")
 
 pytestmark = pytest.mark.timeout(300)
 OFTEN = {"RECONCILE_SECONDS": "0.5", "RECONCILE_RECHECK_SECONDS": "0.2"}

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
-from shared.connectors.guards import Guards
+from shared.limits.vendor_limits import VendorLimits
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.alerts import Alerts
 from shared.state.database import Database
@@ -83,7 +83,7 @@ async def test_a_person_closes_one_by_its_number_or_all_of_a_kind(alerts: Alerts
 
 
 async def test_one_service_finds_its_way_free_and_another_does_not(alerts: Alerts) -> None:
-    told = [Guards(ServiceMetrics(name, CollectorRegistry()), FakeClock(), service=name) for name in ("a", "b")]
+    told = [VendorLimits(ServiceMetrics(name, CollectorRegistry()), FakeClock(), service=name) for name in ("a", "b")]
     for guards, resolved in ((told[0], False), (told[1], False), (told[0], True)):
         one = guards._alert("breaker_open", "main", "shopify", "down", OVER.at if resolved else NOON, resolved=resolved)
         await alerts.take([one])

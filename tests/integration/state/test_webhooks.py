@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from shared.state.database import Database
-from shared.state.forget import forget
+from shared.state.purge import forget
 from shared.state.webhook_counts import Seen, WebhookCounts
 from shared.state.webhook_watch import Gap, Watched, WebhookWatch
 from tests.support.messaging import NOON

@@ -15,10 +15,10 @@ from aiokafka import AIOKafkaConsumer
 from deploy.local.engine import Engine
 from services.transformers.__main__ import run
 from services.transformers.settings import Settings
-from shared.canonical.events import OrderEvent
-from shared.messaging.admin import create_topics
+from shared.entities.order.event import OrderEvent
 from shared.messaging.envelope import Envelope
-from shared.messaging.producer import Producer, open_producer
+from shared.messaging.kafka.admin import create_topics
+from shared.messaging.kafka.producer import Producer, open_producer
 from shared.messaging.topics import ALERT, CANONICAL_ORDER, DEAD_LETTERS, RAW_SHOPIFY_ORDER, TRACE, topic_name
 from shared.runtime.clock import SystemClock
 from shared.state.connections import Connection, ConnectionStore

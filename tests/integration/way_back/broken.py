@@ -7,9 +7,9 @@ from copy import deepcopy
 from typing import Any
 
 from services.sandbox.shopify import shop as vendor
-from shared.connectors.calls import Before
 from shared.connectors.shopify.client import ShopifyClient
-from shared.connectors.shopify.documents import Document
+from shared.connectors.shopify.document import Document
+from shared.limits.before_call import Before
 from shared.state.ledger import Claim, Effect, Ledger
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox

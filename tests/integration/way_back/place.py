@@ -21,7 +21,7 @@ from services.shopify_writer.__main__ import run as write
 from services.shopify_writer.settings import Settings as WriterSettings
 from services.transformers.__main__ import run as transform
 from services.transformers.settings import Settings as TransformerSettings
-from shared.messaging.admin import create_topics
+from shared.messaging.kafka.admin import create_topics
 from shared.messaging.topics import (
     ALERT,
     CANONICAL_FULFILMENT,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.canonical.fulfilment import Fulfilment
+from shared.entities.fulfilment.record import Fulfilment
 from shared.errors import OutcomeUnknown, RetryLater, TargetDown
 from shared.state.database import Database
 from shared.state.ledger import Ledger

@@ -8,13 +8,18 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from services.heartland_writer import once, order
 from services.ingress import publisher
-from services.poller import feed
-from services.shopify_writer import doubt
-from shared.messaging import dead_letter, lanes, outages, producer, record, watermark
-from shared.messaging.lane import synthetic
+from shared.connectors.heartland import poll_position as feed
+from shared.entities.fulfilment.to_shopify import in_doubt as doubt
+from shared.entities.order.to_heartland import handler as order
+from shared.messaging import record
+from shared.messaging.consumer import outages
+from shared.messaging.dead_letters import writer as dead_letter
+from shared.messaging.kafka import producer
+from shared.messaging.lanes import lanes, watermark
+from shared.messaging.lanes.lane import synthetic
 from shared.state import ledger, parked
+from shared.sync import create_once as once
 
 LATE_SECONDS: Final = 12.0
 _later: set[asyncio.Task[Any]] = set()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.reconciler.subject import Seen, Slice, Tools, Vendors
+from shared.sync.comparison import Seen, Slice, Tools, Vendors
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from services.reconciler.order.known import OwnBooks
-from services.reconciler.order.snapshot import Known
-from services.reconciler.subjects.order import SUBJECT
+from services.reconciler.table import subject_of
 from shared.canonical.alert import Alert
+from shared.entities.order.compare.own_records import OwnBooks
+from shared.entities.order.compare.snapshot import Known
 from shared.state.alerts import Alerts
 from shared.state.database import Database
 from shared.state.drift import DriftLedger, Finding
@@ -17,6 +17,8 @@ from shared.state.journal import Journal
 from shared.state.reviews import Reviews
 from tests.support.journal import HOP
 from tests.support.messaging import NOON
+
+SUBJECT = subject_of("order")
 
 
 async def known(database: Database) -> Known:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from services.reconciler.notice import Notice, event
-from services.reconciler.subject import Entity, Vendors
 from shared.messaging.topics import RAW_SHOPIFY_ORDER
 from shared.state.drift import Drift, Finding
+from shared.sync.comparison import Entity, Vendors
+from shared.sync.repair_notice import Notice, event
 from tests.support.joining.level import Level
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from services.reconciler.subject import Entity, Subject
-from shared.runtime.members import members
-from tests.support.joining import stock_entities
+from shared.sync.comparison import Subject
 from tests.support.joining.level import Levels
+from tests.support.joining.stock_entities import stock
 
-SUBJECT = Subject("stock", "stock levels", "reconciler.stock", Levels, tuple(members(stock_entities, Entity)))
+SUBJECT = Subject("stock", "stock levels", "reconciler.stock", Levels, (stock.ENTITY,))

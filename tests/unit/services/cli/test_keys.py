@@ -9,8 +9,8 @@ import pytest
 from services.cli.keys import Chosen, letters_of, summary
 from services.cli.overview import ParkedRow
 from services.replay.select import Selection, choose
-from shared.messaging.letter import DROPPED, fate_of
-from shared.state.letters import Fate
+from shared.messaging.dead_letters.reader import DROPPED, fate_of
+from shared.state.dead_letter_status import Fate
 from tests.support.messaging import NOON
 from tests.unit.services.replay.letters import a_letter
 

@@ -19,8 +19,9 @@ from services.cli.sandbox import (
     without_currency,
     without_item,
 )
-from shared.canonical.events import OrderEvent, read_event
+from shared.canonical.event import read_event
 from shared.connectors.shopify.values import Unreadable, currency
+from shared.entities.order.event import OrderEvent
 from shared.errors import Misconfigured, Rejected
 
 DOCUMENT = order(7, 1005, datetime(2026, 3, 1, tzinfo=UTC))

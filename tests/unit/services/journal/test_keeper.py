@@ -18,7 +18,7 @@ from services.journal.reading import hop_of_raw
 from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
 from shared.errors import Misconfigured, TargetDown
-from shared.messaging.dead_letter import DeadLetters
+from shared.messaging.dead_letters.writer import DeadLetters
 from shared.messaging.topics import ALERT, RAW_SHOPIFY_ORDER, TRACE
 from shared.runtime.service import Shell
 from shared.state.webhook_counts import Seen

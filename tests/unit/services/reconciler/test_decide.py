@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.reconciler.decide import Caps, decide
-from services.reconciler.order.known import is_in_flight
+from shared.entities.order.compare.own_records import is_in_flight
 from shared.state.drift import Drift
 from tests.support.messaging import NOON
 

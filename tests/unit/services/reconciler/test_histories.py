@@ -14,14 +14,16 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from services.reconciler.decide import Caps, decide
-from services.reconciler.order.known import is_in_flight
-from services.reconciler.order.snapshot import InHeartland, Known, Snapshot
-from services.reconciler.subject import changed_at, is_settled
-from services.reconciler.subjects.order import SUBJECT
-from shared.canonical.order import Order
+from services.reconciler.table import subject_of
+from shared.entities.order.compare.own_records import is_in_flight
+from shared.entities.order.compare.snapshot import InHeartland, Known, Snapshot
+from shared.entities.order.record import Order
+from shared.sync.comparison import changed_at, is_settled
 from tests.support.messaging import NOON
 from tests.support.orders import a_tender, an_order
 from tests.unit.services.reconciler.ledger import MemoryLedger
+
+SUBJECT = subject_of("order")
 
 SETTLING, APART, IN_FLIGHT = timedelta(seconds=120), timedelta(seconds=30), timedelta(hours=1)
 LOOK = 60

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from services.reconciler.subjects.order import SUBJECT
 from services.reconciler.table import SUBJECTS, entities, subject_of
 from shared.errors import Rejected
 from shared.state.drift import Finding
-from tests.unit.services.reconciler.order.orders import in_agreement
+from tests.unit.shared.entities.order.compare.orders import in_agreement
 
 SEEN = in_agreement()
+[SUBJECT] = SUBJECTS
 FOUND = Finding("main", "order", SEEN.key, "odd", "it is odd")
 
 

@@ -14,7 +14,7 @@ from services.reconciler import watch
 from services.reconciler.figures import Figures
 from services.reconciler.passes import Outcome
 from services.reconciler.settings import Settings
-from services.reconciler.subjects.order import SUBJECT
+from services.reconciler.table import subject_of
 from services.reconciler.watch import Watch
 from shared.canonical.alert import Alert
 from shared.errors import RetryLater
@@ -22,6 +22,8 @@ from shared.runtime.logging import get_logger
 from shared.runtime.metrics import ServiceMetrics
 from tests.support.messaging import SteadyClock
 from tests.support.shell import SECRET_KEY
+
+SUBJECT = subject_of("order")
 
 ENVIRON = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://", "SECRET_KEY": SECRET_KEY}
 

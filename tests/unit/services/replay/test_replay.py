@@ -13,8 +13,8 @@ from services.replay.resend import Sending, again
 from services.replay.select import Selection
 from shared.canonical.hop import Hop
 from shared.errors import Rejected
-from shared.messaging.letter import Letter
-from shared.state.letters import Fate
+from shared.messaging.dead_letters.reader import DeadLetter
+from shared.state.dead_letter_status import Fate
 from tests.support.journal import HOP
 from tests.support.messaging import NOON
 from tests.unit.services.replay.letters import a_letter
@@ -55,13 +55,13 @@ class FakeDesk:
         outcome = self.outcomes.get(sent.id, "applied")
         return HOP.model_copy(update={"outcome": outcome, "detail": "so it is"}) if outcome else None
 
-    async def settle(self, letters: Sequence[Letter]) -> None:
+    async def settle(self, letters: Sequence[DeadLetter]) -> None:
         self.settled += [letter.id for letter in letters]
 
-    async def read(self) -> tuple[list[Letter], dict[str, Fate]]:
+    async def read(self) -> tuple[list[DeadLetter], dict[str, Fate]]:
         return LETTERS[:3], self.fates
 
-    async def superseded(self, letter: Letter) -> str:
+    async def superseded(self, letter: DeadLetter) -> str:
         return self.done.get(letter.id, "")
 
     def in_seconds(self, seconds: float) -> float:

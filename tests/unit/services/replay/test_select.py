@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from services.replay.select import Selection, causes, choose, particular_free
-from shared.state.letters import Fate
+from shared.state.dead_letter_status import Fate
 from tests.support.messaging import NOON
 from tests.unit.services.replay.letters import a_letter
 

@@ -11,8 +11,8 @@ import pytest
 
 from services.shopify_writer.settings import Settings
 from services.shopify_writer.writer import Writer
-from shared.canonical.events import LinkEvent
 from shared.connectors.shopify.settings import ShopifySettings
+from shared.entities.order.event import LinkEvent
 from shared.errors import Rejected, RetryLater, TargetDown
 from shared.messaging.record import Record
 from tests.support.clock import FakeClock
@@ -20,7 +20,7 @@ from tests.support.ledger import MemoryLedger
 from tests.support.messaging import a_record
 from tests.support.shell import SECRET_KEY
 from tests.support.shipments import a_shipment, an_event, shipped
-from tests.unit.services.shopify_writer.test_link import FakeShop, a_link, owner
+from tests.unit.shared.entities.order.to_shopify.test_link import FakeShop, a_link, owner
 
 
 class FakeShops:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown, Waiting
-from shared.messaging.lane import lane_key
+from shared.messaging.lanes.lane import lane_key
 from shared.messaging.record import Result
 from tests.support.machinery import CONCURRENCY, Call, Process, World
 

@@ -12,8 +12,8 @@ from aiohttp import web
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.transport import Limits
-from shared.resilience.breaker import Breaker
-from shared.resilience.budget import RequestBudget
+from shared.limits.circuit_breaker import Breaker
+from shared.limits.rate_limit import RequestBudget
 from shared.runtime.clock import SystemClock
 
 Respond = Callable[[web.Request], web.StreamResponse]

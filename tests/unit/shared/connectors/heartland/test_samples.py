@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from shared.connectors.heartland import wire
+from shared.connectors.heartland import decimal_json as wire
 from shared.connectors.heartland.errors import refusal
 from shared.connectors.heartland.models import Item, OrderLine
 from tests.support.samples import sample

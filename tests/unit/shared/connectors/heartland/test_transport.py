@@ -14,8 +14,8 @@ from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.transport import Limits
 from shared.errors import CredentialsRefused, OutcomeUnknown, RetryLater, TargetDown
-from shared.resilience.breaker import CLOSED, Breaker
-from shared.resilience.budget import RequestBudget
+from shared.limits.circuit_breaker import CLOSED, Breaker
+from shared.limits.rate_limit import RequestBudget
 from shared.runtime.clock import SystemClock
 from tests.unit.shared.connectors.heartland.server import Respond, a_client, answering
 

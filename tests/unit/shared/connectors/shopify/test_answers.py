@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from shared.connectors.shopify import answers
 from shared.connectors.shopify.answers import Throttled
-from shared.connectors.shopify.documents import READ_ORDERS, Document
+from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.errors import TooMuch, UserErrors, accepted
+from shared.entities.order.shopify.documents import READ_ORDERS
 from shared.errors import CredentialsRefused, IntegrationError, OutcomeUnknown, Rejected, RetryLater, TargetDown
 
 SHIP = Document("Ship", "mutation Ship { x }")

@@ -9,11 +9,12 @@ import pytest
 from aiohttp import web
 
 from shared.connectors.shopify.answers import MAX_ANSWER_BYTES
-from shared.connectors.shopify.documents import READ_ORDERS, Document
+from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.errors import TooMuch
+from shared.entities.order.shopify.documents import READ_ORDERS
 from shared.errors import CredentialsRefused, OutcomeUnknown, Rejected, TargetDown
-from shared.resilience.breaker import CLOSED, OPEN, Breaker
-from shared.resilience.cost_budget import CostBudget
+from shared.limits.circuit_breaker import CLOSED, OPEN, Breaker
+from shared.limits.query_cost import CostBudget
 from shared.runtime.clock import SystemClock
 from tests.support.shop_server import data, error, open_shop_server, says
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingress.shopify import ORDER_OF
-from shared.connectors.shopify.documents import Document
+from shared.connectors.shopify.document import Document
+from shared.connectors.shopify.subscription_upkeep import lost_some
 from shared.connectors.shopify.subscriptions import (
     TOPICS,
     Create,
@@ -29,7 +30,6 @@ from shared.connectors.shopify.subscriptions import (
     spelled,
     wanted,
 )
-from shared.connectors.shopify.upkeep import lost_some
 from shared.errors import TargetDown
 
 URI = "https://hooks.example.com/webhooks/shopify/main"

@@ -1,0 +1,20 @@
+"""A postal address as both sides agree on it."""
+
+from __future__ import annotations
+
+from shared.canonical.record import Record
+
+
+class Address(Record):
+    """A postal address, trimmed; `country` is ISO alpha-2, `province` the vendor's code where there is one."""
+
+    first_name: str = ""
+    last_name: str = ""
+    company: str = ""
+    line_1: str = ""
+    line_2: str = ""
+    city: str = ""
+    province: str = ""
+    postal_code: str = ""
+    country: str = ""
+    phone: str = ""

@@ -1,0 +1,11 @@
+"""The base of every canonical value."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Record(BaseModel):
+    """A canonical value: immutable; readers ignore what they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")

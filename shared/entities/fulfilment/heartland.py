@@ -1,0 +1,128 @@
+"""A completed Heartland invoice becomes a canonical fulfilment.
+
+There is no shipment object in Heartland: "it has left" is an invoice with status complete whose `order_id` is our
+order; its item lines say what and how many. Tracking number and carrier stand in custom fields by convention.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from shared.canonical.money import exact
+from shared.connectors.heartland.decimal_json import plain
+from shared.connectors.heartland.settings import HeartlandSettings
+from shared.entities.fulfilment.record import Fulfilment, ShippedLine
+from shared.errors import NeedsReview, Rejected
+
+Json = Mapping[str, Any]
+# Shopify counts in 32 bits.
+_MOST_UNITS = 2**31 - 1
+
+
+def is_completed(invoice: Json) -> bool:
+    """Whether the invoice is final and stands. Live accounts spell the status in either case."""
+    record = plain(invoice)
+    return str(record.get("status", "")).lower() == "complete" and not record.get("voided")
+
+
+def changed_at(invoice: Json) -> datetime:
+    """When the invoice last changed (aware, UTC): its version. Raises ValueError where it does not say."""
+    record = plain(invoice)
+    return _moment(record.get("updated_at") or record.get("completed_at"))
+
+
+def shipped_items(lines: Sequence[Json]) -> list[int]:
+    """Heartland item ids of the lines that moved goods, each once, in order. Raises Rejected."""
+    return list(dict.fromkeys(item for item, _, _ in _goods(lines)))
+
+
+def from_heartland(
+    invoice: Json, lines: Sequence[Json], skus: Mapping[int, str], order_id: str, rules: HeartlandSettings
+) -> Fulfilment:
+    """The fulfilment in this invoice. `skus` maps Heartland item ids to SKUs, `order_id` is Shopify's numeric id.
+
+    Raises Rejected where the invoice lacks what a shipment needs, NeedsReview where it ships parts of a unit.
+    """
+    record = plain(invoice)
+    custom = _custom(record)
+    try:
+        return Fulfilment(
+            id=str(_id(record["id"])),
+            order_id=order_id,
+            heartland_order_id=str(_id(record["order_id"])),
+            location_id=_text(record.get("source_location_id")),
+            completed_at=_moment(record.get("completed_at") or record.get("updated_at")),
+            lines=tuple(_shipped(record, lines, skus, rules)),
+            tracking_number=_text(custom.get(rules.tracking_number_field)),
+            carrier=_text(custom.get(rules.carrier_field)),
+            tracking_url=_text(custom.get(rules.tracking_url_field)),
+            notify_customer=rules.notify_customer,
+        )
+    except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+        raise Rejected(f"the Heartland invoice cannot be read as a shipment: {error!r}") from error
+
+
+def _shipped(
+    invoice: Json, lines: Sequence[Json], skus: Mapping[int, str], rules: HeartlandSettings
+) -> Iterable[ShippedLine]:
+    # Lines that carry amounts, not goods: Heartland's orders have no other place for them.
+    amounts = {rules.tip_sku, rules.duty_sku, rules.fee_sku, rules.rounding_sku, rules.discount_sku}
+    for item, quantity, line in _goods(lines):
+        sku = skus[item]
+        if sku not in amounts:
+            yield ShippedLine(
+                sku="" if sku == rules.placeholder_sku else sku,
+                item_id=str(item),
+                quantity=_whole(quantity, sku, invoice),
+                order_line_id=_text(_custom(line).get(rules.line_id_field)),
+            )
+
+
+def _goods(lines: Sequence[Json]) -> Iterable[tuple[int, Decimal, Json]]:
+    """Item, quantity and line of each line that moved goods out. Raises Rejected."""
+    for line in map(plain, lines):
+        if line.get("type", "ItemLine") != "ItemLine" or not line.get("item_id"):
+            continue
+        try:
+            item, quantity = _id(line["item_id"]), exact(line.get("qty"))
+        except (ValueError, TypeError, ArithmeticError) as error:
+            raise Rejected(f"a line of the Heartland invoice cannot be read: {error!r}") from error
+        if quantity > _MOST_UNITS:
+            raise Rejected(f"a line of the Heartland invoice ships {quantity} units")
+        if quantity > 0:
+            yield item, quantity, line
+
+
+def _whole(quantity: Decimal, sku: str, invoice: Json) -> int:
+    if quantity == int(quantity):
+        return int(quantity)
+    raise NeedsReview(
+        f"Heartland invoice {invoice['id']} ships {quantity} of {sku}, and Shopify knows whole units only",
+        kind="fractional_shipment",
+        advice="Fulfil this shipment in Shopify by hand; nothing of it was carried over.",
+        details={"invoice": str(invoice["id"]), "sku": sku, "quantity": str(quantity)},
+    )
+
+
+def _id(value: object) -> int:
+    if isinstance(value, int) or (isinstance(value, str) and value.isdecimal()):
+        return int(value)
+    raise ValueError(f"not an id: {value!r}")
+
+
+def _custom(record: Json) -> Json:
+    custom = record.get("custom")
+    return custom if isinstance(custom, Mapping) else {}
+
+
+def _moment(value: object) -> datetime:
+    """Heartland's stamps are UTC, with and without saying so."""
+    moment = datetime.fromisoformat(str(value))
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value).strip()

@@ -1,0 +1,35 @@
+"""A shipment that has left: a completed Heartland invoice, to become a Shopify fulfilment. A fact: it never changes."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from shared.canonical.record import Record
+
+
+class ShippedLine(Record):
+    """How many units of which SKU went out.
+
+    `sku` is empty for the placeholder item; `item_id` is Heartland's item; `order_line_id` is the Shopify order line
+    where the invoice still names it.
+    """
+
+    sku: str
+    item_id: str
+    quantity: int
+    order_line_id: str = ""
+
+
+class Fulfilment(Record):
+    """One completed invoice of one of our orders. `id` is the invoice's id, `order_id` Shopify's numeric order id."""
+
+    id: str
+    order_id: str
+    heartland_order_id: str
+    location_id: str = ""
+    completed_at: datetime
+    lines: tuple[ShippedLine, ...]
+    tracking_number: str = ""
+    carrier: str = ""
+    tracking_url: str = ""
+    notify_customer: bool = False

@@ -1,0 +1,68 @@
+"""What the writer asks Shopify about an order: what is left to fulfil, and what was fulfilled. Every page of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.connectors.shopify.client import ShopifyClient
+from shared.connectors.shopify.document import Document
+from shared.entities.fulfilment.shopify.documents import (
+    READ_FULFILMENT_LINES,
+    READ_FULFILMENT_ORDER_LINES,
+    READ_FULFILMENT_ORDERS,
+    READ_FULFILMENTS,
+)
+from shared.errors import NeedsReview, TargetDown
+
+Json = dict[str, Any]
+
+
+async def read_remaining(shopify: ShopifyClient, order_id: str) -> Json:
+    """The order with its fulfilment orders and all their lines. Raises NeedsReview for an order that is not there."""
+    order = await _read_order(shopify, READ_FULFILMENT_ORDERS, order_id)
+    page = order["fulfillmentOrders"]["pageInfo"]
+    while page["hasNextPage"]:
+        more = await _read_order(shopify, READ_FULFILMENT_ORDERS, order_id, after=page["endCursor"])
+        order["fulfillmentOrders"]["nodes"] += more["fulfillmentOrders"]["nodes"]
+        page = more["fulfillmentOrders"]["pageInfo"]
+    for entry in order["fulfillmentOrders"]["nodes"]:
+        await _complete(shopify, READ_FULFILMENT_ORDER_LINES, "fulfillmentOrder", entry, "lineItems")
+    return order
+
+
+async def read_fulfilments(shopify: ShopifyClient, order_id: str) -> Json:
+    """The order with its fulfilments, each with the first of its lines. Raises NeedsReview."""
+    return await _read_order(shopify, READ_FULFILMENTS, order_id)
+
+
+async def complete_fulfilment(shopify: ShopifyClient, fulfilment: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The fulfilment with all its lines."""
+    await _complete(shopify, READ_FULFILMENT_LINES, "fulfillment", fulfilment, "fulfillmentLineItems")
+    return fulfilment
+
+
+async def _complete(
+    shopify: ShopifyClient, document: Document, root: str, record: Mapping[str, Any], field: str
+) -> None:
+    page = record[field]["pageInfo"]
+    while page["hasNextPage"]:
+        data = await shopify.execute(document, {"id": record["id"], "after": page["endCursor"]})
+        if not data.get(root):
+            raise TargetDown(f"Shopify no longer shows {record['id']}, which it has just named")
+        more = data[root][field]
+        record[field]["nodes"].extend(more["nodes"])
+        page = more["pageInfo"]
+
+
+async def _read_order(shopify: ShopifyClient, document: Document, order_id: str, **more: str) -> Json:
+    data = await shopify.execute(document, {"id": f"gid://shopify/Order/{order_id}", **more})
+    order: Json | None = data.get("order")
+    if order is None:
+        raise NeedsReview(
+            f"Shopify does not show order {order_id}, of which Heartland has shipped something",
+            kind="shipped_order_gone",
+            advice="It was deleted, or is older than 60 days and the app lacks read_all_orders.",
+            details={"order": order_id},
+        )
+    return order

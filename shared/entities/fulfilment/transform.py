@@ -1,0 +1,149 @@
+"""Heartland invoices of our orders become canonical fulfilments.
+
+The poller's notice carries the invoice and its lines as read; what is added here is the SKU of each item.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from shared.canonical.event import content_hash
+from shared.canonical.priority import Priority
+from shared.connectors.heartland import decimal_json as wire
+from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.clients import Heartland, HeartlandClients
+from shared.connectors.heartland.settings import HeartlandSettings
+from shared.entities.fulfilment.event import FulfilmentEvent
+from shared.entities.fulfilment.heartland import changed_at, from_heartland, is_completed, shipped_items
+from shared.entities.fulfilment.record import Fulfilment
+from shared.errors import Rejected, RetryLater
+from shared.messaging.envelope import Envelope, child_traceparent, hurrying
+from shared.messaging.kafka.producer import Producer
+from shared.messaging.record import Handler, Record, Result
+from shared.messaging.topics import CANONICAL_FULFILMENT
+from shared.runtime.clock import Clock
+
+_SCHEMA = "tillbridge.fulfilment/1"
+_NAMESPACE = uuid.UUID("5b6ed6f1-6f0c-5d1c-9a53-3f1d2c0f7a11")
+_REMEMBERED_SECONDS = 600.0
+_REMEMBERED_ITEMS = 10_000
+
+
+class Skus:
+    """SKUs of Heartland's items, remembered for a while: people correct item numbers now and then."""
+
+    def __init__(self, heartland: HeartlandClient, clock: Clock) -> None:
+        self._heartland = heartland
+        self._clock = clock
+        self._known: dict[int, str] = {}
+        self._since = clock.monotonic()
+
+    async def of(self, items: Iterable[int], priority: Priority = "live") -> Mapping[int, str]:
+        """Item id -> SKU. Raises RetryLater for an item that Heartland does not list (yet, or any more)."""
+        self._forget()
+        wanted = list(items)
+        known = {item: self._known[item] for item in wanted if item in self._known}
+        unknown = [item for item in wanted if item not in known]
+        if unknown:
+            found = await self._heartland.at(priority).items_by_id(unknown)
+            fresh = {number: item.public_id for number, item in found.items()}
+            self._known |= fresh
+            known |= fresh
+        missing = [str(item) for item in wanted if item not in known]
+        if missing:
+            raise RetryLater(f"the invoice ships items that Heartland does not list: {', '.join(missing)}")
+        return known
+
+    def _forget(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._since > _REMEMBERED_SECONDS or len(self._known) > _REMEMBERED_ITEMS:
+            self._known, self._since = {}, now
+
+
+def read_notice(body: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+    """The invoice and its lines. Raises Rejected for what is neither."""
+    try:
+        notice = wire.read(body)
+        invoice, lines = notice["invoice"], notice["lines"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Rejected(f"the notice is not an invoice with its lines: {error!r}") from error
+    if not isinstance(invoice, dict) or not isinstance(lines, list) or not all(isinstance(row, dict) for row in lines):
+        raise Rejected("the notice is not an invoice with its lines")
+    return invoice, lines
+
+
+def canonical(record: Record, fulfilment: Fulfilment, version: datetime, clock: Clock) -> FulfilmentEvent:
+    return FulfilmentEvent(
+        schema_name=_SCHEMA,
+        connection=record.envelope.connection,
+        entity="fulfilment",
+        source="heartland",
+        key=fulfilment.order_id,
+        version=version,
+        content_hash=content_hash(fulfilment),
+        lineage=(record.envelope.id,),
+        read_at=clock.now(),
+        record=fulfilment,
+    )
+
+
+def envelope(event: FulfilmentEvent, notice: Envelope, priority: Priority = "live") -> Envelope:
+    """The same invoice as of the same time with the same content is the same event, however often it is seen."""
+    name = f"{event.connection}|{event.record.id}|{event.version.isoformat()}|{event.content_hash}"
+    return Envelope(
+        id=str(uuid.uuid5(_NAMESPACE, name)),
+        source="tillbridge/transformers",
+        type="tillbridge.fulfilment.v1",
+        time=notice.time,
+        connection=event.connection,
+        entity="fulfilment",
+        subject=event.key,
+        body=event.model_dump_json().encode(),
+        traceparent=child_traceparent(notice.traceparent),
+        hop=notice.hop + 1,
+        extra=hurrying(priority),
+    )
+
+
+def handler(clients: HeartlandClients, producer: Producer, clock: Clock) -> Handler:
+    """The handler of invoice notices. Facts come one at a time."""
+    known: dict[str, tuple[Heartland, Skus]] = {}
+
+    async def handle(records: Sequence[Record]) -> Result:
+        record = records[-1]
+        name = record.envelope.connection
+        heartland = clients.get(name)
+        if name not in known or known[name][0] is not heartland:
+            known[name] = (heartland, Skus(heartland.client, clock))
+        return await translate(record, known[name][1], heartland.rules, producer, clock)
+
+    return handle
+
+
+async def translate(record: Record, skus: Skus, rules: HeartlandSettings, producer: Producer, clock: Clock) -> Result:
+    """Publish the fulfilment in the notice; an invoice that is not final, or ships nothing, ends here."""
+    invoice, lines = read_notice(record.envelope.body)
+    if not is_completed(invoice):
+        return Result(outcome="skipped", detail="the invoice is not complete")
+    items = await skus.of(shipped_items(lines), record.priority)
+    fulfilment = from_heartland(invoice, lines, items, record.envelope.subject, rules)
+    if not fulfilment.lines:
+        return Result(outcome="skipped", detail=f"invoice {fulfilment.id} ships no goods")
+    event = canonical(record, fulfilment, version_of(invoice), clock)
+    await producer.send(CANONICAL_FULFILMENT, envelope(event, record.envelope, record.priority))
+    return Result(
+        outcome="published",
+        shopify_id=fulfilment.order_id,
+        heartland_id=fulfilment.heartland_order_id,
+        detail=f"invoice {fulfilment.id}",
+    )
+
+
+def version_of(invoice: Mapping[str, Any]) -> datetime:
+    try:
+        return changed_at(invoice)
+    except ValueError as error:
+        raise Rejected("the Heartland invoice does not say when it changed") from error

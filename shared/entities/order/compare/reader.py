@@ -1,0 +1,159 @@
+"""Snapshots: orders as both vendors show them now, and as we believe them to be. All reads, at repair priority."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from shared.canonical.money import exact
+from shared.connectors.heartland.clients import Heartland
+from shared.connectors.heartland.decimal_json import plain
+from shared.connectors.shopify.clients import Shopify
+from shared.entities.fulfilment.heartland import changed_at, from_heartland, is_completed, shipped_items
+from shared.entities.order.compare.own_records import Beliefs, OwnBooks
+from shared.entities.order.compare.snapshot import InHeartland, Snapshot
+from shared.entities.order.event import order_hash
+from shared.entities.order.record import Order
+from shared.entities.order.shopify.changed_orders import shipped_units
+from shared.entities.order.shopify.documents import READ_ORDERS
+from shared.entities.order.shopify.pages import complete, read_orders
+from shared.entities.order.shopify.to_canonical import from_shopify
+from shared.errors import IntegrationError, NeedsReview, Rejected, RetryLater, TargetDown
+from shared.sync.comparison import Seen
+
+_MOST = 50
+
+
+class Reader:
+    """Of one connection."""
+
+    def __init__(self, name: str, shopify: Shopify, heartland: Heartland, books: OwnBooks) -> None:
+        self._name = name
+        self._shopify = shopify
+        self._heartland = heartland
+        self._books = books
+
+    async def snapshots(self, keys: Sequence[str], now: datetime) -> Seen[Snapshot]:
+        """Those of these orders that Shopify shows. Raises what the clients and the database raise for an outage."""
+        unread: dict[str, str] = {}
+        orders = await self._orders(keys, unread)
+        ids = [order.id for order in orders]
+        beliefs = await self._books.of(self._name, ids, now)
+        there = await self._in_heartland(ids, beliefs, unread)
+        shipped = await self._shipped(ids)
+        snapshots = [
+            Snapshot(
+                connection=self._name,
+                order=order,
+                content_hash=order_hash(order, self._shopify.rules.metafield_namespace),
+                shipped=shipped.get(order.id),
+                heartland=there.get(order.id),
+                known=beliefs.known[order.id],
+            )
+            for order in orders
+            if order.id not in unread
+        ]
+        return Seen(snapshots, unread)
+
+    async def _orders(self, keys: Sequence[str], unread: dict[str, str]) -> list[Order]:
+        execute, found = self._shopify.client.execute, []
+        size = max(1, min(_MOST, self._shopify.client.fitting(READ_ORDERS)))
+        for start in range(0, len(keys), size):
+            nodes = await read_orders(keys[start : start + size], execute)
+            for key, node in nodes.items():
+                if node is not None:
+                    with _apart(key, unread):
+                        found.append(from_shopify(await complete(node, execute)))
+        return found
+
+    async def _shipped(self, ids: Sequence[str]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for start in range(0, len(ids), _MOST):
+            found |= await shipped_units(self._shopify.client.execute, list(ids[start : start + _MOST]))
+        return found
+
+    async def _in_heartland(
+        self, ids: Sequence[str], beliefs: Beliefs, unread: dict[str, str]
+    ) -> dict[str, InHeartland]:
+        """By Shopify's id. An order without a link is looked up by the custom field, as the writer would."""
+        client, field = self._heartland.client, self._heartland.rules.order_id_field
+        linked = {int(there): ours for ours, there in beliefs.links.items()}
+        rows = {int(row["id"]): row for row in await client.orders_by_id(linked)}
+        found = {linked[number]: _in_heartland(row) for number, row in rows.items()}
+        for key in ids:
+            with _apart(key, unread):
+                if key not in beliefs.links and (orders := await client.orders_by_custom(field, key)):
+                    for row in await client.orders_by_id([orders[0].id]):
+                        found[key] = _in_heartland(row)
+        return await self._with_invoices(found, beliefs, unread)
+
+    async def _with_invoices(
+        self, found: dict[str, InHeartland], beliefs: Beliefs, unread: dict[str, str]
+    ) -> dict[str, InHeartland]:
+        owners = {there.id: key for key, there in found.items()}
+        for row in map(plain, await self._heartland.client.invoices_of(int(number) for number in owners)):
+            key = owners.get(str(row.get("order_id")))
+            if key is None or not is_completed(row):
+                continue
+            found[key] = replace(found[key], changed_at=_newer(found[key].changed_at, row))
+            if str(row["id"]) in beliefs.known[key].shipped:
+                continue
+            with _apart(key, unread):
+                units = await self._units(row, key)
+                if units != 0:
+                    found[key] = replace(found[key], unknown={**found[key].unknown, str(row["id"]): units})
+        return found
+
+    async def _units(self, invoice: dict[str, Any], key: str) -> int | None:
+        """The units that it ships, as the road would read it. Asked only of invoices without a fulfilment: few."""
+        client = self._heartland.client
+        lines = await client.invoice_lines(int(invoice["id"]))
+        try:
+            items = await client.items_by_id(shipped_items(lines))
+            skus = {number: item.public_id for number, item in items.items()}
+            shipped = from_heartland(invoice, lines, skus, key, self._heartland.rules)
+        except (Rejected, NeedsReview, KeyError):
+            return None
+        return sum(line.quantity for line in shipped.lines)
+
+
+@contextmanager
+def _apart(key: str, unread: dict[str, str]) -> Iterator[None]:
+    """One order that cannot be read keeps only itself from being compared; an outage of a vendor ends the pass.
+
+    The road meets the same order, and tells somebody: by a dead letter, a review or a parked key.
+    """
+    try:
+        yield
+    except (RetryLater, NeedsReview, Rejected, ValueError) as error:
+        if isinstance(error, TargetDown) and error.target:
+            raise
+        # The values in a ValueError may be personal.
+        unread[key] = error.reason if isinstance(error, IntegrationError) else type(error).__name__
+
+
+def _in_heartland(row: dict[str, Any]) -> InHeartland:
+    record = plain(row)
+    figures = _figure(record, "total"), _figure(record, "total_paid")
+    return InHeartland(str(record["id"]), str(record.get("status") or ""), *figures, changed_at=_newer(None, record))
+
+
+def _newer(known: datetime | None, row: Any) -> datetime | None:
+    """The later of what is known and this row's own time, if it has one."""
+    try:
+        stamp = changed_at(row)
+    except ValueError:
+        return known
+    return stamp if known is None else max(known, stamp)
+
+
+def _figure(record: Any, name: str) -> Decimal | None:
+    """None where the list does not show it, or shows no number."""
+    try:
+        return exact(record.get(name))
+    except ValueError:
+        return None

@@ -1,0 +1,56 @@
+"""What an order's own writer writes, the order and its payments: repaired and settled as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from operator import attrgetter
+from typing import Any
+
+from shared.connectors.heartland.errors import NotFound
+from shared.connectors.heartland.models import Model
+from shared.entities.order.compare.snapshot import Snapshot
+from shared.messaging.topics import RAW_SHOPIFY_ORDER
+from shared.state.drift import Drift, Finding
+from shared.sync.comparison import Entity, Vendors
+from shared.sync.repair_notice import Notice, event
+
+ORDER_NOTICE = "shopify.orders/repair"
+Json = dict[str, Any]
+
+
+async def held(row: Drift, vendors: Vendors) -> Json:
+    """The figures found, and the order in Heartland with its parts.
+
+    Custom fields are left out: people write in them what is nobody's business here.
+    """
+    number, heartland = row.details.get("heartland_id"), vendors.heartland.client
+    if not number:
+        return row.details
+    try:
+        parts: dict[str, Iterable[Model]] = {
+            "order": [await heartland.order(int(number))],
+            "lines": await heartland.order_lines(int(number)),
+            "taxes": await heartland.order_taxes(int(number)),
+            "payments": await heartland.order_payments(int(number)),
+        }
+    except NotFound:
+        return row.details
+    plain = {name: [one.model_dump(mode="json", exclude={"custom"}) for one in rows] for name, rows in parts.items()}
+    return {**row.details, **plain}
+
+
+async def notices(row: Drift, _: Vendors, now: datetime) -> list[Notice]:
+    """The order is to be read back, and written although it seems to be."""
+    told = event(row, now, source="shopify", kind=ORDER_NOTICE, entity="order")
+    return [Notice(RAW_SHOPIFY_ORDER, told, covers=row.key)]
+
+
+def of_the_order(
+    name: str,
+    compare: Callable[[Snapshot], Iterator[Finding]],
+    advice: Mapping[str, str],
+    hopeless: frozenset[str] = frozenset(),
+) -> Entity[Snapshot]:
+    """An entity that comes to be written with the order as a whole."""
+    return Entity(name, compare, held, notices, attrgetter("is_decided"), advice, hopeless)

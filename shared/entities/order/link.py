@@ -1,0 +1,17 @@
+"""That two records are the same thing. Written into both vendors too, so links can be rebuilt from nothing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from shared.canonical.record import Record
+
+
+class Link(Record):
+    """`entity` is `order` or `customer`; ids are the vendors' own, as text."""
+
+    entity: str
+    shopify_id: str
+    heartland_id: str
+    heartland_public_id: str = ""
+    linked_at: datetime

@@ -1,0 +1,188 @@
+"""The order as both sides agree on it: what was sold, to whom, for how much, how it was paid.
+
+Amounts are in the shop's currency unless they stand under `presentment`. Quantities are whole units. `price` is what
+one unit costs on the list; `discounts` are allocations to this line; taxes are carried, never recomputed.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal
+
+from shared.canonical.address import Address
+from shared.canonical.money import Exact, Money, total
+from shared.canonical.record import Record
+
+
+class Customer(Record):
+    """Who bought. `shopify_id` is empty for a guest; every personal field may be absent."""
+
+    shopify_id: str = ""
+    email: str = ""
+    first_name: str = ""
+    last_name: str = ""
+    phone: str = ""
+
+
+class TaxLine(Record):
+    title: str
+    rate: Exact
+    amount: Exact
+
+
+class Discount(Record):
+    """A share of one discount that fell on one line. `label` is the code or the title."""
+
+    label: str
+    amount: Exact
+
+
+class OrderLine(Record):
+    """One line as sold.
+
+    `quantity` counts what was ordered, `removed` what an edit took off again, `refunded` what was refunded.
+    `net` and `tax` are of all ordered units.
+    """
+
+    id: str
+    sku: str = ""
+    title: str = ""
+    variant_id: str = ""
+    quantity: int
+    current_quantity: int
+    removed: int = 0
+    refunded: int = 0
+    price: Exact
+    discounts: tuple[Discount, ...] = ()
+    taxes: tuple[TaxLine, ...] = ()
+    gift_card: bool = False
+    requires_shipping: bool = True
+    properties: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def gross(self) -> Decimal:
+        return self.price * self.quantity
+
+    @property
+    def discount(self) -> Decimal:
+        return total(share.amount for share in self.discounts)
+
+    @property
+    def net(self) -> Decimal:
+        """List price times ordered quantity less the line's discounts (includes tax when the order's prices do)."""
+        return self.gross - self.discount
+
+    @property
+    def tax(self) -> Decimal:
+        return total(line.amount for line in self.taxes)
+
+
+class ShippingLine(Record):
+    id: str = ""
+    title: str = ""
+    code: str = ""
+    price: Exact
+    discounts: tuple[Discount, ...] = ()
+    taxes: tuple[TaxLine, ...] = ()
+
+    @property
+    def net(self) -> Decimal:
+        return self.price - total(share.amount for share in self.discounts)
+
+    @property
+    def tax(self) -> Decimal:
+        return total(line.amount for line in self.taxes)
+
+
+TenderKind = Literal["card", "gift_card", "store_credit", "cash", "manual", "other"]
+
+
+class Tender(Record):
+    """Money that really moved towards the shop: a successful sale or capture. `id` is the vendor's transaction id."""
+
+    id: str
+    gateway: str
+    kind: TenderKind
+    money: Money
+    presentment: Money | None = None
+    processed_at: datetime
+
+
+class RefundSummary(Record):
+    """That a refund exists; the refund itself is an entity of its own."""
+
+    id: str
+    amount: Exact
+    created_at: datetime
+
+
+class Order(Record):
+    """A whole order as it now stands. `total` is Shopify's own figure; `difference` proves it."""
+
+    id: str
+    name: str
+    number: str = ""
+    source_name: str = ""
+    test: bool = False
+    created_at: datetime
+    processed_at: datetime | None = None
+    updated_at: datetime
+    cancelled_at: datetime | None = None
+    closed_at: datetime | None = None
+    cancel_reason: str = ""
+    # Statuses and reasons in lower case, in the source's words: `partially_refunded`, `unfulfilled`.
+    financial_status: str = ""
+    fulfilment_status: str = ""
+    currency: str
+    presentment_currency: str = ""
+    taxes_included: bool = False
+    # Where messages about this order go; may differ from the customer's own.
+    email: str = ""
+    phone: str = ""
+    customer: Customer = Customer()
+    billing_address: Address | None = None
+    shipping_address: Address | None = None
+    lines: tuple[OrderLine, ...]
+    shipping_lines: tuple[ShippingLine, ...] = ()
+    # Taxes that the source states for the order as a whole and for none of its lines (old records).
+    order_taxes: tuple[TaxLine, ...] = ()
+    # Discounts that the source states for the order as a whole and for none of its lines (old records).
+    order_discounts: tuple[Discount, ...] = ()
+    tip: Exact = Decimal(0)
+    duties: Exact = Decimal(0)
+    fees: Exact = Decimal(0)
+    rounding: Exact = Decimal(0)
+    total: Exact
+    presentment_total: Exact | None = None
+    tenders: tuple[Tender, ...] = ()
+    refunds: tuple[RefundSummary, ...] = ()
+    tags: tuple[str, ...] = ()
+    note: str = ""
+    note_attributes: tuple[tuple[str, str], ...] = ()
+    metafields: tuple[tuple[str, str, str], ...] = ()  # (namespace, key, value), verbatim
+
+    @property
+    def tax(self) -> Decimal:
+        """All taxes of lines, shipping and the order itself."""
+        parts = [line.tax for line in self.lines] + [line.tax for line in self.shipping_lines]
+        return total(parts) + total(line.amount for line in self.order_taxes)
+
+    @property
+    def computed_total(self) -> Decimal:
+        """What the parts add up to; tax is added on top only where prices do not include it."""
+        parts = [line.net for line in self.lines] + [line.net for line in self.shipping_lines]
+        extras = self.tip + self.duties + self.fees + self.rounding
+        off = total(share.amount for share in self.order_discounts)
+        on_top = Decimal(0) if self.taxes_included else self.tax
+        return total(parts) - off + extras + on_top
+
+    @property
+    def difference(self) -> Decimal:
+        """Stated total less computed total: zero, or the order goes to review."""
+        return self.total - self.computed_total
+
+    @property
+    def paid(self) -> Decimal:
+        """What tenders brought in, in the shop's currency."""
+        return total(tender.money.amount for tender in self.tenders)

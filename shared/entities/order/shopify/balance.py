@@ -1,0 +1,187 @@
+"""Which reading of Shopify's figures adds up to its total. Pure.
+
+Quantities, allocations and tax lines of a line count refunded and removed units for ever, and so does totalPriceSet
+("before returns"): the plain reading is ordered quantities against totalPriceSet. The other readings answer what
+Shopify's schema leaves open or old records lack; each differs from the plain one in a stated way, and one is taken
+only if it balances to the cent. Nothing is ever made to fit: what no reading explains goes to a person.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import product
+
+from shared.canonical.money import split, total
+from shared.entities.order.record import Discount, Order, OrderLine, ShippingLine, TaxLine
+
+Reading = Callable[[Order], Order]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What Shopify states beside the parts. `taxes` are the order's own tax lines, sums over the whole order.
+
+    `unit` is the currency's smallest amount; `removed_shipping` are ids of shipping lines that an edit took off.
+    """
+
+    unit: Decimal
+    current_total: Decimal
+    discounts: Decimal = Decimal(0)
+    discount_label: str = "Discount"
+    taxes: tuple[TaxLine, ...] = ()
+    rounding: Decimal = Decimal(0)
+    removed_shipping: frozenset[str] = frozenset()
+
+
+def settle(order: Order, figures: Figures) -> Order:
+    """The plainest reading that balances; the plainest of all if none does."""
+    plainest: Order | None = None
+    for reading in readings(order, figures):
+        if reading.difference == 0:
+            return reading
+        plainest = plainest or reading
+    assert plainest is not None  # noqa: S101 - the plain reading is always there
+    return plainest
+
+
+def readings(order: Order, figures: Figures) -> Iterator[Order]:
+    """Every reading, those first that differ least from the plain one."""
+    dimensions = [
+        _quantities(order, figures),
+        _totals(order, figures),
+        _taxes(order, figures),
+        _discounts(order, figures),
+        _rounding(order, figures),
+        _tip(order),
+        _part(order, "duties"),
+        _part(order, "fees"),
+    ]
+    choices = product(*(range(len(dimension)) for dimension in dimensions))
+    for choice in sorted(choices, key=lambda picks: (sum(picks), picks)):
+        reading = order
+        for dimension, pick in zip(dimensions, choice, strict=True):
+            reading = dimension[pick](reading)
+        yield reading
+
+
+def _charged(order: Order) -> list[OrderLine | ShippingLine]:
+    return [*order.lines, *order.shipping_lines]
+
+
+def _as_it_is(order: Order) -> Order:
+    return order
+
+
+def _quantities(order: Order, figures: Figures) -> list[Reading]:
+    """Ordered quantities, or those an edit left: whether a total still counts removed units is not documented."""
+    if not figures.removed_shipping and not any(line.removed for line in order.lines):
+        return [_as_it_is]
+
+    def edited(reading: Order) -> Order:
+        lines = tuple(_less_removed(line, figures.unit) for line in reading.lines)
+        shipping = tuple(line for line in reading.shipping_lines if line.id not in figures.removed_shipping)
+        return reading.model_copy(update={"lines": lines, "shipping_lines": shipping})
+
+    return [_as_it_is, edited]
+
+
+def _less_removed(line: OrderLine, unit: Decimal) -> OrderLine:
+    kept = line.quantity - line.removed
+    if not line.removed:
+        return line
+    weights = (Decimal(kept), Decimal(line.removed))
+    discounts = [d.model_copy(update={"amount": split(d.amount, weights, unit)[0]}) for d in line.discounts]
+    taxes = [t.model_copy(update={"amount": split(t.amount, weights, unit)[0]}) for t in line.taxes]
+    return line.model_copy(
+        update={"quantity": kept, "removed": 0, "discounts": tuple(discounts), "taxes": tuple(taxes)}
+    )
+
+
+def _totals(order: Order, figures: Figures) -> list[Reading]:
+    """totalPriceSet; or currentTotalPriceSet, which alone moves when a line is added to an order of an old API."""
+    if figures.current_total == order.total:
+        return [_as_it_is]
+    return [_as_it_is, lambda reading: reading.model_copy(update={"total": figures.current_total})]
+
+
+def _taxes(order: Order, figures: Figures) -> list[Reading]:
+    """Taxes of the lines; or with what the order states beyond them (taxes on fees; order-wide rounding).
+
+    Records from before tax lines stood on lines have the order's only.
+    """
+    beyond = _beyond(order, figures.taxes)
+    if not beyond:
+        return [_as_it_is]
+
+    def whole(reading: Order) -> Order:
+        return reading.model_copy(update={"order_taxes": beyond})
+
+    on_lines = any(line.taxes for line in _charged(order))
+    return [_as_it_is, whole] if on_lines else [whole]
+
+
+def _beyond(order: Order, stated: tuple[TaxLine, ...]) -> tuple[TaxLine, ...]:
+    if not stated:
+        return ()
+    left: dict[str, Decimal] = defaultdict(Decimal)
+    charged = [tax for line in _charged(order) for tax in line.taxes]
+    rates = {tax.title: tax.rate for tax in (*charged, *stated)}
+    for tax in stated:
+        left[tax.title] += tax.amount
+    for tax in charged:
+        left[tax.title] -= tax.amount
+    return tuple(TaxLine(title=title, rate=rates[title], amount=rest) for title, rest in left.items() if rest)
+
+
+def _discounts(order: Order, figures: Figures) -> list[Reading]:
+    """Allocations; or with what the order's discount total has beyond them (records from before allocations)."""
+    allocated = total(d.amount for line in _charged(order) for d in line.discounts)
+    rest = figures.discounts - allocated
+    if rest <= 0:
+        return [_as_it_is]
+    discount = (Discount(label=figures.discount_label, amount=rest),)
+    return [_as_it_is, lambda reading: reading.model_copy(update={"order_discounts": discount})]
+
+
+def _rounding(order: Order, figures: Figures) -> list[Reading]:
+    """Cash is rounded when it is taken. Shopify adjusts what it received, not the total: it comes on top of that.
+
+    Unless the payments make up the total without it; or the total has it already.
+    """
+    if not figures.rounding:
+        return [_as_it_is]
+
+    def on_top(reading: Order) -> Order:
+        payable = reading.total + figures.rounding
+        return reading.model_copy(update={"rounding": figures.rounding, "total": payable})
+
+    def inside(reading: Order) -> Order:
+        return reading.model_copy(update={"rounding": figures.rounding})
+
+    return [_as_it_is if order.paid == order.total else on_top, inside]
+
+
+def _tip(order: Order) -> list[Reading]:
+    """A tip that was chosen at checkout is a line of the order too; it must not count twice."""
+    line = next((line for line in order.lines if _is_tip(line, order.tip)), None)
+    if line is None:
+        return [_as_it_is]
+
+    def once(reading: Order) -> Order:
+        return reading.model_copy(update={"lines": tuple(each for each in reading.lines if each.id != line.id)})
+
+    return [_as_it_is, once]
+
+
+def _is_tip(line: OrderLine, tip: Decimal) -> bool:
+    return bool(tip) and line.net == tip and not (line.sku or line.variant_id or line.requires_shipping or line.tax)
+
+
+def _part(order: Order, field: str) -> list[Reading]:
+    """A sum that is part of the total; or is collected apart from it."""
+    if not getattr(order, field):
+        return [_as_it_is]
+    return [_as_it_is, lambda reading: reading.model_copy(update={field: Decimal(0)})]

@@ -1,0 +1,193 @@
+"""Reads orders for many keys at a time: those who ask shortly after one another share one query.
+
+A batch leaves when nobody has joined it for one window, when it is as large as one query may be, or after eight
+windows. So a quiet shop waits for one short window and a burst, however it trickles in, is read in full batches. Two
+queries are under way at most; while they are, the next ones fill up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from shared.connectors.shopify.document import Document
+from shared.connectors.shopify.errors import TooMuch
+from shared.connectors.shopify.paging import Node
+from shared.entities.order.shopify.documents import READ_ORDERS
+from shared.entities.order.shopify.pages import complete, read_orders
+from shared.errors import IntegrationError, Rejected, TargetDown
+from shared.limits.call_context import on_behalf_of
+
+_IN_FLIGHT = 2
+# For how long an order counts as read lately, seconds, and of how many that is remembered.
+_LATELY = 30.0
+_REMEMBERED = 20_000
+_WINDOWS = 8
+
+
+class Reads(Protocol):
+    """What is used of ShopifyClient."""
+
+    async def execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]: ...
+    def fitting(self, document: Document) -> int: ...
+
+
+class Again:
+    """Which orders were read a moment ago.
+
+    Our own metafields on an order make Shopify tell us that it changed, a second after it was read. Such a notice is
+    read like any other, but it may wait for others: that makes few queries of what would be many.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._read_at: dict[str, float] = {}
+
+    def holds(self, order_id: str, now: float) -> bool:
+        """Whether the order was read lately, so that reading it again is not urgent."""
+        return now - self._read_at.get(order_id, -_LATELY) < _LATELY and self.seconds > 0
+
+    def note(self, order_id: str, now: float) -> None:
+        self._read_at.pop(order_id, None)
+        self._read_at[order_id] = now
+        while self._read_at and (len(self._read_at) > _REMEMBERED or self._oldest() < now - _LATELY):
+            del self._read_at[next(iter(self._read_at))]
+
+    def _oldest(self) -> float:
+        return next(iter(self._read_at.values()))
+
+
+class OrderReader:
+    """The batching reader of one shop. `maximum` bounds a batch whatever the query may cost."""
+
+    def __init__(self, client: Reads, *, window_seconds: float, maximum: int, again_seconds: float = 0.0) -> None:
+        self._client = client
+        self._window = window_seconds
+        self._again = Again(again_seconds)
+        self._maximum = maximum
+        self._most = maximum
+        self._waiting: dict[str, list[asyncio.Future[Node | None]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._latest = 0.0
+        self._queries: set[asyncio.Task[None]] = set()
+
+    async def read(self, order_id: str) -> Node | None:
+        """The order with everything on it; None where Shopify shows no such order.
+
+        Raises what the client raises; an error of a shared query reaches everyone who shared it.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Node | None] = loop.create_future()
+        self._waiting.setdefault(order_id, []).append(answer)
+        if len(self._waiting) >= self._size():
+            self._send()
+        elif self._again.holds(order_id, loop.time()):
+            self._send_in_time()
+        else:
+            self._send_later()
+        node = await answer
+        self._again.note(order_id, loop.time())
+        return await complete(node, self._client.execute) if node else None
+
+    async def close(self) -> None:
+        """Give up what is under way; whoever waits is cancelled with it."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for query in self._queries:
+            query.cancel()
+        await asyncio.gather(*self._queries, return_exceptions=True)
+        _cancel(self._waiting)
+        self._waiting = {}
+
+    def _size(self) -> int:
+        return max(1, min(self._most, self._client.fitting(READ_ORDERS)))
+
+    def _send_in_time(self) -> None:
+        """An order that was read a moment ago waits for company; any other that asks takes it along at once."""
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._latest = loop.time() + self._again.seconds
+            self._timer = loop.call_at(self._latest, self._send)
+
+    def _send_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + _WINDOWS * self._window
+        if self._timer is None:
+            self._latest = latest
+        else:
+            self._timer.cancel()
+            self._latest = min(self._latest, latest)
+        self._timer = loop.call_at(min(loop.time() + self._window, self._latest), self._send)
+
+    def _send(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting and len(self._queries) < _IN_FLIGHT:
+            ids = list(self._waiting)[: self._size()]
+            batch = {order_id: self._waiting.pop(order_id) for order_id in ids}
+            query = asyncio.get_running_loop().create_task(self._serve(batch), name="read orders")
+            self._queries.add(query)
+            query.add_done_callback(self._served)
+
+    def _served(self, query: asyncio.Task[None]) -> None:
+        self._queries.discard(query)
+        if self._waiting and self._timer is None and not query.cancelled():
+            self._send()
+
+    async def _serve(self, batch: Waiters) -> None:
+        try:
+            found = await self._query(list(batch))
+        except asyncio.CancelledError:
+            _cancel(batch)
+            raise
+        # An error nobody expected belongs to those who wait too: it stops the service from there.
+        except Exception as error:
+            found = dict.fromkeys(batch, error)
+        _settle(batch, found)
+
+    async def _query(self, ids: Sequence[str]) -> dict[str, Node | Exception | None]:
+        try:
+            with on_behalf_of(*ids):
+                nodes = await read_orders(ids, self._client.execute)
+        except (TooMuch, Rejected) as error:
+            return await self._halves(ids, error)
+        except IntegrationError as error:
+            # Shopify answers, and fails: it may be one order that it cannot show. If it is all of Shopify, the breaker
+            # opens within a few of these.
+            if isinstance(error, TargetDown) and error.answered:
+                return await self._halves(ids, error)
+            return dict.fromkeys(ids, error)
+        self._most = min(self._maximum, self._most + 1)
+        return dict(nodes)
+
+    async def _halves(self, ids: Sequence[str], error: IntegrationError) -> dict[str, Node | Exception | None]:
+        """What was too much at once may do by halves; and one order that is refused must not take others with it."""
+        if len(ids) == 1:
+            return {ids[0]: error}
+        half = len(ids) // 2
+        if isinstance(error, TooMuch):
+            self._most = min(self._most, half)
+        return {**await self._query(ids[:half]), **await self._query(ids[half:])}
+
+
+Waiters = Mapping[str, list[asyncio.Future[Node | None]]]
+
+
+def _cancel(batch: Waiters) -> None:
+    for waiting in batch.values():
+        for future in waiting:
+            future.cancel()
+
+
+def _settle(batch: Waiters, found: Mapping[str, Node | Exception | None]) -> None:
+    for order_id, waiting in batch.items():
+        answer = found[order_id]
+        for future in waiting:
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)

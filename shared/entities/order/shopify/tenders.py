@@ -1,0 +1,79 @@
+"""Which of an order's transactions are money that came in. Pure.
+
+An authorisation reserves and moves nothing, and so does EMV_AUTHORIZATION; refunds are an entity of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from shared.canonical.money import Money, minor_unit, total
+from shared.connectors.shopify.values import Node, amount, currency, known_moment, number_of, text
+from shared.entities.order.record import Tender, TenderKind
+
+_MOVED = {"SALE", "CAPTURE"}
+_KINDS: dict[str, TenderKind] = {
+    "gift_card": "gift_card",
+    "shopify_store_credit": "store_credit",
+    "cash": "cash",
+    "manual": "manual",
+    "": "other",
+}
+
+
+def tenders(transactions: Iterable[Node], owed: Decimal) -> tuple[Tender, ...]:
+    """Successful sales and captures in the order they happened, cash less the change given out.
+
+    `owed` is what the order comes to: whether a cash sale's amount is before or after change shows in whether more
+    came in than that.
+    """
+    done = [entry for entry in transactions if str(entry.get("status")).upper() == "SUCCESS"]
+    kept = [_tender(entry) for entry in done if str(entry.get("kind")).upper() in _MOVED]
+    change = total(_money(entry["amountSet"]["shopMoney"]).amount for entry in done if _is_change(entry))
+    over = total(tender.money.amount for tender in kept) - owed
+    kept.sort(key=lambda tender: (tender.processed_at, tender.id))
+    return tuple(_less_change(kept, min(change, over)) if change > 0 and over > 0 else kept)
+
+
+def kind_of(gateway: str, manual: bool) -> TenderKind:
+    """What the money was. A gateway that is none of Shopify's own is a processor's: cards, as a rule."""
+    known = _KINDS.get(gateway.lower())
+    return known if known is not None else ("manual" if manual else "card")
+
+
+def _is_change(entry: Node) -> bool:
+    return str(entry.get("kind")).upper() == "CHANGE"
+
+
+def _tender(entry: Node) -> Tender:
+    gateway = text(entry.get("gateway"))
+    money = entry["amountSet"]
+    presentment = money.get("presentmentMoney")
+    return Tender(
+        id=number_of(entry["id"]),
+        gateway=gateway,
+        kind=kind_of(gateway, bool(entry.get("manualPaymentGateway"))),
+        money=_money(money["shopMoney"]),
+        presentment=_money(presentment) if presentment else None,
+        processed_at=known_moment(entry.get("processedAt") or entry.get("createdAt")),
+    )
+
+
+def _money(node: Node) -> Money:
+    code = currency(node["currencyCode"])
+    return Money(amount=amount(node["amount"], minor_unit(code)), currency=code)
+
+
+def _less_change(paid: Sequence[Tender], change: Decimal) -> list[Tender]:
+    left = change
+    result = []
+    for tender in paid:
+        part = min(left, tender.money.amount) if tender.kind == "cash" else Decimal(0)
+        left -= part
+        if part:
+            money = Money(amount=tender.money.amount - part, currency=tender.money.currency)
+            tender = tender.model_copy(update={"money": money, "presentment": None})  # noqa: PLW2901
+        if tender.money.amount:
+            result.append(tender)
+    return result

@@ -1,0 +1,113 @@
+"""What it takes to write into one connection's Heartland account, built once per connection and kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from shared.canonical.priority import PRIORITIES, Priority
+from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.clients import Heartland, HeartlandClients
+from shared.connectors.heartland.settings import HeartlandSettings
+from shared.entities.order.to_heartland.actual import Recent
+from shared.entities.order.to_heartland.customers import Customers
+from shared.entities.order.to_heartland.items import Items
+from shared.entities.order.to_heartland.location import Places
+from shared.entities.order.to_heartland.payment_types import PaymentTypes
+from shared.runtime.clock import Clock
+from shared.state.atomic_write import Notes
+from shared.state.ledger import Ledger
+from shared.sync.create_once import Once
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`namespace` is where Shopify's metafields hold our ids, `priority` that of the calls."""
+
+    name: str
+    rules: HeartlandSettings
+    namespace: str
+    heartland: HeartlandClient
+    once: Once
+    notes: Notes
+    recent: Recent
+    items: Items
+    customers: Customers
+    payment_types: PaymentTypes
+    places: Places
+    priority: Priority = "live"
+
+    def at(self, priority: Priority) -> Account:
+        """The same account, called at this priority; what is known and locked is shared."""
+        heartland = self.heartland.at(priority)
+        return replace(
+            self,
+            heartland=heartland,
+            items=self.items.at(heartland),
+            customers=self.customers.at(heartland),
+            payment_types=self.payment_types.at(heartland),
+            places=self.places.at(heartland),
+            priority=priority,
+        )
+
+
+def open_account(
+    there: Heartland,
+    *,
+    ledger: Ledger,
+    notes: Notes,
+    clock: Clock,
+    item_cache_seconds: float = 300.0,
+    started_at: datetime | None = None,
+) -> Account:
+    """The parts of one account around its client. `started_at`: since when nobody else writes, else from now on."""
+    name, heartland, rules = there.connection.name, there.client, there.rules
+    once = Once(ledger, notes, clock, started_at)
+    return Account(
+        name=name,
+        rules=rules,
+        namespace=str(there.connection.settings.get("metafield_namespace") or "tillbridge"),
+        heartland=heartland,
+        once=once,
+        notes=notes,
+        recent=Recent(clock, started_at),
+        items=Items(heartland, once, rules, name, clock=clock, keep_seconds=item_cache_seconds),
+        customers=Customers(heartland, once, rules, name),
+        payment_types=PaymentTypes(heartland, once, rules, name),
+        places=Places(heartland, rules),
+    )
+
+
+class Accounts:
+    """The account of each connection. It is built again when the connection's credentials or settings change."""
+
+    def __init__(
+        self, clients: HeartlandClients, *, ledger: Ledger, notes: Notes, clock: Clock, item_cache_seconds: float
+    ) -> None:
+        self._clients = clients
+        self._ledger = ledger
+        self._notes = notes
+        self._clock = clock
+        self._item_cache_seconds = item_cache_seconds
+        self._open: dict[str, tuple[Heartland, dict[Priority, Account]]] = {}
+
+    def get(self, name: str, priority: Priority = "live") -> Account:
+        """The account, called at this priority.
+
+        Raises RetryLater for a connection that is not known (yet), Misconfigured for one that cannot work.
+        """
+        there = self._clients.get(name)
+        known = self._open.get(name)
+        if known is None or known[0] is not there:
+            known = self._open[name] = (there, self._build(there))
+        return known[1][priority]
+
+    def _build(self, there: Heartland) -> dict[Priority, Account]:
+        account = open_account(
+            there,
+            ledger=self._ledger,
+            notes=self._notes,
+            clock=self._clock,
+            item_cache_seconds=self._item_cache_seconds,
+        )
+        return {priority: account.at(priority) for priority in PRIORITIES}

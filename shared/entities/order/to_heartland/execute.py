@@ -1,0 +1,169 @@
+"""Does what the plan says, call by call, and keeps track of what Heartland then holds. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.errors import Refused
+from shared.connectors.heartland.models import OrderLine, OrderTax, Payment
+from shared.entities.order.to_heartland import steps
+from shared.entities.order.to_heartland.actual import Known
+from shared.entities.order.to_heartland.payments import payment_by_hand
+from shared.entities.order.to_heartland.plan import cancel_by_hand
+from shared.limits.before_call import Before
+from shared.state.ledger import Effect
+from shared.sync.create_once import Once
+from shared.sync.unit_of_work import Pending
+
+Keep = Callable[[Known], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What carrying out needs besides the steps. `lag_seconds`: how late reads may be."""
+
+    heartland: HeartlandClient
+    once: Once
+    connection: str
+    key: str
+    lag_seconds: float
+    pending: Pending
+
+    def effect(self, operation: str) -> Effect:
+        return Effect(self.connection, "heartland", "order", self.key, operation)
+
+
+async def carry_out(plan: tuple[steps.Step, ...], known: Known, bench: Bench, keep: Keep) -> Known:
+    """What Heartland holds after the steps. `keep` is told after each, so that a failure loses no knowledge.
+
+    Raises what the client raises.
+    """
+    for step in plan:
+        known = await _DO[type(step)](step, known, bench)
+        keep(known)
+    return known
+
+
+async def _add_line(step: steps.AddLine, known: Known, bench: Bench) -> Known:
+    line_id = await bench.heartland.add_order_line(known.order.id, step.body)
+    line = OrderLine.model_validate({"id": line_id or 0, **step.body})
+    return replace(known, lines=(*known.lines, line), taxes_stale=True)
+
+
+async def _change_line(step: steps.ChangeLine, known: Known, bench: Bench) -> Known:
+    await bench.heartland.update_order_line(known.order.id, step.line_id, step.changes)
+    lines = (line.model_copy(update=_typed(step.changes)) if line.id == step.line_id else line for line in known.lines)
+    return replace(known, lines=tuple(lines), taxes_stale=True)
+
+
+async def _remove_line(step: steps.RemoveLine, known: Known, bench: Bench) -> Known:
+    await bench.heartland.delete_order_line(known.order.id, step.line_id)
+    lines = tuple(line for line in known.lines if line.id != step.line_id)
+    return replace(known, lines=lines, taxes_stale=True)
+
+
+async def _change_order(step: steps.ChangeOrder, known: Known, bench: Bench) -> Known:
+    await bench.heartland.update_order(known.order.id, step.changes)
+    custom = {name.removeprefix("custom@"): text for name, text in step.changes.items() if name.startswith("custom@")}
+    fields = {name: value for name, value in step.changes.items() if not name.startswith("custom@")}
+    changed = {**fields, "custom": {**known.order.custom, **custom}}
+    stale = known.taxes_stale or "shipping_charge" in fields
+    return replace(known, order=known.order.model_copy(update=changed), taxes_stale=stale)
+
+
+async def _cancel_order(_: steps.CancelOrder, known: Known, bench: Bench) -> Known:
+    try:
+        return await _change_order(steps.ChangeOrder({"status": "canceled"}), known, bench)
+    except Refused as refusal:
+        raise cancel_by_hand(known, f"cancel it in Heartland ({refusal.reason})").error() from refusal
+
+
+async def _read_taxes(_: steps.ReadTaxes, known: Known, bench: Bench) -> Known:
+    there = await bench.heartland.order_taxes(known.order.id)
+    return replace(known, taxes=merged(known.taxes, there), taxes_stale=False)
+
+
+def merged(ours: Sequence[OrderTax], there: Sequence[OrderTax]) -> tuple[OrderTax, ...]:
+    """What is there and what we know to be there: a tax added a moment ago may not show in reads yet.
+
+    Heartland does not always say the id of a tax that it took; such a one is known by what it says.
+    """
+    ids = {tax.id for tax in ours}
+    new = [(tax.description, tax.value) for tax in there if tax.id not in ids]
+    late = [tax for tax in ours if tax.id and tax.id not in {one.id for one in there}]
+    for tax in ours:
+        if tax.id == 0 and (tax.description, tax.value) in new:
+            new.remove((tax.description, tax.value))
+        elif tax.id == 0:
+            late.append(tax)
+    return (*there, *late)
+
+
+async def _read_invoices(_: steps.ReadInvoices, known: Known, bench: Bench) -> Known:
+    invoices = [invoice async for invoice in bench.heartland.invoices({"order_id": known.order.id})]
+    return replace(known, invoiced=any(_counts(invoice) for invoice in invoices))
+
+
+def _counts(invoice: Mapping[str, Any]) -> bool:
+    return str(invoice.get("status", "")).lower() not in ("void", "voided", "canceled", "cancelled")
+
+
+async def _add_tax(step: steps.AddTax, known: Known, bench: Bench) -> Known:
+    tax_id = await bench.heartland.add_order_tax(known.order.id, step.body)
+    return replace(known, taxes=(*known.taxes, OrderTax.model_validate({"id": tax_id or 0, **step.body})))
+
+
+async def _add_payment(step: steps.AddPayment, known: Known, bench: Bench) -> Known:
+    """A payment is a fact: the ledger decides, and what we read only helps where the ledger is in doubt."""
+    effect, is_there = bench.effect(step.operation), False
+    booked = Payment.model_validate(step.body)
+
+    async def send(turn: Before) -> int:
+        nonlocal is_there
+        made = await bench.heartland.before(turn).add_order_payment(known.order.id, step.body) or 0
+        is_there = True
+        return made
+
+    async def find() -> int | None:
+        nonlocal is_there
+        found = _found(booked, await bench.heartland.order_payments(known.order.id), known.payments)
+        is_there = found is not None
+        return found
+
+    try:
+        await bench.once.create(effect, send, find, bench.lag_seconds, pending=bench.pending)
+    except Refused as refusal:
+        if known.closed:
+            raise payment_by_hand(known, booked, refusal.reason).error() from refusal
+        raise
+    # Booked long ago, and not there: somebody deleted it. It is not booked again, nor told of as if it were there.
+    return replace(known, payments=(*known.payments, booked)) if is_there else known
+
+
+def _found(payment: Payment, there: Sequence[Payment], accounted: Sequence[Payment]) -> int | None:
+    """The payment by its custom field; else one more of its type and amount than are accounted for."""
+    named = [one for one in there if one.custom and one.custom == payment.custom]
+    alike = [one for one in there if one.same_money(payment)]
+    spare = len(alike) > sum(one.same_money(payment) for one in accounted)
+    return next((one.id for one in (*named, *(alike if spare else ()))), None)
+
+
+def _typed(changes: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: Decimal(value) if isinstance(value, int) else value for name, value in changes.items()}
+
+
+_DO: dict[type, Callable[[Any, Known, Bench], Awaitable[Known]]] = {
+    steps.AddLine: _add_line,
+    steps.ChangeLine: _change_line,
+    steps.RemoveLine: _remove_line,
+    steps.ChangeOrder: _change_order,
+    steps.CancelOrder: _cancel_order,
+    steps.ReadTaxes: _read_taxes,
+    steps.ReadInvoices: _read_invoices,
+    steps.AddTax: _add_tax,
+    steps.AddPayment: _add_payment,
+}

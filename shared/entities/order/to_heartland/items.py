@@ -1,0 +1,120 @@
+"""Items of one account by SKU: found in batches, kept for a while, and the bridge's own made when first needed."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+
+from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.settings import HeartlandSettings
+from shared.errors import Waiting
+from shared.limits.before_call import Before
+from shared.runtime.clock import Clock
+from shared.state.ledger import Effect
+from shared.sync.batch_lookup import Batch
+from shared.sync.create_once import Once
+from shared.sync.key_locks import Locks
+
+_WINDOW_SECONDS = 0.005
+_KEPT_AT_MOST = 50_000
+
+
+class Items:
+    """SKU -> item id. What does not exist is never remembered."""
+
+    def __init__(
+        self,
+        heartland: HeartlandClient,
+        once: Once,
+        rules: HeartlandSettings,
+        connection: str,
+        *,
+        clock: Clock,
+        keep_seconds: float,
+    ) -> None:
+        self._heartland = heartland
+        self._once = once
+        self._rules = rules
+        self._connection = connection
+        self._clock = clock
+        self._keep_seconds = keep_seconds
+        self._kept: dict[str, tuple[int, float]] = {}
+        self._batch = Batch(self._load, _WINDOW_SECONDS)
+        self._locks = Locks()
+
+    def at(self, heartland: HeartlandClient) -> Items:
+        """The same items through this client. Look-ups are gathered by client: no urgent one waits for another."""
+        view = copy.copy(self)
+        view._heartland = heartland
+        view._batch = Batch(view._load, _WINDOW_SECONDS)
+        return view
+
+    async def find(self, skus: Iterable[str], own: Iterable[str]) -> Mapping[str, int]:
+        """All of these; those of `own` are created where they are missing. Raises Waiting for any other."""
+        found = await self.existing(skus)
+        missing = [sku for sku in skus if sku not in found]
+        ours = set(own)
+        unknown = sorted(sku for sku in missing if sku not in ours)
+        if unknown:
+            raise Waiting(f"Heartland has no item {', '.join(unknown)}", waits_for=f"item:{unknown[0]}")
+        return {**found, **{sku: await self._create(sku) for sku in missing}}
+
+    async def existing(self, skus: Iterable[str]) -> dict[str, int]:
+        """Those that exist, asking Heartland only about those not kept."""
+        now = self._clock.monotonic()
+        kept = {sku: at[0] for sku in skus if (at := self._kept.get(sku)) and at[1] > now}
+        rest = [sku for sku in skus if sku not in kept]
+        return {**kept, **(await self._batch.get(rest) if rest else {})}
+
+    def forget(self, skus: Iterable[str]) -> None:
+        """Heartland refused something with these: ask again next time."""
+        for sku in skus:
+            self._kept.pop(sku, None)
+
+    async def _load(self, skus: list[str]) -> dict[str, int]:
+        found = {sku: item.id for sku, item in (await self._heartland.items_by_sku(skus)).items()}
+        for sku, item_id in found.items():
+            self._keep(sku, item_id)
+        return found
+
+    def _keep(self, sku: str, item_id: int) -> None:
+        self._kept.pop(sku, None)
+        self._kept[sku] = (item_id, self._clock.monotonic() + self._keep_seconds)
+        if len(self._kept) > _KEPT_AT_MOST:
+            del self._kept[next(iter(self._kept))]
+
+    async def _create(self, sku: str) -> int:
+        """An item that stands for no goods: not stocked, priced on each line."""
+
+        async def send(turn: Before) -> int | None:
+            return await self._heartland.before(turn).create_item(own_item(sku, self._rules))
+
+        async def find() -> int | None:
+            item = (await self._heartland.items_by_sku([sku])).get(sku)
+            return item.id if item else None
+
+        async with self._locks.of(sku):
+            effect = Effect(self._connection, "heartland", "product", sku, "product:create")
+            lag, call = self._rules.read_lag_seconds, self._heartland.call_seconds
+            made = await self._once.create(effect, send, find, lag, call_seconds=call)
+        self._keep(sku, made.id)
+        return made.id
+
+
+def own_item(sku: str, rules: HeartlandSettings) -> dict[str, object]:
+    names = {
+        rules.placeholder_sku: "Shopify item without SKU",
+        rules.tip_sku: "Shopify tip",
+        rules.duty_sku: "Shopify duties",
+        rules.fee_sku: "Shopify fee",
+        rules.rounding_sku: "Shopify cash rounding",
+        rules.discount_sku: "Shopify order discount",
+    }
+    return {
+        "public_id": sku,
+        "description": names.get(sku, sku),
+        "cost": 0,
+        "price": 0,
+        "active": True,
+        "track_inventory": False,
+    }

@@ -1,0 +1,66 @@
+"""Which Heartland payment type stands for a Shopify gateway: as configured, else by name, else made once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+
+from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.settings import HeartlandSettings
+from shared.limits.before_call import Before
+from shared.state.ledger import Effect
+from shared.sync.create_once import Once
+from shared.sync.key_locks import Locks
+
+
+class PaymentTypes:
+    """Gateway -> payment type id. Types are never deleted while payments hang on them, so they are kept for good."""
+
+    def __init__(self, heartland: HeartlandClient, once: Once, rules: HeartlandSettings, connection: str) -> None:
+        self._heartland = heartland
+        self._once = once
+        self._rules = rules
+        self._connection = connection
+        self._by_name: dict[str, int] = {}
+        self._locks = Locks()
+
+    def at(self, heartland: HeartlandClient) -> PaymentTypes:
+        """The same types through this client."""
+        view = copy.copy(self)
+        view._heartland = heartland
+        return view
+
+    async def find(self, gateways: Iterable[str]) -> Mapping[str, int]:
+        """The type of each gateway; creates what is missing."""
+        return {gateway: await self._of(gateway) for gateway in dict.fromkeys(gateways)}
+
+    async def _of(self, gateway: str) -> int:
+        configured = self._rules.payment_types.get(gateway)
+        if configured is not None:
+            return configured
+        name = type_name(gateway)
+        if name not in self._by_name:
+            async with self._locks.of(""):
+                if name not in self._by_name:
+                    self._by_name[name] = await self._find_or_create(gateway, name)
+        return self._by_name[name]
+
+    async def _find_or_create(self, gateway: str, name: str) -> int:
+        async def send(turn: Before) -> int | None:
+            return await self._heartland.before(turn).create_payment_type(name)
+
+        async def find() -> int | None:
+            types = sorted(await self._heartland.payment_types(), key=lambda one: one.id)
+            return next((one.id for one in types if one.name.lower() == name.lower()), None)
+
+        effect = Effect(self._connection, "heartland", "payment_type", gateway, "payment_type:create")
+        found = await find()
+        if found is not None:
+            await self._once.seen(effect, found)
+            return found
+        lag, call = self._rules.read_lag_seconds, self._heartland.call_seconds
+        return (await self._once.create(effect, send, find, lag, call_seconds=call)).id
+
+
+def type_name(gateway: str) -> str:
+    return f"Shopify {gateway}" if gateway else "Shopify payment"

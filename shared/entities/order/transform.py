@@ -1,0 +1,203 @@
+"""Shopify's order notices become canonical orders.
+
+A notice only says which order changed. The order is read back, since a body lacks the payments and may be out of
+date by the time it arrives; many notices of one order become one event, which names them all.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import orjson
+
+from shared.canonical.money import total
+from shared.canonical.priority import Priority
+from shared.connectors.shopify.paging import Node
+from shared.connectors.shopify.settings import ShopifySettings
+from shared.connectors.shopify.values import moment
+from shared.entities.order.event import OrderEvent, order_event
+from shared.entities.order.record import Order
+from shared.entities.order.shopify import webhook_body as webhook
+from shared.entities.order.shopify.to_canonical import from_shopify
+from shared.errors import NeedsReview, Rejected, RetryLater
+from shared.messaging.envelope import CAUSE, Envelope, child_traceparent, hurrying
+from shared.messaging.kafka.producer import Producer
+from shared.messaging.record import Handler, Record, Result, priority_of
+from shared.messaging.topics import CANONICAL_ORDER
+from shared.runtime.clock import Clock
+
+UNBALANCED = "order_unbalanced"
+GONE = "order_gone"
+# A notice of our own: somebody has reason to have the order read back, and perhaps written again.
+REPAIR = "shopify.orders/repair"
+_NAMESPACE = uuid.UUID("6f1b6a3e-33b0-5a52-8c0e-6d2f5a3f6c40")
+_ID_DIGITS = 20
+# Shopify's reads lag its notices now and then: so often an order may be missing or old before that is believed.
+_LOOKS = 3
+# A new order that stays unseen is looked for longer, parked in between, before a person is asked.
+_MOST_LOOKS = 5
+
+
+class Shop(Protocol):
+    """What is used of `shops.Shop`."""
+
+    @property
+    def settings(self) -> ShopifySettings: ...
+    async def read(self, order_id: str, priority: Priority = "live") -> Node | None: ...
+
+
+class Resolves(Protocol):
+    """What is used of Reviews."""
+
+    async def resolve(self, connection: str, entity: str, key: str, kinds: Iterable[str]) -> object: ...
+
+
+def handler(shop_of: Callable[[str], Awaitable[Shop]], producer: Producer, reviews: Resolves, clock: Clock) -> Handler:
+    """Takes all waiting notices of one order, oldest first."""
+
+    async def handle(records: Sequence[Record]) -> Result:
+        last = records[-1].envelope
+        order_id = subject_of(last)
+        shop = await shop_of(last.connection)
+        order = await read(records, order_id, shop)
+        require_balance(order)
+        event = canonical(records, order, shop.settings, clock.now())
+        # Before the event is out: what the writer finds wrong with it must not be closed here.
+        await reviews.resolve(last.connection, "order", order.id, (UNBALANCED, GONE, "order_too_long"))
+        await producer.send(CANONICAL_ORDER, envelope(event, last, carried(records)))
+        return Result(
+            outcome="published",
+            order_number=order.name,
+            shopify_id=order.id,
+            source_time=last.time,
+            lineage=event.lineage,
+        )
+
+    return handle
+
+
+def subject_of(notice: Envelope) -> str:
+    """The order's id. Raises Rejected for what cannot be one."""
+    subject = notice.subject
+    if not (subject.isascii() and subject.isdigit() and len(subject) <= _ID_DIGITS):
+        raise Rejected("the notice does not name an order by its number")
+    return subject
+
+
+async def read(records: Sequence[Record], order_id: str, shop: Shop) -> Order:
+    """The order as it now stands."""
+    last = records[-1]
+    if not shop.settings.read_back and (trusted := _told(last.envelope, order_id)):
+        return trusted
+    node = await shop.read(order_id, priority_of(records))
+    if node is None:
+        raise _missing(order_id, last)
+    order = from_shopify(node)
+    told = [moment for record in records if (moment := updated_at(record.envelope.body))]
+    if told and order.updated_at < max(told) and last.attempts < _LOOKS:
+        raise RetryLater("Shopify still shows the order as it was before the notice", after=1)
+    return order
+
+
+def updated_at(body: bytes) -> datetime | None:
+    """When the order in a notice's body changed; None for a body that does not say."""
+    try:
+        stated = orjson.loads(body)
+        return moment(stated.get("updated_at")) if "line_items" in stated else None
+    except (ValueError, TypeError, AttributeError, OverflowError):
+        return None
+
+
+def _told(notice: Envelope, order_id: str) -> Order | None:
+    """The order in the notice's own body, where that says all there is."""
+    if not notice.type.startswith("shopify.orders/") or notice.type == REPAIR:
+        return None
+    body = webhook.parse(notice.body)
+    return webhook.from_webhook(body) if webhook.says_all(body) and str(body["id"]) == order_id else None
+
+
+def _missing(order_id: str, record: Record) -> Exception:
+    looks = _LOOKS if record.envelope.type.endswith("/delete") else _MOST_LOOKS
+    if record.attempts < looks:
+        return RetryLater(f"Shopify does not show order {order_id} yet", after=1)
+    return NeedsReview(
+        f"Shopify does not show order {order_id}",
+        kind=GONE,
+        advice="It was deleted, or is older than 60 days and the app lacks read_all_orders. If Heartland has it and it "
+        "was deleted, cancel it there.",
+        details={"topic": record.envelope.type},
+    )
+
+
+def require_balance(order: Order) -> None:
+    """Raises NeedsReview, with the figures, where the order's parts do not come to its total."""
+    if order.difference == 0:
+        return
+    raise NeedsReview(
+        f"the parts of order {order.name} come to {order.computed_total}, Shopify says {order.total} {order.currency}",
+        kind=UNBALANCED,
+        advice="Compare the order's lines, discounts and taxes in Shopify with its total, and enter it by hand if need "
+        "be. A later change that makes it add up is carried over by itself.",
+        details={
+            "order": order.name,
+            "currency": order.currency,
+            "stated": str(order.total),
+            "computed": str(order.computed_total),
+            "difference": str(order.difference),
+            "parts": parts(order),
+        },
+    )
+
+
+def parts(order: Order) -> dict[str, str]:
+    """What the computed total is made of."""
+    off = total(discount.amount for discount in order.order_discounts)
+    amounts = {
+        "lines": total(line.net for line in order.lines),
+        "shipping": total(line.net for line in order.shipping_lines),
+        "tax (included)" if order.taxes_included else "tax": order.tax,
+        "order discounts": -off,
+        "tip": order.tip,
+        "duties": order.duties,
+        "fees": order.fees,
+        "rounding": order.rounding,
+    }
+    return {name: str(amount) for name, amount in amounts.items() if amount}
+
+
+def canonical(records: Sequence[Record], order: Order, settings: ShopifySettings, now: datetime) -> OrderEvent:
+    """The order's event, which stands for all these notices."""
+    lineage = tuple(dict.fromkeys(record.envelope.id for record in records))
+    connection, namespace = records[-1].envelope.connection, settings.metafield_namespace
+    return order_event(order, connection, namespace=namespace, read_at=now, lineage=lineage)
+
+
+def carried(records: Sequence[Record]) -> dict[str, str]:
+    """What notices ask of those after us: to hurry less, or to write what they think is written.
+
+    One ordinary notice among them makes the event urgent; one that asks to write again is enough for that.
+    """
+    caused = [record.envelope for record in records if CAUSE in record.envelope.extra]
+    telling = [notice for notice in caused if notice.asks_again] or caused
+    return hurrying(priority_of(records)) | ({CAUSE: telling[-1].extra[CAUSE]} if telling else {})
+
+
+def envelope(event: OrderEvent, notice: Envelope, extra: Mapping[str, str] | None = None) -> Envelope:
+    """The same order in the same state is the same event, however often it is read."""
+    name = f"{event.connection}|{event.key}|{event.content_hash}|{event.version.isoformat()}"
+    return Envelope(
+        id=str(uuid.uuid5(_NAMESPACE, name)),
+        source="tillbridge/transformers",
+        type="tillbridge.order.v1",
+        time=notice.time,
+        connection=event.connection,
+        entity="order",
+        subject=event.key,
+        body=event.model_dump_json().encode(),
+        traceparent=child_traceparent(notice.traceparent),
+        hop=notice.hop + 1,
+        extra=extra or {},
+    )

@@ -1,0 +1,60 @@
+"""The committer: the only one who moves offsets, and only to where everything before is finished."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+from structlog.typing import FilteringBoundLogger
+
+from shared.errors import TargetDown
+from shared.messaging.kafka.producer import Producer
+from shared.messaging.lanes.lane import Place
+from shared.messaging.lanes.lanes import Lanes
+
+# The client library retries a commit for ever while the broker is away; a rebalance waits for it.
+_COMMIT_SECONDS = 10.0
+_FLUSH_SECONDS = 5.0
+
+
+class Committer:
+    """Commits the watermarks of one consumer."""
+
+    def __init__(self, kafka: AIOKafkaConsumer, lanes: Lanes, producer: Producer, log: FilteringBoundLogger) -> None:
+        self._kafka = kafka
+        self._lanes = lanes
+        self._producer = producer
+        self._log = log
+        self._committed: dict[Place, int] = {}
+        # Held around a commit only, never around a poll: the rebalance listener takes it too.
+        self._lock = asyncio.Lock()
+
+    async def commit(self) -> None:
+        """Commit what moved since last time. A failure only delays: the next call commits it, or it is read again."""
+        async with self._lock:
+            epoch = self._lanes.epoch
+            moved = {place: at for place, at in self._lanes.positions().items() if self._committed.get(place) != at}
+            if not moved:
+                return
+            try:
+                # Hops of finished records first: behind the offset nobody would send them again.
+                await self._producer.flush(_FLUSH_SECONDS)
+                # The library checks ownership against the assignment of now: a straggler of the last one would pass.
+                if self._lanes.epoch != epoch:
+                    return
+                async with asyncio.timeout(_COMMIT_SECONDS):
+                    await self._kafka.commit({TopicPartition(*place): at for place, at in moved.items()})
+            except (TargetDown, KafkaError, TimeoutError) as error:
+                self._log.warning("offsets are not committed yet", error=repr(error))
+                return
+            if self._lanes.epoch == epoch:
+                self._committed.update(moved)
+
+    def known(self, place: Place, position: int) -> None:
+        """The broker has this position already."""
+        self._committed.setdefault(place, position)
+
+    def forget(self) -> None:
+        """The assignment is over."""
+        self._committed.clear()

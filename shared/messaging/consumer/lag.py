@@ -1,0 +1,94 @@
+"""How far behind a consumer is, in gauges. An outage must show: so ends are asked for while all is paused, too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from shared.errors import TargetDown
+from shared.messaging.consumer.commit import Committer
+from shared.messaging.lanes.lane import Place
+from shared.messaging.lanes.lanes import Lanes
+from shared.messaging.parking.parking import Parking
+from shared.messaging.record import Route
+from shared.runtime.clock import Clock
+from shared.runtime.metrics import ServiceMetrics
+
+_PERIOD_SECONDS = 2.0
+_ASK_SECONDS = 5.0
+
+
+class Lag:
+    """Sets lanes, lag_messages, lag_seconds and parked."""
+
+    def __init__(
+        self,
+        metrics: ServiceMetrics,
+        kafka: AIOKafkaConsumer,
+        lanes: Lanes,
+        parking: Parking,
+        committer: Committer,
+        routes: Mapping[str, Route],
+        clock: Clock,
+    ) -> None:
+        self._metrics = metrics
+        self._kafka = kafka
+        self._lanes = lanes
+        self._parking = parking
+        self._committer = committer
+        self._routes = routes
+        self._clock = clock
+
+    async def watch(self) -> None:
+        while True:
+            self._metrics.lanes.set(len(self._lanes))
+            self._tell_seconds()
+            await self._tell_messages()
+            await self._tell_parked()
+            await asyncio.sleep(_PERIOD_SECONDS)
+
+    def _tell_seconds(self) -> None:
+        now = self._clock.now().timestamp()
+        for name, route in self._routes.items():
+            oldest = self._lanes.oldest(name)
+            seconds = 0.0 if oldest is None else max(now - oldest / 1000, 0.0)
+            self._metrics.lag_seconds.labels(topic=route.topic.name).set(seconds)
+
+    async def _tell_messages(self) -> None:
+        epoch = self._lanes.epoch
+        try:
+            async with asyncio.timeout(_ASK_SECONDS):
+                await self._learn_positions(epoch)
+                ends = await self._kafka.end_offsets([TopicPartition(*place) for place in self._lanes.places()])
+        except (KafkaError, TimeoutError):
+            return
+        behind = dict.fromkeys(self._routes, 0)
+        for (topic, partition), position in self._lanes.positions().items():
+            end = ends.get(TopicPartition(topic, partition), position)
+            behind[topic] += max(end - position, 0)
+        for name, count in behind.items():
+            self._metrics.lag_messages.labels(topic=self._routes[name].topic.name).set(count)
+
+    async def _learn_positions(self, epoch: int) -> None:
+        """Where partitions stand of which nothing was taken yet."""
+        for place in self._lanes.places() - self._lanes.positions().keys():
+            position: int = await self._kafka.position(TopicPartition(*place))
+            if self._lanes.epoch != epoch:
+                return
+            self._start_at(place, position)
+
+    def _start_at(self, place: Place, position: int) -> None:
+        if place not in self._lanes.positions():
+            self._lanes.start_at(place, position)
+            self._committer.known(place, position)
+
+    async def _tell_parked(self) -> None:
+        try:
+            counts = await self._parking.count()
+        except TargetDown:
+            return
+        for entity in {route.entity for route in self._routes.values()}:
+            self._metrics.parked.labels(entity=entity).set(counts.get(entity, 0))

@@ -1,0 +1,39 @@
+"""Loops that no hop count sees: what we write comes back as the vendor's own news, and begins at hop zero."""
+
+from __future__ import annotations
+
+from shared.messaging.lanes.lane import LaneKey
+
+
+class LoopGuard:
+    """Counts how often each key was written within the last `window_seconds`; more than `limit` is a loop. Pure.
+
+    Two windows of counters, the older one weighed by how much of it still counts: memory is bounded by the keys of two
+    windows, and a write costs one look into a table. Times are a monotonic clock's.
+    """
+
+    def __init__(self, limit: int, window_seconds: float) -> None:
+        self._limit = limit
+        self._window = window_seconds
+        self._began = 0.0
+        self._now: dict[LaneKey, int] = {}
+        self._before: dict[LaneKey, int] = {}
+
+    def wrote(self, key: LaneKey, now: float) -> None:
+        """The key's record was changed at its target."""
+        self._turn(now)
+        self._now[key] = self._now.get(key, 0) + 1
+
+    def goes_round(self, key: LaneKey, now: float) -> bool:
+        """Whether the key was written so often that one more write should wait."""
+        self._turn(now)
+        left = 1.0 - (now - self._began) / self._window
+        return self._now.get(key, 0) + self._before.get(key, 0) * left >= self._limit
+
+    def _turn(self, now: float) -> None:
+        passed = now - self._began
+        if passed < self._window:
+            return
+        self._before = self._now if passed < 2 * self._window else {}
+        self._now = {}
+        self._began = now - passed % self._window

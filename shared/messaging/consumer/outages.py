@@ -1,0 +1,56 @@
+"""Which vendors are down for which connections, and since when. Pure.
+
+What waits for one of them rests in memory for a while. When that does not end, it goes to the database: there it takes
+no memory, holds no watermark, and so does not stop the other connections' records of the same partition.
+"""
+
+from __future__ import annotations
+
+from shared.errors import IntegrationError, TargetDown
+from shared.messaging.lanes.lane import Lane
+
+
+class Outages:
+    """`patience` is in seconds; `now` a monotonic clock's."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._since: dict[tuple[str, str], float] = {}
+
+    def failed(self, connection: str, target: str, now: float) -> bool:
+        """A call of the connection met its vendor down. True once that has lasted too long to wait in memory."""
+        return now - self._since.setdefault((connection, target), now) >= self._patience
+
+    def is_own(self, lane: Lane, error: IntegrationError, now: float) -> bool:
+        """Note that the lane's record met this error. True if its vendor cannot stand it: then it is the record's
+        trouble, and no outage.
+
+        The vendor has answered another record well since it first failed this one, and has gone on failing this one.
+        """
+        if not isinstance(error, TargetDown) or not error.target:
+            return False
+        if lane.down_since is None:
+            lane.down_since = now
+        if error.well_at is None or error.well_at <= lane.down_since:
+            return False
+        if lane.alone_since is None:
+            lane.alone_since = now
+        return now - lane.alone_since >= self._patience / 2
+
+    def worked(self, connection: str) -> None:
+        """An event of the connection went through: whatever was down is up."""
+        if self._since:
+            self._since = {place: since for place, since in self._since.items() if place[0] != connection}
+
+    def down(self) -> list[tuple[str, str]]:
+        """Connections and vendors that are down, sorted."""
+        return sorted(self._since)
+
+
+def awaits(target: str) -> str:
+    """What a key waits for that an outage sent to the database."""
+    return f"target:{target}"
+
+
+def is_outage(waits_for: str | None) -> bool:
+    return waits_for is not None and waits_for.startswith("target:")

@@ -1,0 +1,307 @@
+"""The producer: what it acknowledged is on the broker's disk; what it did not, the caller hears about.
+
+An idempotent producer of this client library is dead after any final failure: its sequence numbers have a hole from
+then on and the broker refuses everything. So the producer here outlives its client: it keeps what is not yet
+acknowledged, puts a fresh client in place of a poisoned one and sends again, in the order of the first time.
+That may double a record, which is harmless further on; it never drops one in silence or swaps two of a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import structlog
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError
+
+from shared.errors import Rejected, TargetDown
+from shared.messaging.alert import Alert, alert_envelope
+from shared.messaging.envelope import Envelope, Headers
+from shared.messaging.kafka.clients import abandon_producer, connect_producer, stop_producer
+from shared.messaging.kafka.pending_record import Hops, Pending
+from shared.messaging.topics import ALERT, MAX_MESSAGE_BYTES, TRACE, Topic, topic_name
+from shared.messaging.trace import Hop, hop_envelope
+from shared.runtime.clock import Clock
+from shared.runtime.settings import Settings
+
+_TIMEOUT_SECONDS = 10.0
+_CLOSE_SECONDS = 5.0
+# A record that poisoned this many clients is given back to its sender.
+_MAX_FAILURES = 3
+_RECONNECT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
+
+
+class Client(Protocol):
+    """What is used of aiokafka's producer."""
+
+    async def send(
+        self, topic: str, value: bytes | None, key: bytes | None, *, timestamp_ms: int, headers: Headers
+    ) -> asyncio.Future[Any]: ...
+
+    async def partitions_for(self, topic: str) -> set[int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """How clients come and go. `abandon` drops what the client still holds, `stop` sends it first."""
+
+    connect: Callable[[], Awaitable[Client]]
+    abandon: Callable[[Any], Awaitable[None]]
+    stop: Callable[[Any], Awaitable[None]]
+
+
+class Producer:
+    """Sends to Kafka. One task hands records to the client, first come first served. Made by `open_producer`."""
+
+    def __init__(self, clients: Clients, prefix: str, clock: Clock) -> None:
+        self._clients = clients
+        self._prefix = prefix
+        self._clock = clock
+        self._log = structlog.get_logger()
+        self._client: Client | None = None
+        self._generation = 0
+        self._poison: Exception | None = None
+        self._queue: deque[Pending] = deque()
+        self._unacked: dict[Pending, None] = {}
+        self._hops = Hops()
+        self._closed_hops: list[Hops] = []
+        self._known: set[str] = set()
+        self._trace = topic_name(prefix, TRACE)
+        self._alert = topic_name(prefix, ALERT)
+        # Told before their topic was known, and who asks for the topic.
+        self._early: dict[str, list[Pending]] = {}
+        self._learning: dict[str, asyncio.Task[None]] = {}
+        self._connected = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a broker answered lately and no failure was seen since."""
+        return self._connected.is_set() and self._poison is None
+
+    async def send(self, topic: Topic, envelope: Envelope, timeout_seconds: float | None = None) -> None:
+        """Publish under the envelope's key; returns once all in-sync replicas have it.
+
+        Raises TargetDown after `timeout_seconds` (10 by default) or when the broker fails: the record may still land.
+        Raises Rejected if it is above the size limit.
+        """
+        name = topic_name(self._prefix, topic)
+        await self.send_raw(name, envelope.key, envelope.body, envelope.headers(), timeout_seconds)
+
+    async def send_raw(
+        self,
+        name: str,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """Publish these bytes to the topic of this full name. Raises as `send`."""
+        if value is not None and len(value) > MAX_MESSAGE_BYTES:
+            raise Rejected(f"a record for {name} has {len(value)} bytes, the limit is {MAX_MESSAGE_BYTES}")
+        seconds = _TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(seconds):
+                if name not in self._known:
+                    await self._know(name)
+                self._enqueue(Pending(name, key, value, headers, done))
+                await done
+        except TimeoutError as error:
+            raise TargetDown(f"Kafka did not acknowledge a record of {name} within {seconds:g} s") from error
+
+    def trace(self, hop: Hop) -> None:
+        """Publish a hop without waiting for it; `flush` does. It is sent until the broker has it."""
+        self._tell(self._trace, hop_envelope(hop))
+
+    def alert(self, alert: Alert) -> None:
+        """Publish an alert event, as `trace` does a hop."""
+        self._tell(self._alert, alert_envelope(alert))
+
+    def _tell(self, name: str, envelope: Envelope) -> None:
+        self._hops.add()
+        pending = Pending(name, envelope.key, envelope.body, envelope.headers(), hops=self._hops)
+        if name in self._known:
+            self._enqueue(pending)
+        else:
+            self._early.setdefault(name, []).append(pending)
+            self._learn(name)
+
+    async def flush(self, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
+        """Return once every hop and alert told before this call is acknowledged. Raises TargetDown after the time."""
+        if self._hops.open:
+            self._closed_hops.append(self._hops)
+            self._hops = Hops()
+        self._closed_hops = [hops for hops in self._closed_hops if hops.open]
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                for hops in tuple(self._closed_hops):
+                    await hops.settled.wait()
+        except TimeoutError as error:
+            raise TargetDown(f"Kafka did not acknowledge trace records within {timeout_seconds:g} s") from error
+
+    def _learn(self, name: str) -> None:
+        """What is told waits for its topic outside of the queue, as `_know` does for what is sent."""
+        self._check()
+        if name not in self._learning:
+            self._learning[name] = asyncio.create_task(self._release_early(name), name=f"topic {name}")
+
+    async def _release_early(self, name: str) -> None:
+        while name not in self._known:
+            try:
+                await self._know(name)
+            except TargetDown as error:
+                self._log.warning("what was told waits for its topic", topic=name, error=error.reason)
+                await asyncio.sleep(_RECONNECT_SECONDS[-1])
+        for pending in self._early.pop(name, ()):
+            self._enqueue(pending)
+
+    async def _know(self, name: str) -> None:
+        """Wait until the topic is known, here and not in the shared queue, where it would hold up other topics."""
+        await self._connected.wait()
+        client = self._client
+        if client is None:
+            raise TargetDown("no connection to Kafka")
+        try:
+            await client.partitions_for(name)
+        except KafkaError as error:
+            raise TargetDown(f"Kafka shows no topic {name}: {error!r}") from error
+        self._known.add(name)
+
+    def _check(self) -> None:
+        if self._task is not None and self._task.done():
+            raise RuntimeError("the producer is closed or has crashed") from _error_of(self._task)
+
+    def _enqueue(self, pending: Pending) -> None:
+        self._check()
+        self._queue.append(pending)
+        self._wake.set()
+
+    # The task that owns the client.
+
+    async def start(self) -> None:
+        """Begin to connect, in the background: a broker that is away only makes sends wait."""
+        self._task = asyncio.create_task(self._run(), name="producer")
+
+    async def close(self) -> None:
+        """Send what waits, as far as the broker answers, and close the client."""
+        if self._task is None:
+            return
+        if self.is_connected:
+            with suppress(TargetDown):
+                await self.flush(_CLOSE_SECONDS)
+        tasks = {self._task, *self._learning.values()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        if self._client is not None:
+            await self._clients.stop(self._client)
+        for pending in (*self._unacked, *self._queue):
+            pending.settle(TargetDown("the producer was closed"))
+
+    async def _run(self) -> None:
+        self._client = await self._connect()
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self._hand_over(self._client)
+            if self._poison is not None:
+                self._client = await self._replace(self._client)
+
+    async def _hand_over(self, client: Client) -> None:
+        """Give the client all that is queued. It may wait here for a full batch to leave."""
+        queue = self._queue
+        while queue and self._poison is None:
+            pending = queue[0]
+            if not pending.is_over:
+                try:
+                    await self._give(client, pending)
+                except MessageSizeTooLargeError as error:
+                    pending.settle(Rejected(f"a record for {pending.topic} is above the size limit: {error}"))
+                except KafkaTimeoutError:
+                    # The partition's batch is full and did not leave: no failure, the record was not taken yet.
+                    continue
+                except KafkaError as error:
+                    pending.failures += 1
+                    self._poison = error
+                    return
+            queue.popleft()
+
+    async def _give(self, client: Client, pending: Pending) -> None:
+        stamp = round(self._clock.now().timestamp() * 1000)
+        future = await client.send(
+            pending.topic, pending.value, pending.key, timestamp_ms=stamp, headers=pending.headers
+        )
+        self._unacked[pending] = None
+        future.add_done_callback(partial(self._settled, pending, self._generation))
+
+    def _settled(self, pending: Pending, generation: int, future: asyncio.Future[Any]) -> None:
+        error = None if future.cancelled() else future.exception()
+        if error is None and not future.cancelled():
+            self._unacked.pop(pending, None)
+            pending.settle()
+        elif generation == self._generation:
+            # Failures of a client that is already replaced say nothing new.
+            pending.failures += 1
+            if self._poison is None:
+                self._poison = error if isinstance(error, Exception) else KafkaError("the client gave up a record")
+            self._wake.set()
+
+    async def _replace(self, poisoned: Client) -> Client:
+        """A fresh client for a poisoned one; what is unacknowledged goes to the front of the queue, in order."""
+        self._log.warning("the Kafka producer failed and is replaced", error=repr(self._poison))
+        self._connected.clear()
+        self._generation += 1
+        await self._clients.abandon(poisoned)
+        again = [pending for pending in (*self._unacked, *self._queue) if not self._give_up(pending)]
+        self._unacked.clear()
+        self._queue = deque(again)
+        client = await self._connect()
+        self._poison = None
+        self._wake.set()
+        return client
+
+    def _give_up(self, pending: Pending) -> bool:
+        """Whether it is not sent again. A hop always is: nobody else would notice its loss."""
+        if pending.is_over:
+            return True
+        if pending.done is None or pending.failures < _MAX_FAILURES:
+            return False
+        pending.settle(TargetDown(f"Kafka failed a record {pending.failures} times: {self._poison!r}"))
+        return True
+
+    async def _connect(self) -> Client:
+        attempt = 0
+        while True:
+            try:
+                client = await self._clients.connect()
+            except KafkaError as error:
+                self._log.warning("no connection to Kafka yet", error=repr(error))
+                await asyncio.sleep(_RECONNECT_SECONDS[min(attempt, len(_RECONNECT_SECONDS) - 1)])
+                attempt += 1
+            else:
+                self._client = client
+                self._connected.set()
+                return client
+
+
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    return None if task.cancelled() else task.exception()
+
+
+@asynccontextmanager
+async def open_producer(settings: Settings, clock: Clock) -> AsyncIterator[Producer]:
+    """A producer for this service's lifetime. It opens while Kafka is away, too: sends then raise TargetDown."""
+    clients = Clients(partial(connect_producer, settings), abandon_producer, stop_producer)
+    producer = Producer(clients, settings.topic_prefix, clock)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.close()

@@ -1,0 +1,276 @@
+"""Lanes: one queue per key, so that a key never overtakes itself while other keys flow.
+
+This is the consumer's core without any I/O: records go in, pieces of work come out, finished work moves the
+watermark. Whoever drives it awaits the handlers. Each piece of work belongs to one assignment (`epoch`); what comes
+back after a rebalance is ignored, since another process may own the key by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from shared.messaging.lanes.lane import Kind, Lane, LaneKey, Place, Work, lane_key, synthetic
+from shared.messaging.lanes.scheduler import Scheduler
+from shared.messaging.lanes.watermark import Watermark
+from shared.messaging.record import Record, Unreadable, size_of
+
+
+class Lanes:
+    """All lanes of one consumer.
+
+    collapse: per topic on the broker, whether a key's waiting records go out together.
+    concurrency: keys in work at once. max_records, max_bytes: per partition beyond the watermark, before it is full.
+    """
+
+    def __init__(self, collapse: Mapping[str, bool], *, concurrency: int, max_records: int, max_bytes: int) -> None:
+        self.epoch = 0
+        self.running = 0
+        self._collapse = collapse
+        self._concurrency = concurrency
+        self._max_records = max_records
+        self._max_bytes = max_bytes
+        self._held = True
+        self._lanes: dict[LaneKey, Lane] = {}
+        self._parked: set[LaneKey] = set()
+        self._watermarks: dict[Place, Watermark] = {}
+        self._turns = self._new_turns()
+
+    # An assignment comes and goes.
+
+    def assign(self, places: Iterable[Place]) -> int:
+        """Begin a new assignment; nothing runs before `open`. The new epoch."""
+        self._forget()
+        self._watermarks = {place: Watermark() for place in places}
+        return self.epoch
+
+    def open(self) -> None:
+        """The parked keys are known: work may start."""
+        self._held = False
+
+    def hold(self) -> None:
+        """Start nothing more; what runs may finish."""
+        self._held = True
+
+    def revoke(self) -> None:
+        """The assignment is over. Work still out belongs to a past epoch from now on."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self.epoch += 1
+        self.running = 0
+        self._held = True
+        self._lanes = {}
+        self._parked = set()
+        self._watermarks = {}
+        self._turns = self._new_turns()
+
+    def _new_turns(self) -> Scheduler:
+        """Replays take half of the slots at most, and one at least."""
+        return Scheduler(max(1, self._concurrency // 2))
+
+    # Records come in.
+
+    def add(self, record: Record) -> bool:
+        """Queue a record behind its key's others. False if it was taken before or its partition is not ours."""
+        if not self._take(record, size_of(record.key, record.envelope.body)):
+            return False
+        self._queue(lane_key(record), record.envelope.connection, record)
+        return True
+
+    def bury(self, record: Unreadable) -> bool:
+        """Queue an unreadable record for the dead letters, in a lane of its own. False as for `add`."""
+        if not self._take(record, size_of(record.key, record.body)):
+            return False
+        self._queue((record.topic, synthetic(record)), "", record)
+        return True
+
+    def _take(self, record: Record | Unreadable, size: int) -> bool:
+        watermark = self._watermarks.get((record.topic, record.partition))
+        return watermark is not None and watermark.take(record.offset, size, record.timestamp)
+
+    def _queue(self, key: LaneKey, connection: str, record: Record | Unreadable) -> None:
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key, connection)
+        lane.waiting.append(record)
+        if lane.queued and lane.replay and len(lane.waiting) == 1:
+            self._turns.hurry(lane)
+        self._make_ready(lane)
+
+    # Work goes out.
+
+    def next(self) -> Work | None:
+        """The next piece of work; None while nothing is ready, all slots are taken, or work is on hold."""
+        if self._held or self.running >= self._concurrency:
+            return None
+        lane = self._turns.take()
+        if lane is None:
+            return None
+        lane.queued = False
+        lane.working = True
+        self.running += 1
+        return self._cut(lane)
+
+    def _cut(self, lane: Lane) -> Work:
+        if not lane.waiting:
+            self._turns.replaying()
+            return Work(Kind.REPLAY, lane, self.epoch, [])
+        first = lane.waiting[0]
+        if isinstance(first, Unreadable):
+            lane.waiting.popleft()
+            return Work(Kind.BURY, lane, self.epoch, [], first)
+        if lane.key in self._parked:
+            return Work(Kind.APPEND, lane, self.epoch, self._take_all(lane))
+        if self._collapse[lane.key[0]]:
+            return Work(Kind.RUN, lane, self.epoch, self._take_all(lane))
+        lane.waiting.popleft()
+        return Work(Kind.RUN, lane, self.epoch, [first])
+
+    @staticmethod
+    def _take_all(lane: Lane) -> list[Record]:
+        records = [record for record in lane.waiting if isinstance(record, Record)]
+        lane.waiting.clear()
+        return records
+
+    # Work comes back.
+
+    def is_current(self, work: Work) -> bool:
+        """Whether the work belongs to the assignment of now."""
+        return work.epoch == self.epoch
+
+    def finish(self, work: Work) -> bool:
+        """All of the work's records are durably done with. False, and nothing happens, if its assignment is over."""
+        if not self.is_current(work):
+            return False
+        for record in work.records:
+            self._watermarks[(record.topic, record.partition)].finish(record.offset)
+        if work.unreadable is not None:
+            place = (work.unreadable.topic, work.unreadable.partition)
+            self._watermarks[place].finish(work.unreadable.offset)
+        lane = work.lane
+        lane.attempts = lane.tries = 0
+        lane.down_since = lane.alone_since = None
+        if work.kind is Kind.REPLAY:
+            lane.replay = False
+        self._put_down(work)
+        return True
+
+    def rest(self, work: Work) -> bool:
+        """Take the work back: its lane starts again with it after `wake`. False if its assignment is over."""
+        if not self.is_current(work):
+            return False
+        if work.unreadable is not None:
+            work.lane.waiting.appendleft(work.unreadable)
+        work.lane.waiting.extendleft(reversed(work.records))
+        work.lane.resting = True
+        self._put_down(work)
+        return True
+
+    def abandon(self, work: Work) -> bool:
+        """Give the slot back and leave the records unfinished: they are another process's by now. False as for `rest`.
+
+        The lane stays shut: what follows of its key is not ours either, and the watermark waits before it.
+        """
+        if not self.is_current(work):
+            return False
+        self.running -= 1
+        if work.kind is Kind.REPLAY:
+            self._turns.replayed()
+        return True
+
+    def wake(self, work: Work) -> bool:
+        """The rest is over. False if its assignment is."""
+        if not self.is_current(work):
+            return False
+        work.lane.resting = False
+        self._make_ready(work.lane)
+        return True
+
+    def _put_down(self, work: Work) -> None:
+        lane = work.lane
+        lane.working = False
+        self.running -= 1
+        if work.kind is Kind.REPLAY:
+            self._turns.replayed()
+        self._make_ready(lane)
+        if not (lane.queued or lane.resting or lane.waiting):
+            del self._lanes[lane.key]
+
+    def _make_ready(self, lane: Lane) -> None:
+        if lane.queued or lane.working or lane.resting or not (lane.waiting or lane.replay):
+            return
+        lane.queued = True
+        self._turns.add(lane)
+
+    # Parked keys.
+
+    @property
+    def parked(self) -> frozenset[LaneKey]:
+        return frozenset(self._parked)
+
+    def park(self, key: LaneKey) -> None:
+        """From here on the key's records are appended to what is parked."""
+        self._parked.add(key)
+
+    def unpark(self, key: LaneKey) -> None:
+        """Nothing of the key is parked any more: its records run again."""
+        self._parked.discard(key)
+
+    def replay(self, key: LaneKey, connection: str) -> None:
+        """The parked key is due: its lane replays it, once the records that wait have joined it."""
+        self._parked.add(key)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = self._lanes[key] = Lane(key, connection)
+        if not (lane.working and lane.replay):
+            lane.replay = True
+        self._make_ready(lane)
+
+    # Where it all stands.
+
+    def __len__(self) -> int:
+        """Keys in work or waiting."""
+        return len(self._lanes)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `next` would give work."""
+        return self._turns.is_ready and not self._held and self.running < self._concurrency
+
+    def places(self) -> set[Place]:
+        """The partitions of this assignment."""
+        return set(self._watermarks)
+
+    def positions(self) -> dict[Place, int]:
+        """What may be committed, per partition of which something is known."""
+        return {place: mark.position for place, mark in self._watermarks.items() if mark.position is not None}
+
+    def start_at(self, place: Place, position: int) -> None:
+        """The partition's committed position, for the lag before its first record."""
+        mark = self._watermarks.get(place)
+        if mark is not None and mark.position is None:
+            mark.position = position
+
+    def oldest(self, topic: str) -> int | None:
+        """Timestamp (ms) of the topic's oldest unfinished record; None when all are finished."""
+        stamps = [mark.oldest for (name, _), mark in self._watermarks.items() if name == topic]
+        return min((stamp for stamp in stamps if stamp is not None), default=None)
+
+    def went_back(self, place: Place, offset: int) -> bool:
+        """Whether a batch that begins here goes over what this assignment has taken already."""
+        mark = self._watermarks.get(place)
+        return mark is not None and mark.went_back(offset)
+
+    def is_full(self, place: Place) -> bool:
+        """Whether the partition's bound in records or bytes is reached."""
+        return self._fills(place, 1.0)
+
+    def has_room(self, place: Place) -> bool:
+        """Whether the partition is down to half of both bounds."""
+        return not self._fills(place, 0.5)
+
+    def _fills(self, place: Place, share: float) -> bool:
+        mark = self._watermarks.get(place)
+        if mark is None:
+            return False
+        return mark.held >= self._max_records * share or mark.held_bytes >= self._max_bytes * share

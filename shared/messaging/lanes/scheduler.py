@@ -1,0 +1,91 @@
+"""Whose turn it is among the lanes that are ready: connections in turns, live work before what was put aside."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+
+from shared.messaging.lanes.lane import Lane
+
+# Of so many turns, one is a replay's while both kinds wait: a busy day shall not keep what was parked from moving.
+_REPLAY_EVERY = 4
+
+
+class Rotation:
+    """Ready lanes per connection, served in turns: one shop's backlog does not starve another's."""
+
+    def __init__(self) -> None:
+        self._ready: OrderedDict[str, deque[Lane]] = OrderedDict()
+
+    def __bool__(self) -> bool:
+        return bool(self._ready)
+
+    def add(self, lane: Lane) -> None:
+        ready = self._ready.get(lane.connection)
+        if ready is None:
+            ready = self._ready[lane.connection] = deque()
+        ready.append(lane)
+
+    def remove(self, lane: Lane) -> None:
+        """Take a lane out of its turn. Few wait where this is used."""
+        ready = self._ready[lane.connection]
+        ready.remove(lane)
+        if not ready:
+            del self._ready[lane.connection]
+
+    def take(self) -> Lane:
+        """The next lane. Only where there is one."""
+        connection, ready = next(iter(self._ready.items()))
+        lane = ready.popleft()
+        if ready:
+            self._ready.move_to_end(connection)
+        else:
+            del self._ready[connection]
+        return lane
+
+
+class Scheduler:
+    """Two rotations: records as they arrive, and parked keys that are due.
+
+    A parked key takes as long as its backlog and is in no hurry: at most `replays` of them run at once, and one turn
+    of four is theirs while records wait too.
+    """
+
+    def __init__(self, replays: int) -> None:
+        self.replays = 0
+        self._most = replays
+        self._live = Rotation()
+        self._parked = Rotation()
+        self._since_replay = 0
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self._live) or self._may_replay
+
+    @property
+    def _may_replay(self) -> bool:
+        return bool(self._parked) and self.replays < self._most
+
+    def add(self, lane: Lane) -> None:
+        """Records of a key that is due go first: they join what is parked, and the replay takes the newest along."""
+        (self._live if lane.waiting else self._parked).add(lane)
+
+    def hurry(self, lane: Lane) -> None:
+        """Its first record came while it waited for its replay."""
+        self._parked.remove(lane)
+        self._live.add(lane)
+
+    def take(self) -> Lane | None:
+        """The next lane. Whoever replays it says so by `replaying`, and `replayed` at the end."""
+        if self._may_replay and (not self._live or self._since_replay >= _REPLAY_EVERY - 1):
+            self._since_replay = 0
+            return self._parked.take()
+        if not self._live:
+            return None
+        self._since_replay += bool(self._parked)
+        return self._live.take()
+
+    def replaying(self) -> None:
+        self.replays += 1
+
+    def replayed(self) -> None:
+        self.replays -= 1

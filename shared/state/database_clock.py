@@ -1,0 +1,86 @@
+"""One clock for all replicas: the database's.
+
+When something was sent decides how long a look-up that finds nothing proves nothing. Another replica may be the one to
+look, on a machine whose clock is an hour off: so times that replicas compare are never one machine's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from shared.errors import TargetDown
+from shared.runtime.clock import Clock
+from shared.runtime.service import Shell
+from shared.state.database import Database
+
+_REFRESH_SECONDS = 30.0
+_CLOSE = timedelta(seconds=1)
+# A machine whose clock is further off than this is worth a line in the log.
+_WORTH_SAYING = timedelta(seconds=5)
+
+
+class DatabaseClock:
+    """What the database last said, and the monotonic clock since: setting the machine's clock moves nothing."""
+
+    def __init__(self, own: Clock) -> None:
+        self._own = own
+        self._set(timedelta(0))
+
+    def now(self) -> datetime:
+        return self._then + timedelta(seconds=self._own.monotonic() - self._at)
+
+    def monotonic(self) -> float:
+        return self._own.monotonic()
+
+    def learn(self, told: datetime, asked_at: float, heard_at: float) -> None:
+        """The database said `told`, somewhere between these two moments of the monotonic clock."""
+        offset = told + timedelta(seconds=(heard_at - asked_at) / 2) - self._own.now()
+        # What the answer took, and the wait for our turn after it, is in there: a clock this close is right.
+        self._set(offset if abs(offset) > _CLOSE else timedelta(0))
+
+    def _set(self, offset: timedelta) -> None:
+        self.offset = offset
+        self._then, self._at = self._own.now() + offset, self._own.monotonic()
+
+
+@asynccontextmanager
+async def open_database_clock(database: Database, shell: Shell) -> AsyncIterator[Shell]:
+    """The shell with the shared clock, kept right as long as it is open. While the database is away, as last known."""
+    clock = DatabaseClock(shell.clock)
+    await _ask(database, clock)
+    if abs(clock.offset) > _WORTH_SAYING:
+        shell.log.warning("this machine's clock is off", seconds=round(-clock.offset.total_seconds(), 1))
+    task = asyncio.create_task(_keep_right(database, clock), name="shared time")
+    shell.health.alive_when("shared time", lambda: not task.done())
+    try:
+        yield replace(shell, clock=clock)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def database_clock(database: Database, own: Clock) -> DatabaseClock:
+    """The shared clock for a command, which ends too soon for it to go wrong. Raises TargetDown."""
+    clock = DatabaseClock(own)
+    await _ask(database, clock)
+    return clock
+
+
+async def _keep_right(database: Database, clock: DatabaseClock) -> None:
+    while True:
+        await asyncio.sleep(_REFRESH_SECONDS)
+        try:
+            await _ask(database, clock)
+        except TargetDown:
+            continue
+
+
+async def _ask(database: Database, clock: DatabaseClock) -> None:
+    asked_at = clock.monotonic()
+    row = await database.fetchrow("select clock_timestamp() as now")
+    if row is not None:
+        clock.learn(row["now"], asked_at, clock.monotonic())

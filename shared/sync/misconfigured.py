@@ -1,0 +1,50 @@
+"""A connection that cannot work as it is set up: its orders wait, a person is told, and the others go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from shared.errors import Misconfigured, TargetDown
+from shared.state.reviews import Reviews
+
+KIND = "connection_misconfigured"
+_ENTITY = "connection"
+# Settings are read anew every so often; sooner than this there is nothing to gain by asking again.
+_WAIT_SECONDS = 30.0
+
+
+class ConnectionMisconfigured(TargetDown):
+    """This connection's settings, or what they name in Heartland, are unclear; nothing of it can be written."""
+
+
+@contextmanager
+def told_apart() -> Iterator[None]:
+    """Turns Misconfigured, which would stop the service, into ConnectionMisconfigured: only this connection waits."""
+    try:
+        yield
+    except Misconfigured as error:
+        raise ConnectionMisconfigured(error.reason, _WAIT_SECONDS) from error
+
+
+class Troubles:
+    """The review of each connection: opened when its trouble begins or changes, closed once an order went through."""
+
+    def __init__(self, reviews: Reviews) -> None:
+        self._reviews = reviews
+        # What was told last, empty for a connection that works; one not in here was not seen since the start.
+        self._told: dict[str, str] = {}
+
+    async def open(self, connection: str, reason: str) -> None:
+        if self._told.get(connection) == reason:
+            return
+        await self._reviews.open(
+            connection, KIND, _ENTITY, connection,
+            f"Orders of connection {connection} wait: Heartland cannot be written as it is set up", reason, {},
+        )  # fmt: skip
+        self._told[connection] = reason
+
+    async def close(self, connection: str) -> None:
+        if self._told.get(connection) != "":
+            await self._reviews.resolve(connection, _ENTITY, connection, (KIND,))
+            self._told[connection] = ""

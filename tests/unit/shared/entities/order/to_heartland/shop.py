@@ -1,0 +1,149 @@
+"""One writer against one Heartland in memory: deliver orders, break things, restart, look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from shared.canonical.event import content_hash
+from shared.connectors.heartland.clients import Heartland
+from shared.connectors.heartland.settings import read_settings
+from shared.entities.order.event import OrderEvent
+from shared.entities.order.record import Order
+from shared.entities.order.to_heartland.accounts import Account, open_account
+from shared.entities.order.to_heartland.handler import Orders
+from shared.errors import OutcomeUnknown, RetryLater, TargetDown
+from shared.messaging.envelope import Envelope, new_traceparent
+from shared.messaging.record import Record, Result
+from shared.state.connections import Connection
+from tests.support.ledger import MemoryLedger
+from tests.unit.shared.entities.order.to_heartland.heartland import START, FakeHeartland, HandClock, Points
+from tests.unit.shared.entities.order.to_heartland.state import (
+    MemoryNotes,
+    MemoryProducer,
+    MemoryReviews,
+    MemoryTargetStates,
+    Stored,
+)  # fmt: skip
+
+
+class Crash(BaseException):
+    """The process is gone."""
+
+
+class Shop:
+    def __init__(self, *, lag_seconds: float = 0.0, tax_rate: str = "0", **settings: Any) -> None:
+        self.clock = HandClock(START)
+        self.points = Points()
+        self.stored = Stored()
+        self.heartland = FakeHeartland(self.clock, self.points, lag_seconds=lag_seconds, tax_rate=tax_rate)
+        self.heartland.put_item("SKU-1", "SKU-2", "SKU-3")
+        self.locations = self.heartland.made_locations
+        self.settings = {"read_lag_seconds": lag_seconds, **settings}
+        self.partition_taken_at: datetime | None = None
+        self.restart()
+        # Another process, which has been running all the time without owning anything.
+        self.standby = self.a_process()
+
+    def restart(self) -> None:
+        """A new process: only what is stored remains."""
+        self.account, self.orders = self.a_process()
+
+    def take_over(self) -> None:
+        """The other process gets the partition."""
+        self.partition_taken_at = self.clock.now()
+        (self.account, self.orders), self.standby = self.standby, (self.account, self.orders)
+
+    async def taken_at(self, topic: str, partition: int) -> datetime | None:
+        taken: datetime | None = await self.points.at("owners.taken_at", lambda: self.partition_taken_at)
+        return taken
+
+    def a_process(self) -> tuple[Account, Orders]:
+        ledger = MemoryLedger(self.clock, self.stored, self.points.at)
+        notes: Any = MemoryNotes(self.stored, ledger, self.points)
+        connection = Connection("acme", {}, self.settings)
+        there = Heartland(connection, self.heartland, read_settings(self.settings))  # type: ignore[arg-type]
+        account = open_account(there, ledger=ledger, notes=notes, clock=self.clock)  # type: ignore[arg-type]
+        orders = Orders(
+            self,  # type: ignore[arg-type]
+            standings=MemoryTargetStates(self.stored, self.points),  # type: ignore[arg-type]
+            owners=self,  # type: ignore[arg-type]
+            notes=notes,
+            reviews=MemoryReviews(self.stored, self.points),  # type: ignore[arg-type]
+            producer=MemoryProducer(self.stored, self.points),  # type: ignore[arg-type]
+            clock=self.clock,
+        )
+        return account, orders
+
+    def get(self, name: str, priority: str = "live") -> Any:
+        return self.account
+
+    async def deliver(self, *orders: Order) -> Result:
+        return await self.orders.handle([a_record(order) for order in orders])
+
+    async def deliver_until_done(
+        self, order: Order, restart_seconds: float = 1.0, *, elsewhere: bool = False
+    ) -> Result:
+        """What the consumer does: again after the wait the error asks for, in a new process after a crash."""
+        for _ in range(12):
+            try:
+                return await self.deliver(order)
+            except Crash:
+                self.clock.pass_seconds(restart_seconds)
+                if elsewhere:
+                    self.take_over()
+                else:
+                    self.restart()
+            except (OutcomeUnknown, TargetDown, RetryLater) as error:
+                self.clock.pass_seconds(max(error.after or 0.0, 0.5))
+        raise AssertionError("never done")
+
+    def strike_at(self, number: int, error: Callable[[], BaseException], *, after: bool) -> None:
+        """Raise at this await of the writer, once, before or after the thing is done."""
+
+        def strike(at: int, name: str, is_after: bool) -> None:
+            if at == number and is_after == after:
+                raise error()
+
+        self.points.strike = strike
+
+    def order(self) -> dict[str, Any]:
+        (order,) = self.heartland.all("orders")
+        return order
+
+    def lines(self) -> list[tuple[Any, ...]]:
+        skus = {row["id"]: row["public_id"] for row in self.heartland.all("items")}
+        rows = self.heartland.all("lines", order=self.order()["id"])
+        return [(skus[row["item_id"]], row["qty"], str(row["adjusted_unit_price"])) for row in rows]
+
+    def calls(self) -> list[str]:
+        return [name for name in self.points.passed if name.split()[0] in ("GET", "POST", "PUT", "DELETE")]
+
+
+def a_record(order: Order, offset: int = 1) -> Record:
+    ours = frozenset({"updated_at", "metafields"})
+    event = OrderEvent(
+        schema_name="tillbridge.order/1",
+        connection="acme",
+        entity="order",
+        source="shopify",
+        key=order.id,
+        version=order.updated_at,
+        content_hash=content_hash(order, ignore=ours),
+        lineage=("hook-1",),
+        read_at=order.updated_at,
+        record=order,
+    )
+    envelope = Envelope(
+        id=f"order:{order.id}:{order.updated_at.isoformat()}",
+        source="shopify",
+        type="canonical.order",
+        time=order.updated_at,
+        connection="acme",
+        entity="order",
+        subject=order.id,
+        body=event.model_dump_json().encode(),
+        traceparent=new_traceparent(),
+    )
+    return Record(envelope, "canonical.order", 0, offset, 0)

@@ -1,0 +1,108 @@
+"""The state modules in memory, for tests that stop the writer at every await."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.errors import NeedsReview
+from shared.messaging.envelope import Envelope
+from shared.messaging.topics import Topic
+from shared.state.atomic_write import Note, Noted, Pair
+from shared.state.links import LinkRow
+from shared.state.target_state import Standing
+from shared.state.versions import Version
+from tests.support.ledger import Effects, MemoryLedger
+from tests.unit.shared.entities.order.to_heartland.heartland import START, Points
+
+
+@dataclass
+class Stored(Effects):
+    """What survives a crash."""
+
+    links: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)
+    versions: dict[tuple[str, str, str, str], Version] = field(default_factory=dict)
+    reviews: dict[tuple[str, str, str, str], dict[str, Any]] = field(default_factory=dict)
+    sent: list[tuple[Topic, Envelope]] = field(default_factory=list)
+
+    def open_reviews(self) -> set[str]:
+        return {name[1] for name, review in self.reviews.items() if review["state"] == "open"}
+
+
+class MemoryTargetStates:
+    def __init__(self, stored: Stored, points: Points) -> None:
+        self._stored, self._points = stored, points
+
+    async def get(self, connection: str, entity: str, key: str, target: str, customer_id: str = "") -> Standing:
+        def do() -> Standing:
+            buyer = self._stored.links.get((connection, "customer", customer_id))
+            return Standing(
+                self._stored.versions.get((connection, entity, key, target)),
+                self._stored.links.get((connection, entity, key)),
+                buyer.heartland_id if buyer else None,
+            )
+
+        return await self._points.at("standings.get", do)
+
+
+class MemoryNotes:
+    """One statement: all of it or nothing."""
+
+    def __init__(self, stored: Stored, ledger: MemoryLedger, points: Points) -> None:
+        self._stored, self._ledger, self._points = stored, ledger, points
+
+    async def write(self, note: Note) -> Noted:
+        return await self._points.at("notes.write", lambda: self._write(note))
+
+    def _write(self, note: Note) -> Noted:
+        noted = Noted([self._ledger.take(effect) for effect in note.claims])
+        for outcome in note.outcomes:
+            self._ledger.settle(outcome.effect, outcome.result, outcome.seen)
+        for pair in note.links:
+            self._link(pair, noted)
+        for mark in note.versions:
+            there = self._stored.versions.get(mark[:4])
+            if there is None or there.version <= mark.version.version:
+                self._stored.versions[mark[:4]] = mark.version
+        return noted
+
+    def _link(self, pair: Pair, noted: Noted) -> None:
+        rows = self._stored.links.values()
+        name = (pair.connection, pair.entity, pair.shopify_id)
+        there = self._stored.links.get(name)
+        if pair.instead_of and there and there.heartland_id == pair.instead_of:
+            del self._stored.links[name]
+        same = [row for row in rows if (row.connection, row.entity) == (pair.connection, pair.entity)]
+        if any((row.shopify_id == pair.shopify_id) != (row.heartland_id == pair.heartland_id) for row in same):
+            error = NeedsReview("linked to another", kind="link_conflict", advice="Compare them.")
+            noted.conflicts.append((pair, error))
+            return
+        self._stored.links.setdefault((pair.connection, pair.entity, pair.shopify_id), LinkRow(*pair[:5], START))
+
+
+class MemoryReviews:
+    def __init__(self, stored: Stored, points: Points) -> None:
+        self._stored, self._points = stored, points
+
+    async def open(
+        self, connection: str, kind: str, entity: str, key: str, title: str, advice: str, details: Any = None
+    ) -> None:
+        row = {"title": title, "advice": advice, "details": details, "state": "open"}
+        await self._points.at(
+            "reviews.open", lambda: self._stored.reviews.__setitem__((connection, kind, entity, key), row)
+        )
+
+    async def resolve(self, connection: str, entity: str, key: str, kinds: Iterable[str]) -> int:
+        wanted = {(connection, kind, entity, key) for kind in kinds}
+        found = [row for name, row in self._stored.reviews.items() if name in wanted and row["state"] == "open"]
+        await self._points.at("reviews.resolve", lambda: [row.update(state="resolved") for row in found])
+        return len(found)
+
+
+class MemoryProducer:
+    def __init__(self, stored: Stored, points: Points) -> None:
+        self._stored, self._points = stored, points
+
+    async def send(self, topic: Topic, envelope: Envelope, timeout_seconds: float | None = None) -> None:
+        await self._points.at("producer.send", lambda: self._stored.sent.append((topic, envelope)))

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from shared.connectors.heartland.models import Location, Station
+from shared.connectors.heartland.settings import HeartlandSettings
+from shared.entities.order.to_heartland.location import Place, choose, fixed
+from shared.errors import Misconfigured
+
+ONLINE = Location(id=1, public_id="WEB", name="Online", stations=(Station(id=10, active=False), Station(id=11)))
+MAIN = Location(id=2, public_id="MAIN", name="Main Street", stations=(Station(id=20),))
+STORE_ROOM = Location(id=3, name="Store room")
+
+
+@pytest.mark.parametrize(
+    ("rules", "locations", "place"),
+    [
+        pytest.param({}, [STORE_ROOM, MAIN], Place(2, 20, 2), id="the only one with a station"),
+        pytest.param({"source_location": "online"}, [ONLINE, MAIN], Place(1, 11, 1), id="by name"),
+        pytest.param({"source_location": "WEB"}, [ONLINE, MAIN], Place(1, 11, 1), id="by number"),
+        pytest.param({"source_location_id": 2}, [ONLINE, MAIN], Place(2, 20, 2), id="by id"),
+        pytest.param(
+            {"source_location_id": 1, "station_id": 10, "ship_from_location_id": 3}, [ONLINE], Place(1, 10, 3), id="all"
+        ),
+    ],
+)
+def test_where_web_orders_are_booked(rules: dict[str, object], locations: list[Location], place: Place) -> None:
+    assert choose(HeartlandSettings.model_validate(rules), locations) == place
+
+
+@pytest.mark.parametrize(
+    ("rules", "locations"),
+    [({}, [ONLINE, MAIN]), ({}, []), ({"source_location": "Moon"}, [MAIN]), ({"source_location_id": 3}, [STORE_ROOM])],
+)
+def test_what_is_unclear_lists_what_there_is(rules: dict[str, object], locations: list[Location]) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        choose(HeartlandSettings.model_validate(rules), locations)
+
+    assert all(location.name in caught.value.reason for location in locations)
+
+
+def test_with_both_ids_nothing_is_asked() -> None:
+    assert fixed(HeartlandSettings(source_location_id=1, station_id=2)) == Place(1, 2, 1)
+    assert fixed(HeartlandSettings(source_location_id=1)) is None

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import (
+    Misconfigured,
+    NeedsReview,
+    OutcomeUnknown,
+    Rejected,
+    RetryLater,
+    TargetDown,
+    Waiting,
+)
+from shared.messaging.consumer.error_policy import Judgement, Verdict, judge
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts", "expected"),
+    [
+        pytest.param(TargetDown("x"), 99, Judgement(Verdict.AGAIN, "target_down"), id="an outage is sat out for ever"),
+        pytest.param(
+            TargetDown("x", after=7), 1, Judgement(Verdict.AGAIN, "target_down", 7.0), id="as long as it asks for"
+        ),
+        pytest.param(OutcomeUnknown("x"), 9, Judgement(Verdict.AGAIN, "target_down"), id="so is an unknown outcome"),
+        pytest.param(
+            RetryLater("x"), 2, Judgement(Verdict.AGAIN, "retry", counts=True), id="an own reason gets a few tries"
+        ),
+        pytest.param(RetryLater("x"), 3, Judgement(Verdict.PARK, "retry", counts=True), id="then it is parked"),
+        pytest.param(
+            RetryLater("x", after=31),
+            1,
+            Judgement(Verdict.PARK, "retry", 31.0, counts=True),
+            id="a long wait is not sat out in a lane",
+        ),
+        pytest.param(Waiting("x", "item:1"), 1, Judgement(Verdict.PARK, "waiting"), id="waiting parks at once"),
+        pytest.param(
+            NeedsReview("x", kind="k", advice="a"), 1, Judgement(Verdict.REVIEW, "review"), id="a person decides"
+        ),
+        pytest.param(Rejected("x"), 1, Judgement(Verdict.BURY, "rejected"), id="never is never"),
+        pytest.param(Misconfigured("x"), 1, Judgement(Verdict.STOP), id="a wrong setting stops the service"),
+        pytest.param(KeyError("x"), 1, Judgement(Verdict.STOP), id="so does what nobody expected"),
+    ],
+)
+def test_each_error_has_its_verdict(error: Exception, attempts: int, expected: Judgement) -> None:
+    assert judge(error, attempts=attempts, lane_attempts=3, longest_rest=30.0) == expected
+
+
+def test_a_wait_as_long_as_the_longest_is_still_sat_out_in_the_lane() -> None:
+    assert judge(RetryLater("x", after=30.0), attempts=1, lane_attempts=3, longest_rest=30.0).verdict is Verdict.AGAIN
+
+
+@pytest.mark.parametrize(
+    "error", [TargetDown("x"), Waiting("x", "item:1"), NeedsReview("x", kind="k", advice="a"), Rejected("x")], ids=repr
+)
+def test_only_an_events_own_trouble_uses_up_an_attempt(error: Exception) -> None:
+    assert judge(error, attempts=1, lane_attempts=3, longest_rest=30.0).counts is False
+
+
+def test_a_target_that_fails_one_record_alone_is_that_records_trouble() -> None:
+    error = TargetDown("HTTP 500", 7.0, target="shopify")
+
+    own = judge(error, attempts=1, lane_attempts=3, longest_rest=30.0, is_own=True)
+
+    assert own == Judgement(Verdict.PARK, "retry", 7.0, counts=True)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from shared.messaging.kafka.pending_record import Hops, Pending
+
+
+def pending(**changes: object) -> Pending:
+    return Pending("orders", b"k", b"v", [], **changes)  # type: ignore[arg-type]
+
+
+async def test_whoever_waits_learns_the_end_once() -> None:
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    record = pending(done=done)
+    assert record.is_over is False
+
+    record.settle()
+    record.settle(ValueError("too late"))
+
+    assert record.is_over
+    assert done.result() is None
+
+
+async def test_a_refusal_reaches_who_waits() -> None:
+    record = pending(done=asyncio.get_running_loop().create_future())
+
+    record.settle(ValueError("too large"))
+
+    assert record.done is not None
+    with pytest.raises(ValueError, match="too large"):
+        record.done.result()
+
+
+async def test_who_stopped_waiting_is_not_told() -> None:
+    record = pending(done=asyncio.get_running_loop().create_future())
+    assert record.done is not None
+    record.done.cancel()
+
+    assert record.is_over
+    record.settle()
+
+
+async def test_hops_are_settled_when_the_last_is_and_each_counts_once() -> None:
+    hops = Hops()
+    assert (hops.open, hops.settled.is_set()) == (0, False)
+    hops.add()
+    hops.add()
+    first, second = pending(hops=hops), pending(hops=hops)
+
+    first.settle()
+    first.settle()
+    assert (hops.open, hops.settled.is_set(), first.is_over) == (1, False, False)
+
+    second.settle(ValueError("lost"))
+    assert (hops.open, hops.settled.is_set()) == (0, True)
+
+
+async def test_a_new_record_has_failed_nowhere() -> None:
+    assert pending().failures == 0
+
+
+async def test_a_hop_more_makes_the_settled_unsettled() -> None:
+    hops = Hops()
+    hops.add()
+    pending(hops=hops).settle()
+    assert hops.settled.is_set()
+
+    hops.add()
+    assert (hops.open, hops.settled.is_set()) == (1, False)

@@ -1,0 +1,442 @@
+"""What the ledger allows to be sent, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import pytest
+
+from shared.connectors.heartland.errors import Refused
+from shared.errors import OutcomeUnknown, TargetDown
+from shared.limits.before_call import Before
+from shared.state.ledger import Claim, Effect
+from shared.sync import create_once as once
+from shared.sync.create_once import History, Made, Once
+from shared.sync.unit_of_work import Pending
+from tests.support.ledger import MemoryLedger
+from tests.unit.shared.entities.order.to_heartland.heartland import START, HandClock, Points
+from tests.unit.shared.entities.order.to_heartland.state import MemoryNotes, Stored
+
+PAY = Effect("acme", "heartland", "order", "5001", "payment:1")
+
+
+class Two:
+    """Two processes over one ledger."""
+
+    def __init__(self) -> None:
+        self.clock, self.stored, points = HandClock(START), Stored(), Points()
+        self.ledger = MemoryLedger(self.clock, self.stored, points.at)
+        self.notes = MemoryNotes(self.stored, self.ledger, points)
+        self.mine, self.theirs = (Once(self.ledger, self.notes, self.clock) for _ in range(2))  # type: ignore[arg-type]
+        self.pending = Pending(("acme", "order", "5001"))
+        self.sent: list[str] = []
+        # What happens elsewhere meanwhile. A send during which something does gets no answer.
+        self.on_look_up: Callable[[], Awaitable[None]] | None = None
+        self.on_send: Callable[[], Awaitable[None]] | None = None
+        self.on_turn: Callable[[], Awaitable[None]] | None = None
+
+    async def claim(self) -> None:
+        await self.pending.write(self.notes, claims=(PAY,))  # type: ignore[arg-type]
+
+    async def create(self, once: Once, pending: Pending | None = None) -> None:
+        async def send(turn: Before) -> int:
+            if once is self.mine and self.on_turn is not None:
+                self.clock.pass_seconds(60)
+                await self.on_turn()
+            await turn()
+            self.sent.append("mine" if once is self.mine else "theirs")
+            if self.on_send is not None:
+                await self.on_send()
+                raise OutcomeUnknown("broke")
+            return 7
+
+        async def find() -> None:
+            if self.on_look_up is not None:
+                await self.on_look_up()
+
+        await once.create(PAY, send, find, 1.0, pending=pending)
+
+
+async def test_a_claim_made_with_others_is_used_and_its_outcome_waits() -> None:
+    two = Two()
+    await two.claim()
+
+    await two.create(two.mine, two.pending)
+
+    assert two.pending.done == [(PAY, 7)]
+    assert two.pending.held == {}
+
+
+async def test_what_is_seen_to_be_there_is_in_doubt_no_longer() -> None:
+    two = Two()
+    await two.mine.seen(PAY, 5)
+    assert two.stored.effects == {}
+    await two.claim()
+
+    await two.theirs.seen(PAY, 5)
+    await two.theirs.seen(PAY, 6)
+
+    [claim] = two.stored.effects.values()
+    assert (claim.state, claim.result) == ("done", {"id": 5})
+
+
+async def test_who_waited_too_long_with_a_claim_does_not_send_what_another_took_over() -> None:
+    two = Two()
+    await two.claim()
+    two.clock.pass_seconds(60)
+    await two.create(two.theirs)
+
+    with pytest.raises(TargetDown, match="settled elsewhere"):
+        await two.create(two.mine, two.pending)
+
+    assert two.sent == ["theirs"]
+
+
+async def test_who_waited_long_alone_sends_under_a_later_claim() -> None:
+    two = Two()
+    await two.claim()
+    two.clock.pass_seconds(60)
+
+    await two.create(two.mine, two.pending)
+
+    assert two.sent == ["mine"]
+    assert two.stored.effects[PAY.id].sent_at == two.clock.now()
+
+
+async def test_an_answer_that_came_after_the_look_up_counts() -> None:
+    two = Two()
+    await two.claim()
+    two.clock.pass_seconds(60)
+    two.on_look_up = lambda: two.ledger.done(PAY, {"id": 7})
+
+    with pytest.raises(TargetDown, match="settled elsewhere"):
+        await two.create(two.theirs)
+
+    assert two.sent == []
+    assert two.stored.effects[PAY.id].state == "done"
+
+
+async def test_a_call_that_ends_without_an_answer_leaves_done_what_another_found() -> None:
+    two = Two()
+    two.on_send = lambda: two.ledger.done(PAY, {"id": 7})
+
+    with pytest.raises(OutcomeUnknown):
+        await two.create(two.mine)
+
+    assert two.stored.effects[PAY.id].state == "done"
+
+
+@pytest.mark.parametrize("given_back", [False, True])
+async def test_who_is_late_does_not_free_what_another_is_sending(given_back: bool) -> None:
+    two = Two()
+    await two.claim()
+    seen = two.stored.effects[PAY.id]
+    two.clock.pass_seconds(1)
+
+    async def taken_over() -> None:
+        await two.ledger.again(PAY, seen)
+        raise TargetDown("the breaker is open")
+
+    if given_back:
+        await two.ledger.again(PAY, seen)
+        await two.pending.write(two.notes, give_back=True)  # type: ignore[arg-type]
+    else:
+        two.on_send = taken_over
+        with pytest.raises(TargetDown):
+            await two.create(two.mine, two.pending)
+
+    assert two.stored.effects[PAY.id].state == "in_doubt"
+
+
+async def test_a_claim_that_was_not_used_is_given_back() -> None:
+    two = Two()
+    await two.claim()
+
+    await two.pending.write(two.notes, give_back=True)  # type: ignore[arg-type]
+    await two.create(two.theirs)
+
+    assert two.sent == ["theirs"]
+
+
+class One:
+    """One process; `answers` is what Heartland says to each send, `shown` what a look-up finds."""
+
+    def __init__(self, *answers: int | Exception | None, shown: int | None = None) -> None:
+        self.clock, self.stored = HandClock(START), Stored()
+        self.ledger = MemoryLedger(self.clock, self.stored)
+        notes = MemoryNotes(self.stored, self.ledger, Points())
+        self.once = Once(self.ledger, notes, self.clock)  # type: ignore[arg-type]
+        self.answers = list(answers)
+        self.shown = shown
+        self.sends = self.looks = 0
+        self.look_seconds = self.queue_seconds = 0.0
+        self.call_seconds: float | None = None
+
+    async def create(self, pending: Pending | None = None) -> Made:
+        return await self.once.create(
+            PAY, self._send, self._find, 10.0, pending=pending, call_seconds=self.call_seconds
+        )
+
+    async def _send(self, turn: Before) -> int | None:
+        self.clock.pass_seconds(self.queue_seconds)
+        await turn()
+        self.sends += 1
+        self.clock.pass_seconds(1)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def _find(self) -> int | None:
+        self.looks += 1
+        self.clock.pass_seconds(self.look_seconds)
+        return self.shown
+
+    @property
+    def claim(self) -> Claim:
+        return self.stored.effects[PAY.id]
+
+
+async def test_what_is_made_is_noted_with_its_id_and_known_from_then_on() -> None:
+    one = One(7)
+
+    assert await one.create() == Made(7, False, START)
+    one.clock.pass_seconds(60)
+    assert await one.create() == Made(7, True, START)
+
+    assert (one.sends, one.looks) == (1, 0)
+    assert (one.claim.state, one.claim.result) == ("done", {"id": 7})
+
+
+@pytest.mark.parametrize("error", [Refused("no", code="x", status=400), TargetDown("away")], ids=repr)
+async def test_what_was_certainly_not_made_may_be_sent_anew_at_once(error: Exception) -> None:
+    one = One(error, 7)
+
+    with pytest.raises(type(error)):
+        await one.create()
+    assert one.claim.state == "failed"
+    assert (await one.create()).id == 7
+    assert one.looks == 0
+
+
+async def test_without_an_answer_it_is_in_doubt_from_that_moment() -> None:
+    one = One(OutcomeUnknown("broke"))
+
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+
+    assert (one.claim.state, one.claim.sent_at) == ("in_doubt", one.clock.now())
+
+
+async def test_a_doubt_is_settled_by_what_is_found() -> None:
+    one = One(OutcomeUnknown("broke"))
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+    one.shown = 7
+    sent_at = one.claim.sent_at
+    one.clock.pass_seconds(3)
+
+    assert await one.create() == Made(7, True, sent_at)
+    assert (one.claim.state, one.claim.result) == ("done", {"id": 7})
+    assert (one.sends, one.looks) == (1, 1)
+
+
+async def test_what_is_not_found_is_sent_again_once_it_would_show_and_not_before() -> None:
+    one = One(OutcomeUnknown("broke"), 7)
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+    one.clock.pass_seconds(6)
+
+    with pytest.raises(TargetDown) as early:
+        await one.create()
+    assert early.value.after == 4.0
+    assert one.sends == 1
+
+    one.clock.pass_seconds(4)
+    assert await one.create() == Made(7, False, one.clock.now() - timedelta(seconds=1))
+    assert one.claim.attempts == 3
+
+
+async def test_a_look_up_tells_of_the_moment_when_it_began() -> None:
+    one = One(OutcomeUnknown("broke"))
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+    one.clock.pass_seconds(9)
+    one.look_seconds = 5
+
+    with pytest.raises(TargetDown) as early:
+        await one.create()
+
+    assert early.value.after == 1.0
+
+
+async def test_the_process_before_may_have_sent_until_this_one_began() -> None:
+    one = One(7)
+    await one.ledger.claim(PAY)
+    one.clock.pass_seconds(30)
+    one.once = Once(one.ledger, None, one.clock)  # type: ignore[arg-type]
+
+    with pytest.raises(TargetDown) as early:
+        await one.create()
+
+    assert early.value.after == 10.0
+    one.clock.pass_seconds(10)
+    assert (await one.create()).id == 7
+
+
+async def test_who_is_not_told_the_id_looks_for_it() -> None:
+    one = One(None, shown=7)
+
+    assert await one.create() == Made(7, False, START)
+    assert one.claim.result == {"id": 7}
+
+
+async def test_who_is_not_told_the_id_and_finds_none_is_in_doubt() -> None:
+    one = One(None)
+
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+
+    assert one.claim.state == "in_doubt"
+
+
+@pytest.mark.parametrize(("seconds", "attempts"), [(2.0, 1), (2.5, 2)])
+async def test_a_claim_that_waited_long_for_its_call_is_renewed(seconds: float, attempts: int) -> None:
+    one = One(7)
+    pending = Pending(("acme", "order", "5001"))
+    pending.held[PAY] = await one.ledger.claim(PAY)
+    one.clock.pass_seconds(seconds)
+
+    await one.create(pending)
+
+    assert one.claim.attempts == attempts
+
+
+async def test_who_waited_long_for_its_turn_sends_nothing_that_another_took_over_meanwhile() -> None:
+    two = Two()
+    two.on_turn = lambda: two.create(two.theirs)
+
+    with pytest.raises(TargetDown, match="settled elsewhere"):
+        await two.create(two.mine)
+
+    assert two.sent == ["theirs"]
+    assert two.stored.effects[PAY.id].state == "done"
+
+
+async def test_the_doubt_of_others_counts_from_when_the_call_got_its_turn() -> None:
+    one = One(7)
+    one.queue_seconds = 40
+
+    made = await one.create()
+
+    assert (made.sent_at, one.claim.sent_at) == (START + timedelta(seconds=40), START + timedelta(seconds=40))
+
+
+async def test_what_others_may_create_too_may_be_under_way_for_as_long_as_a_call_takes() -> None:
+    one = One(7)
+    one.call_seconds = 30
+    await one.ledger.claim(PAY)
+
+    one.clock.pass_seconds(41.5)
+    with pytest.raises(TargetDown) as early:
+        await one.create()
+    assert early.value.after == 0.5
+
+    one.clock.pass_seconds(0.5)
+    assert (await one.create()).id == 7
+
+
+async def test_what_others_are_making_is_looked_for_again_before_it_must_show() -> None:
+    one = One(7)
+    one.call_seconds = 30
+    await one.ledger.claim(PAY)
+
+    with pytest.raises(TargetDown) as early:
+        await one.create()
+
+    assert early.value.after == 10.0
+
+
+@pytest.mark.parametrize("answer", [OutcomeUnknown("broke"), None], ids=repr)
+async def test_a_call_of_our_own_that_is_over_is_not_under_way(answer: Exception | None) -> None:
+    one = One(answer, 7)
+    one.call_seconds = 30
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+
+    one.clock.pass_seconds(10)
+
+    assert (await one.create()).id == 7
+
+
+async def test_what_is_remembered_of_calls_that_are_over_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(once, "_REMEMBERED", 1)
+    one, lost = One(7, 8), OutcomeUnknown("broke")
+    other = Effect("acme", "heartland", "order", "5001", "payment:2")
+
+    async def send(turn: Before) -> int:
+        raise lost
+
+    for effect in (PAY, other):
+        with pytest.raises(OutcomeUnknown):
+            await one.once.create(effect, send, one._find, 10.0)
+
+    assert list(one.once._over) == [other.id]
+
+
+async def test_what_is_made_must_show_when_the_call_and_the_lag_are_over() -> None:
+    one, made = One(), Made(7, True, START)
+
+    one.clock.pass_seconds(41.5)
+    assert not one.once.must_show(made, 10.0, 30.0)
+    one.clock.pass_seconds(0.5)
+    assert one.once.must_show(made, 10.0, 30.0)
+
+
+async def test_an_order_that_another_took_over_is_not_ours() -> None:
+    one, pending = One(), Pending(("acme", "order", "5001"))
+
+    async def taken_at() -> datetime:
+        return START + timedelta(seconds=20)
+
+    pending.taken_at = taken_at
+    ours = one.once.ours(pending)
+    one.clock.pass_seconds(30)
+
+    with pytest.raises(TargetDown):
+        await ours.check()
+
+
+async def test_who_is_not_told_the_id_is_in_doubt_from_that_moment() -> None:
+    one = One(None)
+    one.queue_seconds = 2
+
+    with pytest.raises(OutcomeUnknown):
+        await one.create()
+
+    assert one.claim.sent_at == one.clock.now()
+
+
+async def test_a_claim_that_nobody_holds_is_made_with_the_notes() -> None:
+    one = One(7)
+    pending = Pending(("acme", "order", "5001"))
+
+    made = await one.create(pending)
+
+    assert (made.id, pending.done) == (7, [(PAY, 7)])
+    assert one.claim.state == "in_doubt"
+
+
+async def test_the_history_of_an_aggregate_is_its_last_call_and_its_doubts() -> None:
+    one = One()
+    assert await one.once.history("acme", "order", "5001") == History(None, {})
+
+    await one.ledger.claim(PAY)
+    claim = one.claim
+    one.clock.pass_seconds(5)
+    other = Effect("acme", "heartland", "order", "5001", "payment:2")
+    await one.ledger.claim(other)
+    await one.ledger.done(other, {"id": 1})
+
+    assert await one.once.history("acme", "order", "5001") == History(one.clock.now(), {"payment:1": claim})
