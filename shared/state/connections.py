@@ -22,11 +22,15 @@ from shared.state.encryption import read_key, seal, unseal
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """`credentials` are by system (`shopify`, `heartland`) and never printed; `settings` hold nothing secret."""
+    """`credentials` are by system (`shopify`, `heartland`) and never printed; `settings` hold nothing secret.
+
+    `definitions_version` is the version of the stored settings; 0 where none is stored.
+    """
 
     name: str
     credentials: dict[str, dict[str, str]] = field(repr=False)
     settings: dict[str, Any] = field(default_factory=dict)
+    definitions_version: int = 0
 
 
 class ConnectionStore:
