@@ -15,7 +15,7 @@ from rich.console import Console
 
 from deploy.local.account import wants_sandbox
 from deploy.local.stack import Stack, open_stack
-from services.cli.day import Day, new_seed
+from services.cli.day import DemoDay
 from services.cli.figures import ServiceView, look_at
 from services.cli.place import RUN_JSON
 from services.cli.view import Picture, hints, open_screen
@@ -91,7 +91,7 @@ def brisk(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _watch(stack: Stack, wishes: Wishes, console: Console, stop: asyncio.Event) -> bool:
-    day = Day(stack.sandbox_url, stack.connection, new_seed(), wishes.orders) if stack.sandbox_url else None
+    day = DemoDay(stack.sandbox_url, wishes.orders) if stack.sandbox_url else None
     where = hints(stack.ingress_url, stack.sandbox_url, stack.webhook_url, _files(stack))
     for line in where:
         console.print(line, markup=False, soft_wrap=True)
@@ -100,12 +100,12 @@ async def _watch(stack: Stack, wishes: Wishes, console: Console, stop: asyncio.E
         aiohttp.ClientSession() as session,
         asyncio.TaskGroup() as tasks,
     ):
-        passing = tasks.create_task(day.pass_by(session, Journal(database))) if day and day.count else None
+        passing = tasks.create_task(day.follow(session)) if day and not day.progress.over else None
         screen = open_screen(console)
         eyes = _Eyes(stack, Journal(database), session, day, where)
         try:
             async with asyncio.timeout(_DAY_SECONDS if wishes.once else None):
-                while not stop.is_set() and not (wishes.once and (day is None or day.is_over)):
+                while not stop.is_set() and not (wishes.once and (day is None or day.progress.over)):
                     screen.show(await eyes.look())
                     await _pause(stop)
                 screen.show(await eyes.look())
@@ -115,7 +115,7 @@ async def _watch(stack: Stack, wishes: Wishes, console: Console, stop: asyncio.E
             screen.close()
             if passing:
                 passing.cancel()
-    return not wishes.once or day is None or (day.is_over and not day.problem)
+    return not wishes.once or day is None or (day.progress.over and not day.progress.problem)
 
 
 @dataclass
@@ -125,7 +125,7 @@ class _Eyes:
     stack: Stack
     journal: Journal
     session: aiohttp.ClientSession
-    day: Day | None
+    day: DemoDay | None
     where: Sequence[str]
     orders: Sequence[RecentOrder] = ()
 
@@ -147,16 +147,9 @@ class _Eyes:
         ]
 
 
-def headline(day: Day | None) -> str:
-    """How the first day goes, in a sentence."""
-    if day is None or not day.count:
-        return ""
-    if day.problem:
-        return f"the first day broke off: {day.problem}"
-    parcels = sum(one.parcels for one in day.sent)
-    if day.is_over:
-        return f"first day done: {day.count} orders in Heartland, {parcels} shipments back in Shopify"
-    return f"first day: {len(day.sent)} of {day.count} orders sent, {day.arrived} done, {parcels} parcels shipped"
+def headline(day: DemoDay | None) -> str:
+    """How the demo day goes, in one sentence."""
+    return day.progress.headline() if day else ""
 
 
 def _files(stack: Stack) -> dict[str, str]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import aiohttp
 import orjson
 import typer
 
-from deploy.local.traffic import order
-from services.cli.day import FIRST_NUMBER
 from services.cli.place import Place, environment, find
 from shared.entities.order.event import order_event
 from shared.entities.order.shopify import webhook_body as webhook
@@ -27,8 +23,6 @@ from shared.runtime.output import console, fail
 from shared.runtime.settings import Settings
 
 Json = dict[str, Any]
-# No currency, and known as ours by `mend`.
-UNREADABLE = "US$"
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _REMEDY = "start it with `tillbridge run`, without accounts of your own, or set SANDBOX_URL"
 _NO_MORE_THAN = 20
@@ -43,18 +37,18 @@ class Sandbox:
     url: str
     session: aiohttp.ClientSession
 
-    async def orders(self) -> list[Json]:
-        """`id` and `name` of each, oldest first."""
-        return list((await self._ask("GET", "/_sandbox/shopify/orders?limit=1000000"))["orders"])
-
-    async def order(self, number: str) -> Json:
-        """Its body as Shopify would send it, with its payments."""
-        state = await self._ask("GET", f"/_sandbox/shopify/orders/{number}")
+    async def order(self, order_id: int) -> Json:
+        """The order's body as Shopify would send it, with its payments."""
+        state = await self._ask("GET", f"/_sandbox/shopify/orders/{order_id}")
         return {**state["order"], "transactions": state["transactions"]}
 
-    async def post(self, document: Json) -> str:
-        """The order's id. `items` and `webhook` in the document say whether items and notices are made of it."""
-        return str((await self._ask("POST", "/_sandbox/shopify/orders", document))["id"])
+    async def place(self, kind: str, count: int = 1) -> list[Json]:
+        """New orders of a kind that the sandbox knows: `id`, `name`, `number` and `sku` of each."""
+        return list((await self._ask("POST", "/_sandbox/demo/orders", {"kind": kind, "count": count}))["orders"])
+
+    async def restore_currency(self) -> list[str]:
+        """The names of the orders whose currency was corrected in Shopify."""
+        return list((await self._ask("POST", "/_sandbox/demo/restore_currency"))["orders"])
 
     async def add_item(self, sku: str) -> None:
         await self._ask("POST", "/_sandbox/heartland/items", {"public_id": sku, "description": sku})
@@ -70,37 +64,6 @@ class Sandbox:
                 return dict(orjson.loads(said))
         except (aiohttp.ClientError, TimeoutError) as error:
             raise Misconfigured(f"no sandbox answers at {self.url} ({type(error).__name__}): {_REMEDY}") from None
-
-
-def next_number(names: list[str]) -> int:
-    """The number after the highest of `#1012`, ..."""
-    numbers = [int(digits) for name in names if (digits := name.removeprefix("#")).isdecimal()]
-    return max((*numbers, FIRST_NUMBER - 1)) + 1
-
-
-def without_item(document: Json, sku: str) -> Json:
-    """The order with a first line that Heartland has no item for."""
-    first, *others = document["line_items"]
-    return {**document, "line_items": [{**first, "sku": sku, "name": sku}, *others], "items": False}
-
-
-def unreadable(document: Json) -> Json:
-    """The order in a currency that there is not; the right one stands in its tags."""
-    payments = [{**one, "amount_set": _money(one["amount"], one["currency"])} for one in document["transactions"]]
-    return _in_currency({**document, "tags": document["currency"], "transactions": payments}, UNREADABLE)
-
-
-def readable(document: Json) -> Json:
-    return _in_currency({**document, "tags": ""}, str(document["tags"]))
-
-
-def _money(amount: str, code: str) -> Json:
-    money = {"amount": amount, "currency_code": code}
-    return {"shop_money": money, "presentment_money": money}
-
-
-def _in_currency(document: Json, code: str) -> Json:
-    return {**document, "currency": code, "presentment_currency": code}
 
 
 def without_currency(document: Json, connection: str) -> Envelope:
@@ -127,22 +90,13 @@ class _Desk:
     place: Place
     sandbox: Sandbox
 
-    async def new(self) -> Json:
-        number = next_number([row["name"] for row in await self.sandbox.orders()])
-        return order(int(time.time()), number, datetime.now(UTC))
-
     async def order(self, *, is_without_item: bool) -> str:
-        document = await self.new()
+        [placed] = await self.sandbox.place("unknown_item" if is_without_item else "plain")
         if not is_without_item:
-            await self.sandbox.post(document)
-            return f"order {document['name']} is placed: tillbridge trace {document['order_number']}"
-        sku = f"NEW-{document['order_number']}"
-        for line in document["line_items"][1:]:
-            await self.sandbox.add_item(line["sku"])
-        await self.sandbox.post(without_item(document, sku))
+            return f"order {placed['name']} is placed: tillbridge trace {placed['number']}"
         return (
-            f"order {document['name']} is placed, of {sku}, which Heartland does not know: tillbridge parked list\n"
-            f"when you have seen it wait: tillbridge sandbox item {sku}"
+            f"order {placed['name']} is placed, of {placed['sku']}, which Heartland does not know: "
+            f"tillbridge parked list\nwhen you have seen it wait: tillbridge sandbox item {placed['sku']}"
         )
 
     async def item(self, sku: str) -> str:
@@ -150,11 +104,7 @@ class _Desk:
         return f"Heartland has {sku}: what waits for it goes on within seconds"
 
     async def poison(self, count: int) -> str:
-        stated = []
-        for _ in range(count):
-            document = await self.new()
-            await self.sandbox.post(unreadable(document))
-            stated.append(document["name"])
+        stated = [placed["name"] for placed in await self.sandbox.place("invalid_currency", count)]
         lost = await self._lose_currency()
         return (
             f"{', '.join(stated)}: Shopify states a currency that there is not. "
@@ -164,22 +114,16 @@ class _Desk:
         )
 
     async def _lose_currency(self) -> str:
-        document = await self.new()
-        order_id = await self.sandbox.post({**document, "webhook": False})
-        poisoned = without_currency(await self.sandbox.order(order_id), self.place.connection)
+        [placed] = await self.sandbox.place("silent")
+        poisoned = without_currency(await self.sandbox.order(placed["id"]), self.place.connection)
         settings = Settings.from_env(self.place.environ(environment()))
         async with open_producer(settings, SystemClock()) as producer:
             await producer.send(CANONICAL_ORDER, poisoned)
-        return str(document["name"])
+        return str(placed["name"])
 
     async def mend(self) -> str:
         """Without a webhook: so it is the replay that brings the order over."""
-        mended = []
-        for row in await self.sandbox.orders():
-            document = await self.sandbox.order(row["id"])
-            if document["currency"] == UNREADABLE:
-                await self.sandbox.post({**readable(document), "webhook": False})
-                mended.append(row["name"])
+        mended = await self.sandbox.restore_currency()
         return f"{', '.join(mended) or 'nothing'} corrected in Shopify: tillbridge dlq replay --reason currency"
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from services.sandbox import answers, control, heartland, shopify
+from services.sandbox.demo import control as demo
 from services.sandbox.faults import Fault
 from services.sandbox.world import World
 
@@ -39,7 +40,7 @@ def build_app(world: World) -> web.Application:
         return await wear.through(request, handler)
 
     app = web.Application(middlewares=[middleware], client_max_size=LARGEST_BODY)
-    app.add_routes([*heartland.routes(world), *shopify.routes(world), *control.routes(world)])
+    app.add_routes([*heartland.routes(world), *shopify.routes(world), *control.routes(world), *demo.routes(world)])
 
     async def closing(_: web.Application) -> AsyncIterator[None]:
         yield

@@ -148,7 +148,7 @@ async def _until(lost: asyncio.Event, seconds: float) -> None:
 
 def order_bodies(count: int) -> list[bytes]:
     """`count` invented orders in webhook shape, about 6 KB each."""
-    from deploy.local.traffic import encode, orders
+    from services.sandbox.demo.orders import encode, orders
 
     return [encode(order) for order in itertools.islice(orders(seed=6), count)]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deploy.local import traffic
+from services.sandbox.demo import orders as demo_orders
 from tests.support.processes import ROOT, is_running
 from tests.support.stack import IGNORED, Books, Bridge, Json, open_bridge
 
@@ -58,7 +58,7 @@ class Day:
         started = time.monotonic()
         for index in range(count):
             await asyncio.sleep(max(0.0, started + index / PER_SECOND - time.monotonic()))
-            document = traffic.order(SEED, next(self.bridge.numbers), datetime.now(UTC))
+            document = demo_orders.order(SEED, next(self.bridge.numbers), datetime.now(UTC))
             await self.bridge.post(document)
             self.documents.append(document)
             self._placed.put_nowait(document)

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from deploy.local import traffic
 from deploy.local.engine import Engine
+from services.sandbox.demo import orders as demo_orders
 from shared.state.alerts import AlertRow, Alerts
 from tests.support.engine import fresh_database, new_prefix
 from tests.support.stack import Bridge, open_bridge
@@ -48,13 +48,13 @@ async def delivered(bridge: Bridge, order: str) -> bool:
 
 async def test_orders_of_the_time_without_subscriptions_arrive_once_these_are_back(own: Bridge) -> None:
     await own.until("all subscriptions", lambda: subscribed(own))
-    told = await own.post(traffic.order(SEED, 9101, datetime.now(UTC)))
+    told = await own.post(demo_orders.order(SEED, 9101, datetime.now(UTC)))
     await own.in_heartland(told)
 
     # As after hours in which nobody took its webhooks; and nobody notices yet.
     await own.faults({"system": "shopify", "kind": "outage", "operation": "ListSubscriptions"})
     await own.control("DELETE", "/shopify/subscriptions")
-    missed = [await own.post(traffic.order(SEED, number, datetime.now(UTC))) for number in (9102, 9103, 9104)]
+    missed = [await own.post(demo_orders.order(SEED, number, datetime.now(UTC))) for number in (9102, 9103, 9104)]
     assert [await own.deliveries(order) for order in missed] == [[], [], []]
     await own.faults()
 
@@ -68,7 +68,7 @@ async def test_orders_of_the_time_without_subscriptions_arrive_once_these_are_ba
 
 async def test_the_next_order_is_told_again(own: Bridge) -> None:
     await own.until("all subscriptions", lambda: subscribed(own))
-    order = await own.post(traffic.order(SEED, 9105, datetime.now(UTC)))
+    order = await own.post(demo_orders.order(SEED, 9105, datetime.now(UTC)))
     await own.in_heartland(order)
 
     await own.until("a webhook that was taken", lambda: delivered(own, order))

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from deploy.local import traffic
+from services.sandbox.demo import orders as demo_orders
 
 Json = dict[str, Any]
 
@@ -54,7 +54,7 @@ class Shop:
         self._url = url
 
     async def place(self, number: int, seed: int) -> Placed:
-        document = traffic.order(seed, number, datetime.now(UTC))
+        document = demo_orders.order(seed, number, datetime.now(UTC))
         placed = Placed(document, datetime.now(UTC))
         await self.post("/_sandbox/shopify/orders", document)
         return placed

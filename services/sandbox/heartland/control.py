@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from services.sandbox.heartland.account import MAIN_STREET, Heartland
 from services.sandbox.heartland.invoices import ship
-from services.sandbox.heartland.numerals import Number, dump, load
+from services.sandbox.heartland.numerals import dump, load
 from services.sandbox.heartland.refused import Refused, invalid, not_found
+from services.sandbox.heartland.shipping import lines_to_ship, ships_from, sku_of
 from services.sandbox.heartland.switches import Switches
 from services.sandbox.heartland.table import Row
 from services.sandbox.heartland.views import shown
@@ -61,10 +62,10 @@ class Control:
         """Completes one invoice over the lines named, or over all that still wait."""
         order, body = self._order(request), load(await request.read())
         custom = {name: body[name] for name in TRACKING if body.get(name)}
-        wanted = self._wanted(order, body.get("lines"))
-        invoice = ship(self._account, order, wanted, body.get("location_id") or self._place(wanted), custom)
+        wanted = lines_to_ship(self._account, order, body.get("lines"))
+        invoice = ship(self._account, order, wanted, body.get("location_id") or ships_from(wanted), custom)
         lines = [
-            {"line_id": line["id"], "item_id": line["item_id"], "sku": self._sku(line), "qty": qty}
+            {"line_id": line["id"], "item_id": line["item_id"], "sku": sku_of(self._account, line), "qty": qty}
             for line, qty in wanted
         ]
         status = self._account["orders"].rows[order["id"]]["status"]
@@ -76,7 +77,7 @@ class Control:
         picture: Row = {"order": order}
         for name, table in parts.items():
             picture[name] = [shown(table, row) for row in account[table].children(order["id"])]
-        picture["lines"] = [row | {"sku": self._sku(row)} for row in picture["lines"]]
+        picture["lines"] = [row | {"sku": sku_of(account, row)} for row in picture["lines"]]
         picture["customer"] = self._linked("customers", order["customer_id"])
         picture["billing_address"] = self._linked("addresses", order["billing_address_id"])
         picture["shipping_address"] = self._linked("addresses", order["shipping_address_id"])
@@ -142,39 +143,6 @@ class Control:
         if row is None:
             raise not_found()
         return row
-
-    def _wanted(self, order: Row, asked: list[Row] | None) -> list[tuple[Row, Number]]:
-        lines = self._account["order_lines"].children(order["id"])
-        left = {line["id"]: line["qty"] - self._account.books.claimed.get(line["id"], 0) for line in lines}
-        if asked is None:
-            return [(line, left[line["id"]]) for line in lines if left[line["id"]] > 0]
-        wanted: list[tuple[Row, Number]] = []
-        for part in asked:
-            wanted.extend(self._taken(part, lines, left))
-        return wanted
-
-    def _taken(self, part: Row, lines: list[Row], left: dict[int, Number]) -> list[tuple[Row, Number]]:
-        mine = [line for line in lines if part.get("line_id") == line["id"] or part.get("sku") == self._sku(line)]
-        if not mine:
-            raise invalid("lines", f"has no line for {part.get('line_id') or part.get('sku')}")
-        qty = part.get("qty")
-        qty = sum(left[line["id"]] for line in mine) if qty is None else qty
-        taken: list[tuple[Row, Number]] = []
-        for line in mine:
-            # The last line takes what is too much, so that the rule that refuses it sees it.
-            share = qty if line is mine[-1] else min(qty, left[line["id"]])
-            if share > 0:
-                taken.append((line, share))
-                left[line["id"]] -= share
-                qty -= share
-        return taken
-
-    def _place(self, wanted: list[tuple[Row, Number]]) -> int:
-        places = [line["ship_from_location_id"] for line, _ in wanted if line["ship_from_location_id"] is not None]
-        return int(places[0]) if places else MAIN_STREET
-
-    def _sku(self, line: Row) -> str:
-        return str(self._account.item(line["item_id"])["public_id"])
 
     def _linked(self, table: str, number: int | None) -> Row | None:
         row = self._account[table].rows.get(number or 0)

@@ -10,10 +10,11 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from services.sandbox.shopify import admin, payments, totals
+from services.sandbox.shopify import admin
 from services.sandbox.shopify.endpoint import answer
 from services.sandbox.shopify.gid import gid, numeric
-from services.sandbox.shopify.money import Json, number, text
+from services.sandbox.shopify.money import Json, number
+from services.sandbox.shopify.placing import place
 from services.sandbox.shopify.shapes import words
 from services.sandbox.shopify.shop import Shop
 
@@ -36,37 +37,10 @@ class Control:
         is_silent = not _flag(request, body, "webhook")
         posted = {name: value for name, value in posted.items() if name not in ("items", "webhook")}
         try:
-            before, doc = self._take(posted)
+            placed = place(self._shop, posted, makes_items=wants_items, sends_webhooks=not is_silent)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return refusal(f"not an order: {error}")
-        if wants_items:
-            self._make_items(doc["rest"])
-        topics = () if is_silent else self._topics(before, doc["rest"])
-        sent = self._shop.announce(doc, topics)
-        return answer({**_identity(doc), "webhook": {"topics": list(topics), "ids": sent}})
-
-    def _take(self, posted: Json) -> tuple[Json | None, Json]:
-        known = numeric(posted.get("id"))
-        previous = self._shop.orders.get(known) if known else None
-        before = None if previous is None else dict(previous["rest"])
-        return before, self._shop.take(posted)
-
-    @staticmethod
-    def _topics(before: Json | None, rest: Json) -> tuple[str, ...]:
-        is_paid = payments.status(rest) == "paid"
-        if before is None:
-            return ("orders/create", "orders/paid") if is_paid else ("orders/create",)
-        newly_paid = is_paid and payments.status(before) != "paid"
-        newly_cancelled = bool(rest.get("cancelled_at")) and not before.get("cancelled_at")
-        extra = [*(["orders/paid"] if newly_paid else []), *(["orders/cancelled"] if newly_cancelled else [])]
-        return ("orders/updated", *extra)
-
-    def _make_items(self, rest: Json) -> None:
-        shelf: Any = getattr(self._shop.world, "heartland", None)
-        for line in totals.lines(rest):
-            if shelf is not None and line.get("sku"):
-                title = str(line.get("name") or line.get("title") or line["sku"])
-                shelf.ensure_item(str(line["sku"]), title, text(totals.price(line)))
+        return answer({**_identity(placed.doc), "webhook": {"topics": list(placed.topics), "ids": placed.webhook_ids}})
 
     async def get_order(self, request: web.Request) -> web.Response:
         """The whole stored record: body, transactions, fulfilment orders, fulfilments, metafields, tags."""

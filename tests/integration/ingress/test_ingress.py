@@ -16,9 +16,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.engine import Engine
 from deploy.local.ports import Ports
-from deploy.local.traffic import encode, orders
 from services.ingress.__main__ import run
 from services.ingress.settings import Settings
+from services.sandbox.demo.orders import encode, orders
 from shared.messaging.envelope import read_envelope
 from shared.messaging.kafka.admin import create_topics
 from shared.messaging.topics import RAW_SHOPIFY_ORDER, topic_name

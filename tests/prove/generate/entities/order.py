@@ -11,8 +11,9 @@ from typing import Any
 
 import orjson
 
-from deploy.local import basket, traffic
 from services.cli.sandbox import without_currency
+from services.sandbox.demo import basket
+from services.sandbox.demo import orders as demo_orders
 from shared.messaging.topics import CANONICAL_ORDER, RAW_SHOPIFY_ORDER
 from tests.prove.generate import poison
 from tests.prove.generate.generator import Generator
@@ -88,7 +89,7 @@ async def carry_out(step: Planned, placed: Placed, control: Control) -> Done:
 
 
 async def _place(step: Planned, placed: Placed, control: Control) -> Done:
-    document = traffic.order(placed.seed, placed.number, datetime.now(UTC)) | remark(step.seq)
+    document = demo_orders.order(placed.seed, placed.number, datetime.now(UTC)) | remark(step.seq)
     how = step.details["how"]
     if how == "pending":
         document |= {"financial_status": "pending", "transactions": [], "total_outstanding": document["total_price"]}
@@ -166,7 +167,7 @@ async def read(order: str, name: str, control: Control, raw: Raw) -> Json:
 
 def _lose_currency(kind: Kind, at: float, seed: int, n: int, connection: str) -> Poison:
     """An order's own record, whose currency a faulty program lost. What works is the same one with its currency."""
-    document = traffic.order(seed, poison.FIRST_NUMBER + n, datetime.now(UTC)) | remark(1)
+    document = demo_orders.order(seed, poison.FIRST_NUMBER + n, datetime.now(UTC)) | remark(1)
     lost = without_currency(document, connection)
     body = orjson.loads(lost.body)
     body["record"]["currency"] = document["currency"]

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.local.traffic import encode, order
 from services.ingress import strict
 from services.ingress.strict import MAX_DEPTH, NotStrict, StrictReader
+from services.sandbox.demo.orders import encode, order
 from tests.support.samples import sample, sample_names
 
 READER = StrictReader()

@@ -14,7 +14,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from deploy.local.basket import Basket, Carriage, Line, Place, Tax, fill_basket
+from services.sandbox.demo.basket import Basket, Carriage, Line, Place, Tax, fill_basket
 
 Json = dict[str, Any]
 
@@ -43,7 +43,7 @@ def orders(seed: int, *, first: int = 1001, now: Callable[[], datetime] = lambda
 
 def order(seed: int, number: int, at: datetime) -> Json:
     """Order `#<number>`. `at` (aware) is when it was placed; ids depend on seed and number alone."""
-    random = Random(f"{seed}/{number}")  # noqa: S311 - invented, and the same again for the same arguments
+    random = Random(f"{seed}/{number}")
     ids = _ids(seed, number)
     place = random.choice(AT_HOME if number % 5 else ABROAD)
     basket = fill_basket(random, ids, number, place)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.traffic import encode, order, orders
+from services.sandbox.demo.orders import encode, order, orders
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MANY = [order(5, number, AT) for number in range(1001, 1301)]

@@ -1,0 +1,82 @@
+"""The demo over HTTP: a day is started and followed, orders of each kind are placed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from tests.unit.services.sandbox.heartland.till import Till, open_till
+
+
+async def day(till: Till) -> dict[str, Any]:
+    return dict(await till.sandbox.control("GET", "/demo/day"))
+
+
+async def placed(till: Till, kind: str) -> dict[str, Any]:
+    answer = await till.sandbox.control("POST", "/demo/orders", {"kind": kind})
+    return dict(answer["orders"][0])
+
+
+async def item_ids(till: Till, sku: str) -> list[int]:
+    return await till.ids("items", ("_filter", json.dumps({"public_id": sku})))
+
+
+async def in_heartland(till: Till, shopify_id: int) -> None:
+    """The order of a day as the integration builds it: pending, one line, opened last."""
+    body = (await till.sandbox.control("GET", f"/shopify/orders/{shopify_id}"))["order"]
+    order = await till.order(custom={"shopify_order_id": str(shopify_id)})
+    for line in body["line_items"]:
+        [item] = await item_ids(till, line["sku"])
+        await till.line(order, item, line["quantity"], Decimal(line["price"]))
+    await till.put(f"sales/orders/{order}", {"status": "open"})
+
+
+async def test_a_day_ships_an_order_once_it_is_open_in_heartland() -> None:
+    async with open_till() as till:
+        await till.sandbox.control("POST", "/demo/day", {"orders": 1, "seed": 4})
+        async with asyncio.timeout(10):
+            while (await day(till))["sent"] < 1:
+                await asyncio.sleep(0.01)
+            assert (await day(till))["parcels"] == 0
+            [order] = (await till.sandbox.control("GET", "/shopify/orders"))["orders"]
+
+            await in_heartland(till, order["id"])
+
+            while not (await day(till))["parcels"]:
+                await asyncio.sleep(0.01)
+        now = await day(till)
+        # Nobody has brought the shipments back to Shopify.
+        assert (now["arrived"], now["over"], now["problem"]) == (0, False, "")
+
+
+async def test_an_order_of_an_unknown_item_names_it_and_makes_the_others() -> None:
+    async with open_till() as till:
+        order = await placed(till, "unknown_item")
+
+        body = (await till.sandbox.control("GET", f"/shopify/orders/{order['id']}"))["order"]
+        skus = [line["sku"] for line in body["line_items"]]
+        known = [bool(await item_ids(till, sku)) for sku in skus]
+        assert skus[0] == order["sku"]
+        assert known == [False, *[True] * (len(skus) - 1)]
+
+
+async def test_an_invalid_currency_is_restored_once() -> None:
+    async with open_till() as till:
+        order = await placed(till, "invalid_currency")
+
+        first = await till.sandbox.control("POST", "/demo/restore_currency")
+        again = await till.sandbox.control("POST", "/demo/restore_currency")
+
+        body = (await till.sandbox.control("GET", f"/shopify/orders/{order['id']}"))["order"]
+        assert (first["orders"], again["orders"]) == ([order["name"]], [])
+        assert body["currency"] in ("USD", "EUR")
+
+
+@pytest.mark.parametrize("kind", ["plain", "silent"])
+async def test_numbers_go_on(kind: str) -> None:
+    async with open_till() as till:
+        assert [(await placed(till, kind))["number"] for _ in range(2)] == [1001, 1002]
