@@ -12,8 +12,14 @@ import pytest
 from tests.unit.services.sandbox.heartland.till import Till, open_till
 
 
-async def day(till: Till) -> dict[str, Any]:
-    return dict(await till.sandbox.control("GET", "/demo/day"))
+async def day_with(till: Till, count: str) -> dict[str, Any]:
+    """The day's progress, once this count is no longer zero."""
+    async with asyncio.timeout(10):
+        while True:
+            progress = dict(await till.sandbox.control("GET", "/demo/day"))
+            if progress[count]:
+                return progress
+            await asyncio.sleep(0.01)
 
 
 async def placed(till: Till, kind: str) -> dict[str, Any]:
@@ -38,17 +44,12 @@ async def in_heartland(till: Till, shopify_id: int) -> None:
 async def test_a_day_ships_an_order_once_it_is_open_in_heartland() -> None:
     async with open_till() as till:
         await till.sandbox.control("POST", "/demo/day", {"orders": 1, "seed": 4})
-        async with asyncio.timeout(10):
-            while (await day(till))["sent"] < 1:
-                await asyncio.sleep(0.01)
-            assert (await day(till))["parcels"] == 0
-            [order] = (await till.sandbox.control("GET", "/shopify/orders"))["orders"]
+        assert (await day_with(till, "sent"))["parcels"] == 0
+        [order] = (await till.sandbox.control("GET", "/shopify/orders"))["orders"]
 
-            await in_heartland(till, order["id"])
+        await in_heartland(till, order["id"])
 
-            while not (await day(till))["parcels"]:
-                await asyncio.sleep(0.01)
-        now = await day(till)
+        now = await day_with(till, "parcels")
         # Nobody has brought the shipments back to Shopify.
         assert (now["arrived"], now["over"], now["problem"]) == (0, False, "")
 
