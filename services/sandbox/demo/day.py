@@ -9,7 +9,7 @@ from typing import Any
 from services.sandbox.demo.orders import order
 from services.sandbox.heartland.account import Heartland
 from services.sandbox.heartland.invoices import ship
-from services.sandbox.heartland.refused import Refused
+from services.sandbox.heartland.rejection import Refused
 from services.sandbox.heartland.shipping import lines_to_ship, ships_from
 from services.sandbox.heartland.table import Row
 from services.sandbox.shopify.placing import place

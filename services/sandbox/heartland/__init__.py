@@ -6,7 +6,7 @@ from aiohttp import web
 
 from services.sandbox.heartland import control
 from services.sandbox.heartland.account import Heartland
-from services.sandbox.heartland.gate import PREFIX, Gate
+from services.sandbox.heartland.middleware import PREFIX, Gate
 from services.sandbox.world import World
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from services.sandbox.heartland import stamps
+from services.sandbox.heartland import timestamps as stamps
+from services.sandbox.heartland.behaviour_flags import Switches
+from services.sandbox.heartland.decimal_json import Number
 from services.sandbox.heartland.hooks import Hooks
-from services.sandbox.heartland.numerals import Number
 from services.sandbox.heartland.schema import RESOURCES
 from services.sandbox.heartland.stock import Stock
-from services.sandbox.heartland.switches import Switches
 from services.sandbox.heartland.table import Row, Table
 from services.sandbox.world import World
 

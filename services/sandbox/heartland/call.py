@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from services.sandbox.heartland import numerals, query, views
+from services.sandbox.heartland import decimal_json as numerals
+from services.sandbox.heartland import query, views
 from services.sandbox.heartland.account import Heartland
-from services.sandbox.heartland.refused import not_found
-from services.sandbox.heartland.select import select
+from services.sandbox.heartland.collection_query import select
+from services.sandbox.heartland.rejection import not_found
 from services.sandbox.heartland.table import Row
 
 

@@ -10,11 +10,11 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from services.sandbox.heartland.account import MAIN_STREET, Heartland
+from services.sandbox.heartland.behaviour_flags import Switches
+from services.sandbox.heartland.decimal_json import dump, load
 from services.sandbox.heartland.invoices import ship
-from services.sandbox.heartland.numerals import dump, load
-from services.sandbox.heartland.refused import Refused, invalid, not_found
+from services.sandbox.heartland.rejection import Refused, invalid, not_found
 from services.sandbox.heartland.shipping import lines_to_ship, ships_from, sku_of
-from services.sandbox.heartland.switches import Switches
 from services.sandbox.heartland.table import Row
 from services.sandbox.heartland.views import shown
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import aiohttp
 
-from services.sandbox.heartland.numerals import dump
-from services.sandbox.heartland.switches import Switches
+from services.sandbox.heartland.behaviour_flags import Switches
+from services.sandbox.heartland.decimal_json import dump
 from services.sandbox.heartland.table import Row, Table
 from services.sandbox.heartland.views import shown
 from services.sandbox.world import World

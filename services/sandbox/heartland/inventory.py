@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from services.sandbox.heartland.account import Heartland
 from services.sandbox.heartland.call import Answer, Call, rows_answer
-from services.sandbox.heartland.numerals import Number
+from services.sandbox.heartland.collection_query import predicate, typed
+from services.sandbox.heartland.decimal_json import Number
 from services.sandbox.heartland.query import Group, Query
-from services.sandbox.heartland.refused import bad_request
+from services.sandbox.heartland.rejection import bad_request
 from services.sandbox.heartland.schema import Resource, names
-from services.sandbox.heartland.select import predicate, typed
 from services.sandbox.heartland.stock import shown
 from services.sandbox.heartland.table import FIRST_ID, Row
 

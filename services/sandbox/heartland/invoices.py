@@ -6,9 +6,9 @@ from decimal import Decimal
 
 from services.sandbox.heartland.account import Heartland
 from services.sandbox.heartland.call import Answer, Call, changed, created
-from services.sandbox.heartland.numerals import Number, cents
+from services.sandbox.heartland.decimal_json import Number, cents
 from services.sandbox.heartland.orders import check_station, refresh, touch
-from services.sandbox.heartland.refused import Refused, invalid
+from services.sandbox.heartland.rejection import Refused, invalid
 from services.sandbox.heartland.table import Row
 from services.sandbox.heartland.writes import create, missing_custom, update
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from services.sandbox.heartland.account import Heartland
 from services.sandbox.heartland.call import Answer, Call, changed, created
-from services.sandbox.heartland.numerals import Number, cents
+from services.sandbox.heartland.decimal_json import Number, cents
 from services.sandbox.heartland.orders import EDITABLE, check_editable, commit, refresh, total_up, touch
-from services.sandbox.heartland.refused import bad_payment, invalid, not_allowed
+from services.sandbox.heartland.rejection import bad_payment, invalid, not_allowed
 from services.sandbox.heartland.table import Row
 from services.sandbox.heartland.writes import create, update
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from services.sandbox.heartland.account import Heartland
 from services.sandbox.heartland.call import Answer, Call, changed, created
-from services.sandbox.heartland.numerals import Number
-from services.sandbox.heartland.refused import invalid
+from services.sandbox.heartland.decimal_json import Number
+from services.sandbox.heartland.rejection import invalid
 from services.sandbox.heartland.table import Row
 from services.sandbox.heartland.writes import create, missing_custom, update
 

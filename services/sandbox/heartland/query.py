@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from services.sandbox.heartland.refused import bad_request
+from services.sandbox.heartland.rejection import bad_request
 
 DEFAULT_PER_PAGE: Final = 20
 OPERATORS: Final = frozenset({"$eq", "$neq", "$gt", "$gte", "$lt", "$lte", "$in", "$nin"})

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from services.sandbox.heartland import views
 from services.sandbox.heartland.call import Answer, Call, Rule, changed, created
 from services.sandbox.heartland.hooks import EVENTS
-from services.sandbox.heartland.refused import invalid, not_found
+from services.sandbox.heartland.rejection import invalid, not_found
 from services.sandbox.heartland.table import Row
 from services.sandbox.heartland.writes import create, update
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.sandbox.heartland.account import MAIN_STREET, Heartland
-from services.sandbox.heartland.numerals import Number
-from services.sandbox.heartland.refused import invalid
+from services.sandbox.heartland.decimal_json import Number
+from services.sandbox.heartland.rejection import invalid
 from services.sandbox.heartland.table import Row
 
 Quantities = list[tuple[Row, Number]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
-from services.sandbox.heartland.numerals import Number
+from services.sandbox.heartland.decimal_json import Number
 from services.sandbox.heartland.table import FIRST_ID, Row
 
 

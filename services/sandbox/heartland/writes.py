@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from services.sandbox.heartland import stamps
+from services.sandbox.heartland import timestamps as stamps
 from services.sandbox.heartland.account import Heartland
-from services.sandbox.heartland.numerals import is_number
-from services.sandbox.heartland.refused import invalid
+from services.sandbox.heartland.decimal_json import is_number
+from services.sandbox.heartland.rejection import invalid
 from services.sandbox.heartland.schema import Kind, Resource
 from services.sandbox.heartland.table import Row
 

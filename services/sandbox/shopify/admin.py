@@ -9,7 +9,7 @@ from services.sandbox.shopify.gid import gid
 from services.sandbox.shopify.money import CENT, ZERO, Json, amount, as_set, number, rounded, shop_amount, text
 from services.sandbox.shopify.records import OrderView
 from services.sandbox.shopify.shop import Shop
-from services.sandbox.shopify.times import stamp
+from services.sandbox.shopify.timestamps import stamp
 
 
 class Impossible(ValueError):

@@ -9,7 +9,7 @@ from services.sandbox.shopify.gid import gid
 from services.sandbox.shopify.metafields import HOLDER
 from services.sandbox.shopify.money import Json
 from services.sandbox.shopify.records import LocationView, ShopView
-from services.sandbox.shopify.times import graphql_time
+from services.sandbox.shopify.timestamps import graphql_time
 from services.sandbox.shopify.versions import NEWEST, shown
 
 SHOP_MADE_AT: Final = "2024-01-02T14:00:00Z"

@@ -11,7 +11,7 @@ from services.sandbox.shopify.money import Json, amount
 from services.sandbox.shopify.paging import page
 from services.sandbox.shopify.records import LocationView, OrderView, Part, VariantView, location_view
 from services.sandbox.shopify.shipping import LIVE, fulfilments
-from services.sandbox.shopify.times import EPOCH, graphql_time
+from services.sandbox.shopify.timestamps import EPOCH, graphql_time
 
 SUCCESSFUL: Final = (None, "", "success", "open", "pending")
 

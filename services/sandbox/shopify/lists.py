@@ -23,7 +23,7 @@ from services.sandbox.shopify.records import (
 from services.sandbox.shopify.search import Values, matcher
 from services.sandbox.shopify.shapes import words
 from services.sandbox.shopify.shop import Shop
-from services.sandbox.shopify.times import seconds
+from services.sandbox.shopify.timestamps import seconds
 
 
 def fresh_enough(shop: Shop, rows: Iterable[Any], stored: Callable[[Any], float]) -> list[Any]:

@@ -13,7 +13,7 @@ from services.sandbox.shopify.money import Json, number
 from services.sandbox.shopify.problems import user_error
 from services.sandbox.shopify.records import OrderView
 from services.sandbox.shopify.shop import Shop
-from services.sandbox.shopify.times import moment, stamp
+from services.sandbox.shopify.timestamps import moment, stamp
 
 AT_ONCE: Final = 25
 # What is wrong: the message, its code, and the input's field.

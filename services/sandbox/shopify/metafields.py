@@ -12,7 +12,7 @@ from services.sandbox.shopify.gid import gid
 from services.sandbox.shopify.money import Json
 from services.sandbox.shopify.paging import page
 from services.sandbox.shopify.records import CustomerView, LocationView, OrderView, ProductView, ShopView, VariantView
-from services.sandbox.shopify.times import graphql_time
+from services.sandbox.shopify.timestamps import graphql_time
 
 APP_NAMESPACE: Final = "app--1234567"
 OWNER_TYPES: Final = {

@@ -13,7 +13,7 @@ from services.sandbox.shopify.paging import page
 from services.sandbox.shopify.problems import Refusal
 from services.sandbox.shopify.records import CustomerView, LocationView, OrderView, Part, location_view, parts
 from services.sandbox.shopify.shapes import address, attributes, tax_line, tax_shape, words
-from services.sandbox.shopify.times import graphql_time
+from services.sandbox.shopify.timestamps import graphql_time
 
 UNKNOWN_MEMBER: Final = "SOMETHING_NEW"
 FULFILMENT: Final = {None: "UNFULFILLED", "": "UNFULFILLED", "partial": "PARTIALLY_FULFILLED", "pending": "OPEN"}

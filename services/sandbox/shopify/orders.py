@@ -11,7 +11,7 @@ import orjson
 
 from services.sandbox.shopify import shipping
 from services.sandbox.shopify.money import Json
-from services.sandbox.shopify.times import seconds
+from services.sandbox.shopify.timestamps import seconds
 
 OPEN_RECORDS = 512
 

@@ -13,7 +13,7 @@ from services.sandbox.shopify.money import ZERO, Json, shop_amount, total
 from services.sandbox.shopify.order_views import UNKNOWN_MEMBER
 from services.sandbox.shopify.paging import page
 from services.sandbox.shopify.records import LocationView, Part, location_view
-from services.sandbox.shopify.times import graphql_time
+from services.sandbox.shopify.timestamps import graphql_time
 
 
 def amount(part: Part, _: Json) -> Json:

@@ -6,16 +6,9 @@ from typing import Any, Final
 
 from graphql import GraphQLObjectType, GraphQLSchema
 
-from services.sandbox.shopify import (
-    app_views,
-    catalog_views,
-    fulfilment_views,
-    line_views,
-    order_views,
-    payment_views,
-    people_views,
-    roots,
-)
+from services.sandbox.shopify import app_views, catalog_views, fulfilment_views, line_views, order_views, payment_views
+from services.sandbox.shopify import customer_views as people_views
+from services.sandbox.shopify import root_fields as roots
 from services.sandbox.shopify.executor import Resolver
 from services.sandbox.shopify.metafields import HOLDER, METAFIELD
 

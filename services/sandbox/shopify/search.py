@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from services.sandbox.shopify.times import moment
+from services.sandbox.shopify.timestamps import moment
 
 TOKEN: Final = re.compile(
     r"""\s*(?:(?P<open>\()|(?P<close>\))|(?P<word>AND|OR|NOT)(?=[\s()]|$)

@@ -6,18 +6,19 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import count
 
-from services.sandbox.shopify import intake, shipping, totals
+from services.sandbox.shopify import order_intake as intake
+from services.sandbox.shopify import shipping, totals
+from services.sandbox.shopify.behaviour_flags import Options
 from services.sandbox.shopify.catalog import Catalog
+from services.sandbox.shopify.customers import People
 from services.sandbox.shopify.gid import fresh_ids, numeric
+from services.sandbox.shopify.locations import Places
 from services.sandbox.shopify.money import Json
-from services.sandbox.shopify.options import Options
 from services.sandbox.shopify.orders import Orders
-from services.sandbox.shopify.people import People
 from services.sandbox.shopify.personal import without_people
-from services.sandbox.shopify.places import Places
 from services.sandbox.shopify.subscriptions import Subscriptions
 from services.sandbox.shopify.throttle import Bucket
-from services.sandbox.shopify.times import moment, stamp
+from services.sandbox.shopify.timestamps import moment, stamp
 from services.sandbox.shopify.tokens import Tokens
 from services.sandbox.shopify.webhooks import Webhooks
 from services.sandbox.world import World

@@ -10,7 +10,7 @@ from services.sandbox.shopify.problems import user_error
 from services.sandbox.shopify.records import SubscriptionView
 from services.sandbox.shopify.shop import Shop
 from services.sandbox.shopify.subscriptions import Subscription
-from services.sandbox.shopify.times import stamp
+from services.sandbox.shopify.timestamps import stamp
 
 NAMES: Final = {
     "uri": "uri",

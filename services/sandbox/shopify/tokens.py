@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from services.sandbox.shopify.options import Options
+from services.sandbox.shopify.behaviour_flags import Options
 
 LIFETIME_SECONDS: Final = 86_400
 # Shopify says a second less than it means.

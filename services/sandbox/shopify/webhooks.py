@@ -13,8 +13,8 @@ from typing import Final
 import aiohttp
 
 from services.sandbox.faults import Fault
+from services.sandbox.shopify.behaviour_flags import Options
 from services.sandbox.shopify.money import Json
-from services.sandbox.shopify.options import Options
 from services.sandbox.shopify.signing import body_of, signature
 from services.sandbox.shopify.subscriptions import Subscription, Subscriptions
 from services.sandbox.world import World

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.sandbox.heartland import schema
-from services.sandbox.heartland.table_of_calls import CALLS
+from services.sandbox.heartland.routes import CALLS
 from tests.unit.services.sandbox.heartland.till import Till
 
 JUNK: list[Any] = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.sandbox.heartland.query import Group, Where, parse
-from services.sandbox.heartland.refused import Refused
+from services.sandbox.heartland.rejection import Refused
 
 
 @pytest.mark.parametrize(

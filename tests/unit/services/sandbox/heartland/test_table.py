@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from services.sandbox.heartland import schema
+from services.sandbox.heartland.collection_query import predicate, select, typed
 from services.sandbox.heartland.query import Query, group
-from services.sandbox.heartland.select import predicate, select, typed
 from services.sandbox.heartland.table import Table
 
 FILTERS = [

@@ -8,7 +8,7 @@ import pytest
 
 from services.sandbox.shopify.search import matcher
 from services.sandbox.shopify.shop import Shop
-from services.sandbox.shopify.times import seconds
+from services.sandbox.shopify.timestamps import seconds
 from tests.unit.services.sandbox.shopify.builders import an_order
 from tests.unit.services.sandbox.shopify.conftest import Ask, HandClock
 

@@ -11,7 +11,7 @@ from services.sandbox.shopify.money import Json
 from services.sandbox.shopify.problems import user_error
 from services.sandbox.shopify.records import OrderView, Part
 from services.sandbox.shopify.shop import Shop
-from services.sandbox.shopify.times import stamp
+from services.sandbox.shopify.timestamps import stamp
 
 Picked = list[tuple[Json, int]]
 GROUPS: Final = ("fulfillment", "lineItemsByFulfillmentOrder")

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from services.sandbox.shopify import payments, shipping, totals
 from services.sandbox.shopify.gid import gid, numeric
 from services.sandbox.shopify.money import Json
-from services.sandbox.shopify.times import moment, stamp
+from services.sandbox.shopify.timestamps import moment, stamp
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from services.sandbox.heartland.refused import bad_request
+from services.sandbox.heartland.rejection import bad_request
 
 Number = int | Decimal
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from services.sandbox.shopify import fulfil, lists, order_changes, subscription_changes
+from services.sandbox.shopify import fulfilment_changes as fulfil
+from services.sandbox.shopify import lists, order_changes, subscription_changes
 from services.sandbox.shopify.executor import Context, Resolver
 from services.sandbox.shopify.lookups import location, node
 from services.sandbox.shopify.metafields import full_namespace

@@ -11,7 +11,7 @@ from services.sandbox.shopify.money import Json
 from services.sandbox.shopify.paging import page
 from services.sandbox.shopify.records import CustomerView, OrderView
 from services.sandbox.shopify.shapes import address, words
-from services.sandbox.shopify.times import EPOCH, graphql_time
+from services.sandbox.shopify.timestamps import EPOCH, graphql_time
 
 
 def key(name: str, default: Any = None) -> Resolver:

@@ -9,9 +9,9 @@ from aiohttp import web
 
 from services.sandbox.heartland.account import Heartland
 from services.sandbox.heartland.call import Answer, Call, Rule
-from services.sandbox.heartland.numerals import dump
-from services.sandbox.heartland.refused import Refused, not_allowed, not_found
-from services.sandbox.heartland.table_of_calls import CALLS
+from services.sandbox.heartland.decimal_json import dump
+from services.sandbox.heartland.rejection import Refused, not_allowed, not_found
+from services.sandbox.heartland.routes import CALLS
 
 PREFIX: Final = "/api/"
 

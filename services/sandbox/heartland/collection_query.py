@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from services.sandbox.heartland import stamps
+from services.sandbox.heartland import timestamps as stamps
 from services.sandbox.heartland.query import Condition, Group, Query, Where
-from services.sandbox.heartland.refused import bad_request
+from services.sandbox.heartland.rejection import bad_request
 from services.sandbox.heartland.schema import Resource
 from services.sandbox.heartland.table import Row, Table
 
