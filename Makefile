@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke bench catchup prove prove-mutants mutate test check fmt lock clean
+.PHONY: help setup run smoke bench catchup prove prove-short prove-mutants mutate test test-unit check fmt lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'
@@ -40,8 +40,17 @@ catchup: $(STAMP) ## an outage, and how fast it is caught up while live orders c
 mutate: $(STAMP) ## CORES='lanes watermark': the cores broken in every small way, 85 % noticed; build/mutation.json
 	$(BIN)/python -m tests.mutation $(CORES)
 
-test: $(STAMP) ## every test, against a real broker and a real database
-	$(BIN)/python -m pytest
+# Each worker starts a broker and a database of its own; tests mostly wait, so there are more workers than cores.
+WORKERS ?= 4
+
+test: $(STAMP) ## unit, contract, integration and end-to-end tests, against a real broker and a real database
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+test-unit: $(STAMP) ## the tests that need no server
+	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit
+
+prove-short: $(STAMP) ## three minutes of the proof, and a few of the mutants that it must notice
+	$(BIN)/python -m pytest tests/proofs
 
 check: $(STAMP) ## format, lint, types: what CI runs
 	$(BIN)/ruff format --check .

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.connectors.heartland.errors import Refused
 from shared.entities.order.record import Customer, Order
+from shared.entities.order.to_heartland import customers, execute, write
 from shared.state.links import LinkRow
+from shared.sync import create_once
+from tests.support.awaits import Awaits
 from tests.support.orders import an_order
 from tests.unit.shared.entities.order.to_heartland.heartland import START, Points
 from tests.unit.shared.entities.order.to_heartland.shop import Shop
 from tests.unit.shared.entities.order.to_heartland.test_crashes import BREAKS, cancelled, edited, rich_order
 
-WRITER = Path("shared/entities/order/to_heartland")
 # What carries an order out. Its awaits are calls to Heartland or to the database, or lead to one.
-FILES = (WRITER / "execute.py", WRITER / "customers.py", WRITER / "write.py", Path("shared/sync/create_once.py"))
+MODULES = (execute, customers, write, create_once)
 Prepare = Callable[[Shop], object]
 
 
@@ -187,24 +187,11 @@ async def test_whatever_call_breaks_it_is_done_once(road: str, why: str) -> None
 # No await is left out.
 
 
-def awaits(file: Path) -> Iterator[tuple[int, int]]:
-    """First and last line of every await."""
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Await):
-            yield node.lineno, node.end_lineno or node.lineno
-        elif isinstance(node, ast.comprehension) and node.is_async:
-            yield node.iter.lineno, node.iter.end_lineno or node.iter.lineno
-
-
-def _passed_through(seen: set[tuple[Path, int]], at: Callable[..., Any]) -> Callable[..., Any]:
-    """`Points.at`, noting the lines of the writer that wait for it."""
+def _passed_through(awaits: Awaits, at: Callable[..., Any]) -> Callable[..., Any]:
+    """`Points.at`, noting the awaits of the writer that wait for it."""
 
     async def noting(self: Points, name: str, do: Callable[[], Any]) -> Any:
-        frame: Any = sys._getframe(1)
-        while frame is not None:
-            path = Path(frame.f_code.co_filename)
-            seen.update((file, frame.f_lineno) for file in FILES if path.match(str(file)))
-            frame = frame.f_back
+        awaits.note(sys._getframe(1))
         return await at(self, name, do)
 
     return noting
@@ -212,8 +199,8 @@ def _passed_through(seen: set[tuple[Path, int]], at: Callable[..., Any]) -> Call
 
 async def test_every_await_is_tried_as_a_crash_point(monkeypatch: pytest.MonkeyPatch) -> None:
     """On the roads of this file and of `test_crashes`: with Heartland away, with answers lost, and killed."""
-    seen: set[tuple[Path, int]] = set()
-    monkeypatch.setattr(Points, "at", _passed_through(seen, Points.at))
+    awaits = Awaits(*MODULES)
+    monkeypatch.setattr(Points, "at", _passed_through(awaits, Points.at))
 
     for road in ROADS:
         for why in ("target down before a call", "no answer to a write that was applied", "crash before a call"):
@@ -222,10 +209,4 @@ async def test_every_await_is_tried_as_a_crash_point(monkeypatch: pytest.MonkeyP
                 if len(shop.points.passed) < number:
                     break
 
-    missed = [
-        f"{file}:{first}"
-        for file in FILES
-        for first, last in awaits(file)
-        if not any((file, line) in seen for line in range(first, last + 1))
-    ]
-    assert missed == []
+    assert awaits.missed() == []
