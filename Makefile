@@ -47,7 +47,7 @@ test: $(STAMP) ## unit, contract, integration and end-to-end tests, against a re
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 test-unit: $(STAMP) ## the tests that need no server
-	$(BIN)/python -m pytest -n auto --dist loadfile tests/unit
+	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit
 
 prove-short: $(STAMP) ## three minutes of the proof, and a few of the mutants that it must notice
 	$(BIN)/python -m pytest tests/proofs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,8 +27,12 @@ REMEMBERED: Final = 500
 SDL: Final = Path(__file__).with_name("schema.graphql")
 
 
+@cache
 def load_schema() -> GraphQLSchema:
-    """Our part of Shopify's schema. Enumerations let unknown members out, as every new API version does."""
+    """Our part of Shopify's schema, parsed once. Enumerations let unknown members out, as every new API version does.
+
+    Nothing changes it afterwards, so all sandboxes of a process share it.
+    """
     schema = build_schema(SDL.read_text(encoding="utf-8"), assume_valid=True)
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLEnumType) and not kind.name.startswith("__"):

@@ -11,7 +11,7 @@ from shared.connectors.heartland.clients import Heartland, HeartlandClients
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.to_heartland.actual import Recent
 from shared.entities.order.to_heartland.customers import Customers
-from shared.entities.order.to_heartland.items import Items
+from shared.entities.order.to_heartland.items import WINDOW_SECONDS, Items
 from shared.entities.order.to_heartland.location import Places
 from shared.entities.order.to_heartland.payment_types import PaymentTypes
 from shared.runtime.clock import Clock
@@ -58,6 +58,7 @@ def open_account(
     notes: Notes,
     clock: Clock,
     item_cache_seconds: float = 300.0,
+    item_window_seconds: float = WINDOW_SECONDS,
     started_at: datetime | None = None,
 ) -> Account:
     """The parts of one account around its client. `started_at`: since when nobody else writes, else from now on."""
@@ -71,7 +72,15 @@ def open_account(
         once=once,
         notes=notes,
         recent=Recent(clock, started_at),
-        items=Items(heartland, once, rules, name, clock=clock, keep_seconds=item_cache_seconds),
+        items=Items(
+            heartland,
+            once,
+            rules,
+            name,
+            clock=clock,
+            keep_seconds=item_cache_seconds,
+            window_seconds=item_window_seconds,
+        ),
         customers=Customers(heartland, once, rules, name),
         payment_types=PaymentTypes(heartland, once, rules, name),
         places=Places(heartland, rules),

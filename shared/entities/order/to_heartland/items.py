@@ -15,7 +15,8 @@ from shared.sync.batch_lookup import Batch
 from shared.sync.create_once import Once
 from shared.sync.key_locks import Locks
 
-_WINDOW_SECONDS = 0.005
+# Look-ups of concurrent orders within this time share one call.
+WINDOW_SECONDS = 0.005
 _KEPT_AT_MOST = 50_000
 
 
@@ -31,6 +32,7 @@ class Items:
         *,
         clock: Clock,
         keep_seconds: float,
+        window_seconds: float = WINDOW_SECONDS,
     ) -> None:
         self._heartland = heartland
         self._once = once
@@ -39,14 +41,15 @@ class Items:
         self._clock = clock
         self._keep_seconds = keep_seconds
         self._kept: dict[str, tuple[int, float]] = {}
-        self._batch = Batch(self._load, _WINDOW_SECONDS)
+        self._window_seconds = window_seconds
+        self._batch = Batch(self._load, window_seconds)
         self._locks = Locks()
 
     def at(self, heartland: HeartlandClient) -> Items:
         """The same items through this client. Look-ups are gathered by client: no urgent one waits for another."""
         view = copy.copy(self)
         view._heartland = heartland
-        view._batch = Batch(view._load, _WINDOW_SECONDS)
+        view._batch = Batch(view._load, self._window_seconds)
         return view
 
     async def find(self, skus: Iterable[str], own: Iterable[str]) -> Mapping[str, int]:

@@ -64,7 +64,7 @@ class Shop:
         notes: Any = MemoryNotes(self.stored, ledger, self.points)
         connection = Connection("acme", {}, self.settings)
         there = Heartland(connection, self.heartland, read_settings(self.settings))  # type: ignore[arg-type]
-        account = open_account(there, ledger=ledger, notes=notes, clock=self.clock)  # type: ignore[arg-type]
+        account = open_account(there, ledger=ledger, notes=notes, clock=self.clock, item_window_seconds=0)  # type: ignore[arg-type]
         orders = Orders(
             self,  # type: ignore[arg-type]
             standings=MemoryTargetStates(self.stored, self.points),  # type: ignore[arg-type]
