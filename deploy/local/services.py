@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from deploy.local.account import SECRETS
+from shared.entities.table import transformed
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,10 @@ SERVICES = (
     LocalService("sandbox", "sandbox", health_port="SANDBOX_PORT", metrics=False),
     LocalService("ingress", "ingress", ports=("INGRESS_PORT",)),
     LocalService("poller", "poller"),
-    LocalService("transformer-order", "transformers", {"TRANSFORMER_ENTITY": "order"}),
-    LocalService("transformer-fulfilment", "transformers", {"TRANSFORMER_ENTITY": "fulfilment"}),
+    *(
+        LocalService(f"transformer-{spec.name}", "transformers", {"TRANSFORMER_ENTITY": spec.name})
+        for spec in transformed()
+    ),
     LocalService("heartland-writer", "heartland_writer"),
     LocalService("shopify-writer", "shopify_writer"),
     LocalService("journal", "journal"),

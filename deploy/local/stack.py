@@ -19,6 +19,7 @@ from deploy.local.processes import Watchdog, made
 from deploy.local.report import run_report, write_run_json
 from deploy.local.services import SERVICES, Launch, named, plan
 from deploy.local.supervisor import Supervisor, open_supervisor
+from shared.entities.table import topics
 from shared.errors import Misconfigured, TargetDown
 from shared.messaging.kafka.admin import create_topics
 from shared.runtime.settings import Settings
@@ -142,7 +143,7 @@ def _common(given: Mapping[str, str], engine: Engine, key: str) -> dict[str, str
 async def _prepare(common: Mapping[str, str], connection: Connection, *, anew: bool) -> None:
     settings = Settings.from_env(common)
     try:
-        await asyncio.gather(migrate(settings.database_url), create_topics(settings))
+        await asyncio.gather(migrate(settings.database_url), create_topics(settings, topics()))
         async with Database.open(settings.database_url, 1) as database:
             await connect(database, settings, connection, anew=anew)
     except TargetDown as error:

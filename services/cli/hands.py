@@ -5,14 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import datetime
 
 from services.cli.keys import Chosen, retry_keys
+from shared.entities.spec import load
+from shared.entities.table import owner
 from shared.errors import Misconfigured, Rejected
-from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.kafka.producer import open_producer
 from shared.messaging.parking.parked_retry import HALTED
-from shared.messaging.topics import RAW_SHOPIFY_ORDER
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.output import ago, console, fail, print_json, print_table, utc_now
 from shared.runtime.settings import Settings
@@ -68,31 +67,18 @@ async def _start(environ: Mapping[str, str], review: Review, key: str, decision:
 
 
 async def _send_again(settings: Settings, review: Review, clock: Clock) -> str:
-    """Let the record go through once more; what is to be said of it."""
-    if review.entity == "fulfilment":
-        # Its invoice is not the order's to send: once nobody is asked any more, the reconciler misses the shipment.
-        return "; the reconciler sends its shipment again"
-    if review.entity != "order":
-        raise Misconfigured(f"a review about a {review.entity} cannot be tried again from here")
-    async with open_producer(settings, clock) as producer:
-        await producer.send(RAW_SHOPIFY_ORDER, repair_notice(review, clock.now()))
-    return ""
-
-
-def repair_notice(review: Review, now: datetime) -> Envelope:
-    """Says that the order is to be read back and written once more."""
-    return Envelope(
-        id=f"repair:review-{review.id}:{uuid.uuid4().hex[:8]}",
-        source="shopify",
-        type="shopify.orders/repair",
-        time=now,
-        connection=review.connection,
-        entity="order",
-        subject=review.key,
-        body=b"{}",
-        traceparent=new_traceparent(),
-        extra={"x-priority": "repair", "x-cause": "review"},
-    )
+    """Let the record go through once more; what is to be said of it. Raises Misconfigured where it cannot."""
+    spec = owner(review.entity)
+    if spec.retry_review:
+        event_id = f"repair:review-{review.id}:{uuid.uuid4().hex[:8]}"
+        topic, notice = load(spec.retry_review)(review, event_id, clock.now())
+        async with open_producer(settings, clock) as producer:
+            await producer.send(topic, notice)
+        return ""
+    if spec.comparison:
+        # Once nobody is asked any more, the reconciler misses it.
+        return f"; the reconciler sends the {spec.name} again"
+    raise Misconfigured(f"a review about a {review.entity} cannot be tried again from here")
 
 
 async def list_audit(url: str, limit: int, *, as_json: bool) -> None:

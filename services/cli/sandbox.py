@@ -14,10 +14,10 @@ import typer
 from services.cli.place import Place, environment, find
 from shared.entities.order.event import order_event
 from shared.entities.order.shopify import webhook_body as webhook
+from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import IntegrationError, Misconfigured
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.kafka.producer import open_producer
-from shared.messaging.topics import CANONICAL_ORDER
 from shared.runtime.clock import SystemClock
 from shared.runtime.output import console, fail
 from shared.runtime.settings import Settings

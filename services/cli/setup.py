@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from deploy.local.account import connection_from, read_files, wants_sandbox
 from deploy.local.connect import connect
+from shared.entities.table import topics
 from shared.messaging.kafka.admin import create_topics
 from shared.runtime.settings import Settings
 from shared.state.connections import Connection
@@ -16,7 +17,7 @@ async def migrate_all(environ: Mapping[str, str]) -> list[str]:
     """The migrations that were applied now. Raises Misconfigured, or TargetDown when a server does not answer."""
     settings = Settings.from_env(environ)
     applied = await migrate(settings.database_url)
-    await create_topics(settings)
+    await create_topics(settings, topics())
     return applied
 
 

@@ -20,6 +20,7 @@ from services.cli.place import environment, find
 from shared.connectors.shopify.clients import ShopifyClients
 from shared.connectors.shopify.subscription_upkeep import Upkeep, is_right
 from shared.connectors.shopify.subscriptions import Create, Delete, Found, Keep, Step, Update, wanted
+from shared.entities.table import webhooks
 from shared.errors import IntegrationError, Misconfigured
 from shared.limits.vendor_limits import open_tool_limits
 from shared.runtime.clock import SystemClock
@@ -95,7 +96,7 @@ async def sync(environ: Mapping[str, str], connection: str | None, *, dry_run: b
         overlap = timedelta(seconds=settings.subscription_overlap_seconds)
 
         def upkeep(name: str) -> Upkeep:
-            wish = wanted(settings.ingress_public_url, name)
+            wish = wanted(settings.ingress_public_url, name, webhooks("shopify"))
             return Upkeep(name, wish, shops.get(name).client.execute, WebhookWatch(database), overlap)
 
         return [await _one(name, upkeep, clock, dry_run=dry_run) for name in names]

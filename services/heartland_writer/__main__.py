@@ -3,37 +3,49 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import aiohttp
 
 from services.heartland_writer.settings import Settings
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
-from shared.entities.order.to_heartland.accounts import Accounts
-from shared.entities.order.to_heartland.handler import Orders
+from shared.entities.parts import EntityWriter, Existing, HeartlandWriterParts
+from shared.entities.spec import Spec, load
+from shared.entities.table import ENTITIES, check, writers
 from shared.limits.vendor_limits import open_vendor_limits
 from shared.messaging.consumer.consumer import open_consumer
-from shared.messaging.kafka.producer import Producer, open_producer
-from shared.messaging.record import ConsumerOptions, Route
-from shared.messaging.topics import CANONICAL_ORDER, DEAD_LETTERS
-from shared.runtime.service import Shell, launch, open_shell
-from shared.state.atomic_write import Notes
+from shared.messaging.kafka.producer import open_producer
+from shared.messaging.record import ConsumerOptions
+from shared.messaging.topics import DEAD_LETTERS
+from shared.runtime.service import launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.database import Database
 from shared.state.database_clock import open_database_clock
 from shared.state.in_doubt import counting_in_doubt
 from shared.state.ledger import Ledger
 from shared.state.parked import Parked
-from shared.state.partition_epochs import PartitionEpochs
 from shared.state.reviews import Reviews
-from shared.state.target_state import TargetStates
 
 NAME = "heartland_writer"
 
 
-def options(settings: Settings, orders: Orders) -> ConsumerOptions:
+def options(settings: Settings, written: Sequence[EntityWriter]) -> ConsumerOptions:
     common = settings.consumer_options(settings.writer_concurrency)
-    return replace(common, awaited=orders.existing, awaited_check_seconds=settings.awaited_check_seconds)
+    return replace(common, awaited=existing(written), awaited_check_seconds=settings.awaited_check_seconds)
+
+
+def existing(written: Sequence[EntityWriter]) -> Existing:
+    """Which of the awaited names exist by now, whoever of the writers knows them."""
+
+    async def ask(names: set[str]) -> set[str]:
+        found: set[str] = set()
+        for one in written:
+            if one.existing is not None:
+                found |= await one.existing(names)
+        return found
+
+    return ask
 
 
 def limits(settings: Settings) -> CallLimits:
@@ -42,30 +54,9 @@ def limits(settings: Settings) -> CallLimits:
     )
 
 
-def _orders(
-    settings: Settings, shell: Shell, database: Database, clients: HeartlandClients, producer: Producer
-) -> Orders:
-    clock, notes = shell.clock, Notes(database, shell.clock)
-    accounts = Accounts(
-        clients,
-        ledger=Ledger(database, clock),
-        notes=notes,
-        clock=clock,
-        item_cache_seconds=settings.item_cache_seconds,
-    )
-    return Orders(
-        accounts,
-        standings=TargetStates(database),
-        owners=PartitionEpochs(database, NAME, clock),
-        notes=notes,
-        reviews=Reviews(database),
-        producer=producer,
-        clock=clock,
-    )
-
-
-async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Write canonical orders into Heartland until `stop`."""
+async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
+    """Write canonical records into Heartland until `stop`."""
+    check(entities)
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
@@ -78,18 +69,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         clients = HeartlandClients(
             connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock, guards=guards
         )
-        orders = _orders(settings, shell, database, clients, producer)
+        parts = HeartlandWriterParts(NAME, shell, database, producer, clients, settings.item_cache_seconds)
+        written: list[EntityWriter] = [load(name)(parts) for name in writers("heartland", entities)]
         async with (
             counting_in_doubt(Ledger(database, shell.clock), shell, "heartland"),
             open_consumer(
                 shell,
                 group=NAME,
-                routes=[Route(CANONICAL_ORDER, orders.handle, "order", collapse=True, writes=True)],
+                routes=[route for one in written for route in one.routes],
                 producer=producer,
                 parked=Parked(database, NAME),
                 reviews=Reviews(database),
                 dead_letters=DEAD_LETTERS[NAME],
-                options=options(settings, orders),
+                options=options(settings, written),
             ) as consumer,
         ):
             await consumer.run()

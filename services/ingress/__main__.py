@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Sequence
 
 from services.ingress.answer import Taken
 from services.ingress.app import Ingress, open_server
@@ -12,13 +13,17 @@ from services.ingress.forgeries import Addresses, Alarm, Change, Forgeries
 from services.ingress.publisher import Publisher
 from services.ingress.settings import Settings
 from services.ingress.warning import alert_of, watch
+from shared.entities.spec import Spec
+from shared.entities.table import ENTITIES, check, sources
 from shared.messaging.kafka.producer import Producer, open_producer
 from shared.runtime.service import Shell, launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.database import Database
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
+async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
+    """Receive webhooks until `stop`."""
+    check(entities)
     async with (
         open_shell("ingress", settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
@@ -29,13 +34,14 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             producer,
             shell.metrics,
             settings.topic_prefix,
+            [source.topic for _, source in sources(entities)],
             timeout_seconds=settings.ingress_publish_timeout_seconds,
             max_waiting_bytes=settings.ingress_max_waiting_bytes,
         )
         forgeries = _forgeries(shell, settings, producer)
         ingress = Ingress(
             settings,
-            House(connections.get),
+            House(connections.get, entities),
             publisher,
             shell.metrics,
             shell.clock,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -12,6 +12,8 @@ from services.ingress.shopify import ShopifyDoor
 from services.ingress.strict import StrictReader
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.shopify.account import ShopifyAccount
+from shared.entities.spec import Spec
+from shared.entities.table import ENTITIES
 from shared.errors import Misconfigured
 from shared.state.connections import Connection
 
@@ -30,7 +32,8 @@ class Doors:
 class House:
     """All doors. A connection that was read again (a rotated secret, say) gets new ones."""
 
-    def __init__(self, find: Find) -> None:
+    def __init__(self, find: Find, entities: Sequence[Spec] = ENTITIES) -> None:
+        self._entities = entities
         self._find = find
         self._reader = StrictReader()
         self._doors: dict[str, Doors] = {}
@@ -54,14 +57,14 @@ class House:
             account = ShopifyAccount.read(connection.credentials.get("shopify", {}))
         except Misconfigured:
             return None
-        return ShopifyDoor(connection.name, account, self._reader)
+        return ShopifyDoor(connection.name, account, self._reader, self._entities)
 
     def _heartland(self, connection: Connection) -> HeartlandDoor | None:
         try:
             account = HeartlandAccount.read(connection.credentials.get("heartland", {}))
         except Misconfigured:
             return None
-        return HeartlandDoor(connection.name, account, self._reader)
+        return HeartlandDoor(connection.name, account, self._reader, self._entities)
 
 
 @dataclass(frozen=True, slots=True)

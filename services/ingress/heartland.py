@@ -8,47 +8,49 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Sequence
 from datetime import datetime
 
 from aiohttp.web import BaseRequest
 
 from services.ingress.notice import Kind, Notice, kind, moment, notice, valid_trace
 from services.ingress.refusal import BAD_SIGNATURE, UNKNOWN_TOPIC, Refused
-from services.ingress.request import read_strictly, whole_id
+from services.ingress.request import id_in, read_strictly, whole_id
 from services.ingress.strict import StrictReader
 from shared.connectors.heartland.account import HeartlandAccount
-from shared.messaging.topics import RAW_HEARTLAND_CUSTOMER, RAW_HEARTLAND_PRODUCT, RAW_HEARTLAND_SALE, Topic
-
-# The hooks seen in use. `sales_transaction_completed` tells of tickets and of returns, and again when one is changed.
-EVENTS: dict[str, tuple[Topic, str]] = {
-    "item_created": (RAW_HEARTLAND_PRODUCT, "product"),
-    "item_updated": (RAW_HEARTLAND_PRODUCT, "product"),
-    "customer_created": (RAW_HEARTLAND_CUSTOMER, "customer"),
-    "customer_updated": (RAW_HEARTLAND_CUSTOMER, "customer"),
-    "sales_transaction_completed": (RAW_HEARTLAND_SALE, "sale"),
-}
+from shared.entities.spec import Source, Spec
+from shared.entities.table import ENTITIES, webhooks
 
 
 class HeartlandDoor:
     """Takes the hooks of one connection."""
 
-    def __init__(self, connection: str, account: HeartlandAccount, reader: StrictReader) -> None:
+    def __init__(
+        self,
+        connection: str,
+        account: HeartlandAccount,
+        reader: StrictReader,
+        entities: Sequence[Spec] = ENTITIES,
+    ) -> None:
         self._tokens = [token.encode() for token in account.hook_tokens]
         self._reader = reader
-        self._kinds = {event: _kind(connection, event) for event in EVENTS}
+        self._events = {
+            name: (_kind(connection, name, spec, source), webhook.id_path)
+            for name, (spec, source, webhook) in webhooks("heartland", entities).items()
+        }
 
     def take(self, request: BaseRequest, event: str, token: str, body: bytes, now: datetime) -> Notice:
         """The notice in a hook. Raises Refused."""
         if not self._knows(token):
             raise Refused(BAD_SIGNATURE)
         record = read_strictly(self._reader, body)
-        kind = self._kinds.get(event)
-        if kind is None:
+        if event not in self._events:
             raise Refused(UNKNOWN_TOPIC)
+        kind, id_path = self._events[event]
         return notice(
             kind,
             event_id=hashlib.sha256(event.encode() + b"\n" + body).hexdigest().encode(),
-            subject=whole_id(record.get("id")),
+            subject=whole_id(id_in(record, id_path)),
             time=moment(None, now),
             trace=valid_trace(request.headers.get("traceparent")),
             body=body,
@@ -61,12 +63,11 @@ class HeartlandDoor:
         return any(fits)
 
 
-def _kind(connection: str, event: str) -> Kind:
-    topic, entity = EVENTS[event]
+def _kind(connection: str, event: str, spec: Spec, source: Source) -> Kind:
     return kind(
         connection,
-        topic,
-        entity=entity,
+        source.topic,
+        entity=spec.name,
         source="heartland",
         happened=event,
         extra=(("x-heartland-event", event),),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from services.ingress.notice import Notice
 from services.ingress.refusal import BROKER_DOWN, OVERLOADED, TOO_LARGE, Refused
 from shared.errors import Rejected, TargetDown
 from shared.messaging.envelope import Headers
-from shared.messaging.topics import RAW, topic_name
+from shared.messaging.topics import Topic, topic_name
 from shared.runtime.metrics import ServiceMetrics
 
 
@@ -35,7 +35,14 @@ class Publisher:
     """`max_waiting_bytes` bounds what is held in memory while the broker is slow or away."""
 
     def __init__(
-        self, sender: Sender, metrics: ServiceMetrics, prefix: str, *, timeout_seconds: float, max_waiting_bytes: int
+        self,
+        sender: Sender,
+        metrics: ServiceMetrics,
+        prefix: str,
+        topics: Iterable[Topic],
+        *,
+        timeout_seconds: float,
+        max_waiting_bytes: int,
     ) -> None:
         self._sender = sender
         self._timeout = timeout_seconds
@@ -46,7 +53,7 @@ class Publisher:
                 metrics.events_in.labels(_entity(topic.name)).inc,
                 metrics.events_out.labels(_entity(topic.name)).inc,
             )
-            for topic in RAW
+            for topic in topics
         }
 
     async def publish(self, notice: Notice) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from aiohttp.web import BaseRequest, RequestPayloadError
@@ -71,6 +72,14 @@ def read_strictly(reader: StrictReader, body: bytes) -> Json:
         return reader.read(body)
     except NotStrict as error:
         raise Refused(NOT_JSON, str(error)) from None
+
+
+def id_in(body: Json, path: Sequence[str]) -> Any:
+    """What stands in `body` at the end of `path`; None where the path ends early."""
+    found: Any = body
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
 
 
 def whole_id(value: Any) -> str:

@@ -7,20 +7,21 @@ reader of the id, the shop's domain must be the connection's own.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from aiohttp.web import BaseRequest
 
 from services.ingress.notice import Kind, Notice, kind, moment, notice, valid_trace
 from services.ingress.refusal import BAD_SIGNATURE, UNKNOWN_TOPIC, WRONG_SHOP, Refused
-from services.ingress.request import check_unique, plain, read_strictly, required, whole_id
-from services.ingress.strict import Json, StrictReader
+from services.ingress.request import check_unique, id_in, plain, read_strictly, required, whole_id
+from services.ingress.strict import StrictReader
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.signature import verify
+from shared.entities.spec import Source, Spec
+from shared.entities.table import ENTITIES, webhooks
 from shared.messaging.envelope import Headers
-from shared.messaging.topics import RAW_SHOPIFY_ORDER
 
 TOPIC, HMAC = "X-Shopify-Topic", "X-Shopify-Hmac-Sha256"
 # Headers that travel on for people and for correlation, as they came.
@@ -31,44 +32,31 @@ _CARRIED = (
 )
 
 
-def _own_id(body: Json) -> Any:
-    return body.get("id")
+@dataclass(frozen=True, slots=True)
+class _Topic:
+    """What is made once per connection of one webhook topic."""
 
-
-def _order_id(body: Json) -> Any:
-    return body.get("order_id")
-
-
-def _edited_order_id(body: Json) -> Any:
-    edit = body.get("order_edit")
-    return edit.get("order_id") if isinstance(edit, dict) else None
-
-
-# Which order a notice is about. Everything that happens to an order travels under the order's id, in order.
-ORDER_OF: dict[str, Callable[[Json], Any]] = {
-    "orders/create": _own_id,
-    "orders/updated": _own_id,
-    "orders/paid": _own_id,
-    "orders/cancelled": _own_id,
-    "orders/fulfilled": _own_id,
-    "orders/partially_fulfilled": _own_id,
-    "orders/delete": _own_id,
-    "orders/edited": _edited_order_id,
-    "refunds/create": _order_id,
-    "order_transactions/create": _order_id,
-    "fulfillments/create": _order_id,
-    "fulfillments/update": _order_id,
-}
+    kind: Kind
+    id_path: tuple[str, ...]
 
 
 class ShopifyDoor:
     """Takes the deliveries of one connection."""
 
-    def __init__(self, connection: str, account: ShopifyAccount, reader: StrictReader) -> None:
+    def __init__(
+        self,
+        connection: str,
+        account: ShopifyAccount,
+        reader: StrictReader,
+        entities: Sequence[Spec] = ENTITIES,
+    ) -> None:
         self._secrets = account.webhook_secrets
         self._shop = account.shop_domain.lower()
         self._reader = reader
-        self._kinds = {topic: _kind(connection, topic) for topic in ORDER_OF}
+        self._topics = {
+            name: _Topic(_kind(connection, name, spec, source), webhook.id_path)
+            for name, (spec, source, webhook) in webhooks("shopify", entities).items()
+        }
 
     def check(self, request: BaseRequest) -> None:
         """What can be told before the body is read. Raises Refused."""
@@ -84,14 +72,13 @@ class ShopifyDoor:
         if headers.get("X-Shopify-Shop-Domain", self._shop).lower() != self._shop:
             raise Refused(WRONG_SHOP)
         record = read_strictly(self._reader, body)
-        topic = headers[TOPIC]
-        kind = self._kinds.get(topic)
-        if kind is None:
+        topic = self._topics.get(headers[TOPIC])
+        if topic is None:
             raise Refused(UNKNOWN_TOPIC)
         return notice(
-            kind,
+            topic.kind,
             event_id=plain(headers.get("X-Shopify-Webhook-Id", "")) or hashlib.sha256(body).hexdigest().encode(),
-            subject=whole_id(ORDER_OF[topic](record)),
+            subject=whole_id(id_in(record, topic.id_path)),
             time=moment(headers.get("X-Shopify-Triggered-At"), now),
             trace=valid_trace(headers.get("traceparent")),
             body=body,
@@ -99,14 +86,14 @@ class ShopifyDoor:
         )
 
 
-def _kind(connection: str, topic: str) -> Kind:
+def _kind(connection: str, name: str, spec: Spec, source: Source) -> Kind:
     return kind(
         connection,
-        RAW_SHOPIFY_ORDER,
-        entity="order",
+        source.topic,
+        entity=spec.name,
         source="shopify",
-        happened=topic,
-        extra=(("x-shopify-topic", topic),),
+        happened=name,
+        extra=(("x-shopify-topic", name),),
     )
 
 

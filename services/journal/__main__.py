@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -12,12 +12,14 @@ from aiokafka import AIOKafkaConsumer
 
 from services.journal.keeper import Keeper
 from services.journal.settings import Settings
+from shared.entities.spec import Spec
+from shared.entities.table import ENTITIES, check, sources
 from shared.errors import TargetDown
 from shared.messaging.dead_letters.writer import DeadLetters, own_version
 from shared.messaging.kafka.clients import connect_consumer, stop_consumer
 from shared.messaging.kafka.producer import Producer, open_producer
 from shared.messaging.record import ConsumerOptions
-from shared.messaging.topics import ALERT, DEAD_LETTERS, RAW, TRACE, Topic, topic_name
+from shared.messaging.topics import ALERT, DEAD_LETTERS, TRACE, Topic, topic_name
 from shared.runtime.service import Shell, launch, open_shell
 from shared.state.alerts import Alerts
 from shared.state.database import Database
@@ -29,9 +31,11 @@ _DEAD_LETTERS_IN_A_ROW = 1_000
 _FORGET_SECONDS = 3_600.0
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
+async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
     """Keep the journal until `stop`."""
-    topics = {topic_name(settings.topic_prefix, topic): topic for topic in (TRACE, ALERT, *RAW)}
+    check(entities)
+    raw = {source.topic: (spec, source) for spec, source in sources(entities)}
+    topics = {topic_name(settings.topic_prefix, topic): topic for topic in (TRACE, ALERT, *raw)}
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
@@ -48,6 +52,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 shell,
                 kafka,
                 topics,
+                raw,
                 journal,
                 Alerts(database),
                 counts,

@@ -16,11 +16,12 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from services.journal.reading import alert_of, hop_of_raw, hop_of_trace
 from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
+from shared.entities.spec import Source, Spec
 from shared.errors import Rejected, TargetDown
 from shared.limits.retry import backoff
 from shared.messaging.dead_letters.writer import Cause, DeadLetters
 from shared.messaging.record import Unreadable
-from shared.messaging.topics import ALERT, RAW_SHOPIFY_ORDER, TRACE, Topic
+from shared.messaging.topics import ALERT, TRACE, Topic
 from shared.runtime.service import Shell
 from shared.state.alerts import Alerts
 from shared.state.journal import Journal
@@ -52,13 +53,14 @@ class Batch:
 
 
 class Keeper:
-    """One member of the journal's group. `topics` are by their names on the broker."""
+    """One member of the journal's group. `topics` are by their names on the broker; `raw` has the entity of each."""
 
     def __init__(
         self,
         shell: Shell,
         kafka: AIOKafkaConsumer,
         topics: Mapping[str, Topic],
+        raw: Mapping[Topic, tuple[Spec, Source]],
         journal: Journal,
         alerts: Alerts,
         counts: WebhookCounts,
@@ -71,6 +73,7 @@ class Keeper:
         self._shell = shell
         self._kafka = kafka
         self._topics = topics
+        self._raw = raw
         self._journal = journal
         self._alerts = alerts
         self._counts = counts
@@ -129,13 +132,20 @@ class Keeper:
                     if topic is ALERT:
                         batch.alerts.append(alert_of(record.value))
                     else:
-                        hop = _hop(topic, record)
-                        batch.hops.append(hop)
-                        if topic is RAW_SHOPIFY_ORDER:
-                            batch.count(hop)
+                        self._add_hop(batch, topic, record)
                 except Rejected as error:
                     batch.unreadable.append((record, error.reason))
         return batch
+
+    def _add_hop(self, batch: Batch, topic: Topic, record: ConsumerRecord) -> None:
+        if topic is TRACE:
+            batch.hops.append(hop_of_trace(record.value))
+            return
+        spec, source = self._raw[topic]
+        hop = hop_of_raw(spec, source, record.headers, record.timestamp)
+        batch.hops.append(hop)
+        if source.system == "shopify" and source.webhooks:
+            batch.count(hop)
 
     async def _bury(self, record: ConsumerRecord, reason: str) -> None:
         now = self._shell.clock.now()
@@ -194,9 +204,3 @@ class Keeper:
             await asyncio.wait_for(self._shell.stop.wait(), seconds)
         except TimeoutError:
             return
-
-
-def _hop(topic: Topic, record: ConsumerRecord) -> Hop:
-    if topic is TRACE:
-        return hop_of_trace(record.value)
-    return hop_of_raw(topic, record.headers, record.timestamp)

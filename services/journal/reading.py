@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
+from shared.entities.spec import Source, Spec
 from shared.errors import Rejected
-from shared.messaging.topics import RAW_HEARTLAND_FULFILMENT, Topic
 from shared.state.database import clean
 
 # What is indexed must stay far below the size of an index page.
@@ -50,7 +50,7 @@ def alert_of(body: bytes | None) -> Alert:
     return alert
 
 
-def hop_of_raw(topic: Topic, headers: Headers, timestamp_ms: int) -> Hop:
+def hop_of_raw(spec: Spec, source: Source, headers: Headers, timestamp_ms: int) -> Hop:
     """The first hop of an event, from its raw record: ingress and the poller trace nothing themselves.
 
     The time is the record's own: when the broker had it. Raises Rejected where the headers are not an event's.
@@ -64,12 +64,12 @@ def hop_of_raw(topic: Topic, headers: Headers, timestamp_ms: int) -> Hop:
             connection=named["x-connection"],
             entity=named["x-entity"],
             key=named["ce_subject"],
-            service=_sender(topic, named.get("x-cause", "")),
+            service=_sender(source, named.get("x-cause", "")),
             outcome="received",
             source_time=datetime.fromisoformat(named["ce_time"]),
             started_at=at,
             finished_at=at,
-            shopify_id=named["ce_subject"] if named["x-entity"] == "order" else "",
+            shopify_id=named["ce_subject"] if spec.key_is_shopify_id else "",
             detail=named["ce_type"],
         )
     except KeyError as error:
@@ -79,9 +79,9 @@ def hop_of_raw(topic: Topic, headers: Headers, timestamp_ms: int) -> Hop:
     return _storable(hop, size=sum(map(len, named.values())))
 
 
-def _sender(topic: Topic, cause: str) -> str:
+def _sender(source: Source, cause: str) -> str:
     """Who put the event into its raw topic: what was not pushed says why it is there."""
-    pushed = "poller" if topic is RAW_HEARTLAND_FULFILMENT else "ingress"
+    pushed = "poller" if source.poll and not source.webhooks else "ingress"
     return {"gap": "poller", "drift": "reconciler"}.get(cause, pushed)
 
 

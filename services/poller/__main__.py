@@ -7,6 +7,7 @@ Of several replicas, one does a connection's feed at a time.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import aiohttp
@@ -17,10 +18,12 @@ from services.poller.settings import Settings
 from services.poller.watch import Books, Reach, Watch
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.connectors.shopify.clients import ShopifyClients
-from shared.entities.fulfilment.poll import FEED, InvoiceFeed, Told, Window
+from shared.entities.parts import PollParts
+from shared.entities.spec import Spec, load
+from shared.entities.table import ENTITIES, check, polls, webhooks
 from shared.limits.vendor_limits import open_vendor_limits
-from shared.messaging.kafka.producer import Producer, open_producer
-from shared.runtime.service import Shell, launch, open_shell
+from shared.messaging.kafka.producer import open_producer
+from shared.runtime.service import launch, open_shell
 from shared.state.alerts import Alerts
 from shared.state.connections import open_connections
 from shared.state.cursors import Cursors
@@ -41,24 +44,18 @@ def limits(settings: Settings) -> CallLimits:
     )
 
 
-def window(settings: Settings) -> Window:
-    return Window(
-        timedelta(seconds=settings.poll_overlap_seconds),
-        timedelta(hours=settings.poll_lookback_hours),
-        settings.poll_page_size,
-    )
-
-
-def reach(settings: Settings) -> Reach:
+def reach(settings: Settings, entities: Sequence[Spec]) -> Reach:
     return Reach(
         settings.ingress_public_url,
+        tuple(webhooks("shopify", entities)),
         timedelta(seconds=settings.subscription_overlap_seconds),
         timedelta(seconds=settings.poll_overlap_seconds),
     )
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
+async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
     """Poll until `stop` is set."""
+    check(entities)
     async with (
         open_shell("poller", settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
@@ -72,7 +69,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         clients = HeartlandClients(
             connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock, guards=guards
         )
-        feeds = Feeds(shell, clients, producer, Cursors(database), Links(database), window(settings))
+        parts = PollParts(
+            shell,
+            producer,
+            clients,
+            Cursors(database),
+            Links(database),
+            overlap=timedelta(seconds=settings.poll_overlap_seconds),
+            lookback=timedelta(hours=settings.poll_lookback_hours),
+            page_size=settings.poll_page_size,
+        )
         shops = ShopifyClients(
             connections,
             session,
@@ -82,11 +88,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             guards=guards,
         )
         books = Books(WebhookWatch(database), WebhookCounts(database), Alerts(database))
-        watch = Watch(shell, shops.get, producer, books, reach(settings))
+        watch = Watch(shell, shops.get, producer, books, reach(settings, entities))
         shell.health.ready_when("started", lambda: True)
         async with asyncio.TaskGroup() as tasks:
             for feed, entity, poll in (
-                (FEED, "fulfilment", feeds.poll),
+                *((one.feed, spec.name, load(one.open)(parts)) for spec, one in polls(entities)),
                 (WATCH, "order", spaced(settings.subscription_check_seconds, shell.clock, watch.check)),
             ):
                 polling = Polling(
@@ -98,49 +104,6 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                     log=shell.log,
                 )
                 tasks.create_task(polling.run(stop), name=feed)
-
-
-class Feeds:
-    """All feeds of a connection, read one after the other; there is one by now."""
-
-    def __init__(
-        self,
-        shell: Shell,
-        clients: HeartlandClients,
-        producer: Producer,
-        cursors: Cursors,
-        links: Links,
-        window: Window,
-    ) -> None:
-        self._shell = shell
-        self._clients = clients
-        self._producer = producer
-        self._cursors = cursors
-        self._links = links
-        self._window = window
-
-    async def poll(self, connection: str) -> None:
-        """Raises TargetDown for a connection that cannot work, or cannot now."""
-        feed = InvoiceFeed(
-            connection,
-            self._clients.get(connection).client,
-            producer=self._producer,
-            cursors=self._cursors,
-            links=self._links,
-            clock=self._shell.clock,
-            window=self._window,
-            told=self._told(connection),
-        )
-        await feed.poll()
-
-    def _told(self, connection: str) -> Told:
-        metrics, log = self._shell.metrics, self._shell.log
-
-        def unreadable(reason: str) -> None:
-            metrics.events_failed.labels("fulfilment", "unreadable").inc()
-            log.error("an invoice cannot be read", connection=connection, entity="fulfilment", reason=reason)
-
-        return Told(published=metrics.events_out.labels("fulfilment").inc, unreadable=unreadable)
 
 
 if __name__ == "__main__":

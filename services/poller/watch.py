@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,11 +38,12 @@ class Books:
 class Reach:
     """`public_url` is where Shopify reaches ingress, empty where subscriptions are not ours to manage.
 
-    `overlap` is how long Shopify may have failed before it gave a subscription up, `late` how much a record may show up
-    after its time.
+    `topics` are those that are subscribed to. `overlap` is how long Shopify may have failed before it gave a
+    subscription up, `late` how much a record may show up after its time.
     """
 
     public_url: str
+    topics: Sequence[str]
     overlap: timedelta
     late: timedelta
 
@@ -74,7 +75,7 @@ class Watch:
         await self._producer.flush()
 
     async def _keep(self, connection: str, shop: Shopify, now: datetime) -> None:
-        wish = wanted(self._reach.public_url, connection)
+        wish = wanted(self._reach.public_url, connection, self._reach.topics)
         upkeep = Upkeep(connection, wish, shop.client.at("repair").execute, self._books.watch, self._reach.overlap)
         steps = await upkeep.look()
         if is_right(steps):

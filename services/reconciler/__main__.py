@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import product
@@ -11,8 +12,10 @@ from typing import Any
 from services.reconciler.figures import Figures
 from services.reconciler.parts import Parts, open_parts
 from services.reconciler.settings import Settings
-from services.reconciler.table import SUBJECTS
+from services.reconciler.table import subjects
 from services.reconciler.watch import Watch
+from shared.entities.spec import Spec
+from shared.entities.table import ENTITIES, check
 from shared.runtime.service import Shell, launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.cursors import Cursors
@@ -26,8 +29,10 @@ NAME = "reconciler"
 _NEW_CONNECTIONS_SECONDS = 5.0
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
+async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
     """Compare until `stop`."""
+    check(entities)
+    compared = subjects(entities)
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
@@ -40,7 +45,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
             watched: dict[tuple[str, str], asyncio.Task[None]] = {}
             while not stop.is_set():
-                for name, subject in product(connections.names(), SUBJECTS):
+                for name, subject in product(connections.names(), compared):
                     one = name, subject.name
                     if one not in watched or watched[one].done():
                         watched[one] = tasks.create_task(_watch(shell, parts, leases, name, subject).run(stop))

@@ -1,18 +1,35 @@
-"""What is compared: the subjects found, and which of them an entity belongs to."""
+"""What is compared: the subjects of the table of entities, and which of them an entity belongs to."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from shared.entities.fulfilment import compare as fulfilment
-from shared.entities.order.compare import order, payment
-from shared.entities.order.compare.records import Orders
+from shared.entities.spec import Spec, load
+from shared.entities.table import ENTITIES
 from shared.errors import Rejected
 from shared.sync.comparison import Subject
 
-SUBJECTS: tuple[Subject[Any], ...] = (
-    Subject("order", "orders", "reconciler.orders", Orders, (fulfilment.ENTITY, order.ENTITY, payment.ENTITY)),
-)
+
+def subjects(entities: Sequence[Spec] = ENTITIES) -> tuple[Subject[Any], ...]:
+    """A subject for each entity that is listed and read by itself, with all that is compared within it."""
+    return tuple(_subject(spec, entities) for spec in entities if spec.comparison and spec.comparison.records)
+
+
+def _subject(spec: Spec, entities: Sequence[Spec]) -> Subject[Any]:
+    assert spec.comparison is not None  # noqa: S101 - `subjects` asked
+    own = [other.comparison for other in entities if other.comparison and _within(other) == spec.name]
+    compared = [load(name) for comparison in own for name in comparison.entities]
+    records = load(spec.comparison.records)
+    ordered = tuple(sorted(compared, key=lambda one: str(one.name)))
+    return Subject(spec.name, spec.plural, f"reconciler.{spec.plural}", records, ordered)
+
+
+def _within(spec: Spec) -> str:
+    return (spec.comparison.within if spec.comparison else "") or spec.name
+
+
+SUBJECTS = subjects()
 
 
 def entities() -> tuple[str, ...]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import aiohttp
 
 from services.shopify_writer.settings import Settings
-from services.shopify_writer.writer import Writer
 from shared.connectors.shopify.clients import ShopifyClients
+from shared.entities.parts import EntityWriter, ShopifyWriterParts
+from shared.entities.spec import Spec, load
+from shared.entities.table import ENTITIES, check, writers
 from shared.limits.vendor_limits import open_vendor_limits
 from shared.messaging.consumer.consumer import open_consumer
 from shared.messaging.kafka.producer import open_producer
-from shared.messaging.record import Route
-from shared.messaging.topics import CANONICAL_FULFILMENT, CANONICAL_LINK, DEAD_LETTERS
+from shared.messaging.topics import DEAD_LETTERS
 from shared.runtime.service import launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.database import Database
@@ -21,21 +23,14 @@ from shared.state.database_clock import open_database_clock
 from shared.state.in_doubt import counting_in_doubt
 from shared.state.ledger import Ledger
 from shared.state.parked import Parked
-from shared.state.partition_epochs import PartitionEpochs
 from shared.state.reviews import Reviews
 
 NAME = "shopify_writer"
 
 
-def routes(writer: Writer) -> list[Route]:
-    return [
-        Route(CANONICAL_FULFILMENT, writer.fulfilment, "fulfilment", collapse=False),
-        Route(CANONICAL_LINK, writer.link, "link", collapse=True, give_up="skip", writes=True),
-    ]
-
-
-async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Write canonical fulfilments and links into Shopify until `stop`."""
+async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
+    """Write canonical records into Shopify until `stop`."""
+    check(entities)
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
@@ -49,14 +44,21 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         shops = ShopifyClients(
             connections, session, metrics=shell.metrics, clock=shell.clock, points_per_second=rate, guards=guards
         )
-        ledger = Ledger(database, shell.clock)
-        writer = Writer(shops, ledger, shell.clock, settings, PartitionEpochs(database, NAME, shell.clock))
+        parts = ShopifyWriterParts(
+            NAME,
+            shell,
+            database,
+            shops,
+            read_lag_seconds=settings.shopify_read_lag_seconds,
+            link_batch_seconds=settings.link_batch_wait_ms / 1000,
+        )
+        written: list[EntityWriter] = [load(name)(parts) for name in writers("shopify", entities)]
         async with (
-            counting_in_doubt(ledger, shell, "shopify"),
+            counting_in_doubt(Ledger(database, shell.clock), shell, "shopify"),
             open_consumer(
                 shell,
                 group=NAME,
-                routes=routes(writer),
+                routes=[route for one in written for route in one.routes],
                 producer=producer,
                 parked=Parked(database, NAME),
                 reviews=Reviews(database),

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import aiohttp
 
 from services.transformers.settings import Settings
 from services.transformers.shops import open_shops
-from services.transformers.table import Parts, route
+from services.transformers.table import route
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
+from shared.entities.parts import TransformParts
+from shared.entities.spec import Spec
+from shared.entities.table import ENTITIES, check
 from shared.limits.vendor_limits import open_vendor_limits
 from shared.messaging.consumer.consumer import open_consumer
 from shared.messaging.kafka.producer import open_producer
@@ -30,7 +34,9 @@ def limits(settings: Settings) -> CallLimits:
     )
 
 
-async def run(settings: Settings, stop: asyncio.Event) -> None:
+async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
+    """Turn notices into canonical events until `stop`."""
+    check(entities)
     async with (
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
@@ -45,7 +51,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         heartland = HeartlandClients(
             connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock, guards=guards
         )
-        ours = route(settings.transformer_entity, Parts(shell, producer, reviews, shops, heartland))
+        ours = route(
+            settings.transformer_entity, TransformParts(shell, producer, reviews, shops.of, heartland), entities
+        )
         async with open_consumer(
             shell,
             # A group of its own: members of one group that read different topics disturb each other's rebalances.

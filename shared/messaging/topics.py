@@ -1,4 +1,4 @@
-"""Every topic: its name, its partitions, who writes it, who reads it. Names live here and nowhere else.
+"""What a topic is, and the topics that belong to no entity: trace, alerts, dead letters.
 
 Partition counts are fixed for ever: a changed count is a new topic version, since order within a key would break.
 """
@@ -33,19 +33,6 @@ def topic_name(prefix: str, topic: Topic) -> str:
     return prefix + topic.name
 
 
-# Notices as they came in. Written by ingress and poller; read by the transformers, the journal.
-RAW_SHOPIFY_ORDER = Topic("raw.shopify.order")
-RAW_HEARTLAND_FULFILMENT = Topic("raw.heartland.fulfilment")
-# Heartland hooks of items, customers and tickets: kept for the entities that read them; the journal reads them all.
-RAW_HEARTLAND_PRODUCT = Topic("raw.heartland.product")
-RAW_HEARTLAND_CUSTOMER = Topic("raw.heartland.customer")
-RAW_HEARTLAND_SALE = Topic("raw.heartland.sale")
-
-# Whole records as they stand. Written by the transformers (link: by heartland_writer); read by the writers.
-CANONICAL_ORDER = Topic("canonical.order")
-CANONICAL_FULFILMENT = Topic("canonical.fulfilment")
-CANONICAL_LINK = Topic("canonical.link")
-
 # One small record per hop. Written by every consumer; read by the journal.
 TRACE = Topic("trace", partitions=6)
 
@@ -58,6 +45,5 @@ DEAD_LETTERS = {
     for service in ("transformers", "heartland_writer", "shopify_writer", "journal")
 }
 
-RAW = (RAW_SHOPIFY_ORDER, RAW_HEARTLAND_FULFILMENT, RAW_HEARTLAND_PRODUCT, RAW_HEARTLAND_CUSTOMER, RAW_HEARTLAND_SALE)
-CANONICAL = (CANONICAL_ORDER, CANONICAL_FULFILMENT, CANONICAL_LINK)
-ALL: tuple[Topic, ...] = (*RAW, *CANONICAL, TRACE, ALERT, *DEAD_LETTERS.values())
+# The topics that belong to no entity; those of the entities stand in their specs.
+OPERATIONAL: tuple[Topic, ...] = (TRACE, ALERT, *DEAD_LETTERS.values())

@@ -16,7 +16,7 @@ import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.stack import Stack
-from shared.messaging.topics import RAW_SHOPIFY_ORDER
+from shared.entities.order.spec import RAW_SHOPIFY_ORDER
 from tests.smoke.shop import Shop, until
 
 SEED = 11

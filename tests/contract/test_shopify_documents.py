@@ -25,12 +25,13 @@ from graphql.execution.values import get_variable_values
 from shared.connectors.shopify import subscription_documents
 from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.subscription_documents import SUBSCRIPTION_DOCUMENTS
-from shared.connectors.shopify.subscriptions import TOPICS, spelled
+from shared.connectors.shopify.subscriptions import spelled
 from shared.entities.fulfilment.shopify import documents as fulfilment_documents
 from shared.entities.fulfilment.shopify.documents import FULFILMENT_DOCUMENTS, FULFILMENT_SCOPES
 from shared.entities.order.shopify import changed_orders, documents
 from shared.entities.order.shopify.changed_orders import RECONCILE_DOCUMENTS
 from shared.entities.order.shopify.documents import ORDER_DOCUMENTS, ORDER_SCOPES, READ_ORDERS
+from shared.entities.table import webhooks
 from tests.support.sandbox import open_sandbox
 from tests.support.shop_server import sandbox_client
 from tests.support.shopify_schema import VERSIONS, introspection, published
@@ -83,7 +84,7 @@ VARIABLES: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "ListSubscriptions": [{"after": None}, {"after": "cursor"}],
-    "CreateSubscription": [{"topic": spelled(topic), "subscription": SUBSCRIBED} for topic in TOPICS],
+    "CreateSubscription": [{"topic": spelled(topic), "subscription": SUBSCRIBED} for topic in webhooks("shopify")],
     "UpdateSubscription": [{"id": SUBSCRIPTION, "subscription": {**SUBSCRIBED, "filter": "", "includeFields": []}}],
     "DeleteSubscription": [{"id": SUBSCRIPTION}],
     "SetMetafields": [

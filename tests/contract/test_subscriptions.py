@@ -19,10 +19,11 @@ from shared.connectors.shopify.subscriptions import (
     read_subscriptions,
     wanted,
 )
+from shared.entities.table import webhooks
 from tests.support.sandbox import Sandbox, open_sandbox
 from tests.support.shop_server import sandbox_client
 
-WISH = wanted("https://hooks.example.com", "main")
+WISH = wanted("https://hooks.example.com", "main", webhooks("shopify"))
 ELSEWHERE = "https://old.example.com/webhooks/shopify/main"
 
 
@@ -70,7 +71,7 @@ async def test_moved_spoilt_and_double_ones_come_right_and_others_stay(client: S
 
 async def test_a_new_address_is_taken_over_by_what_is_there(client: ShopifyClient) -> None:
     before = {row.topic: row.id for row in await put_right(client)}
-    after = await put_right(client, wanted("https://new.example.com", "main"))
+    after = await put_right(client, wanted("https://new.example.com", "main", webhooks("shopify")))
 
     assert {row.topic: row.id for row in after} == before
     assert {row.uri for row in after} == {"https://new.example.com/webhooks/shopify/main"}

@@ -16,7 +16,8 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
-from shared.messaging.topics import DEAD_LETTERS, RAW_SHOPIFY_ORDER, Topic
+from shared.entities.order.spec import RAW_SHOPIFY_ORDER
+from shared.messaging.topics import DEAD_LETTERS, Topic
 from tests.support.documents import a_document
 from tests.support.stack import Bridge
 

@@ -13,9 +13,9 @@ import orjson
 import pytest
 
 from shared.entities.order.shopify import webhook_body as webhook
+from shared.entities.order.spec import CANONICAL_ORDER
 from shared.messaging.envelope import Envelope
 from shared.messaging.kafka.producer import open_producer
-from shared.messaging.topics import CANONICAL_ORDER
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
 from shared.state.alerts import Alerts

@@ -15,7 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from shared.messaging.topics import ALL, Topic, topic_name
+from shared.entities.table import topics
+from shared.messaging.topics import Topic, topic_name
 
 Json = dict[str, Any]
 # Those that a system without retained messages could not have: the test of a broker's readiness.
@@ -65,7 +66,7 @@ class Log:
         """Every record there is, one line each; how many."""
         count = 0
         with path.open("wb") as file:
-            for topic in ALL:
+            for topic in topics():
                 records = await self._records(topic_name(self._prefix, topic))
                 file.writelines(orjson.dumps(_row(topic.name, record)) + b"\n" for record in records)
                 count += len(records)

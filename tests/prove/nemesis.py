@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from shared.messaging.topics import CANONICAL_ORDER
+from shared.entities.order.spec import CANONICAL_ORDER
 from tests.prove.cluster import Cluster
 from tests.prove.history import MISSED, History, Struck, stamp
 from tests.prove.log import Log

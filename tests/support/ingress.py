@@ -19,6 +19,7 @@ from services.ingress.forgeries import Addresses, Alarm, Change, Forgeries
 from services.ingress.publisher import Publisher
 from services.ingress.settings import Settings
 from shared.connectors.shopify.signature import sign
+from shared.entities.table import sources
 from shared.errors import TargetDown
 from shared.messaging.envelope import Envelope, Headers, read_envelope
 from shared.runtime.metrics import ServiceMetrics
@@ -120,6 +121,7 @@ def parts(**settings: Any) -> tuple[Ingress, Broker, dict[str, Connection], LogC
         broker,
         metrics,
         chosen.topic_prefix,
+        [source.topic for _, source in sources()],
         timeout_seconds=chosen.ingress_publish_timeout_seconds,
         max_waiting_bytes=chosen.ingress_max_waiting_bytes,
     )

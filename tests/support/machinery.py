@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
+from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import Fenced, TargetDown
 from shared.messaging.consumer.error_handling import ErrorHandling, Rest
 from shared.messaging.consumer.outages import Outages
@@ -19,7 +20,6 @@ from shared.messaging.lanes.lanes import Lanes
 from shared.messaging.parking.parked_retry import Replay
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
-from shared.messaging.topics import CANONICAL_ORDER
 from shared.runtime.metrics import ServiceMetrics
 from tests.support.messaging import MemoryParked, MemoryReviews, SentRecords, SteadyClock, a_record
 

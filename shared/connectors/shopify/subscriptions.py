@@ -20,22 +20,6 @@ from shared.connectors.shopify.subscription_documents import (
 )
 from shared.errors import TargetDown
 
-# In the spelling of the webhooks' own header. Ingress knows which order each of them is about.
-TOPICS = (
-    "orders/create",
-    "orders/updated",
-    "orders/paid",
-    "orders/cancelled",
-    "orders/fulfilled",
-    "orders/partially_fulfilled",
-    "orders/delete",
-    "orders/edited",
-    "refunds/create",
-    "order_transactions/create",
-    "fulfillments/create",
-    "fulfillments/update",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -119,10 +103,10 @@ class Done:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def wanted(public_url: str, connection: str) -> Wanted:
+def wanted(public_url: str, connection: str, topics: Iterable[str]) -> Wanted:
     """What a connection wants, where ingress is reached at `public_url`."""
     uri = f"{public_url.rstrip('/')}/webhooks/shopify/{connection}"
-    return Wanted(uri, f"tillbridge-{connection}", tuple(map(spelled, TOPICS)))
+    return Wanted(uri, f"tillbridge-{connection}", tuple(map(spelled, topics)))
 
 
 def spelled(topic: str) -> str:

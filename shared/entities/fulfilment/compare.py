@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from shared.connectors.heartland import decimal_json as wire
+from shared.entities.fulfilment.spec import RAW_HEARTLAND_FULFILMENT
 from shared.entities.order.compare.snapshot import Snapshot
-from shared.messaging.topics import RAW_HEARTLAND_FULFILMENT
 from shared.state.drift import Drift, Finding
 from shared.sync.comparison import Entity, Vendors
 from shared.sync.repair_notice import Notice, event

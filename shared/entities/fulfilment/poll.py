@@ -7,7 +7,7 @@ before the cursor moves; after a crash it is published again, which the readers 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,10 +17,12 @@ from shared.connectors.heartland import decimal_json as wire
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.poll_position import Position, Stranger, Version
 from shared.entities.fulfilment.heartland import changed_at, is_completed
+from shared.entities.fulfilment.spec import RAW_HEARTLAND_FULFILMENT
+from shared.entities.parts import PollParts
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.kafka.producer import Producer
-from shared.messaging.topics import RAW_HEARTLAND_FULFILMENT
 from shared.runtime.clock import Clock
+from shared.runtime.service import Shell
 from shared.state.cursors import Cursors
 from shared.state.links import Links
 
@@ -200,3 +202,31 @@ async def _pages(rows: AsyncIterator[Json], size: int) -> AsyncGenerator[list[Js
             page = []
     if page:
         yield page
+
+
+def open_poll(parts: PollParts) -> Callable[[str], Awaitable[None]]:
+    """The poll of one connection, by its name. It raises TargetDown for one that cannot work, or cannot now."""
+    window = Window(parts.overlap, parts.lookback, parts.page_size)
+
+    async def poll(connection: str) -> None:
+        feed = InvoiceFeed(
+            connection,
+            parts.heartland.get(connection).client,
+            producer=parts.producer,
+            cursors=parts.cursors,
+            links=parts.links,
+            clock=parts.shell.clock,
+            window=window,
+            told=_told(parts.shell, connection),
+        )
+        await feed.poll()
+
+    return poll
+
+
+def _told(shell: Shell, connection: str) -> Told:
+    def unreadable(reason: str) -> None:
+        shell.metrics.events_failed.labels("fulfilment", "unreadable").inc()
+        shell.log.error("an invoice cannot be read", connection=connection, entity="fulfilment", reason=reason)
+
+    return Told(published=shell.metrics.events_out.labels("fulfilment").inc, unreadable=unreadable)

@@ -19,11 +19,12 @@ from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.heartland import changed_at, from_heartland, is_completed, shipped_items
 from shared.entities.fulfilment.record import Fulfilment
+from shared.entities.fulfilment.spec import CANONICAL_FULFILMENT, RAW_HEARTLAND_FULFILMENT
+from shared.entities.parts import TransformParts
 from shared.errors import Rejected, RetryLater
 from shared.messaging.envelope import Envelope, child_traceparent, hurrying
 from shared.messaging.kafka.producer import Producer
-from shared.messaging.record import Handler, Record, Result
-from shared.messaging.topics import CANONICAL_FULFILMENT
+from shared.messaging.record import Handler, Record, Result, Route
 from shared.runtime.clock import Clock
 
 _SCHEMA = "tillbridge.fulfilment/1"
@@ -106,6 +107,12 @@ def envelope(event: FulfilmentEvent, notice: Envelope, priority: Priority = "liv
         hop=notice.hop + 1,
         extra=hurrying(priority),
     )
+
+
+def route(parts: TransformParts) -> Route:
+    """The route of the raw topic. Each invoice is a fact of its own: nothing collapses."""
+    handle = handler(parts.heartland, parts.producer, parts.shell.clock)
+    return Route(RAW_HEARTLAND_FULFILMENT, handle, "fulfilment", collapse=False)
 
 
 def handler(clients: HeartlandClients, producer: Producer, clock: Clock) -> Handler:

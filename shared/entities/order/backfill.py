@@ -6,9 +6,9 @@ from datetime import datetime
 
 from shared.connectors.shopify.paging import Execute
 from shared.entities.order.shopify.changed_orders import ChangedOrder, changed_orders
+from shared.entities.order.spec import RAW_SHOPIFY_ORDER
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.kafka.producer import Producer
-from shared.messaging.topics import RAW_SHOPIFY_ORDER
 
 TYPE = "shopify.orders/repair"
 

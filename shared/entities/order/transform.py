@@ -22,11 +22,12 @@ from shared.entities.order.event import OrderEvent, order_event
 from shared.entities.order.record import Order
 from shared.entities.order.shopify import webhook_body as webhook
 from shared.entities.order.shopify.to_canonical import from_shopify
+from shared.entities.order.spec import CANONICAL_ORDER, RAW_SHOPIFY_ORDER
+from shared.entities.parts import TransformParts
 from shared.errors import NeedsReview, Rejected, RetryLater
 from shared.messaging.envelope import CAUSE, Envelope, child_traceparent, hurrying
 from shared.messaging.kafka.producer import Producer
-from shared.messaging.record import Handler, Record, Result, priority_of
-from shared.messaging.topics import CANONICAL_ORDER
+from shared.messaging.record import Handler, Record, Result, Route, priority_of
 from shared.runtime.clock import Clock
 
 UNBALANCED = "order_unbalanced"
@@ -53,6 +54,12 @@ class Resolves(Protocol):
     """What is used of Reviews."""
 
     async def resolve(self, connection: str, entity: str, key: str, kinds: Iterable[str]) -> object: ...
+
+
+def route(parts: TransformParts) -> Route:
+    """The route of the raw topic: notices of one order collapse into one read."""
+    handle = handler(parts.shop_of, parts.producer, parts.reviews, parts.shell.clock)
+    return Route(RAW_SHOPIFY_ORDER, handle, "order", collapse=True)
 
 
 def handler(shop_of: Callable[[str], Awaitable[Shop]], producer: Producer, reviews: Resolves, clock: Clock) -> Handler:

@@ -11,13 +11,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from shared.errors import Misconfigured, TargetDown
-from shared.messaging.topics import ALL, Topic, topic_name
+from shared.messaging.topics import Topic, topic_name
 from shared.runtime.settings import Settings
 
 _EXISTS = TopicAlreadyExistsError.errno
 
 
-async def create_topics(settings: Settings, *, topics: Iterable[Topic] = ALL, timeout_seconds: float = 30.0) -> None:
+async def create_topics(settings: Settings, topics: Iterable[Topic], *, timeout_seconds: float = 30.0) -> None:
     """Create what is missing, and return once the broker's metadata shows every topic with its leaders.
 
     Safe to call any number of times, also at once. Raises TargetDown if the broker does not manage in time,

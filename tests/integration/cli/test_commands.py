@@ -18,6 +18,7 @@ import pytest
 from deploy.local.engine import Engine
 from services.cli.letters import count_letters
 from shared.canonical.alert import Alert
+from shared.entities.table import topics
 from shared.messaging.dead_letters.writer import Cause, DeadLetters
 from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.producer import open_producer
@@ -144,7 +145,7 @@ async def given_up(settings: Settings, service: str = "heartland_writer") -> Non
 
 
 async def test_a_halted_key_that_is_retried_leaves_no_letter_behind(shell: Shell, settings: Settings) -> None:
-    await create_topics(settings)
+    await create_topics(settings, topics())
     await given_up(settings)
 
     assert one_line((await shell("parked", "retry")).err)
@@ -163,7 +164,7 @@ async def test_a_halted_key_that_is_retried_leaves_no_letter_behind(shell: Shell
 
 
 async def test_what_is_dropped_by_hand_is_over(shell: Shell, settings: Settings) -> None:
-    await create_topics(settings)
+    await create_topics(settings, topics())
     await given_up(settings)
     await given_up(settings, "shopify_writer")
     words = ("parked", "drop", "main|1", "--because", "a test", "--service", "heartland_writer")
@@ -187,7 +188,7 @@ async def test_what_is_dropped_by_hand_is_over(shell: Shell, settings: Settings)
 
 
 async def test_the_review_of_a_halted_key_starts_the_key(shell: Shell, settings: Settings) -> None:
-    await create_topics(settings)
+    await create_topics(settings, topics())
     await given_up(settings)
     [number] = [str(row["id"]) for row in (await shell("reviews", "list", "--json")).json]
 
@@ -211,7 +212,7 @@ async def test_a_shipments_review_is_left_to_the_reconciler(shell: Shell, settin
 
 
 async def test_a_review_is_decided_once_and_noted(shell: Shell, settings: Settings) -> None:
-    await create_topics(settings)
+    await create_topics(settings, topics())
     async with Database.open(settings.database_url, 1) as database:
         await Reviews(database).open("main", "refund_by_hand", "order", "1", "refund", "book it", {})
         await Reviews(database).open("main", "order_unbalanced", "order", "2", "off", "compare", {})
@@ -311,7 +312,7 @@ async def test_connect_puts_real_accounts_into_the_database(shell: Shell, settin
 
 
 async def test_dead_letters_are_counted_on_the_broker(settings: Settings) -> None:
-    await create_topics(settings)
+    await create_topics(settings, topics())
     async with open_producer(settings, SystemClock()) as producer:
         await producer.send_raw(topic_name(settings.topic_prefix, DEAD_LETTERS["journal"]), b"k", b"x", [])
 

@@ -18,12 +18,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from deploy.local.engine import Engine
 from services.replay.desk import open_desk
 from services.replay.settings import Settings as ReplaySettings
+from shared.entities.order.spec import CANONICAL_ORDER
 from shared.messaging.dead_letters.reader import DeadLetter
 from shared.messaging.dead_letters.writer import Cause, DeadLetters
 from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.producer import open_producer
 from shared.messaging.record import Record
-from shared.messaging.topics import ALERT, CANONICAL_ORDER, DEAD_LETTERS, topic_name
+from shared.messaging.topics import ALERT, DEAD_LETTERS, topic_name
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
 from shared.state.database import Database
@@ -39,7 +40,7 @@ async def environ(engine: Engine, topic_prefix: str, database_url: str) -> dict[
     """A system with four dead letters, and nobody who reads what is sent again."""
     told = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
     settings = Settings.from_env(told)
-    await create_topics(settings, topics=(ALERT, CANONICAL_ORDER, *DEAD_LETTERS.values()))
+    await create_topics(settings, (ALERT, CANONICAL_ORDER, *DEAD_LETTERS.values()))
     origin = topic_name(topic_prefix, CANONICAL_ORDER)
     async with open_producer(settings, SystemClock()) as producer:
         letters = DeadLetters(

@@ -17,10 +17,11 @@ from services.heartland_writer.__main__ import run
 from services.heartland_writer.settings import Settings
 from shared.entities.order.event import LinkEvent, order_event
 from shared.entities.order.record import Order
+from shared.entities.order.spec import CANONICAL_LINK, CANONICAL_ORDER
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.producer import Producer, open_producer
-from shared.messaging.topics import ALERT, CANONICAL_LINK, CANONICAL_ORDER, DEAD_LETTERS, TRACE, topic_name
+from shared.messaging.topics import ALERT, DEAD_LETTERS, TRACE, topic_name
 from shared.runtime.clock import SystemClock
 from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database

@@ -19,9 +19,11 @@ from deploy.local.ports import Ports
 from services.ingress.__main__ import run
 from services.ingress.settings import Settings
 from services.sandbox.demo.orders import encode, orders
+from shared.entities.order.spec import RAW_SHOPIFY_ORDER
+from shared.entities.table import topics
 from shared.messaging.envelope import read_envelope
 from shared.messaging.kafka.admin import create_topics
-from shared.messaging.topics import RAW_SHOPIFY_ORDER, topic_name
+from shared.messaging.topics import topic_name
 from shared.state.connections import ConnectionStore
 from shared.state.database import Database
 from tests.bench.ingress_load import load, webhook
@@ -71,7 +73,7 @@ async def answering(served: Served, task: asyncio.Task[None]) -> None:
 @pytest.fixture
 async def served(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Served]:
     environ = dict(service_environ(engine, topic_prefix=topic_prefix, database_url=database_url))
-    await create_topics(Settings.from_env(environ))
+    await create_topics(Settings.from_env(environ), topics())
     # Partitions that are a moment old may have no leader yet, and this machine may be busy.
     async with serving({**environ, "INGRESS_PUBLISH_TIMEOUT_SECONDS": "30"}) as found:
         yield found

@@ -16,9 +16,12 @@ from deploy.local.engine import Engine
 from services.journal.__main__ import run
 from services.journal.settings import Settings
 from shared.canonical.hop import Hop
+from shared.entities.fulfilment.spec import RAW_HEARTLAND_FULFILMENT
+from shared.entities.order.spec import RAW_SHOPIFY_ORDER
+from shared.entities.table import topics
 from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.producer import Producer, open_producer
-from shared.messaging.topics import DEAD_LETTERS, RAW_HEARTLAND_FULFILMENT, RAW_SHOPIFY_ORDER, TRACE, topic_name
+from shared.messaging.topics import DEAD_LETTERS, TRACE, topic_name
 from shared.runtime.clock import SystemClock
 from shared.state.database import Database
 from shared.state.journal import Journal
@@ -31,7 +34,7 @@ from tests.support.messaging import an_envelope
 async def settings(engine: Engine, topic_prefix: str, database_url: str) -> Settings:
     environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
     chosen = Settings.from_env({**environ, "JOURNAL_COLLECT_SECONDS": "0.02"})
-    await create_topics(chosen)
+    await create_topics(chosen, topics())
     return chosen
 
 

@@ -13,10 +13,10 @@ import signal
 from collections.abc import Sequence
 from pathlib import Path
 
+from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import Waiting
 from shared.messaging.kafka.producer import open_producer
 from shared.messaging.record import Record, Result
-from shared.messaging.topics import CANONICAL_ORDER
 from shared.runtime.clock import SystemClock
 from shared.runtime.service import launch
 from shared.runtime.settings import Settings

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.engine import Engine
+from shared.entities.order.spec import CANONICAL_ORDER
 from shared.messaging.consumer.consumer import Consumer, ConsumerOptions, Record, Result, Route, open_consumer
 from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.producer import Producer, open_producer
-from shared.messaging.topics import ALERT, CANONICAL_ORDER, DEAD_LETTERS, TRACE, Topic, topic_name
+from shared.messaging.topics import ALERT, DEAD_LETTERS, TRACE, Topic, topic_name
 from shared.runtime.clock import SystemClock
 from shared.runtime.service import Shell, open_shell
 from shared.runtime.settings import Settings
@@ -126,7 +127,7 @@ async def a_place(
 ) -> AsyncIterator[Place]:
     environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
     settings = Settings.from_env(environ)
-    await create_topics(settings, topics=(topic, DEAD, TRACE, ALERT))
+    await create_topics(settings, (topic, DEAD, TRACE, ALERT))
     async with (
         Database.open(database_url, 4) as database,
         open_producer(settings, SystemClock()) as producer,

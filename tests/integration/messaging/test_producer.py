@@ -14,11 +14,13 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from deploy.local.broker import open_broker
 from deploy.local.engine import Engine
+from shared.entities.order.spec import CANONICAL_ORDER
+from shared.entities.table import topics
 from shared.errors import Misconfigured, Rejected, TargetDown
 from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.clients import abandon_producer, connect_producer
 from shared.messaging.kafka.producer import open_producer
-from shared.messaging.topics import ALL, CANONICAL_ORDER, MAX_MESSAGE_BYTES, Topic, topic_name
+from shared.messaging.topics import MAX_MESSAGE_BYTES, Topic, topic_name
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
 from tests.support.engine import service_environ
@@ -53,26 +55,26 @@ async def read_all(settings: Settings, topic: Topic) -> list[bytes]:
 
 
 async def test_topics_are_made_once_however_often_asked(settings: Settings) -> None:
-    await asyncio.gather(create_topics(settings), create_topics(settings))
-    await create_topics(settings)
+    await asyncio.gather(create_topics(settings, topics()), create_topics(settings, topics()))
+    await create_topics(settings, topics())
 
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
     await admin.start()
     try:
-        assert {topic_name(settings.topic_prefix, topic) for topic in ALL} <= set(await admin.list_topics())
+        assert {topic_name(settings.topic_prefix, topic) for topic in topics()} <= set(await admin.list_topics())
     finally:
         await admin.close()
 
 
 async def test_another_number_of_partitions_is_refused(settings: Settings) -> None:
-    await create_topics(settings, topics=[ONE])
+    await create_topics(settings, [ONE])
 
     with pytest.raises(Misconfigured, match="1 partitions"):
-        await create_topics(settings, topics=[Topic("one", partitions=2)])
+        await create_topics(settings, [Topic("one", partitions=2)])
 
 
 async def test_the_largest_record_goes_through_and_a_larger_one_does_not(settings: Settings) -> None:
-    await create_topics(settings, topics=[ONE])
+    await create_topics(settings, [ONE])
     body = bytes(range(256)) * (MAX_MESSAGE_BYTES // 256)
     async with open_producer(settings, SystemClock()) as producer:
         await producer.send(ONE, an_envelope(body=body))
@@ -85,7 +87,7 @@ async def test_the_largest_record_goes_through_and_a_larger_one_does_not(setting
 async def test_a_refused_record_fails_alone(settings: Settings) -> None:
     """The broker's refusal poisons the client: what was on its way with it is sent again by the next one."""
     small = topic_name(settings.topic_prefix, Topic("small"))
-    await create_topics(settings, topics=[ONE])
+    await create_topics(settings, [ONE])
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_bootstrap_servers)
     await admin.start()
     await admin.create_topics([NewTopic(small, 1, 1, topic_configs={"max.message.bytes": "1000"})])
@@ -113,7 +115,7 @@ async def own_broker(engine_folder: Path) -> AsyncIterator[tuple[Settings, objec
     async with open_broker(engine_folder / "killed") as broker:
         values = {"kafka_bootstrap_servers": broker.bootstrap_servers, "database_url": "x", "secret_key": "x"}
         settings = Settings.model_validate(values)
-        await create_topics(settings, topics=[ONE, CANONICAL_ORDER])
+        await create_topics(settings, [ONE, CANONICAL_ORDER])
         yield settings, broker
 
 

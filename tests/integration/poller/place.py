@@ -14,9 +14,10 @@ from aiokafka import AIOKafkaConsumer
 from deploy.local.engine import Engine
 from services.poller.__main__ import run
 from services.poller.settings import Settings
+from shared.entities.order.spec import RAW_SHOPIFY_ORDER
 from shared.messaging.envelope import Envelope, read_envelope
 from shared.messaging.kafka.admin import create_topics
-from shared.messaging.topics import ALERT, RAW_SHOPIFY_ORDER, topic_name
+from shared.messaging.topics import ALERT, topic_name
 from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
 from tests.support.engine import service_environ
@@ -95,7 +96,7 @@ class Place:
 async def open_place(engine: Engine, database_url: str, topic_prefix: str) -> AsyncIterator[Place]:
     environ = dict(service_environ(engine, topic_prefix=topic_prefix, database_url=database_url, **QUICK))
     settings = Settings.from_env(environ)
-    await create_topics(settings, topics=(RAW_SHOPIFY_ORDER, ALERT))
+    await create_topics(settings, (RAW_SHOPIFY_ORDER, ALERT))
     async with open_sandbox() as sandbox, Database.open(database_url, 2) as database:
         await ConnectionStore(database, settings.secret_key).put(Connection(CONNECTION, credentials(sandbox)))
         place = Place(environ, sandbox, database)

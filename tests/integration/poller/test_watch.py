@@ -14,6 +14,7 @@ from services.cli.webhooks import sync
 from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.subscription_upkeep import Upkeep
 from shared.connectors.shopify.subscriptions import wanted
+from shared.entities.table import webhooks
 from shared.state.webhook_counts import Seen, WebhookCounts
 from shared.state.webhook_watch import Gap, WebhookWatch
 from tests.integration.poller.place import CONNECTION, PUBLIC, Place, open_place
@@ -226,5 +227,5 @@ def db_upkeep(place: Place) -> Upkeep:
             return {"webhookSubscriptionCreate": {"userErrors": [{"field": None, "message": "not approved"}]}}
         return await client.execute(document, variables)
 
-    wish = wanted(PUBLIC, CONNECTION)
+    wish = wanted(PUBLIC, CONNECTION, webhooks("shopify"))
     return Upkeep(CONNECTION, wish, execute, WebhookWatch(place.database), timedelta(hours=4))

@@ -28,10 +28,11 @@ from services.shopify_writer.__main__ import run as write_shopify
 from services.shopify_writer.settings import Settings as ShopifySettings
 from services.transformers.__main__ import run as transform
 from services.transformers.settings import Settings as TransformerSettings
+from shared.entities.order.spec import RAW_SHOPIFY_ORDER
+from shared.entities.table import topics
 from shared.errors import TargetDown
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.kafka.admin import create_topics
-from shared.messaging.topics import RAW_SHOPIFY_ORDER
 from shared.runtime.clock import SystemClock
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.connections import Connection, Connections, ConnectionStore
@@ -222,7 +223,7 @@ class Place:
 async def open_place(engine: Engine, topic_prefix: str, database_url: str, **more: str) -> AsyncIterator[Place]:
     environ = {**service_environ(engine, topic_prefix=topic_prefix, database_url=database_url), **QUICK, **more}
     settings = Settings.from_env(environ)
-    await create_topics(settings)
+    await create_topics(settings, topics())
     async with open_sandbox(sandbox_plan="unlimited") as sandbox, Database.open(database_url, 4) as database:
         store = ConnectionStore(database, settings.secret_key)
         await store.put(

@@ -16,10 +16,11 @@ from deploy.local.engine import Engine
 from services.transformers.__main__ import run
 from services.transformers.settings import Settings
 from shared.entities.order.event import OrderEvent
+from shared.entities.order.spec import CANONICAL_ORDER, RAW_SHOPIFY_ORDER
 from shared.messaging.envelope import Envelope
 from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.producer import Producer, open_producer
-from shared.messaging.topics import ALERT, CANONICAL_ORDER, DEAD_LETTERS, RAW_SHOPIFY_ORDER, TRACE, topic_name
+from shared.messaging.topics import ALERT, DEAD_LETTERS, TRACE, topic_name
 from shared.runtime.clock import SystemClock
 from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
@@ -71,7 +72,7 @@ class Place:
 async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
     environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
     settings = Settings.from_env({**environ, "TRANSFORMER_ENTITY": "order", "PARK_SCHEDULE_SECONDS": "0.2,0.2"})
-    await create_topics(settings, topics=(RAW_SHOPIFY_ORDER, CANONICAL_ORDER, DEAD, TRACE, ALERT))
+    await create_topics(settings, (RAW_SHOPIFY_ORDER, CANONICAL_ORDER, DEAD, TRACE, ALERT))
     async with (
         open_sandbox(sandbox_plan="plus") as sandbox,
         Database.open(database_url, 2) as database,

@@ -21,16 +21,10 @@ from services.shopify_writer.__main__ import run as write
 from services.shopify_writer.settings import Settings as WriterSettings
 from services.transformers.__main__ import run as transform
 from services.transformers.settings import Settings as TransformerSettings
+from shared.entities.fulfilment.spec import CANONICAL_FULFILMENT, RAW_HEARTLAND_FULFILMENT
+from shared.entities.order.spec import CANONICAL_LINK
 from shared.messaging.kafka.admin import create_topics
-from shared.messaging.topics import (
-    ALERT,
-    CANONICAL_FULFILMENT,
-    CANONICAL_LINK,
-    DEAD_LETTERS,
-    RAW_HEARTLAND_FULFILMENT,
-    TRACE,
-    topic_name,
-)
+from shared.messaging.topics import ALERT, DEAD_LETTERS, TRACE, topic_name
 from shared.runtime.clock import SystemClock
 from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
@@ -161,7 +155,7 @@ class Place:
 async def open_place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
     environ = {**service_environ(engine, topic_prefix=topic_prefix, database_url=database_url), **QUICK}
     settings = PollerSettings.from_env(environ)
-    await create_topics(settings, topics=TOPICS)
+    await create_topics(settings, TOPICS)
     async with open_sandbox(sandbox_plan="unlimited") as sandbox, Database.open(database_url, 2) as database:
         place = Place(environ, sandbox, database)
         store = ConnectionStore(database, settings.secret_key)

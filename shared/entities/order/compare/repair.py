@@ -10,8 +10,11 @@ from typing import Any
 from shared.connectors.heartland.errors import NotFound
 from shared.connectors.heartland.models import Model
 from shared.entities.order.compare.snapshot import Snapshot
-from shared.messaging.topics import RAW_SHOPIFY_ORDER
+from shared.entities.order.spec import RAW_SHOPIFY_ORDER
+from shared.messaging.envelope import Envelope, new_traceparent
+from shared.messaging.topics import Topic
 from shared.state.drift import Drift, Finding
+from shared.state.reviews import Review
 from shared.sync.comparison import Entity, Vendors
 from shared.sync.repair_notice import Notice, event
 
@@ -44,6 +47,23 @@ async def notices(row: Drift, _: Vendors, now: datetime) -> list[Notice]:
     """The order is to be read back, and written although it seems to be."""
     told = event(row, now, source="shopify", kind=ORDER_NOTICE, entity="order")
     return [Notice(RAW_SHOPIFY_ORDER, told, covers=row.key)]
+
+
+def review_notice(review: Review, event_id: str, now: datetime) -> tuple[Topic, Envelope]:
+    """The notice by which a person has an order tried again: it is read back and written once more."""
+    notice = Envelope(
+        id=event_id,
+        source="shopify",
+        type=ORDER_NOTICE,
+        time=now,
+        connection=review.connection,
+        entity="order",
+        subject=review.key,
+        body=b"{}",
+        traceparent=new_traceparent(),
+        extra={"x-priority": "repair", "x-cause": "review"},
+    )
+    return RAW_SHOPIFY_ORDER, notice
 
 
 def of_the_order(

@@ -14,16 +14,18 @@ from shared.canonical.event import content_hash, read_event
 from shared.connectors.heartland.errors import Refused
 from shared.entities.order.event import LinkEvent, OrderEvent
 from shared.entities.order.link import Link
+from shared.entities.order.spec import CANONICAL_LINK, CANONICAL_ORDER
 from shared.entities.order.to_heartland.accounts import Account, Accounts
 from shared.entities.order.to_heartland.steps import Finding
 from shared.entities.order.to_heartland.write import Writing, Written, noted_id
+from shared.entities.parts import EntityWriter, HeartlandWriterParts
 from shared.errors import IntegrationError, NeedsReview, RetryLater
 from shared.messaging.envelope import Envelope, child_traceparent, hurrying
 from shared.messaging.kafka.producer import Producer
-from shared.messaging.record import Record, Result, priority_of
-from shared.messaging.topics import CANONICAL_LINK
+from shared.messaging.record import Record, Result, Route, priority_of
 from shared.runtime.clock import Clock
 from shared.state.atomic_write import Mark, Note, Notes
+from shared.state.ledger import Ledger
 from shared.state.partition_epochs import PartitionEpochs
 from shared.state.reviews import Reviews
 from shared.state.target_state import TargetStates
@@ -41,6 +43,29 @@ KINDS = (
 # Marks before a noted content hash: a person must act, and the same content is tried again when it comes; or: all is
 # written, but a review is open. Without a mark there is no review to close, which saves asking.
 BLOCKED, OPEN = "!", "?"
+
+
+def open_writer(parts: HeartlandWriterParts) -> EntityWriter:
+    """The route of canonical orders. Orders may wait for items: `existing` finds those that are there by now."""
+    clock, notes = parts.shell.clock, Notes(parts.database, parts.shell.clock)
+    accounts = Accounts(
+        parts.clients,
+        ledger=Ledger(parts.database, clock),
+        notes=notes,
+        clock=clock,
+        item_cache_seconds=parts.item_cache_seconds,
+    )
+    orders = Orders(
+        accounts,
+        standings=TargetStates(parts.database),
+        owners=PartitionEpochs(parts.database, parts.service, clock),
+        notes=notes,
+        reviews=Reviews(parts.database),
+        producer=parts.producer,
+        clock=clock,
+    )
+    route = Route(CANONICAL_ORDER, orders.handle, ENTITY, collapse=True, writes=True)
+    return EntityWriter([route], orders.existing)
 
 
 class Orders:

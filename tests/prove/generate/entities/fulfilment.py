@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from shared.messaging.topics import CANONICAL_FULFILMENT, RAW_HEARTLAND_FULFILMENT
+from shared.entities.fulfilment.spec import CANONICAL_FULFILMENT, RAW_HEARTLAND_FULFILMENT
 from tests.prove.generate.entities import order
 from tests.prove.generate.generator import Generator
 from tests.prove.generate.plan import Control, Done, Json, Placed, Planned, seq_of

@@ -14,7 +14,7 @@ import orjson
 from services.cli.sandbox import without_currency
 from services.sandbox.demo import basket
 from services.sandbox.demo import orders as demo_orders
-from shared.messaging.topics import CANONICAL_ORDER, RAW_SHOPIFY_ORDER
+from shared.entities.order.spec import CANONICAL_ORDER, RAW_SHOPIFY_ORDER
 from tests.prove.generate import poison
 from tests.prove.generate.generator import Generator
 from tests.prove.generate.plan import NEW_SHARE, Control, Done, Json, Placed, Planned, Raw, remark

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from shared.messaging.topics import RAW_SHOPIFY_ORDER
+from shared.entities.order.spec import RAW_SHOPIFY_ORDER
 from shared.state.drift import Drift, Finding
 from shared.sync.comparison import Entity, Vendors
 from shared.sync.repair_notice import Notice, event

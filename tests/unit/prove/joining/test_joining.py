@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
+from shared.entities.table import ENTITIES as TABLE
 from tests.prove.check.entities import ENTITIES
 from tests.prove.check.entity import steps_of
 from tests.prove.check.road import ENDS, read_road
@@ -18,16 +19,16 @@ from tests.prove.generate.entities import GENERATORS
 from tests.prove.generate.load import Load
 from tests.prove.generate.plan import Planned
 from tests.prove.history import Mutation, Struck
-from tests.prove.registry import found
 from tests.prove.resumes import reach, resumes
 from tests.prove.run import Plan
 from tests.unit.prove.check.story import PAID, START, Story, at, clean
+from tests.unit.prove.joining.check import stock as checked_stock
+from tests.unit.prove.joining.generate import stock as generated_stock
 
-HERE = "tests.unit.prove.joining"
 Json = dict[str, Any]
 Damage = Callable[[Story], object]
-ALL_GENERATORS = (*GENERATORS, *found(f"{HERE}.generate", "GENERATOR"))
-ALL_ENTITIES = (*ENTITIES, *found(f"{HERE}.check", "ENTITY"))
+ALL_GENERATORS = (*GENERATORS, generated_stock.GENERATOR)
+ALL_ENTITIES = (*ENTITIES, checked_stock.ENTITY)
 
 
 class Pages(list[Mutation]):
@@ -66,14 +67,12 @@ def test_the_road_is_gone_along_from_its_beginning() -> None:
     assert topics == ["raw"] * 3 + ["canonical"] * 4
 
 
-def test_a_file_that_defines_nothing_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "half_joined"
-    folder.mkdir()
-    for name in ("__init__", "stock"):
-        (folder / f"{name}.py").touch()
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(LookupError, match=r"half_joined\.stock defines no ENTITY"):
-        found("half_joined", "ENTITY")
+def test_the_proof_covers_the_topics_of_every_entity_that_travels() -> None:
+    travelling = [spec for spec in TABLE if spec.transform]
+    topics = {topic.name for spec in travelling for topic in (*(one.topic for one in spec.sources), *spec.canonical)}
+
+    assert {step.topic for step in steps_of(ENTITIES)} == topics
+    assert [one.name for one in GENERATORS] == [spec.name for spec in travelling]
 
 
 # The load

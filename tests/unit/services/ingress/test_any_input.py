@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from services.ingress.shopify import ORDER_OF
 from shared.connectors.shopify.signature import sign
+from shared.entities.table import webhooks
 from tests.support.ingress import SECRET, TOKEN, Broker, parts, signed
 
 
@@ -62,7 +62,7 @@ LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 KEYS = st.sampled_from(("id", "order_id", "order_edit", "note")) | st.text(max_size=4)
 TREES = st.recursive(LEAVES, lambda x: st.lists(x, max_size=4) | st.dictionaries(KEYS, x, max_size=5), max_leaves=20)
 DOCUMENTS = st.dictionaries(KEYS, TREES, max_size=6) | TREES
-TOPICS = st.sampled_from((*ORDER_OF, "orders/other"))
+TOPICS = st.sampled_from((*webhooks("shopify"), "orders/other"))
 
 
 @given(st.binary(max_size=300), TOPICS)

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from shared.connectors.shopify.signature import sign
-from shared.messaging.topics import RAW_SHOPIFY_ORDER
+from shared.entities.order.spec import RAW_SHOPIFY_ORDER
 from tests.support.ingress import PREVIOUS, PREVIOUS_TOKEN, SECRET, TOKEN, Place, a_connection, an_ingress, signed
 
 BODY = b'{"id":450789469,"name":"#1001","note":"caf\xc3\xa9 \\u0026 co","url":"https:\\/\\/a.test\\/x"}'

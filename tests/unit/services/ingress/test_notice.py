@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from services.ingress.notice import kind, moment, new_trace, notice, valid_trace
+from shared.entities.order.spec import RAW_SHOPIFY_ORDER
 from shared.messaging.envelope import Envelope, read_envelope
-from shared.messaging.topics import RAW_SHOPIFY_ORDER
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 

@@ -17,9 +17,10 @@ from services.journal.keeper import Batch, Keeper
 from services.journal.reading import hop_of_raw
 from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
+from shared.entities.order.spec import ORDER
 from shared.errors import Misconfigured, TargetDown
 from shared.messaging.dead_letters.writer import DeadLetters
-from shared.messaging.topics import ALERT, RAW_SHOPIFY_ORDER, TRACE
+from shared.messaging.topics import ALERT, TRACE
 from shared.runtime.service import Shell
 from shared.state.webhook_counts import Seen
 from tests.support.journal import ALARM, HOP
@@ -116,6 +117,7 @@ def a_desk(shell: Shell, *batches: list[Any], limit: int = 1_000) -> Desk:
         shell,
         kafka,
         {"trace": TRACE, "alert": ALERT},
+        {},
         table,  # type: ignore[arg-type]
         table,  # type: ignore[arg-type]
         table,  # type: ignore[arg-type]
@@ -241,7 +243,7 @@ def test_webhooks_are_counted_by_connection_and_hour_and_notices_of_our_own_are_
         notice(2, "heartland.stock/repair"),
         notice(3, connection="two"),
     ):
-        batch.count(hop_of_raw(RAW_SHOPIFY_ORDER, record.headers, record.timestamp))
+        batch.count(hop_of_raw(ORDER, ORDER.sources[0], record.headers, record.timestamp))
 
     assert batch.webhooks == {
         ("main", NOON): Seen(2, NOON + timedelta(minutes=59)),

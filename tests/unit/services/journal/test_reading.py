@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.journal.reading import hop_of_raw, hop_of_trace
+from shared.entities.fulfilment.spec import FULFILMENT
+from shared.entities.order.spec import ORDER
 from shared.errors import Rejected
-from shared.messaging.topics import RAW_HEARTLAND_FULFILMENT, RAW_SHOPIFY_ORDER
 from tests.support.journal import HOP
 from tests.support.messaging import NOON, an_envelope
 
@@ -77,7 +78,7 @@ def test_any_bytes_are_read_or_rejected(body: bytes) -> None:
 
 
 def test_a_raw_record_is_the_first_hop_of_its_event() -> None:
-    hop = hop_of_raw(RAW_SHOPIFY_ORDER, an_envelope("450789469").headers(), 1_750_000_000_123)
+    hop = hop_of_raw(ORDER, ORDER.sources[0], an_envelope("450789469").headers(), 1_750_000_000_123)
 
     assert hop.finished_at == hop.started_at == datetime.fromtimestamp(1_750_000_000.123, UTC)
     assert (hop.service, hop.outcome, hop.source_time) == ("ingress", "received", NOON)
@@ -86,7 +87,7 @@ def test_a_raw_record_is_the_first_hop_of_its_event() -> None:
 
 
 def test_what_the_poller_read_is_said_to_come_from_it() -> None:
-    assert hop_of_raw(RAW_HEARTLAND_FULFILMENT, an_envelope().headers(), 0).service == "poller"
+    assert hop_of_raw(FULFILMENT, FULFILMENT.sources[0], an_envelope().headers(), 0).service == "poller"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_what_the_poller_read_is_said_to_come_from_it() -> None:
 def test_what_nobody_pushed_says_who_sent_it(cause: str, service: str) -> None:
     headers = [*an_envelope().headers(), ("x-cause", cause.encode())]
 
-    assert hop_of_raw(RAW_SHOPIFY_ORDER, headers, 0).service == service
+    assert hop_of_raw(ORDER, ORDER.sources[0], headers, 0).service == service
 
 
 @pytest.mark.parametrize("missing", ["ce_id", "ce_subject", "ce_time", "ce_type", "x-connection", "x-entity"])
@@ -103,12 +104,12 @@ def test_a_raw_record_that_is_no_event_is_rejected(missing: str) -> None:
     headers = [(name, value) for name, value in an_envelope().headers() if name != missing]
 
     with pytest.raises(Rejected, match=missing):
-        hop_of_raw(RAW_SHOPIFY_ORDER, headers, 0)
+        hop_of_raw(ORDER, ORDER.sources[0], headers, 0)
 
 
 def test_headers_that_are_no_text_are_rejected() -> None:
     with pytest.raises(Rejected):
-        hop_of_raw(RAW_SHOPIFY_ORDER, [("ce_id", b"\xff")], 0)
+        hop_of_raw(ORDER, ORDER.sources[0], [("ce_id", b"\xff")], 0)
 
 
 def test_a_time_elsewhere_is_the_same_moment() -> None:

@@ -9,16 +9,15 @@ from typing import Any
 import orjson
 import pytest
 
-from services.shopify_writer.settings import Settings
-from services.shopify_writer.writer import Writer
 from shared.connectors.shopify.settings import ShopifySettings
+from shared.entities.fulfilment.to_shopify.handler import FulfilmentHandler
 from shared.entities.order.event import LinkEvent
+from shared.entities.order.to_shopify.handler import LinkHandler
 from shared.errors import Rejected, RetryLater, TargetDown
 from shared.messaging.record import Record
 from tests.support.clock import FakeClock
 from tests.support.ledger import MemoryLedger
 from tests.support.messaging import a_record
-from tests.support.shell import SECRET_KEY
 from tests.support.shipments import a_shipment, an_event, shipped
 from tests.unit.shared.entities.order.to_shopify.test_link import FakeShop, a_link, owner
 
@@ -46,10 +45,14 @@ async def shops(shop: FakeShop) -> FakeShops:
 
 
 @pytest.fixture
-async def writer(shops: FakeShops) -> Writer:
-    values = {"kafka_bootstrap_servers": "-", "database_url": "-", "secret_key": SECRET_KEY, "link_batch_wait_ms": 1}
+async def links(shops: FakeShops) -> LinkHandler:
+    return LinkHandler(shops, batch_seconds=0.001)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def fulfilments(shops: FakeShops) -> FulfilmentHandler:
     clock = FakeClock()
-    return Writer(shops, MemoryLedger(clock), clock, Settings.model_validate(values))  # type: ignore[arg-type]
+    return FulfilmentHandler(shops, MemoryLedger(clock), clock, read_lag_seconds=10.0)  # type: ignore[arg-type]
 
 
 def a_link_record(number: int = 7, **changes: Any) -> Record:
@@ -61,56 +64,58 @@ def a_link_record(number: int = 7, **changes: Any) -> Record:
     return a_record(body=event.model_dump_json().encode())
 
 
-async def test_a_link_is_written_with_both_ids(writer: Writer, shop: FakeShop) -> None:
-    result = await writer.link([a_link_record()])
+async def test_a_link_is_written_with_both_ids(links: LinkHandler, shop: FakeShop) -> None:
+    result = await links.handle([a_link_record()])
 
     assert (result.outcome, result.shopify_id, result.heartland_id) == ("applied", "7", "107")
     assert shop.stored == {owner(7)}
 
 
-async def test_what_is_repaired_waits_behind_live_calls(writer: Writer, shop: FakeShop) -> None:
+async def test_what_is_repaired_waits_behind_live_calls(links: LinkHandler, shop: FakeShop) -> None:
     record = a_link_record()
     record.envelope = replace(record.envelope, extra={"x-priority": "repair"})
 
-    await writer.link([record])
+    await links.handle([record])
 
     assert shop.priority == "repair"
 
 
-async def test_a_link_of_another_entity_is_left_alone(writer: Writer, shop: FakeShop) -> None:
-    assert (await writer.link([a_link_record(entity="customer")])).outcome == "skipped"
+async def test_a_link_of_another_entity_is_left_alone(links: LinkHandler, shop: FakeShop) -> None:
+    assert (await links.handle([a_link_record(entity="customer")])).outcome == "skipped"
     assert shop.calls == []
 
 
-async def test_a_link_that_shopify_refuses_is_tried_later(writer: Writer, shop: FakeShop) -> None:
+async def test_a_link_that_shopify_refuses_is_tried_later(links: LinkHandler, shop: FakeShop) -> None:
     shop.refused = {owner(7)}
 
     with pytest.raises(RetryLater) as caught:
-        await writer.link([a_link_record()])
+        await links.handle([a_link_record()])
     assert not isinstance(caught.value, TargetDown)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"record": 1}', b"\xff", b"[" * 5000])
-async def test_what_is_no_canonical_event_is_rejected(writer: Writer, body: bytes) -> None:
-    for handle in (writer.fulfilment, writer.link):
+async def test_what_is_no_canonical_event_is_rejected(
+    links: LinkHandler, fulfilments: FulfilmentHandler, body: bytes
+) -> None:
+    for handle in (fulfilments.handle, links.handle):
         with pytest.raises(Rejected, match="not a canonical"):
             await handle([a_record(body=body)])
 
 
-async def test_the_reason_names_fields_and_no_values(writer: Writer) -> None:
+async def test_the_reason_names_fields_and_no_values(fulfilments: FulfilmentHandler) -> None:
     event = an_event(a_shipment(shipped("TEE"))).model_dump(mode="json")
     event["record"]["lines"][0]["quantity"] = "ada@example.com"
     record = a_record()
     record.envelope = replace(record.envelope, body=orjson.dumps(event))
 
     with pytest.raises(Rejected) as caught:
-        await writer.fulfilment([record])
+        await fulfilments.handle([record])
     assert "record.lines.0.quantity" in caught.value.reason
     assert "ada" not in caught.value.reason
 
 
-async def test_a_shop_that_cannot_be_reached_keeps_the_event(writer: Writer, shops: FakeShops) -> None:
+async def test_a_shop_that_cannot_be_reached_keeps_the_event(fulfilments: FulfilmentHandler, shops: FakeShops) -> None:
     shops.error = TargetDown("connection main: no credentials")
 
     with pytest.raises(TargetDown):
-        await writer.fulfilment([a_record(body=an_event(a_shipment(shipped("TEE"))).model_dump_json().encode())])
+        await fulfilments.handle([a_record(body=an_event(a_shipment(shipped("TEE"))).model_dump_json().encode())])

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from deploy.local.services import SERVICES
 from services.transformers.settings import Settings
-from services.transformers.table import TABLE, route
+from services.transformers.table import route
+from shared.entities.table import transformed
 from shared.errors import Misconfigured
 
 ANY: Any = None
@@ -24,7 +25,7 @@ def test_an_entity_there_is_no_transformer_for_is_misconfigured(entity: str) -> 
 def test_every_transformer_is_started_locally() -> None:
     started = {service.environ["TRANSFORMER_ENTITY"] for service in SERVICES if service.module == "transformers"}
 
-    assert started == set(TABLE)
+    assert started == {spec.name for spec in transformed()}
 
 
 @pytest.mark.parametrize("schedule", ["", "soon", "60;300", "60,", "-1"])

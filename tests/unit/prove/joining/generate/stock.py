@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from shared.messaging.topics import RAW_HEARTLAND_FULFILMENT
+from shared.entities.fulfilment.spec import RAW_HEARTLAND_FULFILMENT
 from tests.prove.generate.generator import Generator
 from tests.prove.generate.plan import Control, Done, Json, Placed, Planned, Raw
 from tests.prove.generate.poison import Kind

@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingress.shopify import ORDER_OF
 from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.subscription_upkeep import lost_some
 from shared.connectors.shopify.subscriptions import (
-    TOPICS,
     Create,
     Delete,
     Found,
@@ -30,6 +28,7 @@ from shared.connectors.shopify.subscriptions import (
     spelled,
     wanted,
 )
+from shared.entities.table import webhooks
 from shared.errors import TargetDown
 
 URI = "https://hooks.example.com/webhooks/shopify/main"
@@ -39,12 +38,8 @@ MOVED = replace(GOOD, uri="https://old.example.com/webhooks/shopify/main")
 FOREIGN = Found("9", "ORDERS_CREATE", "https://others.example.com/hook", "theirs")
 
 
-def test_every_topic_that_ingress_understands_is_subscribed_to() -> None:
-    assert set(TOPICS) == set(ORDER_OF)
-
-
 def test_the_address_is_the_connections_own() -> None:
-    wish = wanted("https://hooks.example.com/", "main")
+    wish = wanted("https://hooks.example.com/", "main", webhooks("shopify"))
 
     assert (wish.uri, wish.name) == (URI, "tillbridge-main")
     assert "ORDER_TRANSACTIONS_CREATE" in wish.topics

@@ -18,11 +18,12 @@ from shared.connectors.heartland import decimal_json as wire
 from shared.connectors.heartland.models import Item
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.fulfilment.event import FulfilmentEvent
+from shared.entities.fulfilment.spec import CANONICAL_FULFILMENT
 from shared.entities.fulfilment.transform import Skus, translate
 from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown
 from shared.messaging.envelope import Envelope
 from shared.messaging.record import Result
-from shared.messaging.topics import CANONICAL_FULFILMENT, Topic
+from shared.messaging.topics import Topic
 from tests.support.clock import FakeClock
 from tests.support.messaging import a_record
 from tests.support.shipments import an_invoice, an_invoice_line

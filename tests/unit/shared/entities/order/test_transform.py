@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.order import transform as transformer
 from shared.entities.order.event import OrderEvent
+from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import IntegrationError, NeedsReview, Rejected, RetryLater
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.record import Record, Result
-from shared.messaging.topics import CANONICAL_ORDER, Topic
+from shared.messaging.topics import Topic
 from tests.support.orders import Node, an_order_node, bag, page
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)

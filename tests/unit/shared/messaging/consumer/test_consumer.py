@@ -12,6 +12,7 @@ import structlog
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
+from shared.entities.order.spec import CANONICAL_ORDER
 from shared.messaging.consumer.consumer import Consumer
 from shared.messaging.consumer.error_handling import ErrorHandling
 from shared.messaging.consumer.outages import Outages
@@ -24,7 +25,6 @@ from shared.messaging.lanes.lanes import Lanes
 from shared.messaging.parking.parked_retry import Replay
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
-from shared.messaging.topics import CANONICAL_ORDER
 from shared.runtime.metrics import ServiceMetrics
 from tests.support.messaging import MemoryParked, MemoryReviews, SentRecords, SteadyClock, an_envelope, until
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from prometheus_client import CollectorRegistry
 
+from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import Fenced, Misconfigured, NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown, Waiting
 from shared.limits.call_context import subjects
 from shared.messaging.consumer.error_handling import ErrorHandling, Rest
@@ -18,7 +19,7 @@ from shared.messaging.lanes.lanes import Lanes
 from shared.messaging.parking.parked_retry import Replay
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route, Unreadable
-from shared.messaging.topics import CANONICAL_ORDER, TRACE
+from shared.messaging.topics import TRACE
 from shared.runtime.metrics import ServiceMetrics
 from tests.support.messaging import NOON, MemoryParked, MemoryReviews, SentRecords, SteadyClock, a_record
 

@@ -7,9 +7,10 @@ import pytest
 from aiokafka.errors import MessageSizeTooLargeError, OutOfOrderSequenceNumber
 
 from shared.canonical.alert import Alert
+from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import Rejected, TargetDown
 from shared.messaging.kafka.producer import Clients, Producer
-from shared.messaging.topics import CANONICAL_ORDER, MAX_MESSAGE_BYTES
+from shared.messaging.topics import MAX_MESSAGE_BYTES
 from shared.messaging.trace import Hop
 from tests.support.journal import ALARM
 from tests.support.messaging import NOON, FakeBroker, FakeClient, SteadyClock, an_envelope, until

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown, Waiting
 from shared.limits.call_context import subjects
 from shared.messaging.lanes.lane import Lane
 from shared.messaging.parking.parked_retry import Replay
 from shared.messaging.parking.parked_rows import record_of
 from shared.messaging.record import Record, Result, Route
-from shared.messaging.topics import CANONICAL_ORDER
 from shared.state.parked import ParkedKey, ParkedRecord
 from tests.support.messaging import NOON, an_envelope
 from tests.unit.shared.messaging.consumer.test_error_handling import KEY, Bench

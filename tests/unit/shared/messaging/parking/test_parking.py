@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import Fenced, Rejected, TargetDown, Waiting
 from shared.messaging.lanes.lane import Kind, Lane, Work
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Route
-from shared.messaging.topics import CANONICAL_ORDER
 from shared.state.parked import ParkedKey, ParkedRecord
 from tests.support.messaging import NOON, a_record, until
 from tests.unit.shared.messaging.consumer.test_error_handling import KEY, Bench

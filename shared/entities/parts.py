@@ -1,0 +1,82 @@
+"""What the functions that a spec names are given: the parts of the service that runs them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from shared.connectors.heartland.clients import HeartlandClients
+from shared.connectors.shopify.clients import ShopifyClients
+from shared.messaging.kafka.producer import Producer
+from shared.messaging.record import Route
+from shared.runtime.service import Shell
+from shared.state.cursors import Cursors
+from shared.state.database import Database
+from shared.state.links import Links
+from shared.state.reviews import Reviews
+
+# Which of some awaited names exist by now.
+Existing = Callable[[set[str]], Awaitable[set[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class TransformParts:
+    """For `Spec.transform`. `shop_of` gives a connection's shop with its batching reader."""
+
+    shell: Shell
+    producer: Producer
+    reviews: Reviews
+    shop_of: Callable[[str], Awaitable[Any]]
+    heartland: HeartlandClients
+
+
+@dataclass(frozen=True, slots=True)
+class HeartlandWriterParts:
+    """For the writers into Heartland."""
+
+    service: str
+    shell: Shell
+    database: Database
+    producer: Producer
+    clients: HeartlandClients
+    item_cache_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShopifyWriterParts:
+    """For the writers into Shopify."""
+
+    service: str
+    shell: Shell
+    database: Database
+    clients: ShopifyClients
+    read_lag_seconds: float
+    link_batch_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EntityWriter:
+    """What a writer's service runs for an entity.
+
+    `existing` tells which of the awaited names (`<connection>|item:<sku>`) exist by now; None for an entity that
+    waits for nothing.
+    """
+
+    routes: Sequence[Route]
+    existing: Existing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PollParts:
+    """For `Poll.open`. A poll looks `overlap` behind its position, and `lookback` back where it has none yet."""
+
+    shell: Shell
+    producer: Producer
+    heartland: HeartlandClients
+    cursors: Cursors
+    links: Links
+    overlap: timedelta
+    lookback: timedelta
+    page_size: int
