@@ -208,7 +208,7 @@ async def test_a_shipments_review_is_left_to_the_reconciler(shell: Shell, settin
     told = await shell("reviews", "decide", number, "--as", "retry")
 
     # Nothing is sent, or it would fail: the topics are not there.
-    assert (told.code, "the reconciler sends its shipment again" in told.out) == (0, True)
+    assert (told.code, "the reconciler sends the fulfilment again" in told.out) == (0, True)
 
 
 async def test_a_review_is_decided_once_and_noted(shell: Shell, settings: Settings) -> None:

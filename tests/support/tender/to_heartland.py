@@ -1,0 +1,35 @@
+"""A tender becomes a payment type, once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.canonical.event import read_event
+from shared.entities.parts import EntityWriter, HeartlandWriterParts
+from shared.messaging.record import Record, Result, Route
+from shared.state.atomic_write import Mark, Note, Notes
+from shared.state.target_state import TargetStates
+from shared.state.versions import Version, gate
+from tests.support.tender.record import TenderEvent
+from tests.support.tender.spec import CANONICAL_TENDER
+
+
+def open_writer(parts: HeartlandWriterParts) -> EntityWriter:
+    states, notes = TargetStates(parts.database), Notes(parts.database, parts.shell.clock)
+
+    async def handle(records: Sequence[Record]) -> Result:
+        record = records[-1]
+        event = read_event(TenderEvent, record.envelope.body, "tender")
+        place = (event.connection, "tender", event.key)
+        stored = (await states.get(*place, "heartland", "")).version
+        verdict = gate(stored, event.version, event.content_hash)
+        if verdict != "apply" and not record.envelope.asks_again:
+            return Result(outcome=verdict, shopify_id=event.key)
+        heartland = parts.clients.get(event.connection).client
+        known = {one.name: one.id for one in await heartland.payment_types()}
+        made = known.get(event.record.name) or await heartland.create_payment_type(event.record.name)
+        version = Version(event.version, event.content_hash)
+        await notes.write(Note(place, versions=(Mark(*place, "heartland", version),)))
+        return Result(outcome="applied", shopify_id=event.key, heartland_id=str(made))
+
+    return EntityWriter([Route(CANONICAL_TENDER, handle, "tender", collapse=True, writes=True)])
