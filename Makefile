@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke bench catchup prove prove-short prove-mutants mutate test test-unit check fmt lock clean
+.PHONY: help setup run smoke bench catchup prove prove-short prove-mutants mutate test test-unit capabilities check fmt lock clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/'
@@ -51,6 +51,9 @@ test-unit: $(STAMP) ## the tests that need no server
 
 prove-short: $(STAMP) ## three minutes of the proof, and a few of the mutants that it must notice
 	$(BIN)/python -m pytest tests/proofs
+
+capabilities: $(STAMP) ## run the tests that prove a capability; docs/capabilities.md, fails where a claim has no proof
+	WORKERS=$(WORKERS) $(BIN)/python -m tests.capabilities
 
 check: $(STAMP) ## format, lint, types: what CI runs
 	$(BIN)/ruff format --check .

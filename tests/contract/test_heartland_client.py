@@ -69,6 +69,7 @@ async def an_item(pair: Pair, sku: str = "TEE-1") -> int:
     return made
 
 
+@pytest.mark.capability("S38")
 async def test_the_token_is_good(pair: Pair) -> None:
     assert await pair.client.whoami()
 

@@ -55,6 +55,7 @@ async def ask(client: httpx.AsyncClient, access_token: str, query: str, **variab
     )
 
 
+@pytest.mark.capability("S72")
 async def test_the_official_client_gets_a_token_and_reads_an_order(
     sandbox: Sandbox, to_sandbox: httpx.AsyncClient
 ) -> None:

@@ -124,6 +124,7 @@ def test_every_document_stands_in_its_list_and_bears_its_own_name() -> None:
         assert f"{'mutation' if document.mutates else 'query'} {document.name}(" in document.text
 
 
+@pytest.mark.capability("S40")
 @every_version
 @every_document
 def test_it_is_valid_and_uses_nothing_deprecated(document: Document, version: str) -> None:

@@ -56,6 +56,7 @@ async def test_all_are_made_and_a_second_time_nothing_is_left_to_do(client: Shop
     assert all(isinstance(step, Keep) for step in compare(WISH, found))
 
 
+@pytest.mark.capability("S41")
 async def test_moved_spoilt_and_double_ones_come_right_and_others_stay(client: ShopifyClient) -> None:
     await make(client, "ORDERS_CREATE", ELSEWHERE, name=WISH.name)
     await make(client, "ORDERS_CREATE", WISH.uri)

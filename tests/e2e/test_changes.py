@@ -50,6 +50,7 @@ async def test_a_gift_card_and_a_card_are_two_payments_of_two_types(bridge: Brid
     assert len({row["payment_type_id"] for row in by_sale.values()}) == 2
 
 
+@pytest.mark.capability("S78", "S79")
 async def test_a_discount_that_the_quantity_does_not_divide_keeps_its_cent(bridge: Bridge) -> None:
     order_id = await bridge.post(a_document(next(bridge.numbers), an_item("CAP", 3, "10.00", off="1.00", tax="2.03")))
     books = await bridge.in_heartland(order_id)
@@ -81,6 +82,7 @@ async def test_an_order_in_euros_with_tax_included_comes_to_the_same_total_with_
     assert Decimal(books.order["shipping_charge"]) == Decimal("5.00")
 
 
+@pytest.mark.capability("S36")
 async def test_an_order_whose_total_is_off_by_a_cent_is_shown_to_a_person_and_not_written(bridge: Bridge) -> None:
     order_id = await bridge.post(a_document(next(bridge.numbers), total_price="25.01"))
     review = await bridge.review(order_id, "order_unbalanced")
@@ -105,6 +107,7 @@ async def test_a_review_closes_by_itself_when_the_order_adds_up_again(bridge: Br
 # Edits and cancellations
 
 
+@pytest.mark.capability("S36")
 async def test_an_edit_before_the_invoice_lowers_a_quantity_and_adds_a_line(bridge: Bridge) -> None:
     await bridge.control("POST", "/heartland/items", {"public_id": "BELT", "description": "Belt", "price": "7.50"})
     order_id = await bridge.post(
@@ -137,6 +140,7 @@ async def test_a_cancellation_before_the_invoice_cancels_in_heartland(bridge: Br
     assert (books.lines, books.total) == ([("TEE", 2, "10.00")], Decimal("25.00"))
 
 
+@pytest.mark.capability("S36")
 async def test_an_edit_after_the_invoice_changes_nothing_and_says_what_to_do_by_hand(bridge: Bridge) -> None:
     order_id = await bridge.post(
         a_document(next(bridge.numbers), an_item("TEE", 2, "10.00"), an_item("CAP", 1, "4.00"))
@@ -155,6 +159,7 @@ async def test_an_edit_after_the_invoice_changes_nothing_and_says_what_to_do_by_
 # Goods
 
 
+@pytest.mark.capability("S53", "S92", "S124")
 async def test_an_order_of_an_unknown_article_waits_and_goes_on_by_itself_when_the_article_is_there(
     bridge: Bridge,
 ) -> None:
@@ -199,6 +204,7 @@ async def test_a_line_without_sku_goes_to_the_placeholder_with_its_own_words(bri
 # The link back
 
 
+@pytest.mark.capability("S99")
 async def test_the_shopify_order_carries_the_ids_of_heartlands_order(bridge: Bridge) -> None:
     number = next(bridge.numbers)
     order_id = await bridge.post(a_document(number))
@@ -221,6 +227,7 @@ async def test_the_shopify_order_carries_the_ids_of_heartlands_order(bridge: Bri
 # Webhooks out of step
 
 
+@pytest.mark.capability("S28")
 async def test_webhooks_that_come_twice_make_one_order(bridge: Bridge) -> None:
     await bridge.faults({"system": "webhooks", "kind": "duplicate"})
     ids = [await bridge.post(a_document(next(bridge.numbers))) for _ in range(5)]
@@ -273,6 +280,7 @@ async def test_a_notice_that_nobody_took_is_sent_again_and_taken_once(bridge: Br
 # The story
 
 
+@pytest.mark.capability("S24", "S34", "S82", "S83", "S86", "S113")
 async def test_the_journal_tells_an_orders_whole_story_under_every_name_of_it(bridge: Bridge) -> None:
     number = next(bridge.numbers)
     order_id = await bridge.post(a_document(number))

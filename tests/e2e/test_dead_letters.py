@@ -67,6 +67,7 @@ async def a_poisoned_order(bridge: Bridge, event_id: str) -> tuple[str, Envelope
     return order_id, poisoned
 
 
+@pytest.mark.capability("S52", "S54")
 async def test_a_poisoned_order_is_heard_of_corrected_and_written_once(bridge: Bridge) -> None:
     operator = Operator(bridge)
     order_id, poisoned = await a_poisoned_order(bridge, "poison-1")

@@ -140,6 +140,7 @@ def sold(document: Json) -> Counter[str]:
     return units
 
 
+@pytest.mark.capability("S5", "S28")
 async def test_services_are_killed_one_after_another_while_heartlands_answers_get_lost(own: Bridge) -> None:
     await own.faults(*UNRELIABLE)
 
@@ -159,6 +160,7 @@ async def test_services_are_killed_one_after_another_while_heartlands_answers_ge
     assert await own.struck() > 0
 
 
+@pytest.mark.capability("S5")
 async def test_the_broker_is_killed_and_comes_back(own: Bridge) -> None:
     await own.faults()
     broker = own.stack.engine.broker
@@ -175,6 +177,7 @@ async def test_the_broker_is_killed_and_comes_back(own: Bridge) -> None:
     await own.all_ready()
 
 
+@pytest.mark.capability("S5")
 async def test_the_database_is_killed_and_comes_back(own: Bridge) -> None:
     await own.faults()
     database = own.stack.engine.database
@@ -191,6 +194,7 @@ async def test_the_database_is_killed_and_comes_back(own: Bridge) -> None:
     await own.all_ready()
 
 
+@pytest.mark.capability("S29")
 async def test_heartland_is_away_until_the_breaker_has_opened_and_tried_again(own: Bridge) -> None:
     await own.faults()
     restarts = {name: state.restarts for name, state in own.stack.supervisor.states.items()}

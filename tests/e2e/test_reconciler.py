@@ -66,6 +66,7 @@ async def test_an_order_that_no_webhook_told_of_arrives(quick: Bridge) -> None:
     await quick.until("the difference to be over", repaired)
 
 
+@pytest.mark.capability("S105", "S106")
 async def test_an_edit_and_a_payment_that_no_webhook_told_of_arrive(quick: Bridge) -> None:
     document = fresh(quick, financial_status="pending")
     order_id = await quick.post(document)

@@ -36,6 +36,7 @@ async def written_about(bridge: Bridge, order_id: str) -> list[str]:
     return [entry["path"] for entry in await bridge.writes("heartland") if order_id in str(entry["body"])]
 
 
+@pytest.mark.capability("S78", "S79")
 async def test_a_code_discount_over_three_lines_of_which_two_were_refunded_later(bridge: Bridge) -> None:
     order_id = await bridge.post(recorded("order_discounts_partial_refund_2026-07.json"))
     books = await bridge.in_heartland(order_id)
@@ -139,6 +140,7 @@ async def test_an_order_that_contradicts_itself_is_shown_with_its_difference_and
     assert await written_about(bridge, order_id) == []
 
 
+@pytest.mark.capability("S77", "S100")
 async def test_two_orders_of_one_name_both_arrive_and_can_be_told_apart(bridge: Bridge) -> None:
     first, second = (
         {**recorded(name), "id": order_id, "admin_graphql_api_id": f"gid://shopify/Order/{order_id}"}

@@ -29,6 +29,7 @@ def units(fulfilment: Json) -> dict[str, int]:
     return {line["sku"]: line["quantity"] for line in fulfilment["line_items"]}
 
 
+@pytest.mark.capability("S88")
 async def test_a_whole_shipment_fulfils_the_whole_order_with_its_tracking(bridge: Bridge) -> None:
     order_id, books = await an_open_order(bridge, an_item("TEE", 2, "10.00"), an_item("CAP", 1, "4.00"))
     await bridge.ship(books, tracking_number="1Z999", carrier="UPS", tracking_url="https://track.example.com/1Z999")
@@ -55,6 +56,7 @@ async def test_a_partial_shipment_fulfils_only_what_was_shipped(bridge: Bridge) 
     assert after.status == "open"
 
 
+@pytest.mark.capability("S88")
 async def test_an_order_split_over_two_invoices_gets_two_fulfilments_each_with_its_own_tracking(
     bridge: Bridge,
 ) -> None:
@@ -113,6 +115,7 @@ async def test_an_invoice_is_fulfilled_once_though_it_is_seen_again_and_changed(
     assert len(await bridge.fulfilled(order_id)) == 1
 
 
+@pytest.mark.capability("S28")
 async def test_an_answer_that_got_lost_does_not_make_a_second_fulfilment(bridge: Bridge) -> None:
     order_id, books = await an_open_order(bridge)
     await bridge.faults({"system": "shopify", "kind": "error_after", "operation": "CreateFulfilment", "times": 1})

@@ -46,6 +46,7 @@ async def delivered(bridge: Bridge, order: str) -> bool:
     return any(row["outcome"] == "delivered" for row in await bridge.deliveries(order))
 
 
+@pytest.mark.capability("S41")
 async def test_orders_of_the_time_without_subscriptions_arrive_once_these_are_back(own: Bridge) -> None:
     await own.until("all subscriptions", lambda: subscribed(own))
     told = await own.post(demo_orders.order(SEED, 9101, datetime.now(UTC)))

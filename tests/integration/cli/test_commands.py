@@ -290,6 +290,7 @@ async def test_migrate_connect_and_status_from_nothing(
     assert "breakers" in (await shell("status")).out
 
 
+@pytest.mark.capability("S35")
 async def test_connect_puts_real_accounts_into_the_database(shell: Shell, settings: Settings) -> None:
     accounts = {
         "SHOPIFY_SHOP_DOMAIN": "harbor.myshopify.com",

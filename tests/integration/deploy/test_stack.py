@@ -40,6 +40,7 @@ async def stack(engine_folder: Path) -> AsyncIterator[Stack]:
         yield running
 
 
+@pytest.mark.capability("S72")
 async def test_every_service_is_ready_and_run_json_says_where(stack: Stack) -> None:
     report = json.loads(stack.run_json.read_text())
 

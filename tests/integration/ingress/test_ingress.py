@@ -98,6 +98,7 @@ async def published(settings: Settings, count: int) -> list[Any]:
         await reader.stop()
 
 
+@pytest.mark.capability("S49")
 async def test_what_is_answered_with_200_is_on_the_broker_byte_for_byte(served: Served) -> None:
     bodies = [encode(document) for document, _ in zip(orders(1), range(50), strict=False)]
     async with aiohttp.ClientSession() as session:
@@ -133,6 +134,7 @@ async def test_notices_of_one_order_share_a_partition(served: Served) -> None:
     ]
 
 
+@pytest.mark.capability("S50")
 async def test_the_load_of_the_bench_is_taken_without_a_fault(served: Served) -> None:
     bodies = [encode(document) for document, _ in zip(orders(2), range(100), strict=False)]
     requests = [webhook(served.webhooks, body, secret=SECRET, webhook_id=f"w{n}") for n, body in enumerate(bodies)]

@@ -55,6 +55,7 @@ async def test_every_record_is_handled_once_and_in_order_of_its_key(place: Place
     assert await place.committed() == 60
 
 
+@pytest.mark.capability("S49")
 async def test_a_slow_key_holds_up_no_other(place: Place) -> None:
     released = asyncio.Event()
 
@@ -72,6 +73,7 @@ async def test_a_slow_key_holds_up_no_other(place: Place) -> None:
         await until(lambda: len(handled.done) == 31)
 
 
+@pytest.mark.capability("S50")
 async def test_notices_of_one_key_collapse_while_it_is_busy(place: Place) -> None:
     released = asyncio.Event()
 
@@ -134,6 +136,7 @@ async def test_without_its_dead_letter_topic_the_offset_stays(place: Place) -> N
     assert await place.committed() == 0
 
 
+@pytest.mark.capability("S51", "S53")
 async def test_a_key_in_trouble_is_parked_and_comes_back_in_order(place: Place) -> None:
     failing = Failing(a=RetryLater("locked"))
     handled = Handled(failing)

@@ -25,6 +25,7 @@ async def test_a_connection_comes_back_as_it_was_stored(db: Database) -> None:
     assert await store.all() == [DEMO]
 
 
+@pytest.mark.capability("S35")
 async def test_credentials_are_neither_printed_nor_readable_in_the_table(db: Database) -> None:
     await ConnectionStore(db, SECRET_KEY).put(DEMO)
 
@@ -58,6 +59,7 @@ async def test_a_name_that_would_break_keys_is_refused(db: Database, name: str) 
         await ConnectionStore(db, SECRET_KEY).put(Connection(name, {}))
 
 
+@pytest.mark.capability("S35")
 async def test_the_view_follows_the_table_and_keeps_what_did_not_change(db: Database) -> None:
     store = ConnectionStore(db, SECRET_KEY)
     await store.put(DEMO)

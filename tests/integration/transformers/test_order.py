@@ -132,6 +132,7 @@ async def transforming(place: Place) -> AsyncIterator[None]:
             stop.set()
 
 
+@pytest.mark.capability("S84", "S85")
 async def test_orders_come_out_whole_once_per_burst_of_notices(place: Place) -> None:
     for number in range(1, 41):
         await place.order(number)

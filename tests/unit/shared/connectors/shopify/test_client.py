@@ -43,6 +43,7 @@ async def test_a_query_gets_its_data_and_carries_token_and_name() -> None:
     assert shop.calls == [("Ask", "200")]
 
 
+@pytest.mark.capability("S42")
 async def test_one_token_serves_all_who_ask_at_once() -> None:
     async with open_shop_server(data(FINE)) as (shop, session):
         client = shop.client(session)
@@ -111,6 +112,7 @@ async def test_a_static_token_is_used_as_it_is() -> None:
     assert shop.headers[0]["X-Shopify-Access-Token"] == "shpat_1"
 
 
+@pytest.mark.capability("S42")
 async def test_a_token_is_renewed_before_it_expires() -> None:
     async with open_shop_server(data(FINE)) as (shop, session):
         shop.token_answer = says({"access_token": "short", "expires_in": 0.000001})

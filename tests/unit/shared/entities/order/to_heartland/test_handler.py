@@ -175,6 +175,7 @@ async def test_a_line_without_sku_goes_to_the_placeholder_made_once() -> None:
     assert {line["description"] for line in shop.heartland.all("lines")} == {"Engraving"}
 
 
+@pytest.mark.capability("S97")
 async def test_two_orders_of_one_new_buyer_at_once_make_one_customer() -> None:
     shop = Shop()
     orders = [an_order(id=str(number), name=f"#{number}") for number in range(5001, 5006)]
@@ -226,6 +227,7 @@ async def test_a_new_customer(customer: Customer, billing: Address | None, body:
     assert {name: value for name, value in made.items() if name != "id"} == body
 
 
+@pytest.mark.capability("S97")
 async def test_a_known_customer_gets_what_was_missing_and_keeps_the_rest() -> None:
     shop = Shop()
     shop.heartland.insert(
