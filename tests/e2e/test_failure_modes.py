@@ -40,7 +40,7 @@ async def put_back(bridge: Bridge, service: str, seconds: int) -> None:
     """Start this service again on a machine whose clock is off."""
     state = bridge.stack.supervisor.states[service]
     python, _, module = state.launch.argv[0], state.launch.argv[1], state.launch.argv[-1]
-    state.launch = replace(state.launch, argv=(python, "-m", "tests.support.skewed", str(seconds), module))
+    state.launch = replace(state.launch, argv=(python, "-m", "tests.support.clock_skew", str(seconds), module))
     await bridge.kill(service)
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 class FakeClock:
     """Stands still until it is moved; wall time and monotonic time move together."""
 
-    def __init__(self, now: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC)) -> None:
+    def __init__(self, now: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC), monotonic: float = 1000.0) -> None:
         self._now = now
-        self._monotonic = 1000.0
+        self._monotonic = monotonic
 
     def now(self) -> datetime:
         return self._now

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from shared.canonical.alert import Alert
@@ -15,26 +15,9 @@ from shared.messaging.envelope import Envelope, Headers
 from shared.messaging.record import Record
 from shared.messaging.trace import Hop
 from shared.state.parked import ParkedKey, ParkedRecord, Taken
+from tests.support.clock import FakeClock
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
-
-
-class SteadyClock:
-    """Time that moves only when told to."""
-
-    def __init__(self, now: datetime = NOON) -> None:
-        self.time = now
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    def pass_by(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
-        self.seconds += seconds
 
 
 def an_envelope(
@@ -111,8 +94,8 @@ class _Row:
 class MemoryParked:
     """`Parked` in memory, with the same promises; `down` makes every call raise TargetDown."""
 
-    def __init__(self, clock: SteadyClock | None = None) -> None:
-        self._clock = clock or SteadyClock()
+    def __init__(self, clock: FakeClock | None = None) -> None:
+        self._clock = clock or FakeClock(NOON)
         self.rows: dict[tuple[str, str], _Row] = {}
         self.epochs: dict[tuple[str, int], int] = {}
         self.down = False

@@ -12,7 +12,7 @@ from shared.entities.fulfilment.record import Fulfilment, ShippedLine
 from shared.entities.fulfilment.to_shopify.execute import Shipments
 from shared.messaging.record import Result
 from tests.support.clock import FakeClock
-from tests.support.ledger import MemoryLedger
+from tests.support.memory_ledger import MemoryLedger
 from tests.support.sandbox import Sandbox
 from tests.support.shop_server import sandbox_client
 

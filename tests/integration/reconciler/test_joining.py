@@ -27,9 +27,10 @@ from shared.state.drift import DriftLedger, Finding
 from shared.state.reviews import Reviews
 from shared.sync.comparison import Tools, Vendors
 from shared.sync.comparison_memory import Memory
+from tests.support.clock import FakeClock
 from tests.support.joining.level import Level
 from tests.support.joining.subjects.stock import SUBJECT as STOCK
-from tests.support.messaging import NOON, SteadyClock
+from tests.support.messaging import NOON
 from tests.support.shell import SECRET_KEY
 
 ENVIRON = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://", "SECRET_KEY": SECRET_KEY}
@@ -56,7 +57,7 @@ class Place:
 
     def __init__(self, database: Database, caps: Caps) -> None:
         self.database = database
-        self.clock = SteadyClock()
+        self.clock = FakeClock(NOON)
         self.road = Road()
         self.registry = CollectorRegistry()
         self.figures = Figures(ServiceMetrics("reconciler", self.registry), "main", STOCK.name)
@@ -105,7 +106,7 @@ async def test_what_differs_is_noted_sent_through_once_and_over_when_both_sides_
         assert await place.drift() == [("TEE", "stock_differs")]
         assert place.road.sent == []
 
-        place.clock.pass_by(60)
+        place.clock.advance(60)
         await watch.look_again()
         assert [(event.id, event.entity, event.subject) for event in place.road.sent] == [
             ("repair:1:1", "stock", "TEE")
@@ -127,7 +128,7 @@ async def test_what_no_program_can_know_becomes_a_question_with_advice_of_its_ow
         place.holds("TEE", -1, 5)
         for _ in range(2):
             await place.watch().sweep()
-            place.clock.pass_by(60)
+            place.clock.advance(60)
         [asked] = await Reviews(place.database).list()
 
     assert (asked.entity, asked.kind, asked.advice) == ("stock", "oversold", "Count it.")
@@ -149,7 +150,7 @@ async def test_its_cap_is_told_under_its_own_name(database_url: str) -> None:
         place.holds("TEE", 3, 5)
         for _ in range(2):
             await place.watch().sweep()
-            place.clock.pass_by(60)
+            place.clock.advance(60)
 
         [capped] = [alert for alert in place.road.alerts if alert.kind == "drift_above_cap"]
         assert (capped.entity, capped.resolved, place.road.sent) == ("stock", False, [])
@@ -163,7 +164,7 @@ async def test_what_was_repaired_of_another_subject_uses_up_no_cap_of_its_own(da
         place.holds("TEE", 3, 5)
         for _ in range(2):
             await place.watch().sweep()
-            place.clock.pass_by(60)
+            place.clock.advance(60)
 
         assert [event.subject for event in place.road.sent] == ["TEE"]
 

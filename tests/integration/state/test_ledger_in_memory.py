@@ -10,7 +10,7 @@ import pytest
 from shared.state.database import Database
 from shared.state.ledger import Claim, Effect, Ledger
 from tests.support.clock import FakeClock
-from tests.support.ledger import MemoryLedger
+from tests.support.memory_ledger import MemoryLedger
 
 EFFECTS = [
     Effect(connection, system, "order", key, operation)

@@ -20,7 +20,8 @@ from shared.canonical.alert import Alert
 from shared.errors import RetryLater
 from shared.runtime.logging import get_logger
 from shared.runtime.metrics import ServiceMetrics
-from tests.support.messaging import SteadyClock
+from tests.support.clock import FakeClock
+from tests.support.messaging import NOON
 from tests.support.shell import SECRET_KEY
 
 SUBJECT = subject_of("order")
@@ -32,7 +33,7 @@ class World:
     """One connection: passes end as told, and everything it keeps is in memory."""
 
     def __init__(self) -> None:
-        self.clock = SteadyClock()
+        self.clock = FakeClock(NOON)
         self.alerts: list[Alert] = []
         self.kept: dict[str, dict[str, Any]] = {}
         self.outcomes: list[Outcome | Exception] = []
@@ -95,7 +96,7 @@ async def failing(world: World, monkeypatch: pytest.MonkeyPatch, *errors: Except
     stop = asyncio.Event()
 
     async def pause(stop: asyncio.Event, seconds: float) -> None:
-        world.clock.pass_by(minutes * 60)
+        world.clock.advance(minutes * 60)
         if not world.outcomes:
             stop.set()
 
@@ -132,7 +133,7 @@ async def test_where_passes_end_nobody_is_told_of_anything(world: World) -> None
     one = world.watch()
     await one.sweep()
     world.alerts.clear()
-    world.clock.pass_by(300)
+    world.clock.advance(300)
     await one.sweep()
 
     assert world.alerts == []

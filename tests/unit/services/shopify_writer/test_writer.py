@@ -16,7 +16,7 @@ from shared.entities.order.to_shopify.handler import LinkHandler
 from shared.errors import Rejected, RetryLater, TargetDown
 from shared.messaging.record import Record
 from tests.support.clock import FakeClock
-from tests.support.ledger import MemoryLedger
+from tests.support.memory_ledger import MemoryLedger
 from tests.support.messaging import a_record
 from tests.support.shipments import a_shipment, an_event, shipped
 from tests.unit.shared.entities.order.to_shopify.test_link import FakeShop, a_link, owner

@@ -15,7 +15,7 @@ from shared.limits.limit_sharing import Sharing
 from shared.limits.query_cost import CostBudget
 from shared.limits.rate_limit import RequestBudget
 from shared.state.limit_shares import GONE_SECONDS, Limit
-from tests.support.virtual import LoopClock, run_virtual
+from tests.support.virtual_time import LoopClock, run_virtual
 
 LIMIT: Limit = ("acme", "shopify")
 

@@ -7,7 +7,7 @@ import pytest
 from shared.canonical.priority import Priority
 from shared.limits.demand import Part
 from shared.limits.query_cost import CostBudget
-from tests.support.virtual import LoopClock, run_virtual
+from tests.support.virtual_time import LoopClock, run_virtual
 from tests.unit.shared.limits.heard import Heard
 
 _HAIR = 0.01  # a timer wakes a millisecond late at the most; sums of fractions miss by less

@@ -11,7 +11,7 @@ from shared.canonical.priority import PRIORITIES, Priority
 from shared.limits.demand import Part
 from shared.limits.priority_queue import Queue
 from shared.limits.rate_limit import RequestBudget
-from tests.support.virtual import LoopClock, run_virtual
+from tests.support.virtual_time import LoopClock, run_virtual
 from tests.unit.shared.limits.heard import Heard
 
 _HAIR = 0.01  # a timer wakes a millisecond late at the most; sums of fractions miss by less

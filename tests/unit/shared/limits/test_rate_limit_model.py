@@ -11,7 +11,7 @@ from shared.canonical.priority import PRIORITIES, Priority
 from shared.limits.demand import Part
 from shared.limits.priority_queue import MOST_PASSES, Queue
 from shared.limits.query_cost import CostBudget
-from tests.support.virtual import LoopClock, run_virtual
+from tests.support.virtual_time import LoopClock, run_virtual
 
 COSTS = st.integers(1, 200).map(float)
 CALLS = st.lists(

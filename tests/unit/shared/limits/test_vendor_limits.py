@@ -15,7 +15,7 @@ from shared.limits.circuit_breaker import CLOSED, Breaker
 from shared.limits.vendor_limits import VendorLimits
 from shared.runtime.metrics import ServiceMetrics
 from tests.support.clock import FakeClock
-from tests.support.virtual import LoopClock, run_virtual
+from tests.support.virtual_time import LoopClock, run_virtual
 
 
 class Told:

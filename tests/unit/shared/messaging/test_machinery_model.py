@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown, Waiting
 from shared.messaging.lanes.lane import lane_key
 from shared.messaging.record import Result
-from tests.support.machinery import CONCURRENCY, Call, Process, World
+from tests.support.consumer_model import CONCURRENCY, Call, Process, World
 
 KEYS = ("a", "b", "c")
 PLACES = (("orders", 0), ("orders", 1))
@@ -125,7 +125,7 @@ class Machinery(RuleBasedStateMachine):
         other.assigned(PLACES)
 
     def time_passes(self, seconds: float) -> None:
-        self.world.clock.pass_by(seconds)
+        self.world.clock.advance(seconds)
         for process in self.processes:
             process.look()
 

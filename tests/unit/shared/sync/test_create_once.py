@@ -14,7 +14,7 @@ from shared.state.ledger import Claim, Effect
 from shared.sync import create_once as once
 from shared.sync.create_once import History, Made, Once
 from shared.sync.unit_of_work import Pending
-from tests.support.ledger import MemoryLedger
+from tests.support.memory_ledger import MemoryLedger
 from tests.unit.shared.entities.order.to_heartland.heartland import START, HandClock, Points
 from tests.unit.shared.entities.order.to_heartland.state import MemoryNotes, Stored
 

@@ -16,7 +16,7 @@ from shared.limits.before_call import Before
 from shared.state.ledger import Effect
 from shared.sync.create_once import Once
 from tests.support.clock import FakeClock
-from tests.support.ledger import Effects, MemoryLedger
+from tests.support.memory_ledger import Effects, MemoryLedger
 
 PAY = Effect("main", "heartland", "order", "1001", "payment:1")
 LAG_SECONDS = 10.0

@@ -10,7 +10,7 @@ from shared.errors import TargetDown
 from shared.state.ledger import Effect
 from shared.sync.ownership_check import Ours, Turn, renewed
 from tests.support.clock import FakeClock
-from tests.support.ledger import MemoryLedger
+from tests.support.memory_ledger import MemoryLedger
 
 PAY = Effect("main", "heartland", "order", "5001", "payment:1")
 

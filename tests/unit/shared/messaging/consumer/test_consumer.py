@@ -26,7 +26,8 @@ from shared.messaging.parking.parked_retry import Replay
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
 from shared.runtime.metrics import ServiceMetrics
-from tests.support.messaging import MemoryParked, MemoryReviews, SentRecords, SteadyClock, an_envelope, until
+from tests.support.clock import FakeClock
+from tests.support.messaging import NOON, MemoryParked, MemoryReviews, SentRecords, an_envelope, until
 
 PLACE = TopicPartition("orders", 0)
 UNREADABLE = [("bad", b"x")]
@@ -84,7 +85,7 @@ class Bench:
     def __init__(self) -> None:
         self.log = Log()
         self.producer = SentRecords()
-        clock = SteadyClock()
+        clock = FakeClock(NOON)
         options = ConsumerOptions(backoff_base_seconds=0.01, backoff_cap_seconds=0.02, commit_seconds=0.01)
         metrics = ServiceMetrics("writer", CollectorRegistry())
         self.lanes = Lanes({"orders": False}, concurrency=4, max_records=4, max_bytes=10**6)

@@ -21,7 +21,8 @@ from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route, Unreadable
 from shared.messaging.topics import TRACE
 from shared.runtime.metrics import ServiceMetrics
-from tests.support.messaging import NOON, MemoryParked, MemoryReviews, SentRecords, SteadyClock, a_record
+from tests.support.clock import FakeClock
+from tests.support.messaging import NOON, MemoryParked, MemoryReviews, SentRecords, a_record
 
 KEY: LaneKey = ("orders", "main|1001")
 WRONG = NeedsReview("off by 1.00", kind="order_unbalanced", advice="Look at it.")
@@ -36,7 +37,7 @@ class Bench:
         self.answers: list[Result | Exception] = []
         self.handled: list[list[int]] = []
         self.attempts: list[int] = []
-        self.clock = SteadyClock()
+        self.clock = FakeClock(NOON, monotonic=0.0)
         self.producer = SentRecords()
         self.parked = MemoryParked(self.clock)
         self.reviews = MemoryReviews()
@@ -88,7 +89,7 @@ class Bench:
 
     async def due(self, seconds: float) -> None:
         """Let time pass and give due keys their turn."""
-        self.clock.pass_by(seconds)
+        self.clock.advance(seconds)
         for key in await self.parked.due(self.clock.now(), "orders", [0], 9):
             self.parking.due[(key.topic, key.key)] = key
             self.lanes.replay((key.topic, key.key), key.connection)
@@ -116,7 +117,7 @@ class Bench:
 async def test_what_works_is_finished_told_and_timed() -> None:
     bench = await Bench().assigned()
     bench.arrive()
-    bench.clock.pass_by(2)
+    bench.clock.advance(2)
     assert await bench.step() is None
 
     assert bench.position == 1
@@ -199,7 +200,7 @@ async def test_a_parked_key_works_again_in_order() -> None:
 async def test_a_record_that_arrives_during_the_replay_waits_for_its_end() -> None:
     bench = await Bench().assigned()
     await bench.park()
-    bench.clock.pass_by(60)
+    bench.clock.advance(60)
     key = (await bench.parked.due(bench.clock.now(), "orders", [0], 9))[0]
     bench.parking.due[KEY] = key
     bench.lanes.replay(KEY, "main")
@@ -318,7 +319,7 @@ async def test_waiting_ends_after_its_time() -> None:
 async def test_an_outage_during_a_replay_counts_nothing() -> None:
     bench = await Bench().assigned()
     await bench.park()
-    bench.clock.pass_by(60)
+    bench.clock.advance(60)
     bench.answers = [TargetDown("away")] * 5
     await bench.due(0)
 
@@ -439,7 +440,7 @@ async def test_what_waits_long_for_a_vendor_goes_to_the_database_and_frees_the_w
     bench.arrive()
     bench.answers = [away()] * 2
     assert await bench.step() is not None
-    bench.clock.pass_by(20)
+    bench.clock.advance(20)
     assert await bench.step() is None
 
     key = bench.parked.rows[KEY].key
@@ -453,9 +454,9 @@ async def test_a_vendor_that_asks_for_minutes_takes_the_database_instead_of_memo
     bench.arrive()
     bench.answers = [TargetDown("503", after, target="heartland") for after in (12.0, 600.0, 600.0)]
     assert await bench.step() == Rest(12.0)
-    bench.clock.pass_by(12)
+    bench.clock.advance(12)
     assert await bench.step() == Rest(8.0)
-    bench.clock.pass_by(8)
+    bench.clock.advance(8)
 
     assert await bench.step() is None
     assert bench.parked.rows[KEY].key.waits_for == "target:heartland"
@@ -465,7 +466,7 @@ async def test_a_vendor_that_asks_for_minutes_takes_the_database_instead_of_memo
 async def test_a_parked_key_rests_no_longer_than_that_either_what_comes_behind_it_is_in_memory() -> None:
     bench = await Bench().assigned()
     await bench.park()
-    bench.clock.pass_by(60)
+    bench.clock.advance(60)
     bench.answers = [TargetDown("503", 600.0, target="heartland")]
     bench.parking.due[KEY] = (await bench.parked.due(bench.clock.now(), "orders", [0], 9))[0]
     bench.lanes.replay(KEY, "main")
@@ -478,7 +479,7 @@ async def test_while_a_vendor_is_known_to_be_down_other_keys_follow_at_once() ->
     bench.arrive()
     bench.answers = [away()] * 3
     await bench.step()
-    bench.clock.pass_by(20)
+    bench.clock.advance(20)
     await bench.step()
     bench.arrive(subject="1002")
 
@@ -491,13 +492,13 @@ async def test_one_event_that_always_fails_its_vendor_does_not_hold_the_watermar
     bench.arrive()
     bench.answers = [away(), Result("applied"), away()]
     await bench.step()
-    bench.clock.pass_by(19)
+    bench.clock.advance(19)
     bench.arrive(subject="1002")
     other, first = bench.lanes.next(), bench.lanes.next()
     assert other is not None
     assert first is not None
     for work in sorted((other, first), key=lambda work: work.key, reverse=True):
-        bench.clock.pass_by(1)
+        bench.clock.advance(1)
         rest = await bench.treatment.treat(work)
         assert rest is None
         bench.lanes.finish(work)
@@ -513,7 +514,7 @@ async def test_what_is_no_outage_of_a_vendor_waits_in_its_lane(error: Exception)
     bench.answers = [error] * 3
     for _ in range(3):
         assert await bench.step() is not None
-        bench.clock.pass_by(60)
+        bench.clock.advance(60)
 
     assert bench.parked.rows == {}
 
@@ -523,7 +524,7 @@ async def test_a_key_that_waited_out_an_outage_is_not_urgent_and_costs_no_attemp
     bench.arrive()
     bench.answers = [away()] * 2
     await bench.step()
-    bench.clock.pass_by(20)
+    bench.clock.advance(20)
     await bench.step()
     bench.arrive(2)
     await bench.step()
@@ -548,7 +549,7 @@ async def test_a_key_that_waited_out_an_outage_is_not_urgent_and_costs_no_attemp
 async def test_an_outage_is_tried_again_within_seconds_however_long_it_lasts() -> None:
     bench = await Bench().assigned()
     await bench.park()
-    bench.clock.pass_by(60)
+    bench.clock.advance(60)
     bench.answers = [away()] * 30
     key = (await bench.parked.due(bench.clock.now(), "orders", [0], 9))[0]
     bench.parking.due[KEY] = key
@@ -631,9 +632,9 @@ async def test_who_slept_through_its_replacement_changes_nothing(during: str) ->
         bench.answers = [away()] * 2
         bench.arrive()
         await bench.step()
-        bench.clock.pass_by(20)
+        bench.clock.advance(20)
     elif during == "replay":
-        bench.clock.pass_by(60)
+        bench.clock.advance(60)
         bench.parking.due[KEY] = bench.parked.rows[KEY].key
         bench.lanes.replay(KEY, "main")
     else:
@@ -652,7 +653,7 @@ async def test_a_key_that_goes_round_waits_for_its_newest_state_and_a_person_hea
     for _ in range(15):
         bench.arrive()
         await bench.step()
-        bench.clock.pass_by(2.0)
+        bench.clock.advance(2.0)
     bench.arrive(2)
     await bench.step()
     bench.arrive()
@@ -677,7 +678,7 @@ async def test_what_is_written_at_its_pace_or_not_written_at_all_is_no_loop(writ
     for _ in range(40):
         bench.arrive()
         await bench.step()
-        bench.clock.pass_by(10.0 if writes else 0.1)
+        bench.clock.advance(10.0 if writes else 0.1)
 
     assert len(bench.handled) == 40
     assert bench.producer.alerts == []
@@ -692,7 +693,7 @@ async def test_an_event_that_its_vendor_cannot_stand_is_parked_for_a_trouble_of_
         bench.answers.append(error)
     rests = []
     for seconds in (0, 5, 4.9, 0.1):
-        bench.clock.pass_by(seconds)
+        bench.clock.advance(seconds)
         rests.append(await bench.step())
 
     assert [rest is None for rest in rests] == [False, False, False, True]

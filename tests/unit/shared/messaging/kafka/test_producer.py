@@ -12,8 +12,9 @@ from shared.errors import Rejected, TargetDown
 from shared.messaging.kafka.producer import Clients, Producer
 from shared.messaging.topics import MAX_MESSAGE_BYTES
 from shared.messaging.trace import Hop
+from tests.support.clock import FakeClock
 from tests.support.journal import ALARM
-from tests.support.messaging import NOON, FakeBroker, FakeClient, SteadyClock, an_envelope, until
+from tests.support.messaging import NOON, FakeBroker, FakeClient, an_envelope, until
 
 POISON = OutOfOrderSequenceNumber()
 
@@ -25,7 +26,7 @@ def broker() -> FakeBroker:
 
 @pytest.fixture
 async def producer(broker: FakeBroker) -> AsyncIterator[Producer]:
-    made = Producer(Clients(broker.connect, broker.end, broker.end), "p.", SteadyClock())
+    made = Producer(Clients(broker.connect, broker.end, broker.end), "p.", FakeClock(NOON))
     await made.start()
     await until(lambda: made.is_connected)
     yield made
@@ -222,7 +223,7 @@ async def test_hops_outlive_every_poisoned_client(producer: Producer, broker: Fa
 
 
 async def test_what_is_unsent_at_the_end_is_reported(broker: FakeBroker) -> None:
-    producer = Producer(Clients(broker.connect, broker.end, broker.end), "", SteadyClock())
+    producer = Producer(Clients(broker.connect, broker.end, broker.end), "", FakeClock(NOON))
     await producer.start()
     await until(lambda: producer.is_connected)
     sending = send(producer, b"1")

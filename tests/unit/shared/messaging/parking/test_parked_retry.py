@@ -323,12 +323,12 @@ async def test_a_vendor_that_fails_one_record_and_answers_others_well_costs_that
     with pytest.raises(TargetDown):
         await turn.take()
     for seconds in (5.0, 9.9):
-        turn.bench.clock.pass_by(seconds)
+        turn.bench.clock.advance(seconds)
         with pytest.raises(TargetDown):
             await turn.replay.replay(turn.key, turn.route, 1, turn.lane)
     assert turn.stored.attempts == 0
 
-    turn.bench.clock.pass_by(0.1)
+    turn.bench.clock.advance(0.1)
     assert await turn.replay.replay(turn.key, turn.route, 1, turn.lane) is False
 
     assert (turn.stored.attempts, turn.stored.waits_for, turn.stored.error_class) == (1, None, "TargetDown")
@@ -339,7 +339,7 @@ async def test_and_once_they_are_used_up_it_is_halted() -> None:
     turn = Turn(failing(1e9), failing(1e9), attempts=1)
     with pytest.raises(TargetDown):
         await turn.take()
-    turn.bench.clock.pass_by(10)
+    turn.bench.clock.advance(10)
 
     assert await turn.replay.replay(turn.key, turn.route, 1, turn.lane) is False
 
@@ -353,7 +353,7 @@ async def test_a_vendor_that_answers_nobody_well_is_waited_for(well_at: float | 
     with pytest.raises(TargetDown):
         await turn.take()
     for _ in range(8):
-        turn.bench.clock.pass_by(600)
+        turn.bench.clock.advance(600)
         with pytest.raises(TargetDown):
             await turn.replay.replay(turn.key, turn.route, 1, turn.lane)
 

@@ -189,8 +189,8 @@ async def test_without_a_parked_key_the_database_is_asked_now_and_then() -> None
     bench = await a_bench()
     ready: list[float] = []
     for _ in range(8):
-        bench.clock.pass_by(5)
-        await bench.parking._look(lambda: ready.append(bench.clock.seconds))
+        bench.clock.advance(5)
+        await bench.parking._look(lambda: ready.append(bench.clock.monotonic()))
 
     assert ready == [15, 30]
 
@@ -259,7 +259,7 @@ async def test_what_keys_wait_for_is_asked_by_name_and_not_too_often() -> None:
     bench.lanes.park(("orders", "main|1"))
     parking = with_options(bench, awaited=awaited)
     for _ in range(7):
-        bench.clock.pass_by(2)
+        bench.clock.advance(2)
         await parking._look(lambda: None)
 
     assert asked == [{"main|item:A", "main|item:B"}] * 2
@@ -277,7 +277,7 @@ async def test_where_nothing_is_awaited_by_name_nobody_is_asked() -> None:
     await parked(bench, a_key(3, waits_for="target:heartland"))
     bench.lanes.park(("orders", "main|3"))
     parking = with_options(bench, awaited=awaited)
-    bench.clock.pass_by(5)
+    bench.clock.advance(5)
     await parking._look(lambda: None)
 
     assert asked == []
@@ -299,7 +299,7 @@ async def test_what_nobody_has_wakes_no_key() -> None:
     await parked(bench, replace(a_key(1, waits_for="item:A"), next_attempt_at=NOON + timedelta(hours=1)))
     bench.lanes.park(("orders", "main|1"))
     parking = with_options(bench, awaited=awaited)
-    bench.clock.pass_by(5)
+    bench.clock.advance(5)
     await parking._look(lambda: None)
 
     assert woken == []

@@ -14,7 +14,7 @@ from shared.entities.fulfilment.to_shopify.in_doubt import Doubts
 from shared.errors import TargetDown
 from shared.state.ledger import Effect
 from tests.support.clock import FakeClock
-from tests.support.ledger import MemoryLedger
+from tests.support.memory_ledger import MemoryLedger
 
 LAG = 10.0
 NO_MORE = {"hasNextPage": False, "endCursor": None}

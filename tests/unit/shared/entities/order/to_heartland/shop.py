@@ -17,7 +17,7 @@ from shared.errors import OutcomeUnknown, RetryLater, TargetDown
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.record import Record, Result
 from shared.state.connections import Connection
-from tests.support.ledger import MemoryLedger
+from tests.support.memory_ledger import MemoryLedger
 from tests.unit.shared.entities.order.to_heartland.heartland import START, FakeHeartland, HandClock, Points
 from tests.unit.shared.entities.order.to_heartland.state import (
     MemoryNotes,

@@ -13,7 +13,7 @@ from shared.state.atomic_write import Note, Noted, Pair
 from shared.state.links import LinkRow
 from shared.state.target_state import Standing
 from shared.state.versions import Version
-from tests.support.ledger import Effects, MemoryLedger
+from tests.support.memory_ledger import Effects, MemoryLedger
 from tests.unit.shared.entities.order.to_heartland.heartland import START, Points
 
 

@@ -21,7 +21,8 @@ from shared.messaging.parking.parked_retry import Replay
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
 from shared.runtime.metrics import ServiceMetrics
-from tests.support.messaging import MemoryParked, MemoryReviews, SentRecords, SteadyClock, a_record
+from tests.support.clock import FakeClock
+from tests.support.messaging import NOON, MemoryParked, MemoryReviews, SentRecords, a_record
 
 CONCURRENCY = 2
 OPTIONS = ConsumerOptions(lane_attempts=2, park_schedule=(60.0, 300.0), max_dead_letters_in_a_row=10**6)
@@ -57,7 +58,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.clock = SteadyClock()
+        self.clock = FakeClock(NOON)
         self.parked = MemoryParked(self.clock)
         self.reviews = MemoryReviews()
         self.letters = Letters(self)

@@ -1,4 +1,4 @@
-"""`python -m tests.support.skewed 3600 services.heartland_writer`: a service on a machine whose clock is off."""
+"""`python -m tests.support.clock_skew 3600 services.heartland_writer`: a service on a machine whose clock is off."""
 
 from __future__ import annotations
 
