@@ -1,10 +1,12 @@
-"""A circuit breaker per connection and system: when the target fails, it lets nothing through for a while.
+"""Circuit breaker per connection and system: while the target fails as a whole, no call goes out.
 
-aiobreaker keeps the state. What it lacks is ours: it lets every waiting call through once half-open, counts a call that
-began before it opened, and knows failures in a row only. Here one probe tests the water, late failures change nothing,
-failures among the latest calls of a sliding window open it, and a target that is back is not met with everything that
-has waited. The refusal of a single event never counts, only TargetDown does; and where a target answers, only with
-failures, it takes those of several records: one that it cannot stand must not stop the others.
+aiobreaker's state machine decides between closed, open and half-open: whether a failure opens it, whether a call may
+pass, and what a probe's end leads to. Around it stands what the library lacks: its failure counter is a sliding window
+over the latest calls instead of failures in a row; one probe goes at a time instead of every call that waits; what
+began before a change of state does not count; after an outage calls come back little by little.
+
+The refusal of a single event never counts, only TargetDown does. Where the target answers, if only with failures, they
+must concern several records: one record that the target cannot process must not stop the others.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from aiobreaker import CircuitBreaker, CircuitBreakerState
+from aiobreaker import CircuitBreaker, CircuitBreakerError, CircuitBreakerListener, CircuitBreakerState
+from aiobreaker.state import CircuitOpenState
 from aiobreaker.storage.memory import CircuitMemoryStorage
 
 from shared.errors import TargetDown
@@ -25,10 +29,10 @@ from shared.runtime.clock import Clock
 R = TypeVar("R")
 
 CLOSED, HALF_OPEN, OPEN = 0, 1, 2
-_STATES = {
-    CLOSED: CircuitBreakerState.CLOSED,
-    HALF_OPEN: CircuitBreakerState.HALF_OPEN,
-    OPEN: CircuitBreakerState.OPEN,
+_NUMBERS = {
+    CircuitBreakerState.CLOSED: CLOSED,
+    CircuitBreakerState.HALF_OPEN: HALF_OPEN,
+    CircuitBreakerState.OPEN: OPEN,
 }
 # How soon a call that meets a probe under way asks again, seconds; and one for which there is no room yet.
 _PROBE_WAIT = 0.5
@@ -36,6 +40,75 @@ _RAMP_WAIT = 0.1
 # Calls at a time after the probe went well: twice as many after each round of them, up to these. Then as many as come.
 _RAMP_FIRST = 2
 _RAMP_LAST = 16
+
+
+class _Window(CircuitMemoryStorage):  # type: ignore[misc]
+    """aiobreaker's storage with a sliding window as failure counter: failures among the latest 2 * `most` calls.
+
+    They count if they are not older than `seconds`, and only if no single record explains all of them.
+    """
+
+    def __init__(self, most: int, seconds: float, clock: Clock) -> None:
+        super().__init__(CircuitBreakerState.CLOSED)
+        self._seconds = seconds
+        self._clock = clock
+        # When each call ended, and, if it failed, which records it can be laid on (none: the target).
+        self._latest: deque[tuple[float, frozenset[str] | None]] = deque(maxlen=2 * most)
+
+    def note(self, suspects: frozenset[str] | None) -> None:
+        """A call has ended: well (None), or with a failure that concerns these records."""
+        self._latest.append((self._clock.monotonic(), suspects))
+
+    def clear(self) -> None:
+        self._latest.clear()
+
+    @property
+    def counter(self) -> int:
+        """What aiobreaker holds against its `fail_max`."""
+        since = self._clock.monotonic() - self._seconds
+        failed = [suspects for at, suspects in self._latest if suspects is not None and at >= since]
+        return 0 if failed and frozenset.intersection(*failed) else len(failed)
+
+
+class _Open(CircuitOpenState):  # type: ignore[misc]
+    """aiobreaker's open state by our clock: its own reads the wall clock, by a call that Python 3.12 deprecates."""
+
+    def before_call(self, func: Any = None, *args: Any, **kwargs: Any) -> None:
+        if self._breaker.seconds_left() > 0:
+            raise CircuitBreakerError("open", None)
+
+
+class _Machine(CircuitBreaker):  # type: ignore[misc]
+    """aiobreaker's state machine. `until` is when the open state ends, by the monotonic clock."""
+
+    def __init__(self, name: str, most: int, window: _Window, clock: Clock, listener: CircuitBreakerListener) -> None:
+        super().__init__(fail_max=most, state_storage=window, name=name, listeners=[listener])
+        self._clock = clock
+        self.until = 0.0
+
+    def seconds_left(self) -> float:
+        return float(self.until - self._clock.monotonic())
+
+    @property
+    def opens_at(self) -> None:
+        """Part of an error that nobody sees; the library would ask the wall clock for it."""
+
+    def open(self) -> None:
+        self.state = self._state_storage.state = CircuitBreakerState.OPEN
+
+    def _create_new_state(self, new_state: CircuitBreakerState, prev_state: Any = None, notify: bool = False) -> Any:
+        kind = _Open if new_state is CircuitBreakerState.OPEN else new_state.value
+        return kind(self, prev_state=prev_state, notify=notify)
+
+
+class _Listener(CircuitBreakerListener):  # type: ignore[misc]
+    """Hands changes of aiobreaker's state on."""
+
+    def __init__(self, changed: Callable[[int], None]) -> None:
+        self._changed = changed
+
+    def state_change(self, breaker: CircuitBreaker, old: Any, new: Any) -> None:
+        self._changed(_NUMBERS[new.state])
 
 
 class Breaker:
@@ -62,20 +135,16 @@ class Breaker:
     ) -> None:
         self.name = name
         self._target = name.rpartition("/")[2]
-        self._storage = CircuitMemoryStorage(CircuitBreakerState.CLOSED)
-        self._machine = CircuitBreaker(fail_max=failures, state_storage=self._storage, name=name)
-        self._state = CLOSED
-        self._most = failures
-        self._window = window_seconds
+        self._window = _Window(failures, window_seconds, clock)
+        self._machine = _Machine(name, failures, self._window, clock, _Listener(self._changed))
         self._open_seconds = open_seconds
         self._clock = clock
         self._on_change = on_change
         self._on_first_success = on_first_success
-        # The latest calls: when each ended, and, if it failed, which records it can be laid on (none: the target).
-        self._latest: deque[tuple[float, frozenset[str] | None]] = deque(maxlen=2 * failures)
+        # The failure that aiobreaker is being told of: what a change of state comes from.
+        self._cause: TargetDown | None = None
         # When calls for the sake of these records last went well: the latest two.
         self._well: dict[frozenset[str], float] = {}
-        self._until = 0.0
         # Calls under way by task, each with the generation it began in; a change of state begins a new one.
         self._begun: dict[asyncio.Task[object] | None, int] = {}
         self._generation = 0
@@ -87,7 +156,8 @@ class Breaker:
 
     @property
     def state(self) -> int:
-        return self._state
+        """CLOSED, HALF_OPEN or OPEN, as aiobreaker has it."""
+        return _NUMBERS[self._machine.current_state]
 
     @property
     def generation(self) -> int:
@@ -101,13 +171,14 @@ class Breaker:
 
     def check(self) -> None:
         """Raise what `begin` would raise now, and change nothing: for who would have to queue before it."""
-        if self._state == OPEN:
-            left = self._until - self._clock.monotonic()
-            if left > 0:
-                raise TargetDown(f"the breaker of {self.name} is open", after=left, target=self._target)
-        elif self._probing:
+        try:
+            self._machine.state.before_call(None)
+        except CircuitBreakerError:
+            left = self._machine.seconds_left()
+            raise TargetDown(f"the breaker of {self.name} is open", after=left, target=self._target) from None
+        if self._probing:
             raise TargetDown(f"the breaker of {self.name} waits for its probe", _PROBE_WAIT, target=self._target)
-        elif self._room is not None and self._inside >= self._room:
+        if self._room is not None and self._inside >= self._room:
             raise TargetDown(
                 f"{self.name} is back and gets its calls little by little", _RAMP_WAIT, target=self._target
             )
@@ -115,9 +186,9 @@ class Breaker:
     def begin(self) -> int:
         """Let a call through, which hands what it gets here to `end`; `async with` does both. Raises TargetDown."""
         self.check()
-        if self._state == OPEN:
-            self._move(HALF_OPEN)
-        if self._state == HALF_OPEN:
+        if self.state == OPEN:
+            self._machine.half_open()
+        if self.state == HALF_OPEN:
             self._probing = True
         self._inside += 1
         return self._generation
@@ -145,43 +216,48 @@ class Breaker:
         self.end(self._begun.pop(asyncio.current_task(), self._generation), error)
 
     def _note_failure(self, error: TargetDown) -> None:
-        now = self._clock.monotonic()
         suspects = subjects() if error.answered else frozenset[str]()
         if suspects:
             error.well_at = max((at for others, at in self._well.items() if not others & suspects), default=None)
-        self._latest.append((now, suspects))
-        failed = [bad for at, bad in self._latest if bad is not None and at >= now - self._window]
-        if self._state == HALF_OPEN or (len(failed) >= self._most and not frozenset.intersection(*failed)):
-            self._until = now + max(self._open_seconds, error.after or 0.0)
-            self._room = None
-            self._move(OPEN, error)
+        self._window.note(suspects)
+        self._cause = error
+        # Opening is an error of the library's own; the caller gets the failure itself.
+        with suppress(CircuitBreakerError):
+            self._machine.state.on_failure(error)
+        self._cause = None
 
     def _note_success(self) -> None:
-        now = self._clock.monotonic()
         if not self._well:
             self._on_first_success()
-        self._latest.append((now, None))
+        self._window.note(None)
         self._well.pop(subjects(), None)
-        self._well[subjects()] = now
+        self._well[subjects()] = self._clock.monotonic()
         if len(self._well) > 2:
             del self._well[next(iter(self._well))]
-        if self._state == HALF_OPEN:
-            self._latest.clear()
-            self._room = self._left = _RAMP_FIRST
-            self._move(CLOSED)
-        elif self._room is not None:
-            self._left -= 1
-            if self._left == 0:
-                self._room = self._left = self._room * 2
+        was_probe = self.state == HALF_OPEN
+        self._machine.state.on_success()
+        if not was_probe and self._room is not None:
+            self._ramp_up()
+
+    def _ramp_up(self) -> None:
+        """One more success while it comes back: each full round doubles the calls at a time."""
+        self._left -= 1
+        if self._left == 0 and self._room is not None:
+            self._room = self._left = self._room * 2
             if self._room > _RAMP_LAST:
                 self._room = None
 
-    def _move(self, state: int, error: BaseException | None = None) -> None:
-        # Not by aiobreaker's open(): it keeps its deadline on the wall clock, by a call that Python 3.12 deprecates.
-        self._machine.state = self._storage.state = _STATES[state]
-        self._state = state
+    def _changed(self, state: int) -> None:
+        """aiobreaker has changed its state: what is under way belongs to the last one."""
         self._generation += 1
         self._probing = False
         self._inside = 0
+        self._room = None
+        if state == OPEN:
+            after = self._cause.after if self._cause else None
+            self._machine.until = self._clock.monotonic() + max(self._open_seconds, after or 0.0)
+        elif state == CLOSED:
+            self._window.clear()
+            self._room = self._left = _RAMP_FIRST
         if self._on_change is not None:
-            self._on_change(state, error)
+            self._on_change(state, self._cause)

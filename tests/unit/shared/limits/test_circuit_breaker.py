@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 import pytest
+from aiobreaker.state import CircuitClosedState, CircuitHalfOpenState
 
 from shared.errors import IntegrationError, OutcomeUnknown, Rejected, TargetDown
 from shared.limits.call_context import on_behalf_of
@@ -421,3 +422,53 @@ async def test_the_first_success_is_told_once() -> None:
         await pass_through(breaker)
 
     assert told == [True]
+
+
+# aiobreaker's state machine decides: without its decisions nothing opens, closes or is refused.
+
+
+async def test_a_call_is_refused_because_aiobreaker_is_open() -> None:
+    breaker = a_breaker(FakeClock(), seen := [])
+
+    breaker._machine.open()
+
+    assert (breaker.state, seen) == (OPEN, [OPEN])
+    with pytest.raises(TargetDown):
+        await pass_through(breaker)
+    breaker._machine.close()
+    await pass_through(breaker)
+
+
+async def test_failures_open_nothing_that_aiobreaker_keeps_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CircuitClosedState, "on_failure", lambda *_: None)
+    breaker = a_breaker(FakeClock())
+
+    for _ in range(20):
+        await fail(breaker, TargetDown("refused"))
+
+    assert breaker.state == CLOSED
+
+
+async def test_a_probe_closes_nothing_that_aiobreaker_keeps_half_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = FakeClock()
+    breaker = await opened(clock)
+    monkeypatch.setattr(CircuitHalfOpenState, "on_success", lambda *_: None)
+    clock.advance(10)
+
+    await pass_through(breaker)
+
+    assert breaker.state == HALF_OPEN
+
+
+async def test_what_aiobreaker_tells_its_listeners_is_told_on() -> None:
+    clock = FakeClock()
+    breaker = a_breaker(clock, seen := [])
+    for _ in range(5):
+        await fail(breaker, TargetDown("refused"))
+    clock.advance(10)
+    await pass_through(breaker)
+
+    assert seen == [OPEN, HALF_OPEN, CLOSED]
+    breaker._machine.remove_listener(breaker._machine.listeners[0])
+    breaker._machine.open()
+    assert seen == [OPEN, HALF_OPEN, CLOSED]
