@@ -7,13 +7,13 @@ why this needs no lanes and no parking: what cannot be read is a dead letter, al
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from services.journal.reading import alert_of, hop_of_raw, hop_of_trace
+from services.journal.reading import alert_of, hop_of_raw, hops_of_trace
 from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
 from shared.entities.spec import Source, Spec
@@ -107,8 +107,9 @@ class Keeper:
     async def _write(self, records: Records) -> None:
         """Insert, dead letters, commit: in this order, so that a crash in between only repeats."""
         batch = self._read(records)
-        if not await self._until_up(self._journal.add, batch.hops):
-            return
+        for hops in _pages(batch.hops, self._batch_records):
+            if not await self._until_up(self._journal.add, hops):
+                return
         if not await self._until_up(self._alerts.take, batch.alerts):
             return
         if batch.webhooks and not await self._until_up(self._counts.add, batch.webhooks):
@@ -139,7 +140,7 @@ class Keeper:
 
     def _add_hop(self, batch: Batch, topic: Topic, record: ConsumerRecord) -> None:
         if topic is TRACE:
-            batch.hops.append(hop_of_trace(record.value))
+            batch.hops += hops_of_trace(record.value)
             return
         spec, source = self._raw[topic]
         hop = hop_of_raw(spec, source, record.headers, record.timestamp)
@@ -204,3 +205,8 @@ class Keeper:
             await asyncio.wait_for(self._shell.stop.wait(), seconds)
         except TimeoutError:
             return
+
+
+def _pages(hops: list[Hop], size: int) -> Iterator[list[Hop]]:
+    """A record holds many hops: one statement takes no more of them than of records."""
+    return (hops[at : at + size] for at in range(0, len(hops), size))

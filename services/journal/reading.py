@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
@@ -30,12 +30,23 @@ _TIMES = ("source_time", "started_at", "finished_at")
 Headers = Iterable[tuple[str, bytes]]
 
 
-def hop_of_trace(body: bytes | None) -> Hop:
-    """The hop in a trace record. Raises Rejected, saying what cannot be read."""
+_HOPS: TypeAdapter[list[Hop]] = TypeAdapter(list[Hop])
+
+
+def hops_of_trace(body: bytes | None) -> list[Hop]:
+    """The hops in a trace record: a list of them, or (records of former versions) one. Raises Rejected.
+
+    One that cannot be read makes the whole record unreadable, so that none is dropped in silence.
+    """
+    body = body or b""
     try:
-        return _storable(Hop.model_validate_json(body or b"", strict=True), size=len(body or b""))
+        alone = body.lstrip()[:1] == b"{"
+        hops = [Hop.model_validate_json(body, strict=True)] if alone else _HOPS.validate_json(body, strict=True)
     except ValidationError as error:
         raise Rejected(f"not a hop: {_fault(error)}") from None
+    if not hops:
+        raise Rejected("not a hop: the list is empty")
+    return [_storable(hop, size=len(body)) for hop in hops]
 
 
 def alert_of(body: bytes | None) -> Alert:

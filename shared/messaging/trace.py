@@ -1,26 +1,36 @@
-"""The trace topic carries hops; what a hop is stands in `shared.canonical.hop`."""
+"""The trace topic carries hops, many to a record; what a hop is stands in `shared.canonical.hop`.
+
+A record's body is a JSON list of hops. It has no key: the hops in it belong to many aggregates, and whoever reads them
+sorts by time.
+"""
 
 from __future__ import annotations
 
-from shared.canonical.hop import OUTCOMES, Hop
-from shared.messaging.envelope import Envelope, new_traceparent
+from collections.abc import Sequence
 
-__all__ = ["OUTCOMES", "Hop", "hop_envelope"]
+import orjson
+
+from shared.canonical.hop import OUTCOMES, Hop
+from shared.messaging.envelope import Headers
+
+__all__ = ["OUTCOMES", "Hop", "trace_body", "trace_headers"]
 
 TYPE = "tillbridge.trace"
 
 
-def hop_envelope(hop: Hop) -> Envelope:
-    """The hop as an event of its own, in the trace and under the aggregate of the event it tells of."""
-    in_a_trace = len(hop.trace_id) == 32
-    return Envelope(
-        id=f"{hop.event_id}:{hop.service}:{hop.outcome}:{hop.finished_at.timestamp():.6f}",
-        source=hop.service,
-        type=TYPE,
-        time=hop.finished_at,
-        connection=hop.connection,
-        entity=hop.entity,
-        subject=hop.key,
-        body=hop.model_dump_json().encode(),
-        traceparent=f"00-{hop.trace_id}-{'0' * 15}1-01" if in_a_trace else new_traceparent(),
-    )
+def trace_body(hops: Sequence[Hop]) -> bytes:
+    """The body of one trace record."""
+    return orjson.dumps([hop.__dict__ for hop in hops])
+
+
+def trace_headers(last: Hop) -> Headers:
+    """Headers of a record whose last hop is `last`, for whoever looks at the topic by hand."""
+    named = {
+        "ce_specversion": "1.0",
+        "ce_id": f"{last.event_id}:{last.service}:{last.outcome}:{last.finished_at.timestamp():.6f}",
+        "ce_source": last.service,
+        "ce_type": TYPE,
+        "ce_time": last.finished_at.isoformat(),
+        "content-type": "application/json",
+    }
+    return [(name, value.encode()) for name, value in named.items()]

@@ -1,15 +1,15 @@
 """Group commit: calls that come at the same time share one statement, and one fsync.
 
-A commit costs about 0.4 ms for one row and hardly more for a hundred. The first call of a quiet moment goes at once;
-those that come while a statement is under way are collected for two milliseconds. Where calls come thick and fast,
-each statement waits for `BUSY_SECONDS`, and takes with it what came meanwhile: a busy process has better to do than
-one round trip per row.
+A commit costs about 0.4 ms for one row and hardly more for a hundred. While no statement is under way, a call goes at
+once, with all others of the same turn of the event loop. Calls that come during a statement go together when it ends,
+or after `MOST_SECONDS`: a statement that waits for a lock holds up nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -19,12 +19,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 ROWS = 100
-SECONDS = 0.002
-BUSY_SECONDS = 0.05
-# Waiting pays if this many more calls are to be expected meanwhile.
-_WORTH_WAITING = 1.5
-# Weight of the latest interval in the mean interval between calls.
-_LATEST = 0.2
+MOST_SECONDS = 0.01
 
 
 @dataclass(slots=True)
@@ -58,38 +53,29 @@ class GroupCommit(Generic[T, R]):
         self._waiting: list[_Call[T, R]] = []
         self._under_way = 0
         self._collecting = False
-        self._called_at = 0.0
-        self._interval = 1.0
+        self._ended = asyncio.Event()
 
     async def __call__(self, item: T) -> R:
         """The answer for `item`, once its statement is committed. Raises what the statement raised for it."""
-        loop = asyncio.get_running_loop()
-        self._pace(loop.time())
-        call = _Call[T, R](self._key(item), item, loop.create_future())
+        call = _Call[T, R](self._key(item), item, asyncio.get_running_loop().create_future())
         self._waiting.append(call)
         if len(self._waiting) >= ROWS:
             self._spawn(self._carry_out(self._take()))
         elif not self._collecting:
-            self._collect_for(self._patience())
+            self._start()
         return await call.answer
 
-    def _pace(self, now: float) -> None:
-        latest = min(now - self._called_at, 1.0)
-        self._called_at = now
-        self._interval += (latest - self._interval) * _LATEST
-
-    def _patience(self) -> float:
-        if self._interval * _WORTH_WAITING <= BUSY_SECONDS:
-            return BUSY_SECONDS
-        return SECONDS if self._under_way else 0.0
-
-    def _collect_for(self, seconds: float) -> None:
+    def _start(self) -> None:
         self._collecting = True
-        self._spawn(self._collect(seconds))
+        self._spawn(self._collect())
 
-    async def _collect(self, seconds: float) -> None:
+    async def _collect(self) -> None:
+        """Gather the next group: for one turn of the loop, or for as long as a statement is under way."""
         try:
-            await asyncio.sleep(seconds)
+            if self._under_way:
+                await self._statement_ended()
+            else:
+                await asyncio.sleep(0)
         except BaseException:
             for call in self._waiting:
                 call.answer.cancel()
@@ -97,6 +83,12 @@ class GroupCommit(Generic[T, R]):
         finally:
             self._collecting = False
         await self._carry_out(self._take())
+
+    async def _statement_ended(self) -> None:
+        self._ended.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOST_SECONDS):
+                await self._ended.wait()
 
     def _take(self) -> list[_Call[T, R]]:
         """The next group: one call of each key, in the order they came."""
@@ -117,8 +109,9 @@ class GroupCommit(Generic[T, R]):
                 await self._answer(group)
         finally:
             self._under_way -= 1
+            self._ended.set()
             if self._waiting and not self._collecting:
-                self._collect_for(0.0)
+                self._start()
 
     async def _answer(self, group: list[_Call[T, R]]) -> None:
         try:

@@ -40,7 +40,7 @@ async def serve(kind: str, port: int, bootstrap: str, topic: str, secret: str) -
         acks="all",
         enable_idempotence=True,
         max_batch_size=262144,
-        linger_ms=2,
+        linger_ms=0,
         compression_type="snappy",
         max_request_size=8 * 1024 * 1024,
     )

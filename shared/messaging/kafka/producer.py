@@ -23,9 +23,9 @@ from shared.errors import Rejected, TargetDown
 from shared.messaging.alert import Alert, alert_envelope
 from shared.messaging.envelope import Envelope, Headers
 from shared.messaging.kafka.clients import abandon_producer, connect_producer, stop_producer
-from shared.messaging.kafka.pending_record import Hops, Pending
+from shared.messaging.kafka.pending_record import Deadlines, Hops, Pending, not_acknowledged
 from shared.messaging.topics import ALERT, MAX_MESSAGE_BYTES, TRACE, Topic, topic_name
-from shared.messaging.trace import Hop, hop_envelope
+from shared.messaging.trace import Hop, trace_body, trace_headers
 from shared.runtime.clock import Clock
 from shared.runtime.settings import Settings
 
@@ -33,6 +33,9 @@ _TIMEOUT_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
 # A record that poisoned this many clients is given back to its sender.
 _MAX_FAILURES = 3
+# Hops that go into one trace record at most, and how long the first of them waits for others.
+_HOPS = 200
+_HOP_SECONDS = 0.1
 _RECONNECT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 
@@ -70,6 +73,9 @@ class Producer:
         self._unacked: dict[Pending, None] = {}
         self._hops = Hops()
         self._closed_hops: list[Hops] = []
+        self._unsent_hops: list[Hop] = []
+        self._hop_timer: asyncio.TimerHandle | None = None
+        self._deadlines = Deadlines()
         self._known: set[str] = set()
         self._trace = topic_name(prefix, TRACE)
         self._alert = topic_name(prefix, ALERT)
@@ -106,35 +112,57 @@ class Producer:
         if value is not None and len(value) > MAX_MESSAGE_BYTES:
             raise Rejected(f"a record for {name} has {len(value)} bytes, the limit is {MAX_MESSAGE_BYTES}")
         seconds = _TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds
+        if name not in self._known:
+            await self._know_within(name, seconds)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        pending = Pending(name, key, value, headers, done)
+        self._enqueue(pending)
+        self._deadlines.add(pending, seconds)
+        await done
+
+    async def _know_within(self, name: str, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                if name not in self._known:
-                    await self._know(name)
-                self._enqueue(Pending(name, key, value, headers, done))
-                await done
+                await self._know(name)
         except TimeoutError as error:
-            raise TargetDown(f"Kafka did not acknowledge a record of {name} within {seconds:g} s") from error
+            raise TargetDown(not_acknowledged(name, seconds)) from error
 
     def trace(self, hop: Hop) -> None:
-        """Publish a hop without waiting for it; `flush` does. It is sent until the broker has it."""
-        self._tell(self._trace, hop_envelope(hop))
+        """Publish a hop without waiting for it; `flush` does. It is sent until the broker has it.
+
+        Up to 200 hops, or those of a tenth of a second, share one record.
+        """
+        self._check()
+        self._unsent_hops.append(hop)
+        if len(self._unsent_hops) >= _HOPS:
+            self._send_hops()
+        elif self._hop_timer is None:
+            self._hop_timer = asyncio.get_running_loop().call_later(_HOP_SECONDS, self._send_hops)
+
+    def _send_hops(self) -> None:
+        if self._hop_timer is not None:
+            self._hop_timer.cancel()
+            self._hop_timer = None
+        if self._unsent_hops:
+            hops, self._unsent_hops = self._unsent_hops, []
+            self._tell(Pending(self._trace, None, trace_body(hops), trace_headers(hops[-1]), hops=self._hops))
 
     def alert(self, alert: Alert) -> None:
         """Publish an alert event, as `trace` does a hop."""
-        self._tell(self._alert, alert_envelope(alert))
+        envelope = alert_envelope(alert)
+        self._tell(Pending(self._alert, envelope.key, envelope.body, envelope.headers(), hops=self._hops))
 
-    def _tell(self, name: str, envelope: Envelope) -> None:
+    def _tell(self, pending: Pending) -> None:
         self._hops.add()
-        pending = Pending(name, envelope.key, envelope.body, envelope.headers(), hops=self._hops)
-        if name in self._known:
+        if pending.topic in self._known:
             self._enqueue(pending)
         else:
-            self._early.setdefault(name, []).append(pending)
-            self._learn(name)
+            self._early.setdefault(pending.topic, []).append(pending)
+            self._learn(pending.topic)
 
     async def flush(self, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         """Return once every hop and alert told before this call is acknowledged. Raises TargetDown after the time."""
+        self._send_hops()
         if self._hops.open:
             self._closed_hops.append(self._hops)
             self._hops = Hops()
@@ -196,6 +224,9 @@ class Producer:
         if self.is_connected:
             with suppress(TargetDown):
                 await self.flush(_CLOSE_SECONDS)
+        if self._hop_timer is not None:
+            self._hop_timer.cancel()
+        self._deadlines.close()
         tasks = {self._task, *self._learning.values()}
         for task in tasks:
             task.cancel()

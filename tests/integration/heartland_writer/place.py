@@ -95,7 +95,7 @@ async def watching(place: Place) -> AsyncIterator[None]:
     prefix = place.settings.topic_prefix
     sinks: dict[str, Any] = {
         topic_name(prefix, CANONICAL_LINK): lambda body: place.links.append(LinkEvent.model_validate_json(body)),
-        topic_name(prefix, TRACE): lambda body: place.hops.append(orjson.loads(body)),
+        topic_name(prefix, TRACE): lambda body: place.hops.extend(orjson.loads(body)),
     }
     reader = AIOKafkaConsumer(
         *sinks, bootstrap_servers=place.settings.kafka_bootstrap_servers, auto_offset_reset="earliest"

@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
+import orjson
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from deploy.local.engine import Engine
+from shared.canonical.hop import Hop
 from shared.entities.order.spec import CANONICAL_ORDER
 from shared.messaging.consumer.consumer import Consumer, ConsumerOptions, Record, Result, Route, open_consumer
 from shared.messaging.kafka.admin import create_topics
@@ -94,6 +96,17 @@ class Place:
                     batches = await reader.getmany(timeout_ms=100)
                     records += [record for batch in batches.values() for record in batch]
         return [(record.key, dict(record.headers), record.value) for record in records]
+
+    async def hops(self, count: int) -> list[Hop]:
+        """The first `count` hops that were traced; a record may hold many."""
+        async with self.reader(TRACE) as reader:
+            hops: list[Hop] = []
+            async with asyncio.timeout(20):
+                while len(hops) < count:
+                    batches = await reader.getmany(timeout_ms=100)
+                    bodies = [orjson.loads(record.value) for batch in batches.values() for record in batch]
+                    hops += [Hop.model_validate(hop) for body in bodies for hop in body]
+        return hops
 
     @asynccontextmanager
     async def reader(self, topic: Topic, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:

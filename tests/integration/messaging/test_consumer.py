@@ -15,8 +15,7 @@ from shared.canonical.alert import Alert
 from shared.errors import Misconfigured, NeedsReview, Rejected, RetryLater, TargetDown, Waiting
 from shared.messaging.kafka.log_truncation import LogWentBack
 from shared.messaging.record import Record
-from shared.messaging.topics import ALERT, TRACE, Topic, topic_name
-from shared.messaging.trace import Hop
+from shared.messaging.topics import ALERT, Topic, topic_name
 from shared.state.reviews import Reviews
 from tests.integration.messaging.setting import DEAD, QUICK, Handled, Place, a_place, consuming
 from tests.support.messaging import MemoryParked, until
@@ -103,7 +102,7 @@ async def test_every_record_ends_with_one_hop(place: Place) -> None:
         await until(lambda: len(handled.calls) == 2)
         await running.stop()
 
-    hops = [Hop.model_validate_json(value) for _, _, value in await place.read(TRACE, 2)]
+    hops = await place.hops(2)
     assert sorted((hop.event_id, hop.outcome, hop.service) for hop in hops) == [
         ("a.0", "applied", "writer"),
         ("bad.0", "dead_letter", "writer"),

@@ -101,7 +101,7 @@ async def watching(place: Place) -> AsyncIterator[None]:
     sinks: dict[str, Any] = {
         topic_name(prefix, CANONICAL_ORDER): lambda body: place.events.append(OrderEvent.model_validate_json(body)),
         topic_name(prefix, DEAD): place.dead.append,
-        topic_name(prefix, TRACE): lambda body: place.hops.append(orjson.loads(body)),
+        topic_name(prefix, TRACE): lambda body: place.hops.extend(orjson.loads(body)),
     }
     reader = AIOKafkaConsumer(
         *sinks, bootstrap_servers=place.settings.kafka_bootstrap_servers, auto_offset_reset="earliest"

@@ -188,7 +188,8 @@ async def _watching(place: Place, settings: PollerSettings) -> AsyncIterator[Non
 
     async def read() -> None:
         async for record in reader:
-            sinks[record.topic].append(orjson.loads(record.value))
+            body = orjson.loads(record.value)
+            sinks[record.topic].extend(body if isinstance(body, list) else [body])
 
     await reader.start()
     task = asyncio.create_task(read())

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.journal.reading import hop_of_raw, hop_of_trace
+from services.journal.reading import hop_of_raw, hops_of_trace
 from shared.entities.fulfilment.spec import FULFILMENT
 from shared.entities.order.spec import ORDER
 from shared.errors import Rejected
+from shared.messaging.trace import trace_body
 from tests.support.journal import HOP
 from tests.support.messaging import NOON, an_envelope
 
@@ -23,19 +24,23 @@ def changed(**values: Any) -> bytes:
 
 
 def test_a_hop_comes_back_as_it_was_sent() -> None:
-    assert hop_of_trace(HOP.model_dump_json().encode()) == HOP
+    assert hops_of_trace(trace_body([HOP, HOP])) == [HOP, HOP]
+
+
+def test_a_record_of_a_former_version_holds_one_hop() -> None:
+    assert hops_of_trace(HOP.model_dump_json().encode()) == [HOP]
 
 
 def test_what_may_be_absent_may_be_absent() -> None:
     needed = ("event_id", "trace_id", "connection", "entity", "key", "service", "outcome", "started_at", "finished_at")
     body = json.dumps({name: json.loads(HOP.model_dump_json())[name] for name in needed}).encode()
 
-    hop = hop_of_trace(body)
+    [hop] = hops_of_trace(body)
     assert (hop.attempts, hop.source_time, hop.order_number, hop.lineage) == (1, None, "", ())
 
 
 def test_what_the_database_cannot_hold_is_replaced() -> None:
-    hop = hop_of_trace(changed(detail="a\0b" * 10_000, order_number="#1\0"))
+    [hop] = hops_of_trace(changed(detail="a\0b" * 10_000, order_number="#1\0"))
 
     assert len(hop.detail) == 4_000
     assert "\0" not in hop.detail + hop.order_number
@@ -47,8 +52,9 @@ def test_what_the_database_cannot_hold_is_replaced() -> None:
         pytest.param(None, id="nothing"),
         pytest.param(b"", id="empty"),
         pytest.param(b"{", id="not JSON"),
-        pytest.param(b"[]", id="a list"),
+        pytest.param(b"[]", id="an empty list"),
         pytest.param(b"{}", id="no fields"),
+        pytest.param(b"[" + HOP.model_dump_json().encode() + b",{}]", id="one of a list"),
         pytest.param(changed(key=5), id="key is a number"),
         pytest.param(changed(event_id="x" * 600), id="too long for an index"),
         pytest.param(changed(attempts="two"), id="attempts in words"),
@@ -65,7 +71,7 @@ def test_what_the_database_cannot_hold_is_replaced() -> None:
 )
 def test_rejected(body: bytes | None) -> None:
     with pytest.raises(Rejected):
-        hop_of_trace(body)
+        hops_of_trace(body)
 
 
 @given(
@@ -74,7 +80,7 @@ def test_rejected(body: bytes | None) -> None:
 )
 def test_any_bytes_are_read_or_rejected(body: bytes) -> None:
     with pytest.raises(Rejected):
-        hop_of_trace(body)
+        hops_of_trace(body)
 
 
 def test_a_raw_record_is_the_first_hop_of_its_event() -> None:
@@ -115,4 +121,4 @@ def test_headers_that_are_no_text_are_rejected() -> None:
 def test_a_time_elsewhere_is_the_same_moment() -> None:
     there = NOON.astimezone(timezone(timedelta(hours=-5)))
 
-    assert hop_of_trace(changed(started_at=there.isoformat())).started_at == NOON
+    assert hops_of_trace(changed(started_at=there.isoformat()))[0].started_at == NOON

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from shared.messaging.kafka.pending_record import Hops, Pending
+from shared.errors import TargetDown
+from shared.messaging.kafka.pending_record import Deadlines, Hops, Pending
 
 
 def pending(**changes: object) -> Pending:
@@ -69,3 +70,34 @@ async def test_a_hop_more_makes_the_settled_unsettled() -> None:
 
     hops.add()
     assert (hops.open, hops.settled.is_set()) == (1, False)
+
+
+def waiting(loop: asyncio.AbstractEventLoop) -> Pending:
+    return Pending("raw", b"k", b"v", [], loop.create_future())
+
+
+async def test_what_is_not_acknowledged_in_time_is_given_up() -> None:
+    deadlines, loop = Deadlines(), asyncio.get_running_loop()
+    late, other = waiting(loop), waiting(loop)
+    deadlines.add(late, 0.01)
+    deadlines.add(other, 60)
+
+    with pytest.raises(TargetDown, match=r"did not acknowledge a record of raw within 0\.01 s"):
+        await late.done  # type: ignore[misc]
+    assert not other.is_over
+    deadlines.close()
+
+
+async def test_one_timer_serves_all_that_wait_equally_long() -> None:
+    """The timer is set anew for the first that is still open; those that are over are forgotten on the way."""
+    deadlines, loop = Deadlines(), asyncio.get_running_loop()
+    rows = [waiting(loop) for _ in range(100)]
+    for row in rows[:99]:
+        deadlines.add(row, 0.02)
+        row.settle()
+    deadlines.add(rows[99], 0.02)
+
+    with pytest.raises(TargetDown):
+        await rows[99].done  # type: ignore[misc]
+    assert all(row.done is not None and row.done.exception() is None for row in rows[:99])
+    deadlines.close()
