@@ -14,8 +14,9 @@ from shared.state.ledger import Claim, Effect
 from shared.sync import create_once as once
 from shared.sync.create_once import History, Made, Once
 from shared.sync.unit_of_work import Pending
+from tests.support.clock import FakeClock
 from tests.support.memory_ledger import MemoryLedger
-from tests.unit.shared.entities.order.to_heartland.heartland import START, HandClock, Points
+from tests.unit.shared.entities.order.to_heartland.heartland import START, Points
 from tests.unit.shared.entities.order.to_heartland.state import MemoryNotes, Stored
 
 PAY = Effect("acme", "heartland", "order", "5001", "payment:1")
@@ -25,7 +26,7 @@ class Two:
     """Two processes over one ledger."""
 
     def __init__(self) -> None:
-        self.clock, self.stored, points = HandClock(START), Stored(), Points()
+        self.clock, self.stored, points = FakeClock(START), Stored(), Points()
         self.ledger = MemoryLedger(self.clock, self.stored, points.at)
         self.notes = MemoryNotes(self.stored, self.ledger, points)
         self.mine, self.theirs = (Once(self.ledger, self.notes, self.clock) for _ in range(2))  # type: ignore[arg-type]
@@ -42,7 +43,7 @@ class Two:
     async def create(self, once: Once, pending: Pending | None = None) -> None:
         async def send(turn: Before) -> int:
             if once is self.mine and self.on_turn is not None:
-                self.clock.pass_seconds(60)
+                self.clock.advance(60)
                 await self.on_turn()
             await turn()
             self.sent.append("mine" if once is self.mine else "theirs")
@@ -84,7 +85,7 @@ async def test_what_is_seen_to_be_there_is_in_doubt_no_longer() -> None:
 async def test_who_waited_too_long_with_a_claim_does_not_send_what_another_took_over() -> None:
     two = Two()
     await two.claim()
-    two.clock.pass_seconds(60)
+    two.clock.advance(60)
     await two.create(two.theirs)
 
     with pytest.raises(TargetDown, match="settled elsewhere"):
@@ -96,7 +97,7 @@ async def test_who_waited_too_long_with_a_claim_does_not_send_what_another_took_
 async def test_who_waited_long_alone_sends_under_a_later_claim() -> None:
     two = Two()
     await two.claim()
-    two.clock.pass_seconds(60)
+    two.clock.advance(60)
 
     await two.create(two.mine, two.pending)
 
@@ -107,7 +108,7 @@ async def test_who_waited_long_alone_sends_under_a_later_claim() -> None:
 async def test_an_answer_that_came_after_the_look_up_counts() -> None:
     two = Two()
     await two.claim()
-    two.clock.pass_seconds(60)
+    two.clock.advance(60)
     two.on_look_up = lambda: two.ledger.done(PAY, {"id": 7})
 
     with pytest.raises(TargetDown, match="settled elsewhere"):
@@ -132,7 +133,7 @@ async def test_who_is_late_does_not_free_what_another_is_sending(given_back: boo
     two = Two()
     await two.claim()
     seen = two.stored.effects[PAY.id]
-    two.clock.pass_seconds(1)
+    two.clock.advance(1)
 
     async def taken_over() -> None:
         await two.ledger.again(PAY, seen)
@@ -163,7 +164,7 @@ class One:
     """One process; `answers` is what Heartland says to each send, `shown` what a look-up finds."""
 
     def __init__(self, *answers: int | Exception | None, shown: int | None = None) -> None:
-        self.clock, self.stored = HandClock(START), Stored()
+        self.clock, self.stored = FakeClock(START), Stored()
         self.ledger = MemoryLedger(self.clock, self.stored)
         notes = MemoryNotes(self.stored, self.ledger, Points())
         self.once = Once(self.ledger, notes, self.clock)  # type: ignore[arg-type]
@@ -179,10 +180,10 @@ class One:
         )
 
     async def _send(self, turn: Before) -> int | None:
-        self.clock.pass_seconds(self.queue_seconds)
+        self.clock.advance(self.queue_seconds)
         await turn()
         self.sends += 1
-        self.clock.pass_seconds(1)
+        self.clock.advance(1)
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -190,7 +191,7 @@ class One:
 
     async def _find(self) -> int | None:
         self.looks += 1
-        self.clock.pass_seconds(self.look_seconds)
+        self.clock.advance(self.look_seconds)
         return self.shown
 
     @property
@@ -202,7 +203,7 @@ async def test_what_is_made_is_noted_with_its_id_and_known_from_then_on() -> Non
     one = One(7)
 
     assert await one.create() == Made(7, False, START)
-    one.clock.pass_seconds(60)
+    one.clock.advance(60)
     assert await one.create() == Made(7, True, START)
 
     assert (one.sends, one.looks) == (1, 0)
@@ -235,7 +236,7 @@ async def test_a_doubt_is_settled_by_what_is_found() -> None:
         await one.create()
     one.shown = 7
     sent_at = one.claim.sent_at
-    one.clock.pass_seconds(3)
+    one.clock.advance(3)
 
     assert await one.create() == Made(7, True, sent_at)
     assert (one.claim.state, one.claim.result) == ("done", {"id": 7})
@@ -246,14 +247,14 @@ async def test_what_is_not_found_is_sent_again_once_it_would_show_and_not_before
     one = One(OutcomeUnknown("broke"), 7)
     with pytest.raises(OutcomeUnknown):
         await one.create()
-    one.clock.pass_seconds(6)
+    one.clock.advance(6)
 
     with pytest.raises(TargetDown) as early:
         await one.create()
     assert early.value.after == 4.0
     assert one.sends == 1
 
-    one.clock.pass_seconds(4)
+    one.clock.advance(4)
     assert await one.create() == Made(7, False, one.clock.now() - timedelta(seconds=1))
     assert one.claim.attempts == 3
 
@@ -262,7 +263,7 @@ async def test_a_look_up_tells_of_the_moment_when_it_began() -> None:
     one = One(OutcomeUnknown("broke"))
     with pytest.raises(OutcomeUnknown):
         await one.create()
-    one.clock.pass_seconds(9)
+    one.clock.advance(9)
     one.look_seconds = 5
 
     with pytest.raises(TargetDown) as early:
@@ -274,14 +275,14 @@ async def test_a_look_up_tells_of_the_moment_when_it_began() -> None:
 async def test_the_process_before_may_have_sent_until_this_one_began() -> None:
     one = One(7)
     await one.ledger.claim(PAY)
-    one.clock.pass_seconds(30)
+    one.clock.advance(30)
     one.once = Once(one.ledger, None, one.clock)  # type: ignore[arg-type]
 
     with pytest.raises(TargetDown) as early:
         await one.create()
 
     assert early.value.after == 10.0
-    one.clock.pass_seconds(10)
+    one.clock.advance(10)
     assert (await one.create()).id == 7
 
 
@@ -306,7 +307,7 @@ async def test_a_claim_that_waited_long_for_its_call_is_renewed(seconds: float, 
     one = One(7)
     pending = Pending(("acme", "order", "5001"))
     pending.held[PAY] = await one.ledger.claim(PAY)
-    one.clock.pass_seconds(seconds)
+    one.clock.advance(seconds)
 
     await one.create(pending)
 
@@ -338,12 +339,12 @@ async def test_what_others_may_create_too_may_be_under_way_for_as_long_as_a_call
     one.call_seconds = 30
     await one.ledger.claim(PAY)
 
-    one.clock.pass_seconds(41.5)
+    one.clock.advance(41.5)
     with pytest.raises(TargetDown) as early:
         await one.create()
     assert early.value.after == 0.5
 
-    one.clock.pass_seconds(0.5)
+    one.clock.advance(0.5)
     assert (await one.create()).id == 7
 
 
@@ -365,7 +366,7 @@ async def test_a_call_of_our_own_that_is_over_is_not_under_way(answer: Exception
     with pytest.raises(OutcomeUnknown):
         await one.create()
 
-    one.clock.pass_seconds(10)
+    one.clock.advance(10)
 
     assert (await one.create()).id == 7
 
@@ -388,9 +389,9 @@ async def test_what_is_remembered_of_calls_that_are_over_is_bounded(monkeypatch:
 async def test_what_is_made_must_show_when_the_call_and_the_lag_are_over() -> None:
     one, made = One(), Made(7, True, START)
 
-    one.clock.pass_seconds(41.5)
+    one.clock.advance(41.5)
     assert not one.once.must_show(made, 10.0, 30.0)
-    one.clock.pass_seconds(0.5)
+    one.clock.advance(0.5)
     assert one.once.must_show(made, 10.0, 30.0)
 
 
@@ -402,7 +403,7 @@ async def test_an_order_that_another_took_over_is_not_ours() -> None:
 
     pending.taken_at = taken_at
     ours = one.once.ours(pending)
-    one.clock.pass_seconds(30)
+    one.clock.advance(30)
 
     with pytest.raises(TargetDown):
         await ours.check()
@@ -434,7 +435,7 @@ async def test_the_history_of_an_aggregate_is_its_last_call_and_its_doubts() -> 
 
     await one.ledger.claim(PAY)
     claim = one.claim
-    one.clock.pass_seconds(5)
+    one.clock.advance(5)
     other = Effect("acme", "heartland", "order", "5001", "payment:2")
     await one.ledger.claim(other)
     await one.ledger.done(other, {"id": 1})

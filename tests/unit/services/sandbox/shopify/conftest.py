@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,39 +14,31 @@ from services.sandbox.shopify import shop as shops
 from services.sandbox.shopify.endpoint import Endpoint
 from services.sandbox.shopify.shop import Shop
 from services.sandbox.world import World
+from tests.support.clock import FakeClock
 
 Json = dict[str, Any]
 
 
-class HandClock:
+class SleepingClock(FakeClock):
     """Stands still until it is moved; whoever sleeps moves it."""
 
     def __init__(self) -> None:
-        self.at = datetime(2026, 11, 20, 10, 0, tzinfo=UTC)
+        super().__init__(datetime(2026, 11, 20, 10, 0, tzinfo=UTC))
         self.slept: list[float] = []
-
-    def now(self) -> datetime:
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at.timestamp()
-
-    def move(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
-        self.move(seconds)
+        self.advance(seconds)
         await asyncio.sleep(0)
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> SleepingClock:
+    return SleepingClock()
 
 
 @pytest.fixture
-def open_shop(clock: HandClock) -> Iterator[Callable[..., Shop]]:
+def open_shop(clock: SleepingClock) -> Iterator[Callable[..., Shop]]:
     """Makes shops with settings of one's own."""
     worlds: list[World] = []
 

@@ -10,7 +10,7 @@ import pytest
 from services.sandbox.shopify.endpoint import Endpoint
 from services.sandbox.shopify.shop import Shop
 from tests.unit.services.sandbox.shopify.builders import an_order
-from tests.unit.services.sandbox.shopify.conftest import HandClock
+from tests.unit.services.sandbox.shopify.conftest import SleepingClock
 
 VARIANTS = "query($n: Int!) { products(first: $n) { nodes { id title } } }"
 IDS = """query($ids: [ID!]!) { nodes(ids: $ids) { ... on Order {
@@ -53,7 +53,7 @@ def test_the_older_rule_counts_every_row(shop: Shop) -> None:
     assert cost(shop, VARIANTS, n=250)["requestedQueryCost"] == 252
 
 
-def test_what_was_not_there_is_given_back(shop: Shop, clock: HandClock) -> None:
+def test_what_was_not_there_is_given_back(shop: Shop, clock: SleepingClock) -> None:
     shop.take(an_order())
     before = shop.bucket.status()["currentlyAvailable"]
 
@@ -71,7 +71,7 @@ def test_a_query_above_the_maximum_is_refused(shop: Shop) -> None:
     assert "data" not in result
 
 
-def test_an_empty_bucket_throttles_until_it_is_refilled(open_shop: Callable[..., Shop], clock: HandClock) -> None:
+def test_an_empty_bucket_throttles_until_it_is_refilled(open_shop: Callable[..., Shop], clock: SleepingClock) -> None:
     endpoint = Endpoint(open_shop(sandbox_plan="standard"))
     body = {"query": IDS, "variables": {"ids": ["gid://shopify/Order/5001"] * 400}}
     endpoint._shop.take(an_order())
@@ -81,7 +81,7 @@ def test_an_empty_bucket_throttles_until_it_is_refilled(open_shop: Callable[...,
     assert throttled["errors"][0]["extensions"]["code"] == "THROTTLED"
     assert throttled["extensions"]["cost"]["actualQueryCost"] is None
     assert throttled["extensions"]["cost"]["throttleStatus"]["restoreRate"] == 100
-    clock.move(10)
+    clock.advance(10)
     assert "data" in endpoint.run(body)[0]
 
 

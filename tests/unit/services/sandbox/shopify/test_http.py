@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.sandbox import Sandbox, open_sandbox
 from tests.unit.services.sandbox.shopify.builders import an_order
-from tests.unit.services.sandbox.shopify.conftest import HandClock
+from tests.unit.services.sandbox.shopify.conftest import SleepingClock
 
 GRANT = {"client_id": "sandbox-client-id", "client_secret": "sandbox-client-secret", "grant_type": "client_credentials"}
 TOKEN = "fixed"
@@ -17,7 +17,7 @@ PATH = "/admin/api/2026-10/graphql.json"
 
 
 @pytest.fixture
-async def sandbox(clock: HandClock) -> AsyncIterator[Sandbox]:
+async def sandbox(clock: SleepingClock) -> AsyncIterator[Sandbox]:
     async with open_sandbox(clock=clock, sandbox_access_token=TOKEN) as found:
         yield found
 
@@ -34,13 +34,13 @@ async def grant(sandbox: Sandbox, **changes: str) -> tuple[int, Any]:
         return response.status, await response.json()
 
 
-async def test_client_credentials_give_a_token_for_a_day(sandbox: Sandbox, clock: HandClock) -> None:
+async def test_client_credentials_give_a_token_for_a_day(sandbox: Sandbox, clock: SleepingClock) -> None:
     status, body = await grant(sandbox)
 
     assert (status, body["expires_in"]) == (200, 86399)
     assert "read_orders" in body["scope"]
     assert (await call(sandbox, "{ shop { name } }", body["access_token"]))[0] == 200
-    clock.move(86_400)
+    clock.advance(86_400)
     assert (await call(sandbox, "{ shop { name } }", body["access_token"]))[0] == 401
 
 

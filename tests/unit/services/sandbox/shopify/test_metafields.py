@@ -8,7 +8,7 @@ import pytest
 
 from services.sandbox.shopify.shop import Shop
 from tests.unit.services.sandbox.shopify.builders import an_order
-from tests.unit.services.sandbox.shopify.conftest import Ask, HandClock
+from tests.unit.services.sandbox.shopify.conftest import Ask, SleepingClock
 
 Json = dict[str, Any]
 SET = """mutation($m: [MetafieldsSetInput!]!) { metafieldsSet(metafields: $m) {
@@ -44,9 +44,9 @@ def test_a_metafield_is_set_and_read_back(ask: Ask) -> None:
 
 
 def test_setting_one_touches_the_order_and_is_announced(
-    ask: Ask, order: Json, announced: list[Any], clock: HandClock
+    ask: Ask, order: Json, announced: list[Any], clock: SleepingClock
 ) -> None:
-    clock.move(30)
+    clock.advance(30)
 
     put(ask, a_field(), a_field(key="order_number", value="S-1001"))
 

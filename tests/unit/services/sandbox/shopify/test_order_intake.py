@@ -8,7 +8,7 @@ import pytest
 
 from services.sandbox.shopify.shop import Shop
 from tests.unit.services.sandbox.shopify.builders import a_line, an_order
-from tests.unit.services.sandbox.shopify.conftest import Ask, HandClock
+from tests.unit.services.sandbox.shopify.conftest import Ask, SleepingClock
 
 TOTALS = (
     "query($id: ID!) { order(id: $id) { totalPriceSet { shopMoney { amount } } totalTaxSet { shopMoney { amount } } } }"
@@ -102,9 +102,9 @@ def test_a_plain_line_discount_becomes_an_allocation(shop: Shop, ask: Ask) -> No
     ]
 
 
-def test_a_known_id_is_an_update_with_a_newer_time(shop: Shop, clock: HandClock) -> None:
+def test_a_known_id_is_an_update_with_a_newer_time(shop: Shop, clock: SleepingClock) -> None:
     shop.take(an_order())
-    clock.move(60)
+    clock.advance(60)
 
     doc = shop.take(an_order(note="leave at the door"))
 

@@ -10,7 +10,7 @@ from services.sandbox.shopify.search import matcher
 from services.sandbox.shopify.shop import Shop
 from services.sandbox.shopify.timestamps import seconds
 from tests.unit.services.sandbox.shopify.builders import an_order
-from tests.unit.services.sandbox.shopify.conftest import Ask, HandClock
+from tests.unit.services.sandbox.shopify.conftest import Ask, SleepingClock
 
 FIELDS: Any = {
     "name": lambda row: [row["name"]],
@@ -50,7 +50,7 @@ def test_queries(query: str | None, expected: str) -> None:
     assert "".join(row["name"][-1] for row in ROWS if fits(row)) == expected
 
 
-def test_orders_since_a_time_come_oldest_first_and_page_through(shop: Shop, ask: Ask, clock: HandClock) -> None:
+def test_orders_since_a_time_come_oldest_first_and_page_through(shop: Shop, ask: Ask, clock: SleepingClock) -> None:
     for number in range(7):
         at = f"2026-11-20T0{number}:00:00-05:00"
         shop.take(an_order(id=5001 + number, name=f"#{number}", created_at=at, updated_at=at))
@@ -104,11 +104,11 @@ def test_without_the_permission_old_orders_are_out_of_sight(shop: Shop, ask: Ask
     assert ask('{ order(id: "gid://shopify/Order/5001") { id } }') == {"order": None}
 
 
-def test_lists_lag_behind_when_told_to(shop: Shop, ask: Ask, clock: HandClock) -> None:
+def test_lists_lag_behind_when_told_to(shop: Shop, ask: Ask, clock: SleepingClock) -> None:
     shop.take(an_order())
     shop.world.faults.replace([{"system": "shopify", "kind": "stale_reads", "seconds": 10}])
 
     assert ask("{ orders(first: 5) { nodes { id } } }")["orders"]["nodes"] == []
     assert ask('{ order(id: "gid://shopify/Order/5001") { name } }')["order"] == {"name": "#1001"}
-    clock.move(11)
+    clock.advance(11)
     assert len(ask("{ orders(first: 5) { nodes { id } } }")["orders"]["nodes"]) == 1

@@ -14,7 +14,7 @@ from services.sandbox.shopify.shop import Shop
 from services.sandbox.shopify.signing import body_of, signature
 from services.sandbox.shopify.webhooks import Delivery
 from tests.unit.services.sandbox.shopify.builders import an_order
-from tests.unit.services.sandbox.shopify.conftest import Ask, HandClock
+from tests.unit.services.sandbox.shopify.conftest import Ask, SleepingClock
 
 SUBSCRIBE = """mutation($uri: String!, $topic: WebhookSubscriptionTopic! = ORDERS_CREATE, $fields: [String!]) {
   webhookSubscriptionCreate(topic: $topic, webhookSubscription: {uri: $uri, includeFields: $fields, name: "ours"}) {
@@ -108,7 +108,7 @@ async def test_topics_that_nobody_subscribed_to_are_not_sent(sending: Shop) -> N
 
 
 async def test_a_retry_carries_the_same_id_and_the_same_bytes(
-    sending: Shop, receiver: Receiver, clock: HandClock
+    sending: Shop, receiver: Receiver, clock: SleepingClock
 ) -> None:
     receiver.statuses = [500, 301]
     doc = sending.take(an_order())
@@ -123,7 +123,7 @@ async def test_a_retry_carries_the_same_id_and_the_same_bytes(
     assert clock.slept == [1, 2]
 
 
-async def test_eight_retries_and_no_more(sending: Shop, receiver: Receiver, clock: HandClock) -> None:
+async def test_eight_retries_and_no_more(sending: Shop, receiver: Receiver, clock: SleepingClock) -> None:
     receiver.statuses = [503] * 20
 
     sending.announce(sending.take(an_order()), ("orders/create",))

@@ -22,25 +22,10 @@ from shared.connectors.heartland.models import (
     SalesOrder,
     Station,
 )  # fmt: skip
+from tests.support.clock import FakeClock
 
 Row = dict[str, Any]
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
-
-
-class HandClock:
-    """Time that moves when told."""
-
-    def __init__(self, now: datetime) -> None:
-        self._now = now
-
-    def now(self) -> datetime:
-        return self._now
-
-    def monotonic(self) -> float:
-        return self._now.timestamp()
-
-    def pass_seconds(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
 
 
 class Points:
@@ -79,7 +64,7 @@ class Table:
 
 
 class FakeHeartland:
-    def __init__(self, clock: HandClock, points: Points, *, lag_seconds: float = 0.0, tax_rate: str = "0") -> None:
+    def __init__(self, clock: FakeClock, points: Points, *, lag_seconds: float = 0.0, tax_rate: str = "0") -> None:
         self.clock = clock
         self.points = points
         self.lag = timedelta(seconds=lag_seconds)

@@ -17,8 +17,9 @@ from shared.errors import OutcomeUnknown, RetryLater, TargetDown
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.record import Record, Result
 from shared.state.connections import Connection
+from tests.support.clock import FakeClock
 from tests.support.memory_ledger import MemoryLedger
-from tests.unit.shared.entities.order.to_heartland.heartland import START, FakeHeartland, HandClock, Points
+from tests.unit.shared.entities.order.to_heartland.heartland import START, FakeHeartland, Points
 from tests.unit.shared.entities.order.to_heartland.state import (
     MemoryNotes,
     MemoryProducer,
@@ -34,7 +35,7 @@ class Crash(BaseException):
 
 class Shop:
     def __init__(self, *, lag_seconds: float = 0.0, tax_rate: str = "0", **settings: Any) -> None:
-        self.clock = HandClock(START)
+        self.clock = FakeClock(START)
         self.points = Points()
         self.stored = Stored()
         self.heartland = FakeHeartland(self.clock, self.points, lag_seconds=lag_seconds, tax_rate=tax_rate)
@@ -90,13 +91,13 @@ class Shop:
             try:
                 return await self.deliver(order)
             except Crash:
-                self.clock.pass_seconds(restart_seconds)
+                self.clock.advance(restart_seconds)
                 if elsewhere:
                     self.take_over()
                 else:
                     self.restart()
             except (OutcomeUnknown, TargetDown, RetryLater) as error:
-                self.clock.pass_seconds(max(error.after or 0.0, 0.5))
+                self.clock.advance(max(error.after or 0.0, 0.5))
         raise AssertionError("never done")
 
     def strike_at(self, number: int, error: Callable[[], BaseException], *, after: bool) -> None:

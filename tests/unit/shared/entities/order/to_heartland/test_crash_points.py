@@ -33,7 +33,7 @@ def without_its_second_line(order: Order) -> Order:
 
 def a_known_buyer(shop: Shop) -> None:
     shop.heartland.insert("customers", {"email": "ada@example.com", "first_name": "Ada", "last_name": "?"})
-    shop.clock.pass_seconds(60)
+    shop.clock.advance(60)
 
 
 def numbers_are_taken(shop: Shop) -> None:
@@ -46,7 +46,7 @@ def numbers_are_taken(shop: Shop) -> None:
 
 def a_number_is_taken(shop: Shop) -> None:
     shop.heartland.insert("orders", {"public_id": "S-1001", "customer_id": 1, "status": "open"})
-    shop.clock.pass_seconds(60)
+    shop.clock.advance(60)
 
 
 def nothing_is_named(shop: Shop) -> None:
@@ -57,7 +57,7 @@ def calls_wait_for_their_turn(shop: Shop) -> None:
     """Three seconds each: a claim is older than that when its call goes out."""
 
     async def late(name: str, do: Callable[[], Any]) -> Any:
-        shop.clock.pass_seconds(3)
+        shop.clock.advance(3)
         return await Points.at(shop.points, name, do)
 
     shop.points.at = late  # type: ignore[method-assign]
@@ -70,7 +70,7 @@ async def the_buyer_is_deleted(shop: Shop) -> None:
     shop.heartland.table("customers").rows.clear()
     shop.heartland.table("orders").rows.clear()
     shop.stored.links.clear()
-    shop.clock.pass_seconds(60)
+    shop.clock.advance(60)
     shop.restart()
 
 
@@ -78,7 +78,7 @@ async def the_database_is_lost(shop: Shop) -> None:
     await shop.deliver_until_done(an_order())
     for table in (shop.stored.links, shop.stored.effects, shop.stored.named, shop.stored.versions):
         table.clear()
-    shop.clock.pass_seconds(60)
+    shop.clock.advance(60)
     shop.restart()
 
 
@@ -101,7 +101,7 @@ async def nothing(shop: Shop) -> None:
 
 async def the_order_is_there(shop: Shop) -> None:
     await shop.deliver_until_done(rich_order())
-    shop.clock.pass_seconds(60)
+    shop.clock.advance(60)
 
 
 # What is prepared, which order comes then, and the settings.

@@ -116,7 +116,7 @@ async def every_break(
     while True:
         number += 1
         shop = await prepared(lag_seconds, *before)
-        shop.clock.pass_seconds(wait)
+        shop.clock.advance(wait)
         hit: list[str] = []
 
         def strike(at: int, name: str, is_after: bool, number: int = number, hit: list[str] = hit) -> None:
@@ -210,7 +210,7 @@ async def test_a_create_that_waited_long_for_its_turn_is_not_made_again_by_who_t
         nonlocal struck
         if name == call and not struck:
             if not is_after:
-                shop.clock.pass_seconds(60)
+                shop.clock.advance(60)
             else:
                 struck = True
                 raise Crash

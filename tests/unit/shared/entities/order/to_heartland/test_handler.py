@@ -269,7 +269,7 @@ async def test_a_customer_deleted_in_heartland_is_made_anew() -> None:
     buyer = guest("bob@example.com")
     await shop.deliver(an_order(customer=buyer))
     shop.heartland.table("customers").rows.clear()
-    shop.clock.pass_seconds(60)
+    shop.clock.advance(60)
 
     await shop.deliver(an_order(id="5002", name="#1002", customer=buyer))
 
@@ -283,7 +283,7 @@ async def merged_away(shop: Shop) -> None:
     shop.heartland.table("customers").rows.pop(merged["id"])
     refused = Refused("no", code="validation_error", status=400, details={"customer_id": ("is invalid",)})
     shop.heartland.refuses = lambda call, body: refused if body.get("customer_id") == merged["id"] else None
-    shop.clock.pass_seconds(60)
+    shop.clock.advance(60)
     shop.restart()
 
 
@@ -366,7 +366,7 @@ async def test_without_location_header_what_was_made_is_looked_up() -> None:
     shop.heartland.names_what_it_makes = False
 
     await shop.deliver_until_done(an_order())
-    shop.clock.pass_seconds(1)
+    shop.clock.advance(1)
     await shop.deliver_until_done(later(an_order(), lines=(a_line(1, quantity=2), a_line(2)), total=Decimal("36.40")))
 
     assert shop.lines() == [("SKU-1", 2, "10.00"), ("SKU-2", 1, "10.00")]
@@ -450,7 +450,7 @@ async def test_a_payment_that_never_came_and_was_not_owed_meanwhile_is_booked_wh
     with pytest.raises(OutcomeUnknown):
         await shop.deliver(large)
     shop.points.strike = lambda *_: None
-    shop.clock.pass_seconds(60)
+    shop.clock.advance(60)
     removed = (lines[0], lines[1].model_copy(update={"removed": 1}))
     await shop.deliver(later(large, 2, lines=removed))
     assert [payment["amount"] for payment in shop.heartland.all("payments")] == [small.total]
@@ -465,7 +465,7 @@ async def test_an_edit_after_the_invoice_is_for_a_person_and_so_is_its_payment()
     shop = Shop()
     order = an_order()
     await shop.deliver(order)
-    shop.clock.pass_seconds(60)
+    shop.clock.advance(60)
     shop.restart()
     shop.order()["status"] = "open"
     shop.heartland.insert("invoices", {"order_id": shop.order()["id"], "status": "complete"})
@@ -533,7 +533,7 @@ async def test_an_order_that_was_shipped_is_not_cancelled_though_heartland_would
     shop = Shop()
     await shop.deliver(an_order())
     shop.heartland.insert("invoices", {"order_id": shop.order()["id"], "status": "complete"})
-    shop.clock.pass_seconds(60)
+    shop.clock.advance(60)
 
     await shop.deliver(later(an_order(), cancelled_at=AT))
 

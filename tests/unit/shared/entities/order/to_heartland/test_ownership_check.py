@@ -23,7 +23,7 @@ class Pair:
         self.at, self.reached, self.go = at, asyncio.Event(), asyncio.Event()
         self.slow = self._process(slow=True)
         self.other = self._process(slow=False)
-        self.shop.clock.pass_seconds(60)
+        self.shop.clock.advance(60)
 
     def _process(self, *, slow: bool) -> Orders:
         there = self.shop.heartland
@@ -45,7 +45,7 @@ class Pair:
             try:
                 await orders.handle([a_record(order)])
             except TargetDown as error:
-                self.shop.clock.pass_seconds(error.after or 0.5)
+                self.shop.clock.advance(error.after or 0.5)
             else:
                 return
         raise AssertionError("never done")
@@ -81,7 +81,7 @@ async def test_who_slept_while_another_took_the_order_over_writes_nothing_more(a
     slow = asyncio.create_task(pair.slow.handle([a_record(order)]))
     await pair.reached.wait()
 
-    pair.shop.clock.pass_seconds(31)
+    pair.shop.clock.advance(31)
     pair.shop.partition_taken_at = pair.shop.clock.now()
     await pair.work(pair.other, order)
     written = len(pair.shop.heartland.all(table))
@@ -95,10 +95,10 @@ async def test_who_slept_while_another_took_the_order_over_writes_nothing_more(a
 async def test_who_waits_long_for_its_turns_alone_writes_all_of_it() -> None:
     shop = Shop(lag_seconds=10.0)
     shop.partition_taken_at = shop.clock.now()
-    shop.clock.pass_seconds(60)
+    shop.clock.advance(60)
 
     async def turn(_: str) -> None:
-        shop.clock.pass_seconds(40)
+        shop.clock.advance(40)
 
     shop.heartland.turn = turn
     await shop.deliver(an_order())
