@@ -1,4 +1,4 @@
-"""One broker and one database per run, started with the first test that asks for them; nothing skips without them."""
+"""One broker and one database per test worker, started by the first test that needs them, so that none is skipped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def engine_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def disk_folder(engine_folder: Path) -> Path:
-    """For servers that a test starts itself: on a real disk, and no other test run closes it to their user."""
+    """A folder on a real disk for servers that a test starts itself."""
     folder = engine_folder / uuid.uuid4().hex[:8]
     folder.mkdir()
     return folder
@@ -31,7 +31,7 @@ def disk_folder(engine_folder: Path) -> Path:
 
 @pytest.fixture(scope="session")
 async def engine(engine_folder: Path) -> AsyncIterator[Engine]:
-    """A real broker and a real database: our own, or those that the environment names."""
+    """A real broker and a real database: started here, or those that the environment names."""
     try:
         opened = open_engine(os.environ, engine_folder)
         started = await opened.__aenter__()
@@ -45,13 +45,13 @@ async def engine(engine_folder: Path) -> AsyncIterator[Engine]:
 
 @pytest.fixture
 def topic_prefix() -> str:
-    """For topics and groups: no test meets another's."""
+    """A prefix for topics and groups, so that no two tests share any."""
     return new_prefix()
 
 
 @pytest.fixture(scope="session")
 async def migrated_template(engine: Engine) -> AsyncIterator[str]:
-    """The name of a database with all migrations applied: a copy takes a fraction of the time."""
+    """The name of a migrated database to copy from, which is faster than to migrate anew."""
     from shared.state.database import migrate
 
     async with fresh_database(engine.database_url) as url:
@@ -61,13 +61,13 @@ async def migrated_template(engine: Engine) -> AsyncIterator[str]:
 
 @pytest.fixture
 async def database_url(engine: Engine, migrated_template: str) -> AsyncIterator[str]:
-    """A migrated database of the test's own."""
+    """A migrated database for one test."""
     async with fresh_database(engine.database_url, migrated_template) as url:
         yield url
 
 
 @pytest.fixture
 async def empty_database_url(engine: Engine) -> AsyncIterator[str]:
-    """A database of the test's own with nothing in it."""
+    """An empty database for one test."""
     async with fresh_database(engine.database_url) as url:
         yield url

@@ -1,4 +1,4 @@
-"""One system per module: the run's broker and database, topics and tables of its own, every service a process."""
+"""One running system per module, on the worker's broker and database, with its own topics and tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.stack import Bridge, open_bridge
 async def bridge(
     engine: Engine, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[Bridge]:
-    """The system, ready; its logs stay in pytest's folder for a look afterwards."""
+    """The system, ready. Its logs stay in pytest's temporary folder."""
     folder: Path = tmp_path_factory.mktemp(request.module.__name__.rpartition(".")[2])
     async with fresh_database(engine.database_url) as url:
         given = {
@@ -30,6 +30,6 @@ async def bridge(
 
 @pytest.fixture
 async def clean_faults(bridge: Bridge) -> AsyncIterator[None]:
-    """No fault of one test strikes in the next."""
+    """Removes a test's faults before the next test."""
     yield
     await bridge.faults()

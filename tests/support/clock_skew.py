@@ -1,4 +1,4 @@
-"""`python -m tests.support.clock_skew 3600 services.heartland_writer`: a service on a machine whose clock is off."""
+"""Runs a service whose clock is off: `python -m tests.support.clock_skew 3600 services.heartland_writer` (seconds)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The consumer's machinery without Kafka: two processes, one table of parked keys, handlers answered by hand."""
+"""Simulated consumer group without Kafka: processes, one table of parked keys, handlers whose results a test sets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OPTIONS = ConsumerOptions(lane_attempts=2, park_schedule=(60.0, 300.0), max_dead
 
 
 class Letters(SentRecords):
-    """Dead letters, told apart: `final` are those whose record is done with."""
+    """Dead-letter producer; a letter that is not retriable ends its record."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -47,13 +47,13 @@ class Letters(SentRecords):
 
 @dataclass
 class World:
-    """What survives every crash: the log, the group's offsets, the database, and what events have become."""
+    """Durable state: the log, the committed offsets, the parked table, and the outcome history of each key."""
 
     places: Sequence[Place]
     collapse: bool
     log: dict[Place, list[str]] = field(default_factory=dict)
     committed: dict[Place, int] = field(default_factory=dict)
-    # Offsets in the order of their ends, per key.
+    # Offsets in the order in which they were completed, per key.
     history: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -73,12 +73,12 @@ class World:
         self.history.setdefault(self.log[place][offset], []).append(offset)
 
     def kept(self, key: str) -> list[int]:
-        """Offsets that wait in the database for a key."""
+        """Offsets parked for a key."""
         rows = [row for (_, name), row in self.parked.rows.items() if name == f"main|{key}"]
         return [record.offset for row in rows for record in row.records]
 
     def run(self, turns: int = 12) -> None:
-        """Let tasks go as far as they can."""
+        """Runs the event loop until tasks are blocked."""
 
         async def spin() -> None:
             for _ in range(turns):
@@ -87,14 +87,14 @@ class World:
         self.loop.run_until_complete(spin())
 
     def parked_of(self, places: set[Place]) -> object:
-        """What is parked of these partitions, to be compared."""
+        """The parked keys of these partitions with their offsets."""
         rows = [row for row in self.parked.rows.values() if (row.key.topic, row.key.partition) in places]
         return [(row.key, [record.offset for record in row.records]) for row in rows]
 
 
 @dataclass(eq=False)
 class Call:
-    """A handler at work."""
+    """A handler call that waits for its result."""
 
     process: Process
     records: list[Record]
@@ -102,7 +102,7 @@ class Call:
 
 
 class Process:
-    """One member of the group: what `Consumer` does with these parts, one step at a time."""
+    """One group member: does what `Consumer` does, one step at a time."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -111,7 +111,7 @@ class Process:
         self.resting: list[Work] = []
         self.fetched: dict[Place, int] = {}
         self.opening = False
-        # Whether the broker takes it for a member.
+        # Whether the broker considers it a member.
         self.belongs = False
         self._build()
 
@@ -144,7 +144,7 @@ class Process:
         self.opening = True
 
     def open(self) -> None:
-        """Take the partitions over; not yet, while the database is away."""
+        """Takes ownership of the partitions; does nothing while the database is down."""
         try:
             parked = self._wait_for(self.parking.load(sorted(self.lanes.places())))
         except TargetDown:
@@ -158,7 +158,7 @@ class Process:
         return self.world.loop.run_until_complete(work)  # type: ignore[arg-type, no-any-return]
 
     def revoked(self) -> None:
-        """What runs is cancelled, what is finished committed, the rest forgotten."""
+        """Revocation: cancels running handlers, commits what is finished, drops the rest."""
         self.lanes.hold()
         self._cancel()
         self.commit()
@@ -179,14 +179,14 @@ class Process:
         self.world.run()
 
     def commit(self) -> None:
-        """The broker takes offsets from its members alone."""
+        """Commits offsets; the broker accepts them from members only."""
         if self.belongs:
             self.world.committed.update(self.lanes.positions())
 
     # Work.
 
     def fetch(self, place: Place, count: int, again: int = 0) -> None:
-        """The next records, and a few once more."""
+        """Reads the next `count` records, and the last `again` of the previous ones once more."""
         log = self.world.log[place]
         start = max(self.world.committed[place], self.fetched[place] - again)
         end = min(len(log), self.fetched[place] + count)
@@ -202,7 +202,7 @@ class Process:
         return work
 
     def settle(self) -> None:
-        """Go on until every task waits for an answer, and take back what has ended."""
+        """Runs until every handler waits for a result; collects the finished ones."""
         self.world.run()
         for work in [work for work, task in self.tasks.items() if task.done()]:
             self._took(work, self.tasks.pop(work))
@@ -219,22 +219,22 @@ class Process:
             self.resting.append(work)
 
     def wake(self) -> None:
-        """All rests are over."""
+        """Ends all retry delays."""
         while self.resting:
             self.lanes.wake(self.resting.pop())
 
     def look(self) -> None:
-        """What is due gets its turn."""
+        """Polls the parked table for due keys."""
         try:
             self._wait_for(self.parking._look(lambda: None))
         except TargetDown:
             return
 
     def lost(self) -> set[Place]:
-        """Partitions that somebody has taken over since we did."""
+        """Partitions that another process has taken over since."""
         epochs = self.world.parked.epochs
         return {place for place, epoch in self.parking._epochs.items() if epochs.get(place) != epoch}
 
     def runs(self, call: Call) -> bool:
-        """Whether the call is for records that have just come in."""
+        """Whether the call is for newly read records, not parked ones."""
         return any(work.kind is Kind.RUN and work.records == call.records for work in self.tasks)

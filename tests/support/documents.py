@@ -1,4 +1,4 @@
-"""Orders as a shop's webhooks tell of them, small and by hand. All of them balance unless a test breaks them."""
+"""Small Shopify orders as webhooks carry them. All of them balance unless a test breaks them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def an_item(sku: str | None, quantity: int, price: str, *, off: str = "0.00", ta
 
 
 def a_sale(number: int, gateway: str, amount: str, currency: str = "USD") -> Json:
-    """A transaction that brought money in."""
+    """A successful sale transaction."""
     return {
         "id": 9_100_000_000_000 + number,
         "kind": "sale",
@@ -71,7 +71,7 @@ def a_sale(number: int, gateway: str, amount: str, currency: str = "USD") -> Jso
 
 
 def total_of(document: Json) -> Decimal:
-    """What the parts of an order come to."""
+    """The total of an order's parts."""
     parts = [Decimal(line["price"]) * line["quantity"] for line in document["line_items"]]
     parts += [-Decimal(share["amount"]) for line in document["line_items"] for share in line["discount_allocations"]]
     parts += [Decimal(line["price"]) for line in document["shipping_lines"]]

@@ -1,4 +1,4 @@
-"""The broker and the database that a test run starts for itself, and a place in them for each test."""
+"""Folders, databases and topic prefixes for tests, on the broker and database that a test run starts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET_KEY = "dGlsbGJyaWRnZS10ZXN0cy0zMi1ieXRlcy1vZi1rZXk="
 
 @contextmanager
 def run_folder(parent: Path = ROOT / "build" / "tests") -> Iterator[Path]:
-    """A folder on a real disk (a temporary folder may be memory); clears what killed runs have left."""
+    """A folder on a real disk (a temporary one may be in memory); removes the folders of killed runs."""
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent)
     name = uuid.uuid4().hex[:8]
@@ -52,7 +52,7 @@ def new_prefix() -> str:
 
 @asynccontextmanager
 async def fresh_database(server_url: str, template: str | None = None) -> AsyncIterator[str]:
-    """A database of its own on the server, a copy of `template` if given; gone afterwards, whoever is connected."""
+    """A new database, a copy of `template` if given; dropped afterwards even if clients are connected."""
     name = f"t_{uuid.uuid4().hex[:12]}"
     source = f" template {template}" if template else ""
     await run_sql(server_url, f"create database {name}{source}")
@@ -71,7 +71,7 @@ async def run_sql(url: str, statement: str) -> None:
 
 
 def service_environ(engine: Engine, *, topic_prefix: str, database_url: str, **more: str) -> Mapping[str, str]:
-    """What `Settings.from_env` of any service needs to run against the engine, with further variables."""
+    """The environment with which any service runs against the engine; `more` adds variables."""
     return {
         "KAFKA_BOOTSTRAP_SERVERS": engine.bootstrap_servers,
         "TOPIC_PREFIX": topic_prefix,

@@ -1,4 +1,4 @@
-"""An ingress without a broker: what it publishes is kept in a list."""
+"""An ingress with a fake producer that keeps what is published in a list."""
 
 from __future__ import annotations
 
@@ -68,9 +68,10 @@ def signed(body: bytes, secret: str = SECRET, topic: str = "orders/create", **mo
 
 @dataclass
 class Broker:
-    """Stands in for the producer; `changes` are what was told of forgeries.
+    """Fake producer. `changes`: reported changes of signature failures.
 
-    `down` refuses, `gate` holds sends back until it is set, `entered` tells of one."""
+    `down` makes every send fail, `gate` blocks sends until it is set, `entered` is set by the first send.
+    """
 
     sent: list[tuple[str, bytes | None, bytes | None, Headers]] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
@@ -94,7 +95,7 @@ class Broker:
 
 @dataclass
 class Place:
-    """A served ingress and all that it does."""
+    """A running ingress with what it published, logged and counted."""
 
     url: str
     broker: Broker
@@ -106,13 +107,13 @@ class Place:
     forgeries: Forgeries
 
     def refused(self) -> dict[str, float]:
-        """Reason -> how often, as the metrics say."""
+        """Reason -> number of rejected requests, from the metrics."""
         samples = [sample for family in self.metrics.events_failed.collect() for sample in family.samples]
         return {s.labels["reason"]: s.value for s in samples if s.name.endswith("_total") and s.value}
 
 
 def parts(**settings: Any) -> tuple[Ingress, Broker, dict[str, Connection], LogCapture]:
-    """The ingress and what it is made of, not served."""
+    """The ingress and its parts, without a server."""
     values = {"kafka_bootstrap_servers": "-", "database_url": "-", "secret_key": "-", "topic_prefix": "t."}
     chosen = Settings.model_validate(values | settings)
     broker, metrics, capture = Broker(), ServiceMetrics("ingress", CollectorRegistry()), LogCapture()
@@ -139,7 +140,7 @@ def parts(**settings: Any) -> tuple[Ingress, Broker, dict[str, Connection], LogC
 
 @asynccontextmanager
 async def an_ingress(**settings: Any) -> AsyncIterator[Place]:
-    """Served on a free port."""
+    """An ingress that listens on a free port."""
     ingress, broker, connections, capture = parts(**settings)
     async with open_server(ingress.handle, "127.0.0.1", 0) as url:
         clock, forgeries = ingress.clock, ingress.forgeries

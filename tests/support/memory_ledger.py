@@ -1,4 +1,4 @@
-"""The effect ledger in memory. A test holds it against the real one, call by call."""
+"""The effect ledger in memory. A test compares it with the real one, call by call."""
 
 from __future__ import annotations
 
@@ -94,5 +94,5 @@ class MemoryLedger:
 
 
 def _free(claim: Any) -> Claim:
-    """As the ledger tells it: what has failed may be claimed."""
+    """As the ledger reports it: a failed effect may be claimed anew."""
     return replace(claim, state="new") if claim.state == "failed" else claim

@@ -1,4 +1,4 @@
-"""Builders and fakes around Kafka: envelopes and records, a client that can be poisoned, parked keys in memory."""
+"""Builders and fakes around Kafka: envelopes, records, a fake producer and client, parked keys in memory."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def a_record(
 
 
 class SentRecords:
-    """Stands in for the producer: remembers what was sent and traced; `down` refuses."""
+    """Fake producer: keeps what was sent and traced; `down` makes sends fail."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes | None, bytes | None, Headers]] = []
@@ -92,7 +92,7 @@ class _Row:
 
 
 class MemoryParked:
-    """`Parked` in memory, with the same promises; `down` makes every call raise TargetDown."""
+    """`Parked` in memory with the same guarantees; `down` makes every call raise TargetDown."""
 
     def __init__(self, clock: FakeClock | None = None) -> None:
         self._clock = clock or FakeClock(NOON)
@@ -225,7 +225,7 @@ class MemoryParked:
         row.key = replace(row.key, state="halted", reason=reason)
 
     def retry_all(self, now: datetime) -> None:
-        """What an operator does with halted keys."""
+        """Restarts halted keys, as an operator does."""
         for row in self.rows.values():
             if row.key.state == "halted":
                 row.key = replace(row.key, state="waiting", attempts=0, first_failed_at=now, next_attempt_at=now)
@@ -254,7 +254,7 @@ class MemoryReviews:
 
 
 class FakeBroker:
-    """One topic's log, and clients that deliver to it as told: the world of the producer's unit tests."""
+    """One topic's log, and clients that acknowledge or fail on command, for the producer's unit tests."""
 
     def __init__(self) -> None:
         self.log: list[bytes] = []
@@ -315,7 +315,7 @@ class FakeClient:
 
 
 async def until(condition: Callable[[], Any], seconds: float = 20.0) -> None:
-    """Wait until a condition holds, one that is awaited or not; a test's only way to wait."""
+    """Waits until a condition, plain or async, holds. The only way in which a test waits."""
     async with asyncio.timeout(seconds):
         while True:
             holds = condition()

@@ -1,4 +1,4 @@
-"""Watching processes from outside, and waiting for what must become true."""
+"""Observes processes from outside, and waits for conditions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def is_running(pid: int) -> bool:
-    """A zombie is not running: it only waits for its parent to ask for its exit code."""
+    """Whether the process runs; a zombie, which only waits to be reaped, does not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -26,7 +26,7 @@ def is_running(pid: int) -> bool:
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
-    """Waits for the condition; how long it took. Fails the test if it never comes true."""
+    """Waits for the condition and returns the seconds it took. Fails the test on timeout."""
     started = time.monotonic()
     while not condition():
         assert time.monotonic() - started < seconds, f"not within {seconds} s"
@@ -35,7 +35,7 @@ async def until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
 
 
 class Parent:
-    """A Python program of ours in a process of its own, which prints one line of JSON once it is set up."""
+    """A Python program in its own process; it prints one line of JSON when it is ready."""
 
     def __init__(self, process: asyncio.subprocess.Process, said: dict[str, Any]) -> None:
         self._process = process
@@ -54,6 +54,6 @@ class Parent:
         return cls(process, json.loads(await process.stdout.readline()))
 
     async def kill(self) -> None:
-        """kill -9: it has no chance to clean up."""
+        """SIGKILL: the program cannot clean up."""
         self._process.send_signal(signal.SIGKILL)
         await self._process.communicate()

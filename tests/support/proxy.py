@@ -1,7 +1,7 @@
-"""A TCP proxy that spoils the connections through it, in toxiproxy's words; switched while it runs.
+"""TCP proxy that injects latency, loss and resets, in toxiproxy's terms; faults can be changed while it runs.
 
-A toxic lies on one direction: `requests` (from the client to the server) or `replies`. So "the request is carried out
-and the answer is lost" is `replies.timeout`. Toxics of one direction work together.
+A toxic applies to one direction: `requests` (from the client to the server) or `replies`. So "the request is
+carried out and the response is lost" is `replies.timeout`. Toxics of one direction work together.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ Address = tuple[str, int] | Path
 
 @dataclass
 class Toxics:
-    """What happens to the bytes of one direction. The values are those of a healthy line."""
+    """What happens to the bytes of one direction. The defaults are those of a healthy connection."""
 
-    latency: float = 0.0  # seconds by which each piece is late
-    jitter: float = 0.0  # up to so many seconds more, by chance
+    latency: float = 0.0  # seconds by which each chunk is delayed
+    jitter: float = 0.0  # up to this many random seconds more
     bandwidth: float = 0.0  # bytes per second; 0: no limit
-    slice: int = 0  # pieces of at most so many bytes; 0: as they come
+    slice: int = 0  # chunks of at most this many bytes; 0: as they come
     timeout: bool = False  # nothing passes, the connection stays
-    limit_data: int = 0  # the connection ends after so many bytes; 0: never
-    reset_rate: float = 0.0  # chance of each piece to be met by a reset of the connection
+    limit_data: int = 0  # the connection ends after this many bytes; 0: never
+    reset_rate: float = 0.0  # probability that a chunk resets the connection
 
 
 @dataclass(eq=False)
@@ -67,7 +67,7 @@ class Proxy:
     _healed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def heal(self) -> None:
-        """A healthy line again. Connections that had lost bytes are ended: what was held back is gone for good."""
+        """Removes all faults. Connections that lost bytes are closed: those bytes cannot be delivered any more."""
         was_silent = self.requests.timeout or self.replies.timeout
         self.requests, self.replies, self.down = Toxics(), Toxics(), False
         if was_silent:
@@ -76,12 +76,12 @@ class Proxy:
         self._healed = asyncio.Event()
 
     def cut(self, *, reset: bool = True) -> None:
-        """Ends all connections there are."""
+        """Closes all open connections."""
         for link in list(self._links):
             link.close(reset=reset)
 
     def go_down(self) -> None:
-        """Ends all connections and refuses new ones, until `heal`."""
+        """Closes all connections and refuses new ones until `heal`."""
         self.down = True
         self.cut()
 

@@ -1,4 +1,4 @@
-"""The recorded vendor payloads, read where they lie: beside the checkout, or where TILLBRIDGE_SAMPLES says."""
+"""Recorded vendor payloads, in the folder TILLBRIDGE_SAMPLES or beside the checkout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(os.environ.get("TILLBRIDGE_SAMPLES") or Path(__file__).parents[3] / 
 
 
 def sample_dir(vendor: str) -> Path:
-    """The folder of "shopify" or "heartland". Skips the test, and says so, where there are no samples at all."""
+    """The folder of "shopify" or "heartland". Skips the test with a reason where there are no samples at all."""
     if not ROOT.is_dir():
         pytest.skip("samples not beside the checkout")
     return ROOT / vendor

@@ -19,7 +19,7 @@ from services.sandbox.world import Clock, World
 
 @dataclass
 class Sandbox:
-    """`url` is the base of everything; `world` lets a test look in without HTTP."""
+    """`url` is the base address; `world` gives direct access to its state."""
 
     url: str
     world: World
@@ -38,7 +38,7 @@ class Sandbox:
         await self.control("POST", "/faults", {"faults": list(faults)})
 
     async def struck(self) -> list[int]:
-        """How often each fault struck, in the order in which they were given."""
+        """How often each fault was injected, in the order in which they were given."""
         return [fault["struck"] for fault in (await self.control("GET", "/faults"))["faults"]]
 
     async def journal(self, system: str = "", after: int = 0) -> list[dict[str, Any]]:
@@ -70,7 +70,7 @@ class Sandbox:
 
 @dataclass(frozen=True)
 class Heard:
-    """What came back: status, raw bytes, Location."""
+    """A response: status, raw bytes, Location header."""
 
     status: int
     raw: bytes

@@ -79,7 +79,7 @@ def an_invoice_line(item: int = 100301, qty: Any = 1, **changes: Any) -> Json:
 
 @dataclass
 class Shop:
-    """The sandbox's shop with the writer of shipments before it."""
+    """The sandbox's shop, and the writer of shipments that writes to it."""
 
     sandbox: Sandbox
     ledger: Any = None
@@ -92,7 +92,7 @@ class Shop:
         self.restart()
 
     def restart(self) -> None:
-        """The writer's process is a new one."""
+        """Starts a new writer, as after a restart of its process."""
         self.shipments = Shipments(self.ledger, self.clock, self.read_lag_seconds)
 
     async def place(self, *lines: tuple[str, int], order: int = ORDER, **changes: Any) -> None:

@@ -1,4 +1,4 @@
-"""A scripted HTTP server in Shopify's place: each answer is written by the test. For what a sandbox would never say."""
+"""Scripted HTTP server in place of Shopify: a test sets each response, for what the sandbox never answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CREDENTIALS = {"shop_domain": "demo.myshopify.com", "client_id": "id", "client_s
 
 @dataclass
 class ShopServer:
-    """`answers` are given in turn, the last one for ever; `tokens` count how often one was asked for."""
+    """Returns `answers` in turn and then repeats the last; `tokens` counts token requests."""
 
     url: str = ""
     answers: list[Answer] = field(default_factory=list)

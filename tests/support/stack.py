@@ -1,4 +1,4 @@
-"""The whole system for end-to-end tests: every service its own process, and the sandbox's books to compare with."""
+"""The whole system for end-to-end tests: each service as a process, and the sandbox's state to compare with."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Books:
-    """One order as Heartland holds it: the sandbox's own record, its numbers exact."""
+    """One order as Heartland holds it: the sandbox's record with exact numbers."""
 
     picture: Json
 
@@ -94,7 +94,7 @@ class Books:
 
 @dataclass
 class Bridge:
-    """A running system and every handle on it."""
+    """A running system, with methods to act on it and to read its state."""
 
     stack: Stack
     session: aiohttp.ClientSession
@@ -114,7 +114,7 @@ class Bridge:
             return response.status, json.loads(await response.text(), parse_float=Decimal)
 
     async def post(self, document: Json) -> str:
-        """Puts an order into the shop, new or changed; its id. Its webhooks are on their way then."""
+        """Puts an order into the shop, new or changed; its id. Its webhooks are then being sent."""
         return str((await self.control("POST", "/shopify/orders", document))["id"])
 
     async def faults(self, *faults: Json) -> None:
@@ -134,7 +134,7 @@ class Bridge:
         return shipped
 
     async def change_invoice(self, invoice_id: int, changes: Json) -> str:
-        """What a person does in Heartland itself; when the invoice was changed, to the second, as Heartland says."""
+        """Changes an invoice as a user of Heartland would; returns its `updated_at`, in whole seconds."""
         url = f"{self.stack.sandbox_url}/api/sales/invoices/{invoice_id}"
         headers = {"Authorization": "Bearer sandbox-api-token"}
         async with self.session.put(url, json=changes, headers=headers) as response:
@@ -147,7 +147,7 @@ class Bridge:
         return entries
 
     async def created(self, order_id: str) -> list[Json]:
-        """The calls with which a Heartland order was made for this Shopify order: one, or something is wrong."""
+        """The successful creates of a Heartland order for this Shopify order: exactly one if all is well."""
         return [
             entry
             for entry in await self.writes("heartland")
@@ -158,7 +158,7 @@ class Bridge:
         ]
 
     async def fulfilled(self, order_id: str) -> list[Json]:
-        """The calls with which fulfilments of this Shopify order were made, by its fulfilment orders."""
+        """The successful creates of fulfilments of this Shopify order."""
         known = {str(row["id"]) for row in (await self.shopify(order_id))["fulfillment_orders"]}
         entries = [entry for entry in await self.writes("shopify") if entry["operation"] == "fulfillmentCreate"]
         return [
@@ -168,7 +168,7 @@ class Bridge:
     # Waiting
 
     async def books(self, order_id: str) -> Books | None:
-        """What Heartland holds of this Shopify order now."""
+        """The order in Heartland for this Shopify order, if it is there now."""
         name = (await self.shopify(order_id))["name"].removeprefix("#")
         for public_id in (f"S-{name}", f"S-{name}-{order_id}"):
             url = f"{self.stack.sandbox_url}/_sandbox/heartland/orders/{public_id}"
@@ -183,7 +183,7 @@ class Bridge:
         when: Callable[[Books], bool] = lambda books: books.status == "open",
         seconds: float = SECONDS,
     ) -> Books:
-        """Waits until Heartland holds the order as `when` wants it (open, if not told), made exactly once."""
+        """Waits until the order in Heartland satisfies `when` (by default: is open); it was created exactly once."""
 
         async def there() -> Books | None:
             books = await self.books(order_id)
@@ -206,7 +206,7 @@ class Bridge:
         return [row.kind for row in await Reviews(self.database).list() if row.key == order_id]
 
     async def deliveries(self, order_id: str) -> list[Json]:
-        """The webhooks about this order, oldest first, and what became of them."""
+        """The webhook deliveries about this order with their outcomes, oldest first."""
         name = (await self.shopify(order_id))["name"]
         rows = (await self.control("GET", "/shopify/deliveries"))["deliveries"]
         return [row for row in rows if row["resource"] in (name, order_id)]
@@ -215,7 +215,7 @@ class Bridge:
         return await Journal(self.database).story(self.stack.connection, query)
 
     async def hop(self, order_id: str, service: str, *outcomes: str, entity: str = "order") -> Hop:
-        """Waits until this service has told of this order's entity with one of these outcomes."""
+        """Waits until the journal has a hop of this service for the order with one of these outcomes."""
 
         async def there() -> Hop | None:
             told = [hop for hop in await self.story(order_id) if (hop.service, hop.entity) == (service, entity)]
@@ -226,7 +226,7 @@ class Bridge:
     async def until(
         self, what: str, found: Callable[[], Awaitable[T | None]], seconds: float = SECONDS, order_id: str = ""
     ) -> T:
-        """What `found` brings, once it brings anything. Fails the test with the order's story otherwise."""
+        """Waits for a truthy result of `found` and returns it. On timeout fails the test with the order's trace."""
         deadline = time.monotonic() + seconds
         while not (there := await found()):
             if time.monotonic() > deadline:
@@ -255,7 +255,7 @@ class Bridge:
         return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
     async def kill(self, service: str, seconds: float = SECONDS) -> None:
-        """kill -9, and wait until it is back and ready: another process of the same name."""
+        """Kills a service with SIGKILL and waits until its replacement is ready."""
         state = self.stack.supervisor.states[service]
         before = state.pid
         await self.stack.supervisor.kill(service)
@@ -286,7 +286,7 @@ async def open_bridge(
     data: Path | None = None,
     subscribes: bool = False,
 ) -> AsyncIterator[Bridge]:
-    """A system of its own with its logs in `folder`; broker and database work in `data` unless `given` names others."""
+    """Starts a system with its logs in `folder`; its own broker and database use `data` unless `given` names others."""
     settings = connection_settings(folder)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED)}
     overrides = {**FAST, "CONNECTION_SETTINGS_FILE": str(settings), **(given or {})}

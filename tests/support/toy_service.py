@@ -1,4 +1,4 @@
-"""A program that behaves as told, to try the supervisor with: ready, unready, crash, misconfigured or stubborn."""
+"""Program for tests of the supervisor: ready, unready, crash, misconfigured or stubborn, by its argument."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Virtual time: an event loop that, with nothing left to do, jumps to its next timer. Hours pass in milliseconds."""
+"""Virtual time: an idle event loop jumps to its next timer, so that hours pass in milliseconds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Jump(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is None:
-            raise RuntimeError("everything waits, and no timer will ever fire")
+            raise RuntimeError("deadlock: every task waits and no timer is set")
         self.time += timeout
         return super().select(0)
 
