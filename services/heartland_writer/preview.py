@@ -11,7 +11,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -22,14 +22,15 @@ from prometheus_client import CollectorRegistry
 
 from services.heartland_writer.settings import Settings
 from shared.canonical.event import read_event
+from shared.connectors.heartland.client import HeartlandClient, Sends
 from shared.connectors.heartland.clients import CallLimits, HeartlandClients
-from shared.connectors.heartland.transport import Answer, Query, Transport
+from shared.connectors.heartland.transport import Answer, Query
 from shared.entities.order.event import OrderEvent
 from shared.entities.order.to_heartland.accounts import open_account
 from shared.entities.order.to_heartland.handler import ENTITY, TARGET, decide
 from shared.entities.order.to_heartland.write import Writing
 from shared.errors import IntegrationError, Rejected
-from shared.limits.before_call import Before
+from shared.limits.call_context import LIVE, CallContext
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.atomic_write import Note, Noted, Notes
@@ -47,18 +48,25 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 class Rehearsal:
     """Stands before the real transport: lets reads through, and keeps writes to itself."""
 
-    real: Transport
+    real: Sends
     calls: list[Json] = field(default_factory=list)
     _ids: count[int] = field(default_factory=lambda: count(1))
 
-    def before(self, _: Before) -> Rehearsal:
-        return self
+    @property
+    def call_seconds(self) -> float:
+        return self.real.call_seconds
 
     async def send(
-        self, method: str, path: str, *ids: int, query: Query = (), body: Mapping[str, object] | None = None
+        self,
+        method: str,
+        path: str,
+        *ids: int,
+        query: Query = (),
+        body: Mapping[str, object] | None = None,
+        context: CallContext,
     ) -> Answer:
         if method == "GET" and all(number >= 0 for number in ids):
-            return await self.real.send(method, path, *ids, query=query)
+            return await self.real.send(method, path, *ids, query=query, context=context)
         if method == "GET":  # of something that is only made up
             return Answer({"results": [], "pages": 1}, "")
         self.calls.append({"method": method, "path": path.format(*ids), "body": body})
@@ -95,10 +103,9 @@ async def preview(settings: Settings, connection: str, body: bytes) -> Json:
         limits = CallLimits(settings.heartland_requests_per_second, 1, settings.heartland_timeout_seconds)
         metrics = ServiceMetrics("preview", CollectorRegistry())
         there = HeartlandClients(known, session, limits, metrics=metrics, clock=clock).get(connection)
-        rehearsal = Rehearsal(there.client._http)
-        there.client._http = rehearsal  # type: ignore[assignment]
+        rehearsal = Rehearsal(there.client.transport)
         account = open_account(
-            there,
+            replace(there, client=HeartlandClient(rehearsal)),
             ledger=DryLedger(database, clock),
             notes=DryNotes(database, clock),
             clock=clock,
@@ -111,7 +118,7 @@ async def preview(settings: Settings, connection: str, body: bytes) -> Json:
         problem = ""
         if verdict == "apply":
             try:
-                await Writing(account, event.record, standing).run()
+                await Writing(account, event.record, standing, LIVE).run()
             except IntegrationError as error:
                 problem = error.reason
         return {"verdict": verdict, "calls": rehearsal.calls, "problem": problem, "at": datetime.now(UTC)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from services.poller.silence import DAYS, Verdict, judge
 from shared.canonical.alert import Alert, Severity
@@ -12,6 +13,7 @@ from shared.connectors.shopify.clients import Shopify
 from shared.connectors.shopify.subscription_upkeep import FIRST, Upkeep, is_right
 from shared.connectors.shopify.subscriptions import Done, wanted
 from shared.entities.order.backfill import fill
+from shared.limits.call_context import REPAIR
 from shared.messaging.kafka.producer import Producer
 from shared.runtime.service import Shell
 from shared.state.alerts import Alerts
@@ -76,7 +78,9 @@ class Watch:
 
     async def _keep(self, connection: str, shop: Shopify, now: datetime) -> None:
         wish = wanted(self._reach.public_url, connection, self._reach.topics)
-        upkeep = Upkeep(connection, wish, shop.client.at("repair").execute, self._books.watch, self._reach.overlap)
+        upkeep = Upkeep(
+            connection, wish, partial(shop.client.execute, context=REPAIR), self._books.watch, self._reach.overlap
+        )
         steps = await upkeep.look()
         if is_right(steps):
             await self._books.watch.note_good(connection, now)
@@ -118,7 +122,7 @@ class Watch:
         gap, began = (await self._books.watch.get(connection)).gap, self._shell.clock.now()
         if gap is None:
             return 0
-        sent = await fill(connection, gap.since, shop.client.at("repair").execute, self._producer)
+        sent = await fill(connection, gap.since, partial(shop.client.execute, context=REPAIR), self._producer)
         await self._books.watch.close_gap(connection, gap)
         if gap.cause in (FIRST, LOST):
             # What changed a moment ago may not be listed yet: the next look asks for it once more.

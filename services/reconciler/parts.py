@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import aiohttp
@@ -48,14 +48,12 @@ class Parts:
         )
 
     def pass_over(self, name: str, subject: Subject[S], memory: Memory | None = None) -> Pass[S]:
-        """All its calls wait behind those of live work.
+        """A pass over the records of this subject.
 
         Raises RetryLater for a connection that is not known, TargetDown for one that cannot work.
         """
         shop, store = self.shops.get(name), self.stores.get(name)
-        vendors = Vendors(
-            replace(shop, client=shop.client.at("repair")), replace(store, client=store.client.at("repair"))
-        )
+        vendors = Vendors(shop, store)
         memory = memory or Memory(capped=False)
         in_flight = timedelta(seconds=self.settings.reconcile_in_flight_seconds)
         return Pass(

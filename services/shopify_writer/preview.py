@@ -30,7 +30,7 @@ from shared.entities.fulfilment.to_shopify.execute import Shipments
 from shared.entities.order.event import LinkEvent
 from shared.entities.order.to_shopify.link import metafields, set_metafields
 from shared.errors import IntegrationError, Rejected
-from shared.limits.before_call import Before
+from shared.limits.call_context import REPAIR, CallContext
 from shared.runtime.clock import SystemClock
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.connections import Connections, ConnectionStore
@@ -53,12 +53,9 @@ class Rehearsal:
     real: ShopifyClient
     calls: list[Json] = field(default_factory=list)
 
-    def before(self, _: Before) -> Rehearsal:
-        return self
-
-    async def execute(self, document: Document, variables: Mapping[str, Any]) -> Json:
+    async def execute(self, document: Document, variables: Mapping[str, Any], context: CallContext) -> Json:
         if not document.mutates:
-            return await self.real.execute(document, variables)
+            return await self.real.execute(document, variables, context)
         self.calls.append({"method": "mutation", "path": document.name, "body": dict(variables)})
         return _ANSWERS[document.name]
 
@@ -76,7 +73,7 @@ async def preview(settings: Settings, connection: str, entity: str, body: bytes)
         metrics = ServiceMetrics("preview", CollectorRegistry())
         rate = settings.shopify_points_per_second
         shop = ShopifyClients(known, session, metrics=metrics, clock=clock, points_per_second=rate).get(connection)
-        rehearsal = Rehearsal(shop.client.at("repair"))
+        rehearsal = Rehearsal(shop.client)
         client = cast("ShopifyClient", rehearsal)
         shipments = Shipments(DryLedger(database, clock), clock, settings.shopify_read_lag_seconds)
         verdict, problem = "apply", ""
@@ -92,7 +89,7 @@ async def preview(settings: Settings, connection: str, entity: str, body: bytes)
 
 async def _ship(event: FulfilmentEvent, shop: Shopify, shipments: Shipments, rehearsal: ShopifyClient) -> str:
     location = shop.rules.location_map.get(event.record.location_id, "")
-    outcome = (await shipments.carry_out(event, rehearsal, location)).outcome
+    outcome = (await shipments.carry_out(event, rehearsal, location, REPAIR)).outcome
     return "apply" if outcome == "applied" else outcome
 
 
@@ -100,7 +97,7 @@ async def _link(event: LinkEvent, shop: Shopify, rehearsal: ShopifyClient) -> st
     fields = metafields(event.record, shop.rules.metafield_namespace)
     if not fields:
         return "skipped"
-    await set_metafields(rehearsal, fields)
+    await set_metafields(rehearsal, fields, REPAIR)
     return "apply"
 
 

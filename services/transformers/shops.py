@@ -55,12 +55,18 @@ class Shops:
         shop = self._known.get(name)
         if shop is None or shop.shopify is not shopify:
             # The old reader, if there was one, finishes what it has in hand.
-            readers = {priority: self._reader(shopify.client.at(priority)) for priority in PRIORITIES}
+            readers = {priority: self._reader(shopify.client, priority) for priority in PRIORITIES}
             shop = self._known[name] = Shop(shopify, readers)
         return shop
 
-    def _reader(self, client: ShopifyClient) -> OrderReader:
-        return OrderReader(client, window_seconds=self._window, maximum=self._maximum, again_seconds=self._again)
+    def _reader(self, client: ShopifyClient, priority: Priority) -> OrderReader:
+        return OrderReader(
+            client,
+            window_seconds=self._window,
+            maximum=self._maximum,
+            again_seconds=self._again,
+            priority=priority,
+        )
 
     async def close(self) -> None:
         """Give up what is still being read."""

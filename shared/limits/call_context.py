@@ -1,33 +1,42 @@
-"""Call context: the records a request is for, so that the breaker can tell a poison record from an outage."""
+"""Call context: what a request to a vendor is for. The clients of both vendors take one with each call."""
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
-from types import TracebackType
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 
-_SUBJECTS: ContextVar[frozenset[str]] = ContextVar("subjects", default=frozenset())
+from shared.canonical.priority import Priority
+
+# Runs just before a write is sent, once its turn has come. What it raises keeps the write from being sent.
+PreSendCheck = Callable[[], Awaitable[None]]
+# Observes one request: operation, outcome, seconds.
+Observe = Callable[[str, str, float], None]
+# The longest Retry-After that is obeyed: an absurd one must not close an account for a day.
+LONGEST_WAIT_SECONDS = 3600.0
 
 
-class on_behalf_of:  # noqa: N801 - reads as the statement that it is: `with on_behalf_of(order_id):`
-    """Calls made inside, and by tasks started inside, concern these records (aggregates' ids).
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """Priority, subjects and pre-send check of a request.
 
-    A class, not a generator: it is entered for each event, and a generator context manager costs three times as much.
+    `priority` orders requests that wait for the rate limit. `subjects` are the ids of the records that the request is
+    for, so that the circuit breaker can tell a poison record from an outage; empty where it is for none in particular.
+    `pre_send_check` verifies the ownership of what a write changes: the request may have waited long for its turn.
+    Reads do not run it.
     """
 
-    __slots__ = ("_ids", "_token")
+    priority: Priority = "live"
+    subjects: frozenset[str] = frozenset()
+    pre_send_check: PreSendCheck | None = None
 
-    def __init__(self, *ids: str) -> None:
-        self._ids = frozenset(ids)
+    def checked_by(self, check: PreSendCheck) -> CallContext:
+        """The same context with this pre-send check."""
+        return replace(self, pre_send_check=check)
 
-    def __enter__(self) -> None:
-        self._token: Token[frozenset[str]] = _SUBJECTS.set(self._ids)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        _SUBJECTS.reset(self._token)
+    def about(self, *subjects: str) -> CallContext:
+        """The same context for these records."""
+        return replace(self, subjects=frozenset(subjects))
 
 
-def subjects() -> frozenset[str]:
-    """The records that a call made here concerns; empty where it concerns none in particular."""
-    return _SUBJECTS.get()
+LIVE = CallContext()
+REPAIR = CallContext("repair")

@@ -11,11 +11,9 @@ must concern several records: one record that the target cannot process must not
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, TypeVar
 
 from aiobreaker import CircuitBreaker, CircuitBreakerError, CircuitBreakerListener, CircuitBreakerState
@@ -23,7 +21,6 @@ from aiobreaker.state import CircuitOpenState
 from aiobreaker.storage.memory import CircuitMemoryStorage
 
 from shared.errors import TargetDown
-from shared.limits.call_context import subjects
 from shared.runtime.clock import Clock
 
 R = TypeVar("R")
@@ -112,7 +109,7 @@ class _Listener(CircuitBreakerListener):  # type: ignore[misc]
 
 
 class Breaker:
-    """`async with breaker:` around each call. Raises TargetDown, with the seconds to wait, while it is open.
+    """`call`, or `begin` and `end`, around each call. Raises TargetDown, with the seconds to wait, while it is open.
 
     It opens when `failures` of the latest 2 * `failures` calls failed, all within `window_seconds`: a burst opens it at
     once whatever went well before, and a rare failure among many calls never does; nor do failures that all concern the
@@ -145,8 +142,7 @@ class Breaker:
         self._cause: TargetDown | None = None
         # When calls for the sake of these records last went well: the latest two.
         self._well: dict[frozenset[str], float] = {}
-        # Calls under way by task, each with the generation it began in; a change of state begins a new one.
-        self._begun: dict[asyncio.Task[object] | None, int] = {}
+        # A change of state begins a new generation.
         self._generation = 0
         self._probing = False
         # Calls at a time while ramping up, None for as many as come; those under way; successes left of this round.
@@ -164,10 +160,17 @@ class Breaker:
         """Counts the changes of state."""
         return self._generation
 
-    async def call(self, work: Callable[[], Awaitable[R]]) -> R:
-        """The result of `work` behind the breaker. Raises what `work` raises, itself and unwrapped."""
-        async with self:
+    async def call(self, work: Callable[[], Awaitable[R]], subjects: frozenset[str] = frozenset()) -> R:
+        """The result of `work`, a call for these records. Raises what `work` raises, itself and unwrapped."""
+        generation = self.begin()
+        error: BaseException | None = None
+        try:
             return await work()
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            self.end(generation, error, subjects)
 
     def check(self) -> None:
         """Raise what `begin` would raise now, and change nothing: for who would have to queue before it."""
@@ -184,7 +187,7 @@ class Breaker:
             )
 
     def begin(self) -> int:
-        """Let a call through, which hands what it gets here to `end`; `async with` does both. Raises TargetDown."""
+        """Let a call through, which hands what it gets here to `end`; `call` does both. Raises TargetDown."""
         self.check()
         if self.state == OPEN:
             self._machine.half_open()
@@ -193,30 +196,21 @@ class Breaker:
         self._inside += 1
         return self._generation
 
-    def end(self, generation: int, error: BaseException | None) -> None:
-        """The call has ended, with this error if any."""
+    def end(self, generation: int, error: BaseException | None, subjects: frozenset[str] = frozenset()) -> None:
+        """The call for these records has ended, with this error if any."""
         if generation != self._generation:
             return  # it began before the state changed: what it learnt is old
         self._probing = False
         self._inside -= 1
         if error is None:
-            self._note_success()
+            self._note_success(subjects)
         elif isinstance(error, TargetDown):
-            self._note_failure(error)
+            self._note_failure(error, subjects)
         elif isinstance(error, Exception):
-            self._note_success()
+            self._note_success(subjects)
 
-    async def __aenter__(self) -> None:
-        generation = self.begin()
-        self._begun[asyncio.current_task()] = generation
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.end(self._begun.pop(asyncio.current_task(), self._generation), error)
-
-    def _note_failure(self, error: TargetDown) -> None:
-        suspects = subjects() if error.answered else frozenset[str]()
+    def _note_failure(self, error: TargetDown, subjects: frozenset[str]) -> None:
+        suspects = subjects if error.answered else frozenset[str]()
         if suspects:
             error.well_at = max((at for others, at in self._well.items() if not others & suspects), default=None)
         self._window.note(suspects)
@@ -226,12 +220,12 @@ class Breaker:
             self._machine.state.on_failure(error)
         self._cause = None
 
-    def _note_success(self) -> None:
+    def _note_success(self, subjects: frozenset[str]) -> None:
         if not self._well:
             self._on_first_success()
         self._window.note(None)
-        self._well.pop(subjects(), None)
-        self._well[subjects()] = self._clock.monotonic()
+        self._well.pop(subjects, None)
+        self._well[subjects] = self._clock.monotonic()
         if len(self._well) > 2:
             del self._well[next(iter(self._well))]
         was_probe = self.state == HALF_OPEN

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from shared.canonical.priority import Priority, most_urgent
+from shared.limits.call_context import CallContext
 from shared.messaging.envelope import Envelope, Headers
 from shared.messaging.topics import Topic
 
@@ -62,6 +63,11 @@ class Unreadable:
 def priority_of(records: Iterable[Record]) -> Priority:
     """Records that are handled together hurry as much as the most urgent of them."""
     return most_urgent(record.priority for record in records)
+
+
+def context_of(records: Sequence[Record]) -> CallContext:
+    """The context of the requests that handling these records of one aggregate makes."""
+    return CallContext(priority_of(records), frozenset((records[-1].envelope.subject,)))
 
 
 def size_of(key: bytes | None, body: bytes | None) -> int:

@@ -10,19 +10,24 @@ V = TypeVar("V")
 
 
 class Batch(Generic[V]):
-    """`load` gets what was asked for within `window_seconds`, and what was asked while the call before was under way.
+    """`load` gets what was asked for within `window_seconds`, and what was asked while the call before was under way,
+    each time with the ids of the records that it was asked for.
 
     A failed load fails for all who asked.
     """
 
-    def __init__(self, load: Callable[[list[str]], Awaitable[Mapping[str, V]]], window_seconds: float) -> None:
+    def __init__(
+        self, load: Callable[[list[str], frozenset[str]], Awaitable[Mapping[str, V]]], window_seconds: float
+    ) -> None:
         self._load = load
         self._window = window_seconds
         self._asked: dict[str, asyncio.Future[V | None]] = {}
+        self._subjects: frozenset[str] = frozenset()
         self._task: asyncio.Task[None] | None = None
 
-    async def get(self, names: Iterable[str]) -> dict[str, V]:
-        """What exists of `names`."""
+    async def get(self, names: Iterable[str], subjects: frozenset[str] = frozenset()) -> dict[str, V]:
+        """What exists of `names`. `subjects` are the ids of the records that need them."""
+        self._subjects |= subjects
         futures = {name: self._future(name) for name in names}
         if self._task is None and futures:
             self._task = asyncio.create_task(self._drain())
@@ -41,15 +46,16 @@ class Batch(Generic[V]):
             await asyncio.sleep(self._window)
             while self._asked:
                 asked, self._asked = self._asked, {}
-                await self._answer(asked)
+                subjects, self._subjects = self._subjects, frozenset()
+                await self._answer(asked, subjects)
         finally:
             self._task = None
             for future in self._asked.values():
                 future.cancel()
 
-    async def _answer(self, asked: dict[str, asyncio.Future[V | None]]) -> None:
+    async def _answer(self, asked: dict[str, asyncio.Future[V | None]], subjects: frozenset[str]) -> None:
         try:
-            found = await self._load(list(asked))
+            found = await self._load(list(asked), subjects)
         except Exception as error:  # handed to everybody who asked
             for future in asked.values():
                 future.set_exception(error)

@@ -9,15 +9,15 @@ from typing import Any
 
 from shared.connectors.heartland.errors import Refused
 from shared.errors import OutcomeUnknown, TargetDown
-from shared.limits.before_call import Before
+from shared.limits.call_context import PreSendCheck
 from shared.runtime.clock import Clock
 from shared.state.atomic_write import Note, Notes
 from shared.state.ledger import Claim, Effect, Ledger
 from shared.sync.ownership_check import FRESH, Ours, Turn, renewed
 from shared.sync.unit_of_work import Pending
 
-# Makes the call, which asks what it is given just before it goes out.
-Send = Callable[[Before], Awaitable[int | None]]
+# Makes the call; what it is given runs just before the request is sent.
+Send = Callable[[PreSendCheck], Awaitable[int | None]]
 Find = Callable[[], Awaitable[int | None]]
 
 _REMEMBERED = 1000

@@ -13,8 +13,35 @@ import pytest
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound, Refused
-from shared.connectors.heartland.transport import Limits
+from shared.connectors.heartland.transport import Limits, Transport
+from shared.entities.fulfilment.heartland import list_invoices, read_invoice_lines
+from shared.entities.order.heartland.customers import (
+    create_address,
+    create_customer,
+    customer_by_number,
+    customers_by_email,
+    read_addresses,
+)
+from shared.entities.order.heartland.items import create_item, items_by_id, items_by_sku
+from shared.entities.order.heartland.locations import read_locations
+from shared.entities.order.heartland.orders import (
+    add_order_line,
+    add_order_payment,
+    add_order_tax,
+    create_order,
+    delete_order_line,
+    orders_by_custom_field,
+    orders_by_number,
+    read_order_lines,
+    read_order_payments,
+    read_order_taxes,
+    read_sales_order,
+    update_order,
+    update_order_line,
+)
+from shared.entities.order.heartland.payment_types import create_payment_type, read_payment_types
 from shared.errors import CredentialsRefused, OutcomeUnknown, TargetDown
+from shared.limits.call_context import LIVE
 from shared.limits.circuit_breaker import Breaker
 from shared.limits.rate_limit import RequestBudget
 from shared.runtime.clock import SystemClock
@@ -34,7 +61,7 @@ async def pair() -> AsyncIterator[Pair]:
     observed: list[tuple[str, str]] = []
     async with open_sandbox() as sandbox, aiohttp.ClientSession() as session:
         credentials = {"base_url": sandbox.url, "api_token": sandbox.world.settings.sandbox_api_token}
-        client = HeartlandClient(
+        transport = Transport(
             session,
             HeartlandAccount.read(credentials),
             budget=RequestBudget(0, burst=1, max_in_flight=10, clock=clock),
@@ -43,12 +70,14 @@ async def pair() -> AsyncIterator[Pair]:
             observe=lambda operation, outcome, seconds: observed.append((operation, outcome)),
             limits=Limits(total_seconds=0.5),
         )
-        yield Pair(sandbox, client, observed)
+        yield Pair(sandbox, HeartlandClient(transport), observed)
 
 
 async def an_order(pair: Pair, **changes: Any) -> int:
-    (place, *_) = [one for one in await pair.client.locations() if one.stations]
-    customer = await pair.client.create_customer({"first_name": "Ada", "last_name": "?", "email": "ada@example.com"})
+    (place, *_) = [one for one in await read_locations(pair.client, LIVE) if one.stations]
+    customer = await create_customer(
+        pair.client, {"first_name": "Ada", "last_name": "?", "email": "ada@example.com"}, LIVE
+    )
     body = {
         "status": "pending",
         "public_id": "S-1001",
@@ -58,37 +87,41 @@ async def an_order(pair: Pair, **changes: Any) -> int:
         "shipping_charge": Decimal("6.95"),
         "custom": {"shopify_order_id": "5001"},
     }
-    made = await pair.client.create_order({**body, **changes})
+    made = await create_order(pair.client, {**body, **changes}, LIVE)
     assert made is not None
     return made
 
 
 async def an_item(pair: Pair, sku: str = "TEE-1") -> int:
-    made = await pair.client.create_item({"public_id": sku, "description": sku, "cost": 0, "price": Decimal("10.10")})
+    made = await create_item(
+        pair.client, {"public_id": sku, "description": sku, "cost": 0, "price": Decimal("10.10")}, LIVE
+    )
     assert made is not None
     return made
 
 
 @pytest.mark.capability("S38")
 async def test_the_token_is_good(pair: Pair) -> None:
-    assert await pair.client.whoami()
+    assert await pair.client.whoami(LIVE)
 
 
 async def test_an_order_with_all_its_parts_reads_back_exactly(pair: Pair) -> None:
     item = await an_item(pair)
     order = await an_order(pair)
     line = {"item_id": item, "qty": 3, "original_unit_price": Decimal("10.10"), "adjusted_unit_price": Decimal("9.99")}
-    await pair.client.add_order_line(order, {**line, "total_tax": Decimal("0.30"), "custom": {"shopify_line_id": "7"}})
-    await pair.client.add_order_tax(order, {"description": "VAT", "value": Decimal("0.30")})
-    type_ = await pair.client.create_payment_type("Shopify bogus")
+    await add_order_line(
+        pair.client, order, {**line, "total_tax": Decimal("0.30"), "custom": {"shopify_line_id": "7"}}, LIVE
+    )
+    await add_order_tax(pair.client, order, {"description": "VAT", "value": Decimal("0.30")}, LIVE)
+    type_ = await create_payment_type(pair.client, "Shopify bogus", LIVE)
     payment = {"type": "CustomPayment", "payment_type_id": type_, "amount": Decimal("37.22"), "deposit": True}
-    await pair.client.add_order_payment(order, {**payment, "custom": {"shopify_transaction_id": "9"}})
-    await pair.client.update_order(order, {"status": "open"})
+    await add_order_payment(pair.client, order, {**payment, "custom": {"shopify_transaction_id": "9"}}, LIVE)
+    await update_order(pair.client, order, {"status": "open"}, LIVE)
 
-    (read,) = await pair.client.orders_by_custom("shopify_order_id", "5001")
-    (read_line,) = await pair.client.order_lines(order)
-    (tax,) = await pair.client.order_taxes(order)
-    (paid,) = await pair.client.order_payments(order)
+    (read,) = await orders_by_custom_field(pair.client, "shopify_order_id", "5001", LIVE)
+    (read_line,) = await read_order_lines(pair.client, order, LIVE)
+    (tax,) = await read_order_taxes(pair.client, order, LIVE)
+    (paid,) = await read_order_payments(pair.client, order, LIVE)
 
     assert (read.id, read.status, read.public_id, read.shipping_charge) == (order, "open", "S-1001", Decimal("6.95"))
     assert (read_line.qty, read_line.unit_price, read_line.custom) == (3, Decimal("9.99"), {"shopify_line_id": "7"})
@@ -102,42 +135,42 @@ async def test_an_order_with_all_its_parts_reads_back_exactly(pair: Pair) -> Non
 
 async def test_lines_change_and_go(pair: Pair) -> None:
     order, item = await an_order(pair), await an_item(pair)
-    line = await pair.client.add_order_line(order, {"item_id": item, "qty": 1})
+    line = await add_order_line(pair.client, order, {"item_id": item, "qty": 1}, LIVE)
     assert line is not None
 
-    await pair.client.update_order_line(order, line, {"qty": 2, "adjusted_unit_price": Decimal("5.00")})
-    changed = await pair.client.order_lines(order)
-    await pair.client.delete_order_line(order, line)
+    await update_order_line(pair.client, order, line, {"qty": 2, "adjusted_unit_price": Decimal("5.00")}, LIVE)
+    changed = await read_order_lines(pair.client, order, LIVE)
+    await delete_order_line(pair.client, order, line, LIVE)
 
     assert [(one.qty, one.unit_price) for one in changed] == [(2, Decimal("5.00"))]
-    assert await pair.client.order_lines(order) == []
+    assert await read_order_lines(pair.client, order, LIVE) == []
 
 
 async def test_items_and_customers_are_found(pair: Pair) -> None:
     item, order = await an_item(pair), await an_order(pair)
-    (customer,) = await pair.client.customers_by_email("ADA@example.com")
+    (customer,) = await customers_by_email(pair.client, "ADA@example.com", LIVE)
     address = {"first_name": "Ada", "last_name": "B", "line_1": "1 Mill Lane", "city": "Louisville", "country": "US"}
-    made = await pair.client.create_address(customer.id, address)
+    made = await create_address(pair.client, customer.id, address, LIVE)
 
-    assert (await pair.client.items_by_sku(["TEE-1", "NONE"])).keys() == {"TEE-1"}
-    assert (await pair.client.items_by_id([item]))[item].public_id == "TEE-1"
-    assert [one.id for one in await pair.client.addresses(customer.id)] == [made]
-    assert await pair.client.customer_by_number(customer.public_id) == customer
-    assert [one.id for one in await pair.client.orders_by_number("S-1001")] == [order]
+    assert (await items_by_sku(pair.client, ["TEE-1", "NONE"], LIVE)).keys() == {"TEE-1"}
+    assert (await items_by_id(pair.client, [item], LIVE))[item].public_id == "TEE-1"
+    assert [one.id for one in await read_addresses(pair.client, customer.id, LIVE)] == [made]
+    assert await customer_by_number(pair.client, customer.public_id, LIVE) == customer
+    assert [one.id for one in await orders_by_number(pair.client, "S-1001", LIVE)] == [order]
 
 
 async def test_invoices_are_handed_on_as_read(pair: Pair) -> None:
     order, item = await an_order(pair), await an_item(pair)
-    await pair.client.add_order_line(order, {"item_id": item, "qty": 1})
-    await pair.client.update_order(order, {"status": "open"})
+    await add_order_line(pair.client, order, {"item_id": item, "qty": 1}, LIVE)
+    await update_order(pair.client, order, {"status": "open"}, LIVE)
     await pair.sandbox.control("POST", f"/heartland/orders/{order}/ship", {})
 
-    (invoice,) = [row async for row in pair.client.invoices({"order_id": order})]
-    lines = await pair.client.invoice_lines(invoice["id"])
+    (invoice,) = [row async for row in list_invoices(pair.client, {"order_id": order}, LIVE)]
+    lines = await read_invoice_lines(pair.client, invoice["id"], LIVE)
 
     assert invoice["status"] == "complete"
     assert [line["item_id"] for line in lines if line["type"] == "ItemLine"] == [item]
-    assert (await pair.client.order(order)).status == "closed"
+    assert (await read_sales_order(pair.client, order, LIVE)).status == "closed"
 
 
 async def test_a_taken_order_number_is_refused_by_name(pair: Pair) -> None:
@@ -151,7 +184,7 @@ async def test_a_taken_order_number_is_refused_by_name(pair: Pair) -> None:
 
 async def test_what_is_not_there(pair: Pair) -> None:
     with pytest.raises(NotFound):
-        await pair.client.order(999)
+        await read_sales_order(pair.client, 999, LIVE)
 
 
 @pytest.mark.parametrize(
@@ -174,10 +207,10 @@ async def test_no_fault_is_taken_for_success_and_no_applied_write_for_failure(
 ) -> None:
     await pair.sandbox.faults({"system": "heartland", **fault})
     with pytest.raises(read) as on_read:
-        await pair.client.payment_types()
+        await read_payment_types(pair.client, LIVE)
     with pytest.raises(write) as on_write:
-        await pair.client.create_payment_type("Shopify bogus")
+        await create_payment_type(pair.client, "Shopify bogus", LIVE)
     await pair.sandbox.faults()
 
     assert (type(on_read.value), type(on_write.value)) == (read, write)
-    assert [one.name for one in await pair.client.payment_types()].count("Shopify bogus") == int(applied)
+    assert [one.name for one in await read_payment_types(pair.client, LIVE)].count("Shopify bogus") == int(applied)

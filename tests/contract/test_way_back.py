@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from services.sandbox.shopify import shop as vendor
-from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.document import Document
 from shared.entities.fulfilment.shopify.documents import CREATE_FULFILMENT
 from shared.errors import NeedsReview, RetryLater, TargetDown, Waiting
-from shared.limits.before_call import Before
+from shared.limits.call_context import LIVE, CallContext
 from tests.support.sandbox import open_sandbox
 from tests.support.shipments import ORDER, Shop, a_shipment, an_event, shipped
 
@@ -338,16 +337,19 @@ async def by_hand(shop: Shop, quantity: int) -> None:
 
 def wakes_after(shop: Shop, meanwhile: Callable[[], Awaitable[Any]]) -> None:
     """This process sleeps when its mutation has got its turn, and all that happens before it wakes."""
-    real = shop.client.before
+    real = shop.client.execute
 
-    def before(check: Before) -> ShopifyClient:
+    async def execute(document: Document, variables: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
+        check = context.pre_send_check
+
         async def late() -> None:
             await meanwhile()
-            await check()
+            if check is not None:
+                await check()
 
-        return real(late)
+        return await real(document, variables, context.checked_by(late))
 
-    shop.client.before = before  # type: ignore[method-assign]
+    shop.client.execute = execute  # type: ignore[method-assign]
 
 
 async def test_who_slept_while_another_fulfilled_it_does_so_no_more(shop: Shop) -> None:
@@ -380,6 +382,6 @@ async def test_who_slept_while_another_took_over_sends_no_older_tracking(shop: S
     wakes_after(shop, meanwhile)
     event = an_event(a_shipment(shipped("TEE"), tracking="OLD"), later=60)
     with pytest.raises(TargetDown, match="took this over"):
-        await shop.shipments.carry_out(event, shop.client, "", taken_at)
+        await shop.shipments.carry_out(event, shop.client, "", LIVE, taken_at)
 
     assert [row["tracking_number"] for row in await shop.fulfilments()] == ["NEW"]

@@ -13,6 +13,7 @@ from shared.canonical.priority import PRIORITIES
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.client import ShopifyClient
 from shared.entities.fulfilment.shopify.documents import SET_METAFIELDS
+from shared.limits.call_context import CallContext
 from shared.limits.query_cost import CostBudget
 from shared.limits.vendor_limits import VendorLimits, open_tool_limits
 from shared.runtime.clock import SystemClock
@@ -84,11 +85,11 @@ async def test_four_processes_use_one_shops_bucket_and_are_hardly_ever_throttled
         bucket.take(bucket.maximum * 0.9)
         over = asyncio.Event()
 
-        async def work(client: ShopifyClient) -> None:
+        async def work(client: ShopifyClient, context: CallContext) -> None:
             while not over.is_set():
-                await client.execute(SET_METAFIELDS, {"metafields": [NOWHERE]})
+                await client.execute(SET_METAFIELDS, {"metafields": [NOWHERE]}, context)
 
-        calls = (work(one.at(PRIORITIES[task % 3])) for one in clients for task in range(6))
+        calls = (work(one, CallContext(PRIORITIES[task % 3])) for one in clients for task in range(6))
         working = asyncio.gather(*calls)
         # Whoever begins believes the bucket full, and this one is nearly empty: the first call of each may be refused.
         await until(lambda: counted.answers >= 6 * PROCESSES + counted.throttled)

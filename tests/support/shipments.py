@@ -10,6 +10,7 @@ from shared.canonical.event import content_hash
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.record import Fulfilment, ShippedLine
 from shared.entities.fulfilment.to_shopify.execute import Shipments
+from shared.limits.call_context import LIVE
 from shared.messaging.record import Result
 from tests.support.clock import FakeClock
 from tests.support.memory_ledger import MemoryLedger
@@ -108,7 +109,7 @@ class Shop:
         await self.sandbox.control("POST", "/shopify/orders", body)
 
     async def ship(self, record: Fulfilment, later: float = 0, location: str = "") -> Result:
-        return await self.shipments.carry_out(an_event(record, later), self.client, location)
+        return await self.shipments.carry_out(an_event(record, later), self.client, location, LIVE)
 
     async def picture(self, order: int = ORDER) -> Json:
         found: Json = await self.sandbox.control("GET", f"/shopify/orders/{order}")

@@ -1,252 +1,108 @@
-"""Heartland Retail's REST API in the vendor's words: what the other modules ask for, paging and filters hidden.
+"""Heartland Retail's REST protocol: single requests, filters and paging. Knows no kind of record.
 
-Every method raises TargetDown, Refused and NotFound; those that write also OutcomeUnknown (see `transport`). A POST
-answers with an empty body: what it made is known by the Location header, and not even that is always there, so the
-creating methods return the id or None.
+Every method raises TargetDown, Refused and NotFound; those that write also OutcomeUnknown (see `transport`). A POST is
+answered with an empty body: the Location header names what it made, and it may be absent too, so `create` returns the
+id or None.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Protocol
 
-import aiohttp
 import orjson
 
-from shared.canonical.priority import Priority
-from shared.connectors.heartland.account import HeartlandAccount
-from shared.connectors.heartland.models import (
-    Address,
-    Customer,
-    Item,
-    Location,
-    Model,
-    OrderLine,
-    OrderTax,
-    Payment,
-    PaymentType,
-    SalesOrder,
-)
-from shared.connectors.heartland.transport import Limits, Query, Transport
-from shared.errors import RetryLater, TargetDown
-from shared.limits.before_call import Before, Observe
-from shared.limits.circuit_breaker import Breaker
-from shared.limits.rate_limit import RequestBudget
-from shared.runtime.clock import Clock
+from shared.connectors.heartland.transport import Answer, Query
+from shared.errors import TargetDown
+from shared.limits.call_context import CallContext
 
 Json = Mapping[str, Any]
-M = TypeVar("M", bound=Model)
+Row = dict[str, Any]
 
-# Long enough for one round trip per order, short enough for any proxy's limit on addresses.
-_IDS_PER_QUERY = 80
+# Values of one `$in` filter: few requests, and below any proxy's limit on the length of a URL.
+_VALUES_PER_QUERY = 80
 _SUB_RECORDS_PER_PAGE = 500
 
 
-class HeartlandClient:
-    """One account. Calls share the budget and the breaker that are passed in."""
+class Sends(Protocol):
+    """What is used of Transport; a double of it makes a dry run."""
 
-    def __init__(
+    @property
+    def call_seconds(self) -> float: ...
+
+    async def send(
         self,
-        session: aiohttp.ClientSession,
-        account: HeartlandAccount,
-        *,
-        budget: RequestBudget,
-        breaker: Breaker,
-        clock: Clock,
-        observe: Observe,
-        limits: Limits | None = None,
-        throttled: Callable[[], object] = lambda: None,
-    ) -> None:
-        limits = limits or Limits()
-        # How long a call may be under way once its turn has come.
-        self.call_seconds = limits.total_seconds
-        self._http = Transport(
-            session,
-            account,
-            budget=budget,
-            breaker=breaker,
-            clock=clock,
-            observe=observe,
-            limits=limits,
-            throttled=throttled,
-        )
-        self._views: dict[Priority, HeartlandClient] = {"live": self}
+        method: str,
+        path: str,
+        *ids: int,
+        query: Query = (),
+        body: Mapping[str, object] | None = None,
+        context: CallContext,
+    ) -> Answer: ...
 
-    def at(self, priority: Priority) -> HeartlandClient:
-        """This client with its calls at this priority; always the same one for a priority."""
-        if priority not in self._views:
-            view = self._views[priority] = copy.copy(self)
-            view._http = self._http.at(priority)
-        return self._views[priority]
 
-    def before(self, check: Before) -> HeartlandClient:
-        """This client, its writes asking `check` just before they go out; what it raises keeps them from that."""
-        view = copy.copy(self)
-        view._http = self._http.before(check)
-        view._views = {}
-        return view
+class HeartlandClient:
+    """One account. `{}` in a path stand for `ids`."""
 
-    # Set-up
+    def __init__(self, transport: Sends) -> None:
+        self.transport = transport
 
-    async def whoami(self) -> Json:
+    @property
+    def call_seconds(self) -> float:
+        """How long a request may take once its turn has come."""
+        return self.transport.call_seconds
+
+    async def whoami(self, context: CallContext) -> Json:
         """The profile of the token's user: proves address and token."""
-        return _record((await self._http.send("GET", "system/whoami")).data)
+        return await self.record("system/whoami", context=context)
 
-    async def locations(self) -> list[Location]:
-        """All locations that the token's user may see, each with its stations."""
-        return [_model(Location, row) async for row in self._walk("locations", extra=[("_include[]", "stations")])]
+    async def record(self, path: str, *ids: int, context: CallContext) -> Row:
+        """One record."""
+        data = (await self.transport.send("GET", path, *ids, context=context)).data
+        if not isinstance(data, dict):
+            raise TargetDown("Heartland answered a request for one record with something else")
+        return data
 
-    async def payment_types(self) -> list[PaymentType]:
-        return [_model(PaymentType, row) async for row in self._walk("payment_types")]
+    async def create(self, path: str, *ids: int, body: Json, context: CallContext) -> int | None:
+        """POST a new record. Returns its id, None where Heartland does not say it."""
+        return (await self.transport.send("POST", path, *ids, body=body, context=context)).id
 
-    async def create_payment_type(self, name: str) -> int | None:
-        return (await self._http.send("POST", "payment_types", body={"name": name})).id
+    async def update(self, path: str, *ids: int, body: Json, context: CallContext) -> None:
+        """PUT changes of one record."""
+        await self.transport.send("PUT", path, *ids, body=body, context=context)
 
-    # Items
+    async def delete(self, path: str, *ids: int, context: CallContext) -> None:
+        await self.transport.send("DELETE", path, *ids, context=context)
 
-    async def items_by_sku(self, skus: Iterable[str]) -> dict[str, Item]:
-        """The items with these numbers, many per call; what is not there is left out."""
-        return {item.public_id: item for item in await self._items("public_id", list(skus))}
+    async def first_page(
+        self, path: str, condition: Json, *, per_page: int, extra: Query = (), context: CallContext
+    ) -> list[Row]:
+        """At most `per_page` records that match the filter."""
+        query = [*_filter(condition), ("per_page", str(per_page)), *extra]
+        return _rows((await self.transport.send("GET", path, query=query, context=context)).data)
 
-    async def items_by_id(self, ids: Iterable[int]) -> dict[int, Item]:
-        return {item.id: item for item in await self._items("id", list(ids))}
-
-    async def create_item(self, item: Json) -> int | None:
-        return (await self._http.send("POST", "items", body=item)).id
-
-    async def _items(self, field: str, values: Sequence[str | int]) -> list[Item]:
-        found: list[Item] = []
-        for start in range(0, len(values), _IDS_PER_QUERY):
-            part = values[start : start + _IDS_PER_QUERY]
+    async def by_values(
+        self, path: str, field: str, values: Sequence[str | int], *, extra: Query = (), context: CallContext
+    ) -> list[Row]:
+        """The records whose unique `field` has one of these values, many per request."""
+        found: list[Row] = []
+        for part in parts_of(values):
             condition = {field: part[0] if len(part) == 1 else {"$in": part}}
-            query = [*_filter(condition), ("per_page", str(_IDS_PER_QUERY)), *_only("id", "public_id")]
-            found += _models(Item, (await self._http.send("GET", "items", query=query)).data)
+            found += await self.first_page(path, condition, per_page=_VALUES_PER_QUERY, extra=extra, context=context)
         return found
 
-    # Customers
+    async def walk(
+        self, path: str, condition: Json | None = None, *, extra: Query = (), per_page: int = 200, context: CallContext
+    ) -> AsyncIterator[Row]:
+        """Every record that matches the filter, by ascending id.
 
-    async def customers_by_email(self, email: str) -> list[Customer]:
-        """Those with this address in any spelling, oldest first; Heartland does not keep it unique."""
-        spellings = sorted({email, email.lower()})
-        condition = {"email": spellings[0] if len(spellings) == 1 else {"$in": spellings}}
-        rows = [_model(Customer, row) async for row in self._walk("customers", condition)]
-        return [one for one in rows if one.email.lower() == email.lower() and not one.deleted_at]
-
-    async def customer_by_number(self, public_id: str) -> Customer | None:
-        query = [*_filter({"public_id": public_id}), ("per_page", "2")]
-        rows = _models(Customer, (await self._http.send("GET", "customers", query=query)).data)
-        return next((row for row in rows if row.public_id == public_id), None)
-
-    async def customer(self, customer_id: int) -> Customer:
-        return _model(Customer, _record((await self._http.send("GET", "customers/{}", customer_id)).data))
-
-    async def create_customer(self, customer: Json) -> int | None:
-        return (await self._http.send("POST", "customers", body=customer)).id
-
-    async def update_customer(self, customer_id: int, changes: Json) -> None:
-        await self._http.send("PUT", "customers/{}", customer_id, body=changes)
-
-    async def addresses(self, customer_id: int) -> list[Address]:
-        return await self._all(Address, "customers/{}/addresses", customer_id)
-
-    async def create_address(self, customer_id: int, address: Json) -> int | None:
-        return (await self._http.send("POST", "customers/{}/addresses", customer_id, body=address)).id
-
-    # Sales orders
-
-    async def order(self, order_id: int) -> SalesOrder:
-        return _model(SalesOrder, _record((await self._http.send("GET", "sales/orders/{}", order_id)).data))
-
-    async def orders_by_id(self, ids: Iterable[int]) -> list[dict[str, Any]]:
-        """The orders with these ids as lists show them, many per call; what is not there is left out."""
-        found: list[dict[str, Any]] = []
-        wanted = list(ids)
-        for start in range(0, len(wanted), _IDS_PER_QUERY):
-            condition = {"id": {"$in": wanted[start : start + _IDS_PER_QUERY]}}
-            found += [row async for row in self._walk("sales/orders", condition)]
-        return found
-
-    def orders_changed_since(self, moment: datetime) -> AsyncIterator[dict[str, Any]]:
-        """Orders with `updated_at` at or after `moment` (aware), by id. [inferred] An account may ignore the filter."""
-        return self._walk("sales/orders", {"updated_at": {"$gte": moment.isoformat()}})
-
-    async def invoices_of(self, order_ids: Iterable[int]) -> list[dict[str, Any]]:
-        """The invoices of these orders, many orders per call."""
-        found: list[dict[str, Any]] = []
-        wanted = list(order_ids)
-        for start in range(0, len(wanted), _IDS_PER_QUERY):
-            condition = {"order_id": {"$in": wanted[start : start + _IDS_PER_QUERY]}}
-            found += [row async for row in self.invoices(condition)]
-        return found
-
-    async def orders_by_custom(self, field: str, value: str) -> list[SalesOrder]:
-        """The orders that hold exactly this in a custom field, oldest first."""
-        rows = await self._orders({f"custom@{field}": value})
-        return [row for row in rows if row.custom.get(field) == value]
-
-    async def orders_by_number(self, public_id: str) -> list[SalesOrder]:
-        return [row for row in await self._orders({"public_id": public_id}) if row.public_id == public_id]
-
-    async def _orders(self, condition: Json) -> list[SalesOrder]:
-        query = [*_filter(condition), ("sort[]", "id"), ("per_page", "20")]
-        return _models(SalesOrder, (await self._http.send("GET", "sales/orders", query=query)).data)
-
-    async def create_order(self, order: Json) -> int | None:
-        return (await self._http.send("POST", "sales/orders", body=order)).id
-
-    async def update_order(self, order_id: int, changes: Json) -> None:
-        await self._http.send("PUT", "sales/orders/{}", order_id, body=changes)
-
-    async def order_lines(self, order_id: int) -> list[OrderLine]:
-        return await self._all(OrderLine, "sales/orders/{}/lines", order_id)
-
-    async def add_order_line(self, order_id: int, line: Json) -> int | None:
-        return (await self._http.send("POST", "sales/orders/{}/lines", order_id, body=line)).id
-
-    async def update_order_line(self, order_id: int, line_id: int, changes: Json) -> None:
-        await self._http.send("PUT", "sales/orders/{}/lines/{}", order_id, line_id, body=changes)
-
-    async def delete_order_line(self, order_id: int, line_id: int) -> None:
-        await self._http.send("DELETE", "sales/orders/{}/lines/{}", order_id, line_id)
-
-    async def order_taxes(self, order_id: int) -> list[OrderTax]:
-        return await self._all(OrderTax, "sales/orders/{}/taxes", order_id)
-
-    async def add_order_tax(self, order_id: int, tax: Json) -> int | None:
-        return (await self._http.send("POST", "sales/orders/{}/taxes", order_id, body=tax)).id
-
-    async def order_payments(self, order_id: int) -> list[Payment]:
-        return await self._all(Payment, "sales/orders/{}/payments", order_id)
-
-    async def add_order_payment(self, order_id: int, payment: Json) -> int | None:
-        return (await self._http.send("POST", "sales/orders/{}/payments", order_id, body=payment)).id
-
-    # Invoices: handed on as they are read, since they travel unchanged on a raw topic
-
-    def invoices(self, condition: Json, *, per_page: int = 200) -> AsyncIterator[dict[str, Any]]:
-        """The invoices that meet the filter, by id."""
-        return self._walk("sales/invoices", condition, per_page=per_page)
-
-    def invoices_changed_since(self, moment: datetime, *, per_page: int = 200) -> AsyncIterator[dict[str, Any]]:
-        """Invoices with `updated_at` at or after `moment` (aware), by id. Rows that change meanwhile shift no page."""
-        return self.invoices({"updated_at": {"$gte": moment.isoformat()}}, per_page=per_page)
-
-    async def invoice_lines(self, invoice_id: int) -> list[dict[str, Any]]:
-        return await self._pages("sales/invoices/{}/lines", invoice_id)
-
-    # Paging
-
-    async def _walk(
-        self, path: str, condition: Json | None = None, *, extra: Query = (), per_page: int = 200
-    ) -> AsyncIterator[dict[str, Any]]:
-        """Every matching record by rising id. Pages are cut by the last id, so that no insert or delete shifts them."""
+        Pages are cut by the last id, so that inserts and deletes meanwhile shift no record out of a page.
+        """
         last = 0
         while True:
             bounds = {"id": {"$gt": last}} if last else {}
             query = [*_filter({**(condition or {}), **bounds}), ("sort[]", "id"), ("per_page", str(per_page)), *extra]
-            rows = _rows((await self._http.send("GET", path, query=query)).data)
+            rows = _rows((await self.transport.send("GET", path, query=query, context=context)).data)
             for row in rows:
                 if int(row["id"]) > last:
                     yield row
@@ -255,50 +111,35 @@ class HeartlandClient:
                 return
             last = highest
 
-    async def _all(self, model: type[M], path: str, *ids: int) -> list[M]:
-        return [_model(model, row) for row in await self._pages(path, *ids)]
-
-    async def _pages(self, path: str, *ids: int) -> list[dict[str, Any]]:
-        """All sub-records of one record: few, so by page number, as these collections are only known to be read."""
-        rows: list[dict[str, Any]] = []
+    async def sub_records(self, path: str, *ids: int, context: CallContext) -> list[Row]:
+        """All sub-records of one record: few, so by page number; whether they can be filtered is not documented."""
+        rows: list[Row] = []
         page, pages = 1, 1
         while page <= pages:
             query = [("per_page", str(_SUB_RECORDS_PER_PAGE)), ("page", str(page))]
-            data = (await self._http.send("GET", path, *ids, query=query)).data
+            data = (await self.transport.send("GET", path, *ids, query=query, context=context)).data
             rows += _rows(data)
             pages = int(data.get("pages") or 1) if isinstance(data, Mapping) else 1
             page += 1
         return rows
 
 
+def parts_of(values: Sequence[Any]) -> list[Sequence[Any]]:
+    """`values` in slices that fit into one `$in` filter each."""
+    return [values[start : start + _VALUES_PER_QUERY] for start in range(0, len(values), _VALUES_PER_QUERY)]
+
+
 def _filter(condition: Json) -> list[tuple[str, str]]:
     return [("_filter", orjson.dumps(condition).decode())] if condition else []
 
 
-def _only(*fields: str) -> list[tuple[str, str]]:
+def only(*fields: str) -> list[tuple[str, str]]:
+    """The query that limits each record to these fields."""
     return [("_only[]", field) for field in fields]
 
 
-def _rows(data: Any) -> list[dict[str, Any]]:
+def _rows(data: Any) -> list[Row]:
     rows = data.get("results") if isinstance(data, Mapping) else data
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise TargetDown("Heartland answered a list with something else")
+        raise TargetDown("Heartland answered a request for a list with something else")
     return rows
-
-
-def _record(data: Any) -> Json:
-    if not isinstance(data, dict):
-        raise TargetDown("Heartland answered a record with something else")
-    return data
-
-
-def _model(model: type[M], row: Json) -> M:
-    try:
-        return model.read(row)
-    except ValueError as error:
-        # One odd record is no outage: the key that meets it is parked, the others go on.
-        raise RetryLater(f"Heartland answered a {model.__name__} that cannot be read") from error
-
-
-def _models(model: type[M], data: Any) -> list[M]:
-    return [_model(model, row) for row in _rows(data)]

@@ -10,9 +10,9 @@ import aiohttp
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings, read_settings
-from shared.connectors.heartland.transport import TARGET, Limits
+from shared.connectors.heartland.transport import TARGET, Limits, Transport
 from shared.errors import Misconfigured, RetryLater, TargetDown
-from shared.limits.before_call import Observe
+from shared.limits.call_context import Observe
 from shared.limits.circuit_breaker import Breaker
 from shared.limits.rate_limit import RequestBudget
 from shared.limits.vendor_limits import VendorLimits
@@ -86,7 +86,7 @@ class HeartlandClients:
             self._guards[connection.name] = self._guard(connection.name)
         budget, breaker = self._guards[connection.name]
         rules = read_settings(connection.settings)
-        client = HeartlandClient(
+        transport = Transport(
             self._session,
             HeartlandAccount.read(connection.credentials.get("heartland", {})),
             budget=budget,
@@ -96,7 +96,7 @@ class HeartlandClients:
             limits=Limits(self._limits.timeout_seconds, empty_refusals=rules.empty_refusals),
             throttled=self._made_by.throttled(TARGET),
         )
-        return Heartland(connection, client, rules)
+        return Heartland(connection, HeartlandClient(transport), rules)
 
     def _guard(self, name: str) -> tuple[RequestBudget, Breaker]:
         limits = self._limits

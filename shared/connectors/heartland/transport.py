@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +14,11 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from shared.canonical.priority import Priority
 from shared.connectors.heartland import decimal_json as wire
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.errors import NotFound, Refused, refusal
 from shared.errors import CredentialsRefused, IntegrationError, OutcomeUnknown, TargetDown
-from shared.limits.before_call import LONGEST_WAIT_SECONDS, Before, Observe
+from shared.limits.call_context import LONGEST_WAIT_SECONDS, CallContext, Observe
 from shared.limits.circuit_breaker import Breaker
 from shared.limits.rate_limit import RequestBudget
 from shared.runtime.clock import Clock
@@ -103,31 +101,28 @@ class Transport:
         self._observe = observe
         self._limits = limits
         self._timeout = limits.timeout
-        self._priority: Priority = "live"
-        self._before: Before | None = None
 
-    def at(self, priority: Priority) -> Transport:
-        """The same account, budget and breaker, its calls waiting for their turn at this priority."""
-        view = copy.copy(self)
-        view._priority = priority
-        return view
-
-    def before(self, check: Before) -> Transport:
-        """The same, its writes asking `check` once their turn has come: that may be long after they were decided on."""
-        view = copy.copy(self)
-        view._before = check
-        return view
+    @property
+    def call_seconds(self) -> float:
+        """How long a request may take once its turn has come."""
+        return self._limits.total_seconds
 
     async def send(
-        self, method: str, path: str, *ids: int, query: Query = (), body: Mapping[str, object] | None = None
+        self,
+        method: str,
+        path: str,
+        *ids: int,
+        query: Query = (),
+        body: Mapping[str, object] | None = None,
+        context: CallContext,
     ) -> Answer:
-        """Send one call. `{}` in `path` stand for `ids`; the path with its braces is the operation's name in metrics.
+        """Send one request. `{}` in `path` stand for `ids`; the path without them names the operation in metrics.
 
         Raises TargetDown (certainly not applied), OutcomeUnknown (a write that may have been), NotFound, Refused, and
-        what is raised before a write.
+        what the pre-send check of a write raises.
         """
         operation = f"{method} {path.replace('/{}', '')}"
-        generation = await self._turn(method)
+        generation = await self._turn(method, context)
         try:
             error: BaseException | None = None
             started = self._clock.monotonic()
@@ -139,20 +134,20 @@ class Transport:
                     caught.target = TARGET
                 raise
             finally:
-                self._breaker.end(generation, error)
+                self._breaker.end(generation, error, context.subjects)
                 self._observe(operation, _outcome(error), self._clock.monotonic() - started)
         finally:
             self._budget.leave()
 
-    async def _turn(self, method: str) -> int:
-        """Both the budget's turn and the breaker's leave, or neither. Raises TargetDown."""
-        # Before, too: who is refused anyway must not queue for a turn, nor use one up.
+    async def _turn(self, method: str, context: CallContext) -> int:
+        """Wait for the rate limit, run the pre-send check, pass the breaker: all or nothing. Raises TargetDown."""
+        # Asked before queueing too: a request that the breaker rejects anyway must not use up a turn.
         self._breaker.check()
-        await self._budget.enter(self._priority)
+        await self._budget.enter(context.priority)
         try:
-            if self._before is not None and method != "GET":
-                await self._before()
-            return self._breaker.begin()  # only now: who waited while the breaker opened must not go out
+            if context.pre_send_check is not None and method != "GET":
+                await context.pre_send_check()
+            return self._breaker.begin()  # only now: the breaker may have opened while the request was queued
         except BaseException:
             self._budget.give_back()
             raise

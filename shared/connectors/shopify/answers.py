@@ -13,7 +13,7 @@ import orjson
 from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.errors import TooMuch
 from shared.errors import CredentialsRefused, IntegrationError, OutcomeUnknown, Rejected, TargetDown
-from shared.limits.before_call import LONGEST_WAIT_SECONDS
+from shared.limits.call_context import LONGEST_WAIT_SECONDS
 
 # No answer that we asked for is larger; what is larger is not read to its end.
 MAX_ANSWER_BYTES = 20 * 1024 * 1024

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import aiohttp
 import orjson
 
-from shared.canonical.priority import Priority
 from shared.connectors.shopify import answers
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.answers import MAX_ANSWER_BYTES, Throttled
@@ -18,7 +17,7 @@ from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.errors import TooMuch
 from shared.connectors.shopify.tokens import Tokens
 from shared.errors import IntegrationError, TargetDown
-from shared.limits.before_call import Before, Observe
+from shared.limits.call_context import LIVE, CallContext, Observe
 from shared.limits.circuit_breaker import Breaker
 from shared.limits.query_cost import CostBudget
 from shared.runtime.clock import Clock
@@ -59,25 +58,10 @@ class ShopifyClient:
         self._clock = clock
         self._observe = observe
         self._tokens = Tokens(session, account, clock)
-        self._before: Before | None = None
-        self.priority: Priority = "live"
-        self._views: dict[Priority, ShopifyClient] = {"live": self}
 
-    def at(self, priority: Priority) -> ShopifyClient:
-        """This client with its calls at this priority; always the same one for a priority."""
-        if priority not in self._views:
-            view = self._views[priority] = copy.copy(self)
-            view.priority = priority
-        return self._views[priority]
-
-    def before(self, check: Before) -> ShopifyClient:
-        """This client, its mutations asking `check` just before they go out; what it raises keeps them from that."""
-        view = copy.copy(self)
-        view._before = check
-        view._views = {}
-        return view
-
-    async def execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
+    async def execute(
+        self, document: Document, variables: Mapping[str, Any], context: CallContext = LIVE
+    ) -> dict[str, Any]:
         """The data of `document`; waits for query budget, and again while Shopify throttles.
 
         Raises TargetDown (OutcomeUnknown for a mutation that may have been applied), TooMuch for a query beyond what
@@ -86,9 +70,10 @@ class ShopifyClient:
         units = document.units(variables)
         for _ in range(_THROTTLED_TRIES):
             estimate = self.costs.estimate(document.name, units, document.cost_hint)
-            await self._turn(document, estimate)
+            await self._turn(document, estimate, context)
             try:
-                return await self._ask(document, variables, units, estimate)
+                ask = partial(self._ask, document, variables, units, estimate)
+                return await self._breaker.call(ask, context.subjects)
             except Throttled:
                 self._throttled()
             except TooMuch:
@@ -116,14 +101,14 @@ class ShopifyClient:
             actual = _number(cost.get("actualQueryCost"))
             self._budget.learn(status, estimate, actual)
 
-    async def _turn(self, document: Document, estimate: float) -> None:
-        """The points for a query that the breaker lets through from here on. Raises TargetDown."""
-        self._breaker.check()  # before, too: who is refused anyway must not queue for points, nor use them up
+    async def _turn(self, document: Document, estimate: float, context: CallContext) -> None:
+        """Reserve the points, run the pre-send check, ask the breaker: all or nothing. Raises TargetDown."""
+        self._breaker.check()  # before queueing too: a query that the breaker rejects anyway must not use up points
         if self._budget is not None:
-            await self._budget.reserve(estimate, self.priority)
+            await self._budget.reserve(estimate, context.priority)
         try:
-            if self._before is not None and document.mutates:
-                await self._before()
+            if context.pre_send_check is not None and document.mutates:
+                await context.pre_send_check()
             self._breaker.check()
         except BaseException:
             if self._budget is not None:
@@ -133,16 +118,15 @@ class ShopifyClient:
     async def _ask(
         self, document: Document, variables: Mapping[str, Any], units: int, estimate: float
     ) -> dict[str, Any]:
-        """One call within the breaker, to the end: an outage may well be told under HTTP status 200."""
-        async with self._breaker:
-            try:
-                body = orjson.dumps({"query": document.text, "variables": dict(variables)})
-                reply = await self._reply(document, body)
-                self._learn(document, units, estimate, reply)
-                return answers.data_of(document, reply)
-            except TargetDown as error:
-                error.target = TARGET
-                raise
+        """One request and its whole answer: Shopify may report an outage under HTTP status 200."""
+        try:
+            body = orjson.dumps({"query": document.text, "variables": dict(variables)})
+            reply = await self._reply(document, body)
+            self._learn(document, units, estimate, reply)
+            return answers.data_of(document, reply)
+        except TargetDown as error:
+            error.target = TARGET
+            raise
 
     async def _reply(self, document: Document, body: bytes) -> dict[str, Any]:
         token = await self._tokens.current()

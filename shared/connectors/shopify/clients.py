@@ -10,7 +10,7 @@ from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.client import TARGET, ShopifyClient
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.errors import Misconfigured, RetryLater, TargetDown
-from shared.limits.before_call import Observe
+from shared.limits.call_context import Observe
 from shared.limits.circuit_breaker import Breaker
 from shared.limits.query_cost import CostBudget
 from shared.limits.vendor_limits import VendorLimits

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from shared.connectors.heartland import decimal_json as wire
+from shared.entities.fulfilment.heartland import invoices_by_id, read_invoice_lines
 from shared.entities.fulfilment.spec import RAW_HEARTLAND_FULFILMENT
 from shared.entities.order.compare.snapshot import Snapshot
+from shared.limits.call_context import REPAIR
 from shared.state.drift import Drift, Finding
 from shared.sync.comparison import Entity, Vendors
 from shared.sync.repair_notice import Notice, event
@@ -82,8 +84,8 @@ async def notices(row: Drift, vendors: Vendors, now: datetime) -> list[Notice]:
     client = vendors.heartland.client
     found = []
     for number in map(int, row.details["invoices"]):
-        for invoice in [one async for one in client.invoices({"id": number})][:1]:
-            body = wire.write({"invoice": invoice, "lines": await client.invoice_lines(number)})
+        for invoice in await invoices_by_id(client, [number], REPAIR):
+            body = wire.write({"invoice": invoice, "lines": await read_invoice_lines(client, number, REPAIR)})
             told = event(row, now, source="heartland", kind=INVOICE_NOTICE, entity=NAME, body=body, part=str(number))
             found.append(Notice(RAW_HEARTLAND_FULFILMENT, told))
     return found

@@ -6,32 +6,67 @@ order; its item lines say what and how many. Tracking number and carrier stand i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from shared.canonical.money import exact
+from shared.connectors.heartland.client import HeartlandClient, Row, parts_of
 from shared.connectors.heartland.decimal_json import plain
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.connectors.heartland.timestamps import timestamp
 from shared.entities.fulfilment.record import Fulfilment, ShippedLine
 from shared.errors import NeedsReview, Rejected
+from shared.limits.call_context import CallContext
 
 Json = Mapping[str, Any]
 # Shopify counts in 32 bits.
 _MOST_UNITS = 2**31 - 1
 
 
+_INVOICES = "sales/invoices"
+
+
+def list_invoices(
+    client: HeartlandClient, condition: Json, context: CallContext, *, per_page: int = 200
+) -> AsyncIterator[Row]:
+    """The invoices that match the filter, by id, as they are: they travel unchanged on a raw topic."""
+    return client.walk(_INVOICES, condition, per_page=per_page, context=context)
+
+
+def invoices_changed_since(
+    client: HeartlandClient, moment: datetime, context: CallContext, *, per_page: int = 200
+) -> AsyncIterator[Row]:
+    """Invoices with `updated_at` at or after `moment` (aware), by id. Rows that change meanwhile shift no page."""
+    return list_invoices(client, {"updated_at": {"$gte": moment.isoformat()}}, context, per_page=per_page)
+
+
+async def invoices_by_id(client: HeartlandClient, ids: Sequence[int], context: CallContext) -> list[Row]:
+    """The invoices with these ids, many per request; what does not exist is left out."""
+    return await _invoices_by(client, "id", ids, context)
+
+
+async def invoices_of_orders(client: HeartlandClient, order_ids: Sequence[int], context: CallContext) -> list[Row]:
+    """The invoices of these orders, many orders per request."""
+    return await _invoices_by(client, "order_id", order_ids, context)
+
+
+async def _invoices_by(client: HeartlandClient, field: str, values: Sequence[int], context: CallContext) -> list[Row]:
+    found: list[Row] = []
+    for part in parts_of(values):
+        found += [row async for row in list_invoices(client, {field: {"$in": part}}, context)]
+    return found
+
+
+async def read_invoice_lines(client: HeartlandClient, invoice_id: int, context: CallContext) -> list[Row]:
+    return await client.sub_records(f"{_INVOICES}/{{}}/lines", invoice_id, context=context)
+
+
 def is_completed(invoice: Json) -> bool:
     """Whether the invoice is final and stands. Live accounts spell the status in either case."""
     record = plain(invoice)
     return str(record.get("status", "")).lower() == "complete" and not record.get("voided")
-
-
-def changed_at(invoice: Json) -> datetime:
-    """When the invoice last changed (aware, UTC): its version. Raises ValueError where it does not say."""
-    record = plain(invoice)
-    return _moment(record.get("updated_at") or record.get("completed_at"))
 
 
 def shipped_items(lines: Sequence[Json]) -> list[int]:
@@ -54,7 +89,7 @@ def from_heartland(
             order_id=order_id,
             heartland_order_id=str(_id(record["order_id"])),
             location_id=_text(record.get("source_location_id")),
-            completed_at=_moment(record.get("completed_at") or record.get("updated_at")),
+            completed_at=timestamp(record.get("completed_at") or record.get("updated_at")),
             lines=tuple(_shipped(record, lines, skus, rules)),
             tracking_number=_text(custom.get(rules.tracking_number_field)),
             carrier=_text(custom.get(rules.carrier_field)),
@@ -116,12 +151,6 @@ def _id(value: object) -> int:
 def _custom(record: Json) -> Json:
     custom = record.get("custom")
     return custom if isinstance(custom, Mapping) else {}
-
-
-def _moment(value: object) -> datetime:
-    """Heartland's stamps are UTC, with and without saying so."""
-    moment = datetime.fromisoformat(str(value))
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _text(value: object) -> str:

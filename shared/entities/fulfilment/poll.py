@@ -14,11 +14,18 @@ from datetime import timedelta
 from typing import Any
 
 from shared.connectors.heartland import decimal_json as wire
-from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.client import HeartlandClient, parts_of
 from shared.connectors.heartland.poll_position import Position, Stranger, Version
-from shared.entities.fulfilment.heartland import changed_at, is_completed
+from shared.connectors.heartland.timestamps import changed_at
+from shared.entities.fulfilment.heartland import (
+    invoices_by_id,
+    invoices_changed_since,
+    is_completed,
+    read_invoice_lines,
+)
 from shared.entities.fulfilment.spec import RAW_HEARTLAND_FULFILMENT
 from shared.entities.parts import PollParts
+from shared.limits.call_context import LIVE
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.kafka.producer import Producer
 from shared.runtime.clock import Clock
@@ -27,7 +34,6 @@ from shared.state.cursors import Cursors
 from shared.state.links import Links
 
 FEED = "heartland.invoices"
-_IDS_PER_QUERY = 80
 Json = dict[str, Any]
 
 
@@ -124,7 +130,7 @@ class InvoiceFeed:
         position = await self._welcome(position)
         seen = []
         since = position.since(self._window.overlap)
-        rows = self._heartland.invoices_changed_since(since, per_page=self._window.page_size)
+        rows = invoices_changed_since(self._heartland, since, LIVE, per_page=self._window.page_size)
         async with aclosing(_pages(rows, self._window.page_size)) as pages:
             async for page in pages:
                 invoices = self._readable(page)
@@ -150,9 +156,8 @@ class InvoiceFeed:
         """Publish what was shipped of orders that have been linked since."""
         linked = await self._linked(stranger.order for stranger in position.strangers.values())
         ours = [int(key) for key, stranger in position.strangers.items() if stranger.order in linked]
-        for start in range(0, len(ours), _IDS_PER_QUERY):
-            condition = {"id": {"$in": ours[start : start + _IDS_PER_QUERY]}}
-            rows = [row async for row in self._heartland.invoices(condition)]
+        for part in parts_of(ours):
+            rows = await invoices_by_id(self._heartland, part, LIVE)
             position = await self._publish(self._readable(rows), position)
         return position.without_strangers(map(str, ours))
 
@@ -163,7 +168,7 @@ class InvoiceFeed:
         position = before
         try:
             for invoice in (one for one in fresh if one.order in linked):
-                lines = await self._heartland.invoice_lines(invoice.id)
+                lines = await read_invoice_lines(self._heartland, invoice.id, LIVE)
                 event = notice(self._connection, linked[invoice.order], invoice, lines)
                 await self._producer.send(RAW_HEARTLAND_FULFILMENT, event)
                 self._told.published()

@@ -16,15 +16,18 @@ from shared.connectors.heartland import decimal_json as wire
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.clients import Heartland, HeartlandClients
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.connectors.heartland.timestamps import changed_at
 from shared.entities.fulfilment.event import FulfilmentEvent
-from shared.entities.fulfilment.heartland import changed_at, from_heartland, is_completed, shipped_items
+from shared.entities.fulfilment.heartland import from_heartland, is_completed, shipped_items
 from shared.entities.fulfilment.record import Fulfilment
 from shared.entities.fulfilment.spec import CANONICAL_FULFILMENT, RAW_HEARTLAND_FULFILMENT
+from shared.entities.order.heartland.items import items_by_id
 from shared.entities.parts import TransformParts
 from shared.errors import Rejected, RetryLater
+from shared.limits.call_context import LIVE, CallContext
 from shared.messaging.envelope import Envelope, child_traceparent, hurrying
 from shared.messaging.kafka.producer import Producer
-from shared.messaging.record import Handler, Record, Result, Route
+from shared.messaging.record import Handler, Record, Result, Route, context_of
 from shared.runtime.clock import Clock
 
 _SCHEMA = "tillbridge.fulfilment/1"
@@ -42,14 +45,14 @@ class Skus:
         self._known: dict[int, str] = {}
         self._since = clock.monotonic()
 
-    async def of(self, items: Iterable[int], priority: Priority = "live") -> Mapping[int, str]:
+    async def of(self, items: Iterable[int], context: CallContext = LIVE) -> Mapping[int, str]:
         """Item id -> SKU. Raises RetryLater for an item that Heartland does not list (yet, or any more)."""
         self._forget()
         wanted = list(items)
         known = {item: self._known[item] for item in wanted if item in self._known}
         unknown = [item for item in wanted if item not in known]
         if unknown:
-            found = await self._heartland.at(priority).items_by_id(unknown)
+            found = await items_by_id(self._heartland, unknown, context)
             fresh = {number: item.public_id for number, item in found.items()}
             self._known |= fresh
             known |= fresh
@@ -135,7 +138,7 @@ async def translate(record: Record, skus: Skus, rules: HeartlandSettings, produc
     invoice, lines = read_notice(record.envelope.body)
     if not is_completed(invoice):
         return Result(outcome="skipped", detail="the invoice is not complete")
-    items = await skus.of(shipped_items(lines), record.priority)
+    items = await skus.of(shipped_items(lines), context_of([record]))
     fulfilment = from_heartland(invoice, lines, items, record.envelope.subject, rules)
     if not fulfilment.lines:
         return Result(outcome="skipped", detail=f"invoice {fulfilment.id} ships no goods")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.errors import IntegrationError, NeedsReview, RetryLater, TargetDown
-from shared.limits.call_context import on_behalf_of
 from shared.limits.retry import Schedule, backoff
 from shared.messaging.consumer.error_policy import Judgement, Verdict, judge
 from shared.messaging.consumer.loop_guard import LoopGuard
@@ -104,8 +103,7 @@ class ErrorHandling:
             return None
         try:
             self._refuse_loops(records)
-            with on_behalf_of(records[-1].envelope.subject):
-                result = await route.handle(records)
+            result = await route.handle(records)
         except IntegrationError as error:
             return await self._failed(work, route, error, started_at)
         if result.outcome in CARRIED_OUT:

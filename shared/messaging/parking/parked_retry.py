@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.errors import IntegrationError, NeedsReview, RetryLater, TargetDown, Waiting
-from shared.limits.call_context import on_behalf_of
 from shared.limits.retry import Schedule
 from shared.messaging.consumer.error_policy import Verdict, judge
 from shared.messaging.consumer.outages import Outages, is_outage
@@ -79,8 +78,7 @@ class Replay:
         records = [record_of(row, tried, urgent=not is_outage(key.waits_for)) for row in rows]
         started_at = self._clock.now()
         try:
-            with on_behalf_of(records[-1].envelope.subject):
-                result = await route.handle(records)
+            result = await route.handle(records)
         except IntegrationError as error:
             is_own = self._outages.is_own(lane, error, self._clock.monotonic())
             if isinstance(error, TargetDown) and not is_own:

@@ -9,7 +9,7 @@ from typing import Any
 from services.sandbox.shopify import shop as vendor
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.document import Document
-from shared.limits.before_call import Before
+from shared.limits.call_context import CallContext
 from shared.state.ledger import Claim, Effect, Ledger
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox
@@ -66,27 +66,22 @@ class BrokenClient:
         self._orders = vendor.of(sandbox.world).orders
         self._before: tuple[float, Any] | None = None
 
-    def before(self, check: Before) -> BrokenClient:
-        # What was read before stays with this one; its calls come one after the other.
-        self._client = self._client.before(check)
-        return self
-
-    async def execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
-        data: dict[str, Any] = await self._points.at(document.name, lambda: self._execute(document, variables))
+    async def execute(self, document: Document, variables: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
+        data: dict[str, Any] = await self._points.at(document.name, lambda: self._execute(document, variables, context))
         return data
 
-    async def _execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
+    async def _execute(self, document: Document, variables: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
         order = max(entry.id for entry in self._orders.entries())
         if document.mutates:
             if self._lag:
                 self._before = (self._clock.monotonic(), deepcopy(self._orders.get(order)))
-            return await self._client.execute(document, variables)
+            return await self._client.execute(document, variables, context)
         if self._before is None or self._clock.monotonic() - self._before[0] >= self._lag:
-            return await self._client.execute(document, variables)
+            return await self._client.execute(document, variables, context)
         now = deepcopy(self._orders.get(order))
         self._orders.put(deepcopy(self._before[1]), 0)
         try:
-            return await self._client.execute(document, variables)
+            return await self._client.execute(document, variables, context)
         finally:
             assert now is not None
             self._orders.put(now, 0)

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from shared.entities.order.heartland.payment_types import read_payment_types
+from shared.limits.call_context import REPAIR
 from shared.state.drift import Drift, Finding
 from shared.sync.comparison import Entity, Seen, Slice, Tools, Vendors
 from shared.sync.repair_notice import Notice, event
@@ -54,7 +56,7 @@ class Tenders:
         return Slice(await self.since(start), None)
 
     async def read(self, keys: Sequence[str], now: datetime) -> Seen[Snapshot]:
-        there = {one.name for one in await self._vendors.heartland.client.payment_types()}
+        there = {one.name for one in await read_payment_types(self._vendors.heartland.client, REPAIR)}
         found = [IN_THE_SHOP[key] for key in keys]
         return Seen([Snapshot(self._name, one, one.name in there) for one in found], {})
 

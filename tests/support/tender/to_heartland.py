@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.canonical.event import read_event
+from shared.entities.order.heartland.payment_types import create_payment_type, read_payment_types
 from shared.entities.parts import EntityWriter, HeartlandWriterParts
-from shared.messaging.record import Record, Result, Route
+from shared.messaging.record import Record, Result, Route, context_of
 from shared.state.atomic_write import Mark, Note, Notes
 from shared.state.target_state import TargetStates
 from shared.state.versions import Version, gate
@@ -25,9 +26,9 @@ def open_writer(parts: HeartlandWriterParts) -> EntityWriter:
         verdict = gate(stored, event.version, event.content_hash)
         if verdict != "apply" and not record.envelope.asks_again:
             return Result(outcome=verdict, shopify_id=event.key)
-        heartland = parts.clients.get(event.connection).client
-        known = {one.name: one.id for one in await heartland.payment_types()}
-        made = known.get(event.record.name) or await heartland.create_payment_type(event.record.name)
+        heartland, context = parts.clients.get(event.connection).client, context_of(records)
+        known = {one.name: one.id for one in await read_payment_types(heartland, context)}
+        made = known.get(event.record.name) or await create_payment_type(heartland, event.record.name, context)
         version = Version(event.version, event.content_hash)
         await notes.write(Note(place, versions=(Mark(*place, "heartland", version),)))
         return Result(outcome="applied", shopify_id=event.key, heartland_id=str(made))

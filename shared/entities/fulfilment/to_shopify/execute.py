@@ -29,6 +29,7 @@ from shared.entities.fulfilment.to_shopify.in_doubt import Doubts
 from shared.entities.fulfilment.to_shopify.queries import read_remaining
 from shared.entities.fulfilment.to_shopify.tracking import carry_over
 from shared.errors import NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown, Waiting
+from shared.limits.call_context import CallContext
 from shared.messaging.record import Result
 from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
@@ -46,7 +47,12 @@ class Shipments:
         self._doubts = Doubts(ledger, clock, read_lag_seconds)
 
     async def carry_out(
-        self, event: FulfilmentEvent, shopify: ShopifyClient, location: str, taken_at: TakenAt | None = None
+        self,
+        event: FulfilmentEvent,
+        shopify: ShopifyClient,
+        location: str,
+        context: CallContext,
+        taken_at: TakenAt | None = None,
     ) -> Result:
         """Fulfil what the invoice ships and was not fulfilled by it yet; those at `location` (a gid) first.
 
@@ -55,28 +61,30 @@ class Shipments:
         Raises NeedsReview where Shopify has fewer units left than shipped, Waiting while they are on hold.
         """
         record, ours = event.record, Ours(taken_at, self._clock)
-        past = await self._settled(event, shopify, taken_at)
+        past = await self._settled(event, shopify, context, taken_at)
         left = still_to_place(record.lines, past.placed())
         order, allocation = {}, Allocation((), (), held=False)
         if left:
-            order = await read_remaining(shopify, record.order_id)
+            order = await read_remaining(shopify, record.order_id, context)
             allocation = allocate(left, remaining_lines(order), location)
         made = [
-            await self._create(event, shopify, past.next_call(place), parts, order)
+            await self._create(event, shopify, past.next_call(place), parts, order, context)
             for place, parts in allocation.by_location().items()
         ]
-        changed = await carry_over(event, past, shopify.before(ours.check), self._ledger)
+        changed = await carry_over(event, past, shopify, self._ledger, context.checked_by(ours.check))
         _refuse_missing(record, allocation)
         return _result(event, order, past, made, changed)
 
-    async def _settled(self, event: FulfilmentEvent, shopify: ShopifyClient, taken_at: TakenAt | None) -> Past:
+    async def _settled(
+        self, event: FulfilmentEvent, shopify: ShopifyClient, context: CallContext, taken_at: TakenAt | None
+    ) -> Past:
         """The past of this invoice with every call in doubt looked up."""
         past = await self._past(event)
         doubtful = {_effect(event, name): claim for name, claim in past.doubtful().items()}
         if not doubtful:
             return past
         taken = await taken_at() if taken_at is not None else None
-        await self._doubts.settle(doubtful, event.record.order_id, shopify, past.known, taken)
+        await self._doubts.settle(doubtful, event.record.order_id, shopify, past.known, context, taken)
         return await self._past(event)
 
     async def _past(self, event: FulfilmentEvent) -> Past:
@@ -90,6 +98,7 @@ class Shipments:
         operation: str,
         parts: Sequence[Part],
         order: Mapping[str, Any],
+        context: CallContext,
     ) -> str:
         effect = _effect(event, operation)
         call = Call(tuple(parts), tracking_of(event.record), tuple(made["id"] for made in order["fulfillments"]))
@@ -98,14 +107,17 @@ class Shipments:
         if claim.state != "new":
             # Another process has the order's key too, for a moment: look again at what it did.
             raise TargetDown("a fulfilment of this shipment is being made by another process", after=1.0)
-        made = await self._send(effect, claim, shopify, creation_input(call, notify=event.record.notify_customer))
+        content = creation_input(call, notify=event.record.notify_customer)
+        made = await self._send(effect, claim, shopify, content, context)
         await self._ledger.done(effect, {**intent, "fulfilment": made})
         return made
 
-    async def _send(self, effect: Effect, claim: Claim, shopify: ShopifyClient, content: Mapping[str, Any]) -> str:
+    async def _send(
+        self, effect: Effect, claim: Claim, shopify: ShopifyClient, content: Mapping[str, Any], context: CallContext
+    ) -> str:
         turn = Turn(self._ledger, self._clock, effect, claim)
         try:
-            data = await shopify.before(turn.check).execute(CREATE_FULFILMENT, {"fulfillment": content})
+            data = await shopify.execute(CREATE_FULFILMENT, {"fulfillment": content}, context.checked_by(turn.check))
             payload = accepted("fulfillmentCreate", data["fulfillmentCreate"])
             return _id_of(payload)
         except UserErrors as error:

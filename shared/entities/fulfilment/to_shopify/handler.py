@@ -11,7 +11,7 @@ from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.spec import CANONICAL_FULFILMENT
 from shared.entities.fulfilment.to_shopify.execute import Shipments
 from shared.entities.parts import EntityWriter, ShopifyWriterParts
-from shared.messaging.record import Record, Result, Route, priority_of
+from shared.messaging.record import Record, Result, Route, context_of
 from shared.runtime.clock import Clock
 from shared.state.ledger import Ledger
 from shared.state.partition_epochs import PartitionEpochs
@@ -54,4 +54,4 @@ class FulfilmentHandler:
         taken_at = None
         if self._epochs is not None:
             taken_at = partial(self._epochs.taken_at, record.topic, record.partition)
-        return await self._shipments.carry_out(event, shop.client.at(priority_of(records)), location, taken_at)
+        return await self._shipments.carry_out(event, shop.client, location, context_of(records), taken_at)

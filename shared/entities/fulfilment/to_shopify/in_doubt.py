@@ -10,6 +10,7 @@ from shared.connectors.shopify.client import ShopifyClient
 from shared.entities.fulfilment.shopify.allocation import Call, candidates, is_made_by
 from shared.entities.fulfilment.to_shopify.queries import complete_fulfilment, read_fulfilments
 from shared.errors import TargetDown
+from shared.limits.call_context import CallContext
 from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
 
@@ -33,16 +34,17 @@ class Doubts:
         order_id: str,
         shopify: ShopifyClient,
         known: Collection[str],
+        context: CallContext,
         taken_at: datetime | None = None,
     ) -> None:
         """Each of the effects is done, or may be claimed anew. Raises TargetDown while that cannot be told.
 
         Before `taken_at` the order was another process's, whose call may have waited for its turn until then.
         """
-        order = await read_fulfilments(shopify, order_id)
+        order = await read_fulfilments(shopify, order_id, context)
         taken = set(known)
         for effect, claim in doubtful.items():
-            found = await _find(order, Call.read(claim.result or {}), shopify, taken)
+            found = await _find(order, Call.read(claim.result or {}), shopify, taken, context)
             if found is None:
                 await self._give_back(effect, claim, taken_at)
             else:
@@ -68,8 +70,10 @@ class Doubts:
         return since_sent if lost is None else min(since_sent, self._clock.monotonic() - lost)
 
 
-async def _find(order: Mapping[str, Any], call: Call, shopify: ShopifyClient, known: Collection[str]) -> str | None:
+async def _find(
+    order: Mapping[str, Any], call: Call, shopify: ShopifyClient, known: Collection[str], context: CallContext
+) -> str | None:
     for fulfilment in candidates(order, call, known):
-        if is_made_by(call, await complete_fulfilment(shopify, fulfilment)):
+        if is_made_by(call, await complete_fulfilment(shopify, fulfilment, context)):
             return str(fulfilment["id"])
     return None

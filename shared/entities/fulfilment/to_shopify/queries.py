@@ -14,40 +14,43 @@ from shared.entities.fulfilment.shopify.documents import (
     READ_FULFILMENTS,
 )
 from shared.errors import NeedsReview, TargetDown
+from shared.limits.call_context import CallContext
 
 Json = dict[str, Any]
 
 
-async def read_remaining(shopify: ShopifyClient, order_id: str) -> Json:
+async def read_remaining(shopify: ShopifyClient, order_id: str, context: CallContext) -> Json:
     """The order with its fulfilment orders and all their lines. Raises NeedsReview for an order that is not there."""
-    order = await _read_order(shopify, READ_FULFILMENT_ORDERS, order_id)
+    order = await _read_order(shopify, READ_FULFILMENT_ORDERS, order_id, context)
     page = order["fulfillmentOrders"]["pageInfo"]
     while page["hasNextPage"]:
-        more = await _read_order(shopify, READ_FULFILMENT_ORDERS, order_id, after=page["endCursor"])
+        more = await _read_order(shopify, READ_FULFILMENT_ORDERS, order_id, context, after=page["endCursor"])
         order["fulfillmentOrders"]["nodes"] += more["fulfillmentOrders"]["nodes"]
         page = more["fulfillmentOrders"]["pageInfo"]
     for entry in order["fulfillmentOrders"]["nodes"]:
-        await _complete(shopify, READ_FULFILMENT_ORDER_LINES, "fulfillmentOrder", entry, "lineItems")
+        await _complete(shopify, READ_FULFILMENT_ORDER_LINES, "fulfillmentOrder", entry, "lineItems", context)
     return order
 
 
-async def read_fulfilments(shopify: ShopifyClient, order_id: str) -> Json:
+async def read_fulfilments(shopify: ShopifyClient, order_id: str, context: CallContext) -> Json:
     """The order with its fulfilments, each with the first of its lines. Raises NeedsReview."""
-    return await _read_order(shopify, READ_FULFILMENTS, order_id)
+    return await _read_order(shopify, READ_FULFILMENTS, order_id, context)
 
 
-async def complete_fulfilment(shopify: ShopifyClient, fulfilment: Mapping[str, Any]) -> Mapping[str, Any]:
+async def complete_fulfilment(
+    shopify: ShopifyClient, fulfilment: Mapping[str, Any], context: CallContext
+) -> Mapping[str, Any]:
     """The fulfilment with all its lines."""
-    await _complete(shopify, READ_FULFILMENT_LINES, "fulfillment", fulfilment, "fulfillmentLineItems")
+    await _complete(shopify, READ_FULFILMENT_LINES, "fulfillment", fulfilment, "fulfillmentLineItems", context)
     return fulfilment
 
 
 async def _complete(
-    shopify: ShopifyClient, document: Document, root: str, record: Mapping[str, Any], field: str
+    shopify: ShopifyClient, document: Document, root: str, record: Mapping[str, Any], field: str, context: CallContext
 ) -> None:
     page = record[field]["pageInfo"]
     while page["hasNextPage"]:
-        data = await shopify.execute(document, {"id": record["id"], "after": page["endCursor"]})
+        data = await shopify.execute(document, {"id": record["id"], "after": page["endCursor"]}, context)
         if not data.get(root):
             raise TargetDown(f"Shopify no longer shows {record['id']}, which it has just named")
         more = data[root][field]
@@ -55,8 +58,10 @@ async def _complete(
         page = more["pageInfo"]
 
 
-async def _read_order(shopify: ShopifyClient, document: Document, order_id: str, **more: str) -> Json:
-    data = await shopify.execute(document, {"id": f"gid://shopify/Order/{order_id}", **more})
+async def _read_order(
+    shopify: ShopifyClient, document: Document, order_id: str, context: CallContext, **more: str
+) -> Json:
+    data = await shopify.execute(document, {"id": f"gid://shopify/Order/{order_id}", **more}, context)
     order: Json | None = data.get("order")
     if order is None:
         raise NeedsReview(

@@ -14,20 +14,28 @@ from shared.entities.fulfilment.shopify.documents import UPDATE_TRACKING
 from shared.entities.fulfilment.to_shopify.history import Past, number
 from shared.entities.fulfilment.to_shopify.queries import read_fulfilments
 from shared.errors import NeedsReview, OutcomeUnknown, Rejected, RetryLater
+from shared.limits.call_context import CallContext
 from shared.state.ledger import Effect, Ledger
 
 
-async def carry_over(event: FulfilmentEvent, past: Past, shopify: ShopifyClient, ledger: Ledger) -> list[str]:
+async def carry_over(
+    event: FulfilmentEvent, past: Past, shopify: ShopifyClient, ledger: Ledger, context: CallContext
+) -> list[str]:
     """The fulfilments that got this version's tracking. Raises NeedsReview where Shopify does not take it."""
     tracking = tracking_of(event.record)
     outdated = past.outdated(tracking, event.version)
     for fulfilment in outdated:
-        await _carry_over(event, fulfilment, tracking, shopify, ledger)
+        await _carry_over(event, fulfilment, tracking, shopify, ledger, context)
     return outdated
 
 
 async def _carry_over(
-    event: FulfilmentEvent, fulfilment: str, tracking: Tracking, shopify: ShopifyClient, ledger: Ledger
+    event: FulfilmentEvent,
+    fulfilment: str,
+    tracking: Tracking,
+    shopify: ShopifyClient,
+    ledger: Ledger,
+    context: CallContext,
 ) -> None:
     version = event.version.isoformat()
     operation = f"tracking:{event.record.id}:{number(fulfilment)}:{version}:{_digest(tracking)}"
@@ -35,13 +43,15 @@ async def _carry_over(
     intent = {"fulfilment": fulfilment, "version": version, "tracking": dict(tracking)}
     claim = await ledger.claim(effect, intent)
     # Setting it twice would do no harm, but the buyer may be told of each time.
-    if claim.state == "new" or not await _is_shown(event, fulfilment, tracking, shopify):
-        await _set(effect, event, fulfilment, tracking, shopify, ledger)
+    if claim.state == "new" or not await _is_shown(event, fulfilment, tracking, shopify, context):
+        await _set(effect, event, fulfilment, tracking, shopify, ledger, context)
     await ledger.done(effect, intent)
 
 
-async def _is_shown(event: FulfilmentEvent, fulfilment: str, tracking: Tracking, shopify: ShopifyClient) -> bool:
-    order = await read_fulfilments(shopify, event.record.order_id)
+async def _is_shown(
+    event: FulfilmentEvent, fulfilment: str, tracking: Tracking, shopify: ShopifyClient, context: CallContext
+) -> bool:
+    order = await read_fulfilments(shopify, event.record.order_id, context)
     return any(made["id"] == fulfilment and shows_tracking(made, tracking) for made in order["fulfillments"])
 
 
@@ -52,10 +62,11 @@ async def _set(
     tracking: Tracking,
     shopify: ShopifyClient,
     ledger: Ledger,
+    context: CallContext,
 ) -> None:
     content = {"fulfilment": fulfilment, "tracking": dict(tracking), "notify": event.record.notify_customer}
     try:
-        data = await shopify.execute(UPDATE_TRACKING, content)
+        data = await shopify.execute(UPDATE_TRACKING, content, context)
         accepted("fulfillmentTrackingInfoUpdate", data["fulfillmentTrackingInfoUpdate"])
     except UserErrors as error:
         await ledger.failed(effect, error.reason)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from shared.connectors.heartland.clients import Heartland
 from shared.connectors.heartland.decimal_json import plain
+from shared.connectors.heartland.timestamps import changed_at
 from shared.connectors.shopify.clients import Shopify
-from shared.entities.fulfilment.heartland import changed_at
+from shared.entities.fulfilment.heartland import invoices_changed_since
 from shared.entities.order.compare.own_records import OwnBooks
+from shared.entities.order.heartland.orders import orders_changed_since
 from shared.entities.order.shopify.changed_orders import changed_orders
+from shared.limits.call_context import REPAIR
 from shared.sync.comparison import Slice
 from shared.sync.comparison_memory import Memory
 
@@ -31,7 +35,7 @@ class Changes:
         """Shopify's ids. `everything` has also those that were found in agreement."""
         keys = [
             order.id
-            async for order in changed_orders(self._shopify.client.execute, moment)
+            async for order in changed_orders(partial(self._shopify.client.execute, context=REPAIR), moment)
             if everything or not self._memory.is_known_here(order.id, order.updated_at)
         ]
         stamps = await self._there(moment)
@@ -48,7 +52,7 @@ class Changes:
         """
         keys: list[str] = []
         last = start
-        async with aclosing(changed_orders(self._shopify.client.execute, start)) as orders:
+        async with aclosing(changed_orders(partial(self._shopify.client.execute, context=REPAIR), start)) as orders:
             async for order in orders:
                 if order.updated_at > end:
                     return Slice(keys, None)
@@ -63,8 +67,8 @@ class Changes:
         client = self._heartland.client
         found: dict[str, datetime] = {}
         for rows, name in (
-            (client.orders_changed_since(moment), "id"),
-            (client.invoices_changed_since(moment), "order_id"),
+            (orders_changed_since(client, moment, REPAIR), "id"),
+            (invoices_changed_since(client, moment, REPAIR), "order_id"),
         ):
             async for number, stamp in _stamped(rows, name, moment):
                 found[number] = max(stamp, found.get(number, stamp))

@@ -7,22 +7,33 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from shared.canonical.money import exact
 from shared.connectors.heartland.clients import Heartland
 from shared.connectors.heartland.decimal_json import plain
+from shared.connectors.heartland.timestamps import changed_at
 from shared.connectors.shopify.clients import Shopify
-from shared.entities.fulfilment.heartland import changed_at, from_heartland, is_completed, shipped_items
+from shared.entities.fulfilment.heartland import (
+    from_heartland,
+    invoices_of_orders,
+    is_completed,
+    read_invoice_lines,
+    shipped_items,
+)
 from shared.entities.order.compare.own_records import Beliefs, OwnBooks
 from shared.entities.order.compare.snapshot import InHeartland, Snapshot
 from shared.entities.order.event import order_hash
+from shared.entities.order.heartland.items import items_by_id
+from shared.entities.order.heartland.orders import orders_by_custom_field, orders_by_id
 from shared.entities.order.record import Order
 from shared.entities.order.shopify.changed_orders import shipped_units
 from shared.entities.order.shopify.documents import READ_ORDERS
 from shared.entities.order.shopify.pages import complete, read_orders
 from shared.entities.order.shopify.to_canonical import from_shopify
 from shared.errors import IntegrationError, NeedsReview, Rejected, RetryLater, TargetDown
+from shared.limits.call_context import REPAIR
 from shared.sync.comparison import Seen
 
 _MOST = 50
@@ -60,7 +71,7 @@ class Reader:
         return Seen(snapshots, unread)
 
     async def _orders(self, keys: Sequence[str], unread: dict[str, str]) -> list[Order]:
-        execute, found = self._shopify.client.execute, []
+        execute, found = partial(self._shopify.client.execute, context=REPAIR), []
         size = max(1, min(_MOST, self._shopify.client.fitting(READ_ORDERS)))
         for start in range(0, len(keys), size):
             nodes = await read_orders(keys[start : start + size], execute)
@@ -73,7 +84,9 @@ class Reader:
     async def _shipped(self, ids: Sequence[str]) -> dict[str, int]:
         found: dict[str, int] = {}
         for start in range(0, len(ids), _MOST):
-            found |= await shipped_units(self._shopify.client.execute, list(ids[start : start + _MOST]))
+            found |= await shipped_units(
+                partial(self._shopify.client.execute, context=REPAIR), list(ids[start : start + _MOST])
+            )
         return found
 
     async def _in_heartland(
@@ -82,12 +95,12 @@ class Reader:
         """By Shopify's id. An order without a link is looked up by the custom field, as the writer would."""
         client, field = self._heartland.client, self._heartland.rules.order_id_field
         linked = {int(there): ours for ours, there in beliefs.links.items()}
-        rows = {int(row["id"]): row for row in await client.orders_by_id(linked)}
+        rows = {int(row["id"]): row for row in await orders_by_id(client, linked, REPAIR)}
         found = {linked[number]: _in_heartland(row) for number, row in rows.items()}
         for key in ids:
             with _apart(key, unread):
-                if key not in beliefs.links and (orders := await client.orders_by_custom(field, key)):
-                    for row in await client.orders_by_id([orders[0].id]):
+                if key not in beliefs.links and (orders := await orders_by_custom_field(client, field, key, REPAIR)):
+                    for row in await orders_by_id(client, [orders[0].id], REPAIR):
                         found[key] = _in_heartland(row)
         return await self._with_invoices(found, beliefs, unread)
 
@@ -95,7 +108,8 @@ class Reader:
         self, found: dict[str, InHeartland], beliefs: Beliefs, unread: dict[str, str]
     ) -> dict[str, InHeartland]:
         owners = {there.id: key for key, there in found.items()}
-        for row in map(plain, await self._heartland.client.invoices_of(int(number) for number in owners)):
+        invoices = await invoices_of_orders(self._heartland.client, [int(number) for number in owners], REPAIR)
+        for row in map(plain, invoices):
             key = owners.get(str(row.get("order_id")))
             if key is None or not is_completed(row):
                 continue
@@ -111,9 +125,9 @@ class Reader:
     async def _units(self, invoice: dict[str, Any], key: str) -> int | None:
         """The units that it ships, as the road would read it. Asked only of invoices without a fulfilment: few."""
         client = self._heartland.client
-        lines = await client.invoice_lines(int(invoice["id"]))
+        lines = await read_invoice_lines(client, int(invoice["id"]), REPAIR)
         try:
-            items = await client.items_by_id(shipped_items(lines))
+            items = await items_by_id(client, shipped_items(lines), REPAIR)
             skus = {number: item.public_id for number, item in items.items()}
             shipped = from_heartland(invoice, lines, skus, key, self._heartland.rules)
         except (Rejected, NeedsReview, KeyError):

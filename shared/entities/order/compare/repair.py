@@ -10,7 +10,14 @@ from typing import Any
 from shared.connectors.heartland.errors import NotFound
 from shared.connectors.heartland.models import Model
 from shared.entities.order.compare.snapshot import Snapshot
+from shared.entities.order.heartland.orders import (
+    read_order_lines,
+    read_order_payments,
+    read_order_taxes,
+    read_sales_order,
+)
 from shared.entities.order.spec import RAW_SHOPIFY_ORDER
+from shared.limits.call_context import REPAIR
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.topics import Topic
 from shared.state.drift import Drift, Finding
@@ -32,10 +39,10 @@ async def held(row: Drift, vendors: Vendors) -> Json:
         return row.details
     try:
         parts: dict[str, Iterable[Model]] = {
-            "order": [await heartland.order(int(number))],
-            "lines": await heartland.order_lines(int(number)),
-            "taxes": await heartland.order_taxes(int(number)),
-            "payments": await heartland.order_payments(int(number)),
+            "order": [await read_sales_order(heartland, int(number), REPAIR)],
+            "lines": await read_order_lines(heartland, int(number), REPAIR),
+            "taxes": await read_order_taxes(heartland, int(number), REPAIR),
+            "payments": await read_order_payments(heartland, int(number), REPAIR),
         }
     except NotFound:
         return row.details

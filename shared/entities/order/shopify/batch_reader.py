@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
+from shared.canonical.priority import Priority
 from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.errors import TooMuch
-from shared.connectors.shopify.paging import Node
+from shared.connectors.shopify.paging import Execute, Node
 from shared.entities.order.shopify.documents import READ_ORDERS
 from shared.entities.order.shopify.pages import complete, read_orders
 from shared.errors import IntegrationError, Rejected, TargetDown
-from shared.limits.call_context import on_behalf_of
+from shared.limits.call_context import CallContext
 
 _IN_FLIGHT = 2
 # For how long an order counts as read lately, seconds, and of how many that is remembered.
@@ -29,7 +31,9 @@ _WINDOWS = 8
 class Reads(Protocol):
     """What is used of ShopifyClient."""
 
-    async def execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]: ...
+    async def execute(
+        self, document: Document, variables: Mapping[str, Any], context: CallContext
+    ) -> dict[str, Any]: ...
     def fitting(self, document: Document) -> int: ...
 
 
@@ -59,10 +63,19 @@ class Again:
 
 
 class OrderReader:
-    """The batching reader of one shop. `maximum` bounds a batch whatever the query may cost."""
+    """The batching reader of one shop, of one priority. `maximum` bounds a batch whatever the query may cost."""
 
-    def __init__(self, client: Reads, *, window_seconds: float, maximum: int, again_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        client: Reads,
+        *,
+        window_seconds: float,
+        maximum: int,
+        again_seconds: float = 0.0,
+        priority: Priority = "live",
+    ) -> None:
         self._client = client
+        self._context = CallContext(priority)
         self._window = window_seconds
         self._again = Again(again_seconds)
         self._maximum = maximum
@@ -88,7 +101,7 @@ class OrderReader:
             self._send_later()
         node = await answer
         self._again.note(order_id, loop.time())
-        return await complete(node, self._client.execute) if node else None
+        return await complete(node, self._executor(order_id)) if node else None
 
     async def close(self) -> None:
         """Give up what is under way; whoever waits is cancelled with it."""
@@ -99,6 +112,9 @@ class OrderReader:
         await asyncio.gather(*self._queries, return_exceptions=True)
         _cancel(self._waiting)
         self._waiting = {}
+
+    def _executor(self, *ids: str) -> Execute:
+        return partial(self._client.execute, context=self._context.about(*ids))
 
     def _size(self) -> int:
         return max(1, min(self._most, self._client.fitting(READ_ORDERS)))
@@ -149,8 +165,7 @@ class OrderReader:
 
     async def _query(self, ids: Sequence[str]) -> dict[str, Node | Exception | None]:
         try:
-            with on_behalf_of(*ids):
-                nodes = await read_orders(ids, self._client.execute)
+            nodes = await read_orders(ids, self._executor(*ids))
         except (TooMuch, Rejected) as error:
             return await self._halves(ids, error)
         except IntegrationError as error:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from shared.canonical.priority import PRIORITIES, Priority
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.clients import Heartland, HeartlandClients
 from shared.connectors.heartland.settings import HeartlandSettings
@@ -22,7 +21,7 @@ from shared.sync.create_once import Once
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`namespace` is where Shopify's metafields hold our ids, `priority` that of the calls."""
+    """`namespace` is where Shopify's metafields hold our ids."""
 
     name: str
     rules: HeartlandSettings
@@ -35,20 +34,6 @@ class Account:
     customers: Customers
     payment_types: PaymentTypes
     places: Places
-    priority: Priority = "live"
-
-    def at(self, priority: Priority) -> Account:
-        """The same account, called at this priority; what is known and locked is shared."""
-        heartland = self.heartland.at(priority)
-        return replace(
-            self,
-            heartland=heartland,
-            items=self.items.at(heartland),
-            customers=self.customers.at(heartland),
-            payment_types=self.payment_types.at(heartland),
-            places=self.places.at(heartland),
-            priority=priority,
-        )
 
 
 def open_account(
@@ -98,10 +83,10 @@ class Accounts:
         self._notes = notes
         self._clock = clock
         self._item_cache_seconds = item_cache_seconds
-        self._open: dict[str, tuple[Heartland, dict[Priority, Account]]] = {}
+        self._open: dict[str, tuple[Heartland, Account]] = {}
 
-    def get(self, name: str, priority: Priority = "live") -> Account:
-        """The account, called at this priority.
+    def get(self, name: str) -> Account:
+        """The account of this connection.
 
         Raises RetryLater for a connection that is not known (yet), Misconfigured for one that cannot work.
         """
@@ -109,14 +94,13 @@ class Accounts:
         known = self._open.get(name)
         if known is None or known[0] is not there:
             known = self._open[name] = (there, self._build(there))
-        return known[1][priority]
+        return known[1]
 
-    def _build(self, there: Heartland) -> dict[Priority, Account]:
-        account = open_account(
+    def _build(self, there: Heartland) -> Account:
+        return open_account(
             there,
             ledger=self._ledger,
             notes=self._notes,
             clock=self._clock,
             item_cache_seconds=self._item_cache_seconds,
         )
-        return {priority: account.at(priority) for priority in PRIORITIES}

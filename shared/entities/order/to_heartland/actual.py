@@ -10,7 +10,17 @@ from decimal import Decimal
 
 from shared.canonical.money import total
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.models import OrderLine, OrderTax, Payment, SalesOrder
+from shared.entities.order.heartland.orders import (
+    SalesOrder,
+    SalesOrderLine,
+    SalesOrderPayment,
+    SalesOrderTax,
+    read_order_lines,
+    read_order_payments,
+    read_order_taxes,
+    read_sales_order,
+)
+from shared.limits.call_context import CallContext
 from shared.runtime.clock import Clock
 from shared.sync.unit_of_work import Pending
 
@@ -23,9 +33,9 @@ class Known:
     """`invoiced` is None while unknown. `taxes_stale`: lines changed since, so Heartland may have taxed anew."""
 
     order: SalesOrder
-    lines: tuple[OrderLine, ...] = ()
-    taxes: tuple[OrderTax, ...] = ()
-    payments: tuple[Payment, ...] = ()
+    lines: tuple[SalesOrderLine, ...] = ()
+    taxes: tuple[SalesOrderTax, ...] = ()
+    payments: tuple[SalesOrderPayment, ...] = ()
     invoiced: bool | None = None
     taxes_stale: bool = False
 
@@ -52,13 +62,13 @@ class Known:
         return self.status in _CANCELED
 
 
-async def read_order(heartland: HeartlandClient, order_id: int) -> Known:
+async def read_order(heartland: HeartlandClient, order_id: int, context: CallContext) -> Known:
     """The whole order as it stands. Raises NotFound where it is gone."""
     return Known(
-        order=await heartland.order(order_id),
-        lines=tuple(await heartland.order_lines(order_id)),
-        taxes=tuple(await heartland.order_taxes(order_id)),
-        payments=tuple(await heartland.order_payments(order_id)),
+        order=await read_sales_order(heartland, order_id, context),
+        lines=tuple(await read_order_lines(heartland, order_id, context)),
+        taxes=tuple(await read_order_taxes(heartland, order_id, context)),
+        payments=tuple(await read_order_payments(heartland, order_id, context)),
     )
 
 

@@ -6,7 +6,6 @@ link, the e-mail address, a new customer. A guest is a customer too, named after
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,12 +14,21 @@ from typing import TypeVar
 from shared.canonical.address import Address
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound
-from shared.connectors.heartland.models import Address as Postal
-from shared.connectors.heartland.models import Customer
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.entities.order.heartland.customers import (
+    CustomerAddress,
+    HeartlandCustomer,
+    create_address,
+    create_customer,
+    customer_by_number,
+    customers_by_email,
+    read_addresses,
+    read_customer,
+    update_customer,
+)
 from shared.entities.order.record import Order
 from shared.entities.order.to_heartland.steps import Finding
-from shared.limits.before_call import Before
+from shared.limits.call_context import CallContext, PreSendCheck
 from shared.state.atomic_write import Pair
 from shared.state.ledger import Effect
 from shared.sync.create_once import Find, Made, Once, Send
@@ -55,7 +63,7 @@ class Customers:
         # Many partitions may have orders of one buyer, so any process may be creating it.
         self._call_seconds = heartland.call_seconds
         self._locks = Locks()
-        self._made: dict[int, list[Postal]] = {}
+        self._made: dict[int, list[CustomerAddress]] = {}
         # What this process learnt and other orders of the same buyer may not see in the database yet.
         self._linked: dict[str, int] = {}
         self._created: dict[str, Made] = {}
@@ -63,14 +71,14 @@ class Customers:
         # Buyers whose customer Heartland would not have on an order.
         self._doubted: dict[str, None] = {}
 
-    def at(self, heartland: HeartlandClient) -> Customers:
-        """The same customers through this client."""
-        view = copy.copy(self)
-        view._heartland = heartland
-        return view
-
     async def of(
-        self, order: Order, pending: Pending, *, linked_id: int | None = None, known_id: int | None = None
+        self,
+        order: Order,
+        pending: Pending,
+        context: CallContext,
+        *,
+        linked_id: int | None = None,
+        known_id: int | None = None,
     ) -> Buyer:
         """Customer and addresses of this order. `linked_id` is the customer that is linked to Shopify's, `known_id` the
         one that its Heartland order already has.
@@ -82,18 +90,20 @@ class Customers:
             self._doubted.pop(key_of(order), None)
             for customer_id in dict.fromkeys(filter(None, (linked_id, known_id))):
                 try:
-                    if not is_doubted or not (await self._heartland.customer(customer_id)).deleted_at:
-                        return await self._addressed(order, Buyer(customer_id), pending)
+                    if not is_doubted or not (await read_customer(self._heartland, customer_id, context)).deleted_at:
+                        return await self._addressed(order, Buyer(customer_id), pending, context)
                 except NotFound:  # merged or deleted in Heartland
                     continue
-            buyer, is_new = await self._find_or_create(order, pending, gone=linked_id)
-            return await self._addressed(order, buyer, pending, is_new=is_new)
+            buyer, is_new = await self._find_or_create(order, pending, context, gone=linked_id)
+            return await self._addressed(order, buyer, pending, context, is_new=is_new)
 
-    async def _addressed(self, order: Order, buyer: Buyer, pending: Pending, *, is_new: bool = False) -> Buyer:
+    async def _addressed(
+        self, order: Order, buyer: Buyer, pending: Pending, context: CallContext, *, is_new: bool = False
+    ) -> Buyer:
         wanted = postals(order)
-        there = await self._addresses(buyer.customer_id) if any(wanted) and not is_new else []
+        there = await self._addresses(buyer.customer_id, context) if any(wanted) and not is_new else []
         buyer.billing_address_id, buyer.shipping_address_id = [
-            await self._address(order, buyer.customer_id, address, there, pending) if address else None
+            await self._address(order, buyer.customer_id, address, there, pending, context) if address else None
             for address in wanted
         ]
         pending.release(self._address_effects(order))
@@ -110,12 +120,14 @@ class Customers:
     def _linked_id(self, order: Order, linked_id: int | None) -> int | None:
         return linked_id or self._linked.get(order.customer.shopify_id)
 
-    async def _find_or_create(self, order: Order, pending: Pending, *, gone: int | None) -> tuple[Buyer, bool]:
+    async def _find_or_create(
+        self, order: Order, pending: Pending, context: CallContext, *, gone: int | None
+    ) -> tuple[Buyer, bool]:
         """The buyer, and whether just created. `gone` is the customer that was linked and is no more."""
-        buyer = await self._by_email(order) if order.customer.email else None
+        buyer = await self._by_email(order, context) if order.customer.email else None
         is_new = False
         if buyer is None:
-            buyer, is_new = await self._create(order, pending)
+            buyer, is_new = await self._create(order, pending, context)
         elif key_of(order) not in self._created:
             # If a create of ours was in doubt, this is what it made: nobody else would ever ask.
             pending.done.append((self._effect(order), buyer.customer_id))
@@ -133,31 +145,32 @@ class Customers:
             pending.link(pair)
             _remember(self._linked, shopify_id, buyer.customer_id)
 
-    async def _by_email(self, order: Order) -> Buyer | None:
-        found = sorted(await self._heartland.customers_by_email(order.customer.email), key=lambda one: one.id)
+    async def _by_email(self, order: Order, context: CallContext) -> Buyer | None:
+        there = await customers_by_email(self._heartland, order.customer.email, context)
+        found = sorted(there, key=lambda one: one.id)
         if not found:
             return None
         gaps = missing(found[0], order)
         if gaps:
-            await self._heartland.update_customer(found[0].id, gaps)
+            await update_customer(self._heartland, found[0].id, gaps, context)
         return Buyer(found[0].id, findings=[_several(order, found)] if len(found) > 1 else [])
 
-    async def _create(self, order: Order, pending: Pending) -> tuple[Buyer, bool]:
+    async def _create(self, order: Order, pending: Pending, context: CallContext) -> tuple[Buyer, bool]:
         body = new_customer(order, self._rules)
         effect = self._effect(order)
 
-        async def send(turn: Before) -> int | None:
-            return await self._heartland.before(turn).create_customer(body)
+        async def send(check: PreSendCheck) -> int | None:
+            return await create_customer(self._heartland, body, context.checked_by(check))
 
         async def find() -> int | None:
-            return await self._find(order)
+            return await self._find(order, context)
 
         made = self._created.get(key_of(order))
         if made is None:
             # A new buyer's addresses are new too: one statement claims them all.
             await self._once.hold([effect, *self._address_effects(order)], pending)
             made = await self._guarded(effect, send, find, pending)
-        while made.found and not await self._exists(made):
+        while made.found and not await self._exists(made, context):
             # Deleted in Heartland since. What is done stays done, so the next one has a name of its own.
             effect = replace(effect, operation=f"customer:create:after:{made.id}")
             made = await self._guarded(effect, send, find, pending)
@@ -168,28 +181,34 @@ class Customers:
         lag, call = self._rules.read_lag_seconds, self._call_seconds
         return await self._once.create(effect, send, find, lag, pending=pending, call_seconds=call)
 
-    async def _find(self, order: Order) -> int | None:
+    async def _find(self, order: Order, context: CallContext) -> int | None:
         if order.customer.email:
-            found = await self._heartland.customers_by_email(order.customer.email)
+            found = await customers_by_email(self._heartland, order.customer.email, context)
             return min((one.id for one in found), default=None)
-        numbered = await self._heartland.customer_by_number(number_of(order, self._rules))
+        numbered = await customer_by_number(self._heartland, number_of(order, self._rules), context)
         return numbered.id if numbered else None
 
-    async def _exists(self, made: Made) -> bool:
+    async def _exists(self, made: Made, context: CallContext) -> bool:
         """Whether a customer made earlier is still there; one made a moment ago may not show in reads yet."""
         if not self._once.must_show(made, self._rules.read_lag_seconds, self._call_seconds):
             return True
         try:
-            return not (await self._heartland.customer(made.id)).deleted_at
+            return not (await read_customer(self._heartland, made.id, context)).deleted_at
         except NotFound:
             return False
 
-    async def _addresses(self, customer_id: int) -> list[Postal]:
+    async def _addresses(self, customer_id: int, context: CallContext) -> list[CustomerAddress]:
         # Those made a moment ago may not show in reads yet.
-        return await self._heartland.addresses(customer_id) + self._made.get(customer_id, [])
+        return await read_addresses(self._heartland, customer_id, context) + self._made.get(customer_id, [])
 
     async def _address(
-        self, order: Order, customer_id: int, wanted: dict[str, str], there: list[Postal], pending: Pending
+        self,
+        order: Order,
+        customer_id: int,
+        wanted: dict[str, str],
+        there: list[CustomerAddress],
+        pending: Pending,
+        context: CallContext,
     ) -> int:
         effect = self._address_effect(order, wanted)
         found = same_address(wanted, there)
@@ -197,19 +216,19 @@ class Customers:
             await self._settle(effect, found, pending)
             return found
 
-        async def send(turn: Before) -> int | None:
-            return await self._heartland.before(turn).create_address(customer_id, wanted)
+        async def send(check: PreSendCheck) -> int | None:
+            return await create_address(self._heartland, customer_id, wanted, context.checked_by(check))
 
         async def find() -> int | None:
-            return same_address(wanted, await self._heartland.addresses(customer_id))
+            return same_address(wanted, await read_addresses(self._heartland, customer_id, context))
 
         made = await self._guarded(effect, send, find, pending)
-        while made.found and not await self._has_address(customer_id, made):
+        while made.found and not await self._has_address(customer_id, made, context):
             # Deleted since, or its customer was and this is another.
             effect = replace(self._address_effect(order, wanted), operation=f"{_operation(wanted)}:after:{made.id}")
             made = await self._guarded(effect, send, find, pending)
         _remember(self._settled, effect, None)
-        there.append(self._remember(customer_id, Postal.model_validate({"id": made.id, **wanted})))
+        there.append(self._remember(customer_id, CustomerAddress.model_validate({"id": made.id, **wanted})))
         return made.id
 
     async def _settle(self, effect: Effect, made: int, pending: Pending) -> None:
@@ -224,10 +243,10 @@ class Customers:
         pending.done += [(effect, made), *((replace(effect, operation=name), made) for name in later)]
         _remember(self._settled, effect, None)
 
-    async def _has_address(self, customer_id: int, made: Made) -> bool:
+    async def _has_address(self, customer_id: int, made: Made, context: CallContext) -> bool:
         if not self._once.must_show(made, self._rules.read_lag_seconds, self._call_seconds):
             return True
-        return made.id in {one.id for one in await self._heartland.addresses(customer_id)}
+        return made.id in {one.id for one in await read_addresses(self._heartland, customer_id, context)}
 
     def _address_effects(self, order: Order) -> list[Effect]:
         return list(dict.fromkeys(self._address_effect(order, wanted) for wanted in postals(order) if wanted))
@@ -236,7 +255,7 @@ class Customers:
         """Named by what it says, hashed: the ledger holds no personal data."""
         return Effect(self._connection, "heartland", "customer", key_of(order), _operation(wanted))
 
-    def _remember(self, customer_id: int, address: Postal) -> Postal:
+    def _remember(self, customer_id: int, address: CustomerAddress) -> CustomerAddress:
         _remember(self._made, customer_id, [*self._made.get(customer_id, []), address])
         return address
 
@@ -275,7 +294,7 @@ def new_customer(order: Order, rules: HeartlandSettings) -> dict[str, str]:
     return {name: value for name, value in body.items() if value}
 
 
-def missing(there: Customer, order: Order) -> dict[str, str]:
+def missing(there: HeartlandCustomer, order: Order) -> dict[str, str]:
     """What we know and Heartland does not. What Heartland knows stays."""
     first, last = names(order)
     ours = {"first_name": first, "last_name": last, "phone_number": phone(order)}
@@ -319,7 +338,7 @@ def postals(order: Order) -> list[dict[str, str] | None]:
     return [postal(address, order) if address else None for address in both]
 
 
-def same_address(wanted: dict[str, str], there: Sequence[Postal]) -> int | None:
+def same_address(wanted: dict[str, str], there: Sequence[CustomerAddress]) -> int | None:
     """The id of this very address, letter case aside."""
     ours = [wanted.get(name, "").lower() for name in _POSTAL]
     return next((one.id for one in there if [getattr(one, name).strip().lower() for name in _POSTAL] == ours), None)
@@ -330,7 +349,7 @@ def _operation(wanted: dict[str, str]) -> str:
     return f"address:{hashlib.sha256(told.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
 
 
-def _several(order: Order, found: Sequence[Customer]) -> Finding:
+def _several(order: Order, found: Sequence[HeartlandCustomer]) -> Finding:
     return Finding(
         kind="duplicate_customers",
         title=f"{len(found)} customers in Heartland share the e-mail address of order {order.name}",

@@ -9,12 +9,25 @@ from typing import Any
 
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import Refused
-from shared.connectors.heartland.models import OrderLine, OrderTax, Payment
+from shared.entities.order.heartland.orders import (
+    SalesOrderLine,
+    SalesOrderPayment,
+    SalesOrderTax,
+    add_order_line,
+    add_order_payment,
+    add_order_tax,
+    delete_order_line,
+    invoices_of_order,
+    read_order_payments,
+    read_order_taxes,
+    update_order,
+    update_order_line,
+)
 from shared.entities.order.to_heartland import steps
 from shared.entities.order.to_heartland.actual import Known
 from shared.entities.order.to_heartland.payments import payment_by_hand
 from shared.entities.order.to_heartland.plan import cancel_by_hand
-from shared.limits.before_call import Before
+from shared.limits.call_context import CallContext, PreSendCheck
 from shared.state.ledger import Effect
 from shared.sync.create_once import Once
 from shared.sync.unit_of_work import Pending
@@ -24,9 +37,10 @@ Keep = Callable[[Known], None]
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What carrying out needs besides the steps. `lag_seconds`: how late reads may be."""
+    """What carrying out needs besides the steps. `lag_seconds`: how late reads may be; `context` of its calls."""
 
     heartland: HeartlandClient
+    context: CallContext
     once: Once
     connection: str
     key: str
@@ -49,25 +63,25 @@ async def carry_out(plan: tuple[steps.Step, ...], known: Known, bench: Bench, ke
 
 
 async def _add_line(step: steps.AddLine, known: Known, bench: Bench) -> Known:
-    line_id = await bench.heartland.add_order_line(known.order.id, step.body)
-    line = OrderLine.model_validate({"id": line_id or 0, **step.body})
+    line_id = await add_order_line(bench.heartland, known.order.id, step.body, bench.context)
+    line = SalesOrderLine.model_validate({"id": line_id or 0, **step.body})
     return replace(known, lines=(*known.lines, line), taxes_stale=True)
 
 
 async def _change_line(step: steps.ChangeLine, known: Known, bench: Bench) -> Known:
-    await bench.heartland.update_order_line(known.order.id, step.line_id, step.changes)
+    await update_order_line(bench.heartland, known.order.id, step.line_id, step.changes, bench.context)
     lines = (line.model_copy(update=_typed(step.changes)) if line.id == step.line_id else line for line in known.lines)
     return replace(known, lines=tuple(lines), taxes_stale=True)
 
 
 async def _remove_line(step: steps.RemoveLine, known: Known, bench: Bench) -> Known:
-    await bench.heartland.delete_order_line(known.order.id, step.line_id)
+    await delete_order_line(bench.heartland, known.order.id, step.line_id, bench.context)
     lines = tuple(line for line in known.lines if line.id != step.line_id)
     return replace(known, lines=lines, taxes_stale=True)
 
 
 async def _change_order(step: steps.ChangeOrder, known: Known, bench: Bench) -> Known:
-    await bench.heartland.update_order(known.order.id, step.changes)
+    await update_order(bench.heartland, known.order.id, step.changes, bench.context)
     custom = {name.removeprefix("custom@"): text for name, text in step.changes.items() if name.startswith("custom@")}
     fields = {name: value for name, value in step.changes.items() if not name.startswith("custom@")}
     changed = {**fields, "custom": {**known.order.custom, **custom}}
@@ -83,11 +97,11 @@ async def _cancel_order(_: steps.CancelOrder, known: Known, bench: Bench) -> Kno
 
 
 async def _read_taxes(_: steps.ReadTaxes, known: Known, bench: Bench) -> Known:
-    there = await bench.heartland.order_taxes(known.order.id)
+    there = await read_order_taxes(bench.heartland, known.order.id, bench.context)
     return replace(known, taxes=merged(known.taxes, there), taxes_stale=False)
 
 
-def merged(ours: Sequence[OrderTax], there: Sequence[OrderTax]) -> tuple[OrderTax, ...]:
+def merged(ours: Sequence[SalesOrderTax], there: Sequence[SalesOrderTax]) -> tuple[SalesOrderTax, ...]:
     """What is there and what we know to be there: a tax added a moment ago may not show in reads yet.
 
     Heartland does not always say the id of a tax that it took; such a one is known by what it says.
@@ -104,7 +118,7 @@ def merged(ours: Sequence[OrderTax], there: Sequence[OrderTax]) -> tuple[OrderTa
 
 
 async def _read_invoices(_: steps.ReadInvoices, known: Known, bench: Bench) -> Known:
-    invoices = [invoice async for invoice in bench.heartland.invoices({"order_id": known.order.id})]
+    invoices = await invoices_of_order(bench.heartland, known.order.id, bench.context)
     return replace(known, invoiced=any(_counts(invoice) for invoice in invoices))
 
 
@@ -113,24 +127,26 @@ def _counts(invoice: Mapping[str, Any]) -> bool:
 
 
 async def _add_tax(step: steps.AddTax, known: Known, bench: Bench) -> Known:
-    tax_id = await bench.heartland.add_order_tax(known.order.id, step.body)
-    return replace(known, taxes=(*known.taxes, OrderTax.model_validate({"id": tax_id or 0, **step.body})))
+    tax_id = await add_order_tax(bench.heartland, known.order.id, step.body, bench.context)
+    return replace(known, taxes=(*known.taxes, SalesOrderTax.model_validate({"id": tax_id or 0, **step.body})))
 
 
 async def _add_payment(step: steps.AddPayment, known: Known, bench: Bench) -> Known:
     """A payment is a fact: the ledger decides, and what we read only helps where the ledger is in doubt."""
     effect, is_there = bench.effect(step.operation), False
-    booked = Payment.model_validate(step.body)
+    booked = SalesOrderPayment.model_validate(step.body)
 
-    async def send(turn: Before) -> int:
+    async def send(check: PreSendCheck) -> int:
         nonlocal is_there
-        made = await bench.heartland.before(turn).add_order_payment(known.order.id, step.body) or 0
+        context = bench.context.checked_by(check)
+        made = await add_order_payment(bench.heartland, known.order.id, step.body, context) or 0
         is_there = True
         return made
 
     async def find() -> int | None:
         nonlocal is_there
-        found = _found(booked, await bench.heartland.order_payments(known.order.id), known.payments)
+        there = await read_order_payments(bench.heartland, known.order.id, bench.context)
+        found = _found(booked, there, known.payments)
         is_there = found is not None
         return found
 
@@ -144,7 +160,9 @@ async def _add_payment(step: steps.AddPayment, known: Known, bench: Bench) -> Kn
     return replace(known, payments=(*known.payments, booked)) if is_there else known
 
 
-def _found(payment: Payment, there: Sequence[Payment], accounted: Sequence[Payment]) -> int | None:
+def _found(
+    payment: SalesOrderPayment, there: Sequence[SalesOrderPayment], accounted: Sequence[SalesOrderPayment]
+) -> int | None:
     """The payment by its custom field; else one more of its type and amount than are accounted for."""
     named = [one for one in there if one.custom and one.custom == payment.custom]
     alike = [one for one in there if one.same_money(payment)]

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from shared.canonical.event import content_hash, read_event
+from shared.canonical.priority import Priority
 from shared.connectors.heartland.errors import Refused
 from shared.entities.order.event import LinkEvent, OrderEvent
 from shared.entities.order.link import Link
@@ -20,9 +21,10 @@ from shared.entities.order.to_heartland.steps import Finding
 from shared.entities.order.to_heartland.write import Writing, Written, noted_id
 from shared.entities.parts import EntityWriter, HeartlandWriterParts
 from shared.errors import IntegrationError, NeedsReview, RetryLater
+from shared.limits.call_context import REPAIR
 from shared.messaging.envelope import Envelope, child_traceparent, hurrying
 from shared.messaging.kafka.producer import Producer
-from shared.messaging.record import Record, Result, Route, priority_of
+from shared.messaging.record import Record, Result, Route, context_of
 from shared.runtime.clock import Clock
 from shared.state.atomic_write import Mark, Note, Notes
 from shared.state.ledger import Ledger
@@ -105,9 +107,9 @@ class Orders:
             return _result(verdict, event, standing.link.heartland_id if standing.link else "")
         try:
             with told_apart():
-                account = self._accounts.get(event.connection, priority_of(records))
+                account = self._accounts.get(event.connection)
                 taken_at = partial(self._owners.taken_at, record.topic, record.partition)
-                writing = Writing(account, event.record, standing, taken_at)
+                writing = Writing(account, event.record, standing, context_of(records), taken_at)
                 written = await self._write(account, event, writing)
         except ConnectionMisconfigured as trouble:
             await self._troubles.open(event.connection, trouble.reason)
@@ -150,7 +152,7 @@ class Orders:
         if stored and stored.content_hash[:1] in (BLOCKED, OPEN):
             over = set(KINDS) - {finding.kind for finding in written.findings}
             await self._reviews.resolve(event.connection, ENTITY, event.key, sorted(over))
-        await self._publish_link(account, envelope, event, written)
+        await self._publish_link(account, envelope, event, written, writing.context.priority)
         await writing.note(_mark(event, BLOCKED if blocking else OPEN if written.findings else ""))
         if blocking:
             raise blocking.error()
@@ -168,7 +170,9 @@ class Orders:
             event.connection, finding.kind, ENTITY, event.key, finding.title, finding.advice, finding.details
         )
 
-    async def _publish_link(self, account: Account, envelope: Envelope, event: OrderEvent, written: Written) -> None:
+    async def _publish_link(
+        self, account: Account, envelope: Envelope, event: OrderEvent, written: Written, priority: Priority
+    ) -> None:
         """Tell Shopify's side our id, until the order itself shows that it knows it."""
         there = written.known.order
         if noted_id(event.record, account.namespace) == str(there.id):
@@ -181,7 +185,7 @@ class Orders:
             heartland_public_id=there.public_id,
             linked_at=now,
         )
-        await self._producer.send(CANONICAL_LINK, _announce(link, envelope, event, account))
+        await self._producer.send(CANONICAL_LINK, _announce(link, envelope, event, priority))
 
     async def existing(self, names: set[str]) -> set[str]:
         """Which of the awaited names (`<connection>|item:<sku>`) are there now; one look-up per connection."""
@@ -196,7 +200,7 @@ class Orders:
 
     async def _found(self, connection: str, skus: dict[str, str]) -> set[str]:
         try:
-            there = await self._accounts.get(connection, "repair").items.existing(skus)
+            there = await self._accounts.get(connection).items.existing(skus, REPAIR)
         except IntegrationError:  # this connection cannot be asked now; the others can
             return set()
         return {skus[sku] for sku in there}
@@ -235,7 +239,7 @@ def _mark(event: OrderEvent, mark: str) -> Mark:
     return Mark(event.connection, ENTITY, event.key, TARGET, noted)
 
 
-def _announce(link: Link, cause: Envelope, event: OrderEvent, account: Account) -> Envelope:
+def _announce(link: Link, cause: Envelope, event: OrderEvent, priority: Priority) -> Envelope:
     body = LinkEvent(
         schema_name="tillbridge.link/1",
         connection=event.connection,
@@ -259,7 +263,7 @@ def _announce(link: Link, cause: Envelope, event: OrderEvent, account: Account) 
         body=body.model_dump_json().encode(),
         traceparent=child_traceparent(cause.traceparent),
         hop=cause.hop + 1,
-        extra=hurrying(account.priority),
+        extra=hurrying(priority),
     )
 
 

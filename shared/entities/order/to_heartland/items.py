@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
+from functools import partial
 
+from shared.canonical.priority import PRIORITIES
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.entities.order.heartland.items import create_item, items_by_sku
 from shared.errors import Waiting
-from shared.limits.before_call import Before
+from shared.limits.call_context import CallContext, PreSendCheck
 from shared.runtime.clock import Clock
 from shared.state.ledger import Effect
 from shared.sync.batch_lookup import Batch
@@ -41,41 +43,35 @@ class Items:
         self._clock = clock
         self._keep_seconds = keep_seconds
         self._kept: dict[str, tuple[int, float]] = {}
-        self._window_seconds = window_seconds
-        self._batch = Batch(self._load, window_seconds)
+        # A batch of its own for each priority, so that no live look-up waits for another.
+        self._batches = {name: Batch(partial(self._load, CallContext(name)), window_seconds) for name in PRIORITIES}
         self._locks = Locks()
 
-    def at(self, heartland: HeartlandClient) -> Items:
-        """The same items through this client. Look-ups are gathered by client: no urgent one waits for another."""
-        view = copy.copy(self)
-        view._heartland = heartland
-        view._batch = Batch(view._load, self._window_seconds)
-        return view
-
-    async def find(self, skus: Iterable[str], own: Iterable[str]) -> Mapping[str, int]:
+    async def find(self, skus: Iterable[str], own: Iterable[str], context: CallContext) -> Mapping[str, int]:
         """All of these; those of `own` are created where they are missing. Raises Waiting for any other."""
-        found = await self.existing(skus)
+        found = await self.existing(skus, context)
         missing = [sku for sku in skus if sku not in found]
         ours = set(own)
         unknown = sorted(sku for sku in missing if sku not in ours)
         if unknown:
             raise Waiting(f"Heartland has no item {', '.join(unknown)}", waits_for=f"item:{unknown[0]}")
-        return {**found, **{sku: await self._create(sku) for sku in missing}}
+        return {**found, **{sku: await self._create(sku, context) for sku in missing}}
 
-    async def existing(self, skus: Iterable[str]) -> dict[str, int]:
+    async def existing(self, skus: Iterable[str], context: CallContext) -> dict[str, int]:
         """Those that exist, asking Heartland only about those not kept."""
         now = self._clock.monotonic()
         kept = {sku: at[0] for sku in skus if (at := self._kept.get(sku)) and at[1] > now}
         rest = [sku for sku in skus if sku not in kept]
-        return {**kept, **(await self._batch.get(rest) if rest else {})}
+        return {**kept, **(await self._batches[context.priority].get(rest, context.subjects) if rest else {})}
 
     def forget(self, skus: Iterable[str]) -> None:
         """Heartland refused something with these: ask again next time."""
         for sku in skus:
             self._kept.pop(sku, None)
 
-    async def _load(self, skus: list[str]) -> dict[str, int]:
-        found = {sku: item.id for sku, item in (await self._heartland.items_by_sku(skus)).items()}
+    async def _load(self, context: CallContext, skus: list[str], subjects: frozenset[str]) -> dict[str, int]:
+        items = await items_by_sku(self._heartland, skus, context.about(*subjects))
+        found = {sku: item.id for sku, item in items.items()}
         for sku, item_id in found.items():
             self._keep(sku, item_id)
         return found
@@ -86,14 +82,14 @@ class Items:
         if len(self._kept) > _KEPT_AT_MOST:
             del self._kept[next(iter(self._kept))]
 
-    async def _create(self, sku: str) -> int:
+    async def _create(self, sku: str, context: CallContext) -> int:
         """An item that stands for no goods: not stocked, priced on each line."""
 
-        async def send(turn: Before) -> int | None:
-            return await self._heartland.before(turn).create_item(own_item(sku, self._rules))
+        async def send(check: PreSendCheck) -> int | None:
+            return await create_item(self._heartland, own_item(sku, self._rules), context.checked_by(check))
 
         async def find() -> int | None:
-            item = (await self._heartland.items_by_sku([sku])).get(sku)
+            item = (await items_by_sku(self._heartland, [sku], context)).get(sku)
             return item.id if item else None
 
         async with self._locks.of(sku):

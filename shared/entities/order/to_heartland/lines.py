@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 
-from shared.connectors.heartland.models import OrderLine
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.entities.order.heartland.orders import SalesOrderLine
 from shared.entities.order.to_heartland.actual import References
 from shared.entities.order.to_heartland.desired import Line
 from shared.entities.order.to_heartland.steps import AddLine, ChangeLine, RemoveLine
 
 Edit = AddLine | ChangeLine | RemoveLine
-Matches = Callable[[Line, OrderLine], bool]
+Matches = Callable[[Line, SalesOrderLine], bool]
 
 
 @dataclass(slots=True)
@@ -26,11 +26,11 @@ class Edits:
     """`strangers` are lines that stand in Heartland for no reason we know: somebody else's, left alone."""
 
     steps: list[Edit] = field(default_factory=list)
-    strangers: list[OrderLine] = field(default_factory=list)
+    strangers: list[SalesOrderLine] = field(default_factory=list)
 
 
 def edit_lines(
-    wanted: Sequence[Line], there: Sequence[OrderLine], references: References, rules: HeartlandSettings
+    wanted: Sequence[Line], there: Sequence[SalesOrderLine], references: References, rules: HeartlandSettings
 ) -> Edits:
     """The steps that make the lines match."""
     missing, spare = list(wanted), [line for line in there if line.type == "ItemLine"]
@@ -47,7 +47,9 @@ def edit_lines(
     return edits
 
 
-def _alike(line: Line, other: OrderLine, *, items: Mapping[str, int], field: str, marked: bool, exact: bool) -> bool:
+def _alike(
+    line: Line, other: SalesOrderLine, *, items: Mapping[str, int], field: str, marked: bool, exact: bool
+) -> bool:
     """Whether `other` is `line`: by our mark or, where it has none, by item; `exact`: in quantity and price too."""
     mark = other.custom.get(field, "")
     if mark != (line.line_id if marked else "") or items[line.sku] != other.item_id:
@@ -55,9 +57,9 @@ def _alike(line: Line, other: OrderLine, *, items: Mapping[str, int], field: str
     return not exact or (line.qty == other.qty and line.price == other.unit_price)
 
 
-def _pair(missing: list[Line], spare: list[OrderLine], matches: Matches) -> list[tuple[Line, OrderLine]]:
+def _pair(missing: list[Line], spare: list[SalesOrderLine], matches: Matches) -> list[tuple[Line, SalesOrderLine]]:
     """Take what matches off both lists, first come first served."""
-    pairs: list[tuple[Line, OrderLine]] = []
+    pairs: list[tuple[Line, SalesOrderLine]] = []
     for line in list(missing):
         at = next((at for at, other in enumerate(spare) if matches(line, other)), None)
         if at is not None:
@@ -66,7 +68,7 @@ def _pair(missing: list[Line], spare: list[OrderLine], matches: Matches) -> list
     return pairs
 
 
-def _drop(line: OrderLine, edits: Edits, rules: HeartlandSettings) -> None:
+def _drop(line: SalesOrderLine, edits: Edits, rules: HeartlandSettings) -> None:
     if not line.qty:
         return
     if not line.custom.get(rules.line_id_field):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.models import Location
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.entities.order.heartland.locations import Location, read_locations
 from shared.errors import Misconfigured
+from shared.limits.call_context import CallContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,10 @@ class Places:
         self._place = fixed(rules)
         self._lock = asyncio.Lock()
 
-    def at(self, heartland: HeartlandClient) -> Places:
-        """The same place through this client."""
-        view = copy.copy(self)
-        view._heartland = heartland
-        return view
-
-    async def get(self) -> Place:
+    async def get(self, context: CallContext) -> Place:
         async with self._lock:
             if self._place is None:
-                self._place = choose(self._rules, await self._heartland.locations())
+                self._place = choose(self._rules, await read_locations(self._heartland, context))
             return self._place
 
 

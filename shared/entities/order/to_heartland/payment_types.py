@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings
-from shared.limits.before_call import Before
+from shared.entities.order.heartland.payment_types import create_payment_type, read_payment_types
+from shared.limits.call_context import CallContext, PreSendCheck
 from shared.state.ledger import Effect
 from shared.sync.create_once import Once
 from shared.sync.key_locks import Locks
@@ -24,17 +24,11 @@ class PaymentTypes:
         self._by_name: dict[str, int] = {}
         self._locks = Locks()
 
-    def at(self, heartland: HeartlandClient) -> PaymentTypes:
-        """The same types through this client."""
-        view = copy.copy(self)
-        view._heartland = heartland
-        return view
-
-    async def find(self, gateways: Iterable[str]) -> Mapping[str, int]:
+    async def find(self, gateways: Iterable[str], context: CallContext) -> Mapping[str, int]:
         """The type of each gateway; creates what is missing."""
-        return {gateway: await self._of(gateway) for gateway in dict.fromkeys(gateways)}
+        return {gateway: await self._of(gateway, context) for gateway in dict.fromkeys(gateways)}
 
-    async def _of(self, gateway: str) -> int:
+    async def _of(self, gateway: str, context: CallContext) -> int:
         configured = self._rules.payment_types.get(gateway)
         if configured is not None:
             return configured
@@ -42,15 +36,15 @@ class PaymentTypes:
         if name not in self._by_name:
             async with self._locks.of(""):
                 if name not in self._by_name:
-                    self._by_name[name] = await self._find_or_create(gateway, name)
+                    self._by_name[name] = await self._find_or_create(gateway, name, context)
         return self._by_name[name]
 
-    async def _find_or_create(self, gateway: str, name: str) -> int:
-        async def send(turn: Before) -> int | None:
-            return await self._heartland.before(turn).create_payment_type(name)
+    async def _find_or_create(self, gateway: str, name: str, context: CallContext) -> int:
+        async def send(check: PreSendCheck) -> int | None:
+            return await create_payment_type(self._heartland, name, context.checked_by(check))
 
         async def find() -> int | None:
-            types = sorted(await self._heartland.payment_types(), key=lambda one: one.id)
+            types = sorted(await read_payment_types(self._heartland, context), key=lambda one: one.id)
             return next((one.id for one in types if one.name.lower() == name.lower()), None)
 
         effect = Effect(self._connection, "heartland", "payment_type", gateway, "payment_type:create")

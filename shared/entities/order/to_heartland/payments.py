@@ -7,8 +7,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from shared.canonical.money import total
-from shared.connectors.heartland.models import Payment as Booked
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.entities.order.heartland.orders import SalesOrderPayment
 from shared.entities.order.record import Order
 from shared.entities.order.to_heartland.actual import Known, References
 from shared.entities.order.to_heartland.desired import Payment, Wanted, has_returns
@@ -66,17 +66,17 @@ def _book(payment: Payment, parts_before: int, type_id: int, rules: HeartlandSet
 
 
 def _pair(
-    payments: Sequence[Payment], references: References, there: Sequence[Booked], rules: HeartlandSettings
-) -> dict[str, list[Booked]]:
+    payments: Sequence[Payment], references: References, there: Sequence[SalesOrderPayment], rules: HeartlandSettings
+) -> dict[str, list[SalesOrderPayment]]:
     """What is booked of each payment: by transaction id; where there is none, by type and amount, whole or in part."""
     field, left = rules.transaction_id_field, list(there)
 
-    def take(found: list[Booked]) -> list[Booked]:
+    def take(found: list[SalesOrderPayment]) -> list[SalesOrderPayment]:
         for one in found:
             left.remove(one)
         return found
 
-    def alike(payment: Payment) -> list[Booked]:
+    def alike(payment: Payment) -> list[SalesOrderPayment]:
         type_id = references.payment_types[payment.gateway]
         return [one for one in left if one.payment_type_id == type_id and not one.custom.get(field)]
 
@@ -120,7 +120,7 @@ def absent_payments(operations: Iterable[str], known: Known, rules: HeartlandSet
     return {name for name in operations if name.startswith(_PAYMENT) and name not in there} if all(marks) else set()
 
 
-def payment_by_hand(known: Known, payment: Booked, why: str) -> Finding:
+def payment_by_hand(known: Known, payment: SalesOrderPayment, why: str) -> Finding:
     return Finding(
         kind="payment_by_hand",
         title=f"A payment of {payment.amount} came in after Heartland order {known.order.public_id} was closed",

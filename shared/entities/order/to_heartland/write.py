@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from shared.connectors.heartland.errors import NotFound, Refused
-from shared.connectors.heartland.models import SalesOrder
+from shared.entities.order.heartland.orders import SalesOrder, create_order, orders_by_custom_field, orders_by_number
 from shared.entities.order.record import Order
 from shared.entities.order.to_heartland.accounts import Account
 from shared.entities.order.to_heartland.actual import Known, References, read_order
@@ -18,7 +18,7 @@ from shared.entities.order.to_heartland.payments import absent_payments, refund_
 from shared.entities.order.to_heartland.plan import plan_order
 from shared.entities.order.to_heartland.steps import AddPayment, CreateOrder, Finding, Plan
 from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, RetryLater, TargetDown
-from shared.limits.before_call import Before
+from shared.limits.call_context import CallContext, PreSendCheck
 from shared.state.atomic_write import Mark, Pair
 from shared.state.ledger import Claim, Effect
 from shared.state.target_state import Standing
@@ -41,16 +41,24 @@ class Written:
 class Writing:
     """One order on its way into one account. `taken_at` tells since when no other process writes it."""
 
-    def __init__(self, account: Account, order: Order, standing: Standing, taken_at: TakenAt | None = None) -> None:
+    def __init__(
+        self,
+        account: Account,
+        order: Order,
+        standing: Standing,
+        context: CallContext,
+        taken_at: TakenAt | None = None,
+    ) -> None:
         self._account = account
+        self.context = context
         self._order = order
         self._standing = standing
         self._lag = account.rules.read_lag_seconds
         self._pending = account.recent.pending((account.name, "order", order.id))
         self._pending.taken_at = taken_at
         self._ours = account.once.ours(self._pending)
-        heartland = account.heartland.before(self._ours.check)
-        self._bench = Bench(heartland, account.once, account.name, order.id, self._lag, self._pending)
+        checked = context.checked_by(self._ours.check)
+        self._bench = Bench(account.heartland, checked, account.once, account.name, order.id, self._lag, self._pending)
         self._findings: list[Finding] = []
         self._created = False
         self._in_doubt: Mapping[str, Claim] = {}
@@ -127,13 +135,15 @@ class Writing:
 
     async def _run(self) -> Written:
         wanted = want(self._order, self._account.rules)
-        items = await self._account.items.find(wanted.skus, wanted.extras)
-        payment_types = await self._account.payment_types.find(payment.gateway for payment in wanted.payments)
-        place = await self._account.places.get()
+        items = await self._account.items.find(wanted.skus, wanted.extras, self.context)
+        gateways = (payment.gateway for payment in wanted.payments)
+        payment_types = await self._account.payment_types.find(gateways, self.context)
+        place = await self._account.places.get(self.context)
         known = await self._there()
         buyer = await self._account.customers.of(
             self._order,
             self._pending,
+            self.context,
             linked_id=int(self._standing.buyer_id) if self._standing.buyer_id else None,
             known_id=known.order.customer_id if known else None,
         )
@@ -208,7 +218,7 @@ class Writing:
             raise TargetDown(f"order {self._order.name} was written a moment ago and cannot be read reliably yet", wait)
         self._in_doubt = history.in_doubt
         try:
-            return await read_order(self._account.heartland, order_id)
+            return await read_order(self._account.heartland, order_id, self.context)
         except NotFound as error:
             raise NeedsReview(
                 f"Heartland order {order_id} of Shopify order {self._order.name} is gone",
@@ -219,7 +229,8 @@ class Writing:
 
     async def _look_up(self) -> int | None:
         """By Shopify's id in the custom field; two orders may share a name, so the number proves nothing."""
-        found = await self._account.heartland.orders_by_custom(self._account.rules.order_id_field, self._order.id)
+        field = self._account.rules.order_id_field
+        found = await orders_by_custom_field(self._account.heartland, field, self._order.id, self.context)
         if len(found) > 1:
             self._findings.append(_duplicates(self._order, found))
         return found[0].id if found else None
@@ -230,12 +241,12 @@ class Writing:
         body = dict(step.body)
         adopted = False
 
-        async def send(turn: Before) -> int | None:
+        async def send(check: PreSendCheck) -> int | None:
             nonlocal adopted
-            heartland = self._account.heartland.before(turn)
+            heartland, context = self._account.heartland, self.context.checked_by(check)
             if self._account.rules.unique_order_public_id or not await self._is_taken(body["public_id"]):
                 try:
-                    return await heartland.create_order(body)
+                    return await create_order(heartland, body, context)
                 except Refused as refusal:
                     if not refusal.names("public_id"):
                         raise
@@ -243,7 +254,7 @@ class Writing:
             ours = await self._look_up()
             adopted = ours is not None
             body["public_id"] = self._longer_number(body["public_id"])
-            return ours or await heartland.create_order(body)
+            return ours or await create_order(heartland, body, context)
 
         effect = self._bench.effect("order:create")
         await self._claim(effect)
@@ -259,7 +270,7 @@ class Writing:
         return known
 
     async def _is_taken(self, public_id: str) -> bool:
-        return bool(await self._account.heartland.orders_by_number(public_id))
+        return bool(await orders_by_number(self._account.heartland, public_id, self.context))
 
     def _longer_number(self, public_id: str) -> str:
         return f"{public_id}-{self._order.id}"

@@ -14,7 +14,7 @@ from shared.entities.order.spec import CANONICAL_LINK
 from shared.entities.order.to_shopify.link import LinkWriter, metafields
 from shared.entities.parts import EntityWriter, ShopifyWriterParts
 from shared.errors import RetryLater
-from shared.messaging.record import Record, Result, Route, priority_of
+from shared.messaging.record import Record, Result, Route, context_of
 
 
 def open_writer(parts: ShopifyWriterParts) -> EntityWriter:
@@ -41,15 +41,16 @@ class LinkHandler:
                 outcome="skipped", detail=f"links of the entity {event.record.entity} are not kept in Shopify"
             )
         try:
-            await self._writer(event.connection, shop.client.at(priority_of(records))).write(fields)
+            context = context_of(records)
+            await self._writer(event.connection, shop.client, context.priority).write(fields, context.subjects)
         except UserErrors as error:
             # Right after an order was made its metafields can be refused; a deleted order is refused for good.
             raise RetryLater(error.reason) from error
         return Result(outcome="applied", shopify_id=event.record.shopify_id, heartland_id=event.record.heartland_id)
 
-    def _writer(self, connection: str, client: ShopifyClient) -> LinkWriter:
-        place = (connection, client.priority)
+    def _writer(self, connection: str, client: ShopifyClient, priority: Priority) -> LinkWriter:
+        place = (connection, priority)
         known = self._writers.get(place)
         if known is None or known[0] is not client:
-            known = self._writers[place] = (client, LinkWriter(client, self._batch_seconds))
+            known = self._writers[place] = (client, LinkWriter(client, priority, self._batch_seconds))
         return known[1]

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from shared.canonical.priority import Priority
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.errors import UserErrors, accepted
 from shared.entities.fulfilment.shopify.documents import SET_METAFIELDS
 from shared.entities.order.link import Link
+from shared.limits.call_context import CallContext
 
 # Shopify takes 25 metafields a call; a link is two.
 LINKS_PER_CALL = 12
@@ -41,21 +43,26 @@ def metafields(link: Link, namespace: str) -> list[dict[str, str]]:
 @dataclass(slots=True)
 class _Waiting:
     fields: list[dict[str, str]]
+    subjects: frozenset[str]
     done: asyncio.Future[None]
 
 
 class LinkWriter:
-    """Collects the links of one shop for a moment and writes them together."""
+    """Collects the links of one shop, of one priority, for a moment and writes them together."""
 
-    def __init__(self, shopify: ShopifyClient, wait_seconds: float) -> None:
+    def __init__(self, shopify: ShopifyClient, priority: Priority, wait_seconds: float) -> None:
         self._shopify = shopify
+        self._priority: Priority = priority
         self._wait_seconds = wait_seconds
         self._waiting: list[_Waiting] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def write(self, fields: list[dict[str, str]]) -> None:
-        """Returns when they are set. Raises UserErrors where Shopify refuses these, and what a call raises."""
-        entry = _Waiting(fields, asyncio.get_running_loop().create_future())
+    async def write(self, fields: list[dict[str, str]], subjects: frozenset[str] = frozenset()) -> None:
+        """Set the metafields of these records. Returns when they are set.
+
+        Raises UserErrors where Shopify refuses these, and what a call raises.
+        """
+        entry = _Waiting(fields, subjects, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         if len(self._waiting) == 1:
             self._start(self._wait_seconds)
@@ -78,7 +85,9 @@ class LinkWriter:
 
     async def _send(self, batch: Sequence[_Waiting]) -> None:
         try:
-            await set_metafields(self._shopify, [field for entry in batch for field in entry.fields])
+            subjects = frozenset[str]().union(*(entry.subjects for entry in batch))
+            context = CallContext(self._priority, subjects)
+            await set_metafields(self._shopify, [field for entry in batch for field in entry.fields], context)
         except UserErrors as error:
             await self._apart(batch, error)
         except BaseException as error:
@@ -97,8 +106,8 @@ class LinkWriter:
             await self._send([entry])
 
 
-async def set_metafields(shopify: ShopifyClient, fields: Sequence[Mapping[str, Any]]) -> None:
-    data = await shopify.execute(SET_METAFIELDS, {"metafields": list(fields)})
+async def set_metafields(shopify: ShopifyClient, fields: Sequence[Mapping[str, Any]], context: CallContext) -> None:
+    data = await shopify.execute(SET_METAFIELDS, {"metafields": list(fields)}, context)
     accepted("metafieldsSet", data["metafieldsSet"])
 
 

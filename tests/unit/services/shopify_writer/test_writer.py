@@ -77,7 +77,7 @@ async def test_what_is_repaired_waits_behind_live_calls(links: LinkHandler, shop
 
     await links.handle([record])
 
-    assert shop.priority == "repair"
+    assert [context.priority for context in shop.contexts] == ["repair"]
 
 
 async def test_a_link_of_another_entity_is_left_alone(links: LinkHandler, shop: FakeShop) -> None:

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from aiobreaker.state import CircuitClosedState, CircuitHalfOpenState
 
 from shared.errors import IntegrationError, OutcomeUnknown, Rejected, TargetDown
-from shared.limits.call_context import on_behalf_of
 from shared.limits.circuit_breaker import CLOSED, HALF_OPEN, OPEN, Breaker
 from tests.support.clock import FakeClock
 
@@ -20,10 +20,12 @@ def a_breaker(clock: FakeClock, seen: list[int] | None = None) -> Breaker:
     return Breaker("demo/heartland", clock=clock, open_seconds=10.0, on_change=note)
 
 
-async def fail(breaker: Breaker, error: Exception) -> None:
+async def fail(breaker: Breaker, error: Exception, *subjects: str) -> None:
+    async def work() -> None:
+        raise error
+
     with pytest.raises(type(error)):
-        async with breaker:
-            raise error
+        await breaker.call(work, frozenset(subjects))
 
 
 async def opened(clock: FakeClock, after: float | None = None) -> Breaker:
@@ -34,9 +36,8 @@ async def opened(clock: FakeClock, after: float | None = None) -> Breaker:
     return breaker
 
 
-async def pass_through(breaker: Breaker) -> None:
-    async with breaker:
-        pass
+async def pass_through(breaker: Breaker, *subjects: str) -> None:
+    await breaker.call(partial(asyncio.sleep, 0), frozenset(subjects))
 
 
 async def test_five_failures_open_it_and_say_how_long() -> None:
@@ -80,13 +81,12 @@ async def test_of_a_hundred_calls_exactly_one_probes() -> None:
     passed = 0
     answer = asyncio.Event()
 
-    async def call() -> None:
+    async def work() -> None:
         nonlocal passed
-        async with breaker:
-            passed += 1
-            await answer.wait()
+        passed += 1
+        await answer.wait()
 
-    calls = [asyncio.create_task(call()) for _ in range(100)]
+    calls = [asyncio.create_task(breaker.call(work)) for _ in range(100)]
     await asyncio.sleep(0)
     answer.set()
     ends = await asyncio.gather(*calls, return_exceptions=True)
@@ -362,8 +362,7 @@ async def test_a_check_says_what_a_call_would_meet_and_changes_nothing() -> None
 
 async def fail_for(breaker: Breaker, *ids: str, answered: bool = True) -> TargetDown:
     error = TargetDown("HTTP 500", answered=answered)
-    with on_behalf_of(*ids):
-        await fail(breaker, error)
+    await fail(breaker, error, *ids)
     return error
 
 
@@ -400,8 +399,7 @@ async def test_a_failure_says_when_another_record_was_answered_well() -> None:
     assert (await fail_for(breaker, "1")).well_at is None
     times = []
     for name in ("2", "3", "1", "1"):
-        with on_behalf_of(name):
-            await pass_through(breaker)
+        await pass_through(breaker, name)
         times.append(clock.monotonic())
         clock.advance(1)
 

@@ -13,12 +13,14 @@ from shared.sync.key_locks import Locks
 class Loads:
     def __init__(self) -> None:
         self.asked: list[list[str]] = []
+        self.subjects: list[frozenset[str]] = []
         self.error: Exception | None = None
         self.go = asyncio.Event()
         self.go.set()
 
-    async def __call__(self, names: list[str]) -> Mapping[str, int]:
+    async def __call__(self, names: list[str], subjects: frozenset[str]) -> Mapping[str, int]:
         self.asked.append(names)
+        self.subjects.append(subjects)
         await self.go.wait()
         if self.error:
             raise self.error
@@ -39,16 +41,17 @@ async def test_what_is_asked_meanwhile_goes_with_the_next_call() -> None:
     loads = Loads()
     loads.go.clear()
     batch = Batch(loads, 0)
-    first = asyncio.create_task(batch.get(["a"]))
+    first = asyncio.create_task(batch.get(["a"], frozenset({"1"})))
     while not loads.asked:  # noqa: ASYNC110
         await asyncio.sleep(0)
-    others = [asyncio.create_task(batch.get([name])) for name in ("b", "c")]
+    others = [asyncio.create_task(batch.get([name], frozenset({name}))) for name in ("b", "c")]
     await asyncio.sleep(0)
     loads.go.set()
 
     await asyncio.gather(first, *others)
 
     assert loads.asked == [["a"], ["b", "c"]]
+    assert loads.subjects == [frozenset({"1"}), frozenset({"b", "c"})]
 
 
 async def test_a_failure_is_everybodys_and_the_next_try_is_fresh() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.connectors.heartland.errors import Refused
 from shared.errors import OutcomeUnknown, TargetDown
-from shared.limits.before_call import Before
+from shared.limits.call_context import PreSendCheck
 from shared.state.ledger import Claim, Effect
 from shared.sync import create_once as once
 from shared.sync.create_once import History, Made, Once
@@ -41,7 +41,7 @@ class Two:
         await self.pending.write(self.notes, claims=(PAY,))  # type: ignore[arg-type]
 
     async def create(self, once: Once, pending: Pending | None = None) -> None:
-        async def send(turn: Before) -> int:
+        async def send(turn: PreSendCheck) -> int:
             if once is self.mine and self.on_turn is not None:
                 self.clock.advance(60)
                 await self.on_turn()
@@ -179,7 +179,7 @@ class One:
             PAY, self._send, self._find, 10.0, pending=pending, call_seconds=self.call_seconds
         )
 
-    async def _send(self, turn: Before) -> int | None:
+    async def _send(self, turn: PreSendCheck) -> int | None:
         self.clock.advance(self.queue_seconds)
         await turn()
         self.sends += 1
@@ -376,7 +376,7 @@ async def test_what_is_remembered_of_calls_that_are_over_is_bounded(monkeypatch:
     one, lost = One(7, 8), OutcomeUnknown("broke")
     other = Effect("acme", "heartland", "order", "5001", "payment:2")
 
-    async def send(turn: Before) -> int:
+    async def send(turn: PreSendCheck) -> int:
         raise lost
 
     for effect in (PAY, other):

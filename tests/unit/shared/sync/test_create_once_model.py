@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from shared.connectors.heartland.errors import Refused
 from shared.errors import OutcomeUnknown, RetryLater, TargetDown
-from shared.limits.before_call import Before
+from shared.limits.call_context import PreSendCheck
 from shared.state.ledger import Effect
 from shared.sync.create_once import Once
 from tests.support.clock import FakeClock
@@ -35,7 +35,7 @@ class _Pause:
 
 
 async def at(name: str, do: Callable[[], Any]) -> Any:
-    """Before a call has its effect, and before its caller learns of it."""
+    """PreSendCheck a call has its effect, and before its caller learns of it."""
     await _Pause()
     result = do()
     await _Pause()
@@ -76,7 +76,7 @@ class Process:
         if self.delivery is not None:
             self.delivery.close()
 
-    async def send(self, turn: Before) -> int | None:
+    async def send(self, turn: PreSendCheck) -> int | None:
         await _Pause()
         self.left = UNDER_WAY_SECONDS
         try:

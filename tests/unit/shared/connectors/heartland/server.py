@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
+import orjson
 from aiohttp import web
 
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.transport import Limits
+from shared.connectors.heartland.transport import Limits, Transport
 from shared.limits.circuit_breaker import Breaker
 from shared.limits.rate_limit import RequestBudget
 from shared.runtime.clock import SystemClock
@@ -40,7 +42,7 @@ def a_client(
     breaker: Breaker | None = None,
 ) -> HeartlandClient:
     clock = SystemClock()
-    return HeartlandClient(
+    transport = Transport(
         session,
         HeartlandAccount.read({"base_url": url, "api_token": "sesame"}),
         budget=budget or RequestBudget(0, burst=1, max_in_flight=10, clock=clock),
@@ -49,6 +51,7 @@ def a_client(
         observe=lambda operation, outcome, seconds: observed.append((operation, outcome)),
         limits=limits,
     )
+    return HeartlandClient(transport)
 
 
 @asynccontextmanager
@@ -75,3 +78,22 @@ async def answering(respond: Respond, limits: Limits | None = None) -> AsyncIter
             yield spoken
     finally:
         await runner.cleanup()
+
+
+def page(rows: Sequence[dict[str, Any]], pages: int = 1) -> web.Response:
+    return web.json_response({"total": len(rows), "pages": pages, "results": list(rows)})
+
+
+def asked_filter(query: dict[str, str]) -> Any:
+    return orjson.loads(query.get("_filter", "{}"))
+
+
+def store(rows: list[dict[str, Any]]) -> Respond:
+    """Answers by id, as Heartland does: above the filter's bound, at most a page."""
+
+    def respond(request: web.Request) -> web.Response:
+        bound = asked_filter(dict(request.query)).get("id", {}).get("$gt", 0)
+        found = sorted((row for row in rows if row["id"] > bound), key=lambda row: row["id"])
+        return page(found[: int(request.query["per_page"])])
+
+    return respond

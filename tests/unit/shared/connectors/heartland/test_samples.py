@@ -6,14 +6,15 @@ from decimal import Decimal
 
 from shared.connectors.heartland import decimal_json as wire
 from shared.connectors.heartland.errors import refusal
-from shared.connectors.heartland.models import Item, OrderLine
+from shared.entities.order.heartland.items import Item
+from shared.entities.order.heartland.orders import SalesOrderLine
 from tests.support.samples import sample
 
 
 def test_a_line_whose_price_was_never_adjusted() -> None:
     rows = wire.read(sample("heartland", "sales_ticket_lines_item.json"))["results"]
 
-    line = OrderLine.read(rows[0])
+    line = SalesOrderLine.read(rows[0])
 
     assert (line.item_id, line.adjusted_unit_price, line.unit_price) == (108028, None, Decimal(0))
 

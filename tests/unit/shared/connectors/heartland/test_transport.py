@@ -12,26 +12,33 @@ from aiohttp import web
 
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound, Refused
+from shared.connectors.heartland.models import MaybeAmount, Model, read_one
 from shared.connectors.heartland.transport import Limits
 from shared.errors import CredentialsRefused, OutcomeUnknown, RetryLater, TargetDown
+from shared.limits.call_context import LIVE, REPAIR, CallContext
 from shared.limits.circuit_breaker import CLOSED, Breaker
 from shared.limits.rate_limit import RequestBudget
 from shared.runtime.clock import SystemClock
 from tests.unit.shared.connectors.heartland.server import Respond, a_client, answering
 
-Call = Callable[[HeartlandClient], Awaitable[Any]]
+Call = Callable[..., Awaitable[Any]]
 
 
-async def read(client: HeartlandClient) -> Any:
-    return await client.order(5)
+class Gadget(Model):
+    id: int
+    price: MaybeAmount = None
 
 
-async def write(client: HeartlandClient) -> Any:
-    return await client.create_order({"status": "pending"})
+async def read(client: HeartlandClient, context: CallContext = LIVE) -> Any:
+    return read_one(Gadget, await client.record("gadgets/{}", 5, context=context))
 
 
-async def change(client: HeartlandClient) -> Any:
-    await client.update_order(5, {"status": "open"})
+async def write(client: HeartlandClient, context: CallContext = LIVE) -> Any:
+    return await client.create("gadgets", body={"status": "pending"}, context=context)
+
+
+async def change(client: HeartlandClient, context: CallContext = LIVE) -> Any:
+    await client.update("gadgets/{}", 5, body={"status": "open"}, context=context)
 
 
 def status(code: int, text: str = "", **headers: str) -> Respond:
@@ -59,7 +66,7 @@ def hang_up(request: web.Request) -> web.Response:
         pytest.param(status(200, ""), read, TargetDown, id="nothing instead of a record"),
         pytest.param(status(200, "[1]"), read, TargetDown, id="a list instead of a record"),
         pytest.param(status(200, '{"public_id": "S-1"}'), read, RetryLater, id="a record without id"),
-        pytest.param(status(200, '{"id": 1, "shipping_charge": NaN}'), read, TargetDown, id="not a number"),
+        pytest.param(status(200, '{"id": 1, "price": NaN}'), read, TargetDown, id="not a number"),
         pytest.param(status(201, "<html>"), write, OutcomeUnknown, id="a page as answer to a create"),
         pytest.param(status(200, "<html>"), change, OutcomeUnknown, id="a page as answer to a change"),
         pytest.param(hang_up, read, TargetDown, id="a read cut off"),
@@ -174,11 +181,11 @@ async def test_a_create_tells_the_id_as_far_as_heartland_does(
 
 async def test_operations_have_few_names_without_ids() -> None:
     async with answering(status(201)) as spoken:
-        await spoken.client.add_order_line(5, {"qty": 1})
-        await spoken.client.update_order_line(5, 6, {"qty": 1})
+        await spoken.client.create("gadgets/{}/parts", 5, body={"qty": 1}, context=LIVE)
+        await spoken.client.update("gadgets/{}/parts/{}", 5, 6, body={"qty": 1}, context=LIVE)
 
-    assert spoken.observed == [("POST sales/orders/lines", "ok"), ("PUT sales/orders/lines", "ok")]
-    assert [path for _, path, _, _ in spoken.asked] == ["/api/sales/orders/5/lines", "/api/sales/orders/5/lines/6"]
+    assert spoken.observed == [("POST gadgets/parts", "ok"), ("PUT gadgets/parts", "ok")]
+    assert [path for _, path, _, _ in spoken.asked] == ["/api/gadgets/5/parts", "/api/gadgets/5/parts/6"]
 
 
 async def test_the_token_goes_along_and_is_never_shown() -> None:
@@ -206,21 +213,19 @@ async def test_a_repair_waits_behind_live_calls_of_the_same_account() -> None:
     budget = RequestBudget(0, burst=1, max_in_flight=1, clock=SystemClock())
     async with answering(status(200, '{"results": []}')) as spoken, aiohttp.ClientSession() as session:
         client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget)
-        repair = client.at("repair")
-
         await asyncio.gather(
-            client.orders_by_number("1"), repair.orders_by_number("R"), client.orders_by_number("2"),
-            client.orders_by_number("3"),
-        )  # fmt: skip
+            client.sub_records("gadgets/{}/parts", 1, context=LIVE),
+            client.sub_records("gadgets/{}/parts", 4, context=REPAIR),
+            client.sub_records("gadgets/{}/parts", 2, context=LIVE),
+            client.sub_records("gadgets/{}/parts", 3, context=LIVE),
+        )
 
-    asked = [query["_filter"] for _, _, query, _ in spoken.asked]
-    assert asked == [f'{{"public_id":"{name}"}}' for name in ("1", "2", "3", "R")]
-    assert client.at("repair") is repair
+    assert [path for _, path, _, _ in spoken.asked] == [f"/api/gadgets/{number}/parts" for number in (1, 2, 3, 4)]
 
 
 async def test_a_question_arrives_as_it_was_asked() -> None:
     async with answering(status(200, '{"results": []}')) as spoken:
-        await spoken.client.orders_by_number("S-1 & 50% é+ü")
+        await spoken.client.first_page("gadgets", {"public_id": "S-1 & 50% é+ü"}, per_page=2, context=LIVE)
 
     assert spoken.asked[0][2]["_filter"] == '{"public_id":"S-1 & 50% é+ü"}'
 
@@ -229,7 +234,7 @@ async def test_a_question_arrives_as_it_was_asked() -> None:
 async def test_an_answer_is_read_whole_whatever_its_length(text: str) -> None:
     body = f'{{"id": 5, "public_id": "{text}"}}'
     async with answering(lambda request: web.Response(text=body)) as spoken:
-        assert (await spoken.client.order(5)).public_id == text
+        assert (await spoken.client.record("gadgets/{}", 5, context=LIVE))["public_id"] == text
 
 
 async def test_a_packed_answer_is_held_to_the_same_limit() -> None:
@@ -278,7 +283,7 @@ async def test_a_write_asks_before_it_goes_out_once_its_turn_has_come() -> None:
     async with answering(status(201, "", Location="/5")) as spoken, aiohttp.ClientSession() as session:
         client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget)
         await budget.enter("live")
-        waiting = asyncio.create_task(write(client.before(check)))
+        waiting = asyncio.create_task(write(client, LIVE.checked_by(check)))
         await asyncio.sleep(0)
         assert (told, spoken.asked) == ([], [])
         budget.leave()
@@ -300,8 +305,8 @@ async def test_what_is_raised_before_a_write_keeps_it_back_and_says_nothing_of_h
         client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget, breaker=breaker)
         for call in (write, change):
             with pytest.raises(TargetDown, match="settled elsewhere"):
-                await call(client.before(check))
-        await read(client.before(check))
+                await call(client, LIVE.checked_by(check))
+        await read(client, LIVE.checked_by(check))
 
     assert [method for method, *_ in spoken.asked] == ["GET"]
     assert breaker.state == CLOSED

@@ -13,6 +13,7 @@ from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.errors import TooMuch
 from shared.entities.order.shopify.documents import READ_ORDERS
 from shared.errors import CredentialsRefused, OutcomeUnknown, Rejected, TargetDown
+from shared.limits.call_context import LIVE
 from shared.limits.circuit_breaker import CLOSED, OPEN, Breaker
 from shared.limits.query_cost import CostBudget
 from shared.runtime.clock import SystemClock
@@ -280,9 +281,9 @@ async def test_a_mutation_asks_before_it_goes_out_and_a_query_does_not() -> None
         client, budget = shop.client(session), CostBudget(SystemClock(), maximum=1000, restore_rate=0.001)
         client._budget = budget
         with pytest.raises(TargetDown, match="settled elsewhere"):
-            await client.before(check).execute(SHIP, {})
+            await client.execute(SHIP, {}, LIVE.checked_by(check))
         assert budget.available == pytest.approx(1000, abs=0.1)
-        await client.before(check).execute(ASK, {})
+        await client.execute(ASK, {}, LIVE.checked_by(check))
 
         assert len(shop.requests) == 1
         assert shop.breaker.state == CLOSED

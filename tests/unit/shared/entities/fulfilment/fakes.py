@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.entities.fulfilment.heartland import changed_at
+import orjson
+
+from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.timestamps import changed_at
+from shared.connectors.heartland.transport import Answer, Query
 from shared.entities.fulfilment.poll import InvoiceFeed, Told, Window
 from shared.errors import TargetDown
+from shared.limits.call_context import CallContext
 from shared.messaging.envelope import Envelope
 from shared.messaging.topics import Topic
 from shared.state.links import LinkRow
@@ -43,23 +48,25 @@ class FakeHeartland:
         stamp = (START + timedelta(minutes=minutes)).isoformat()
         self.rows[number] = an_invoice(number, order_id=number + 1000, updated_at=stamp, completed_at=stamp, **changes)
 
-    async def invoices_changed_since(self, moment: datetime, *, per_page: int = 200) -> AsyncIterator[Json]:
+    call_seconds = 30.0
+
+    async def send(
+        self, method: str, path: str, *ids: int, query: Query = (), body: Any = None, context: CallContext
+    ) -> Answer:
         self._points.call()
+        if path == "sales/invoices/{}/lines":
+            return Answer({"pages": 1, "results": [an_invoice_line()]})
+        asked = dict(query)
+        condition = orjson.loads(asked["_filter"])
+        above = condition.get("id", {}).get("$gt", 0)
+        rows = [self.rows[number] for number in sorted(self.rows) if number > above]
+        if "$in" in condition.get("id", {}):
+            self.reads.append("by id")
+            return Answer({"results": [row for row in rows if row["id"] in condition["id"]["$in"]]})
         self.reads.append("changed")
-        for number in sorted(self.rows):
-            if changed_at_or(self.rows[number], moment) >= moment:
-                yield self.rows[number]
-
-    async def invoices(self, condition: Mapping[str, Any], *, per_page: int = 200) -> AsyncIterator[Json]:
-        self._points.call()
-        self.reads.append("by id")
-        for number in condition["id"]["$in"]:
-            if number in self.rows:
-                yield self.rows[number]
-
-    async def invoice_lines(self, number: int) -> list[Json]:
-        self._points.call()
-        return [an_invoice_line()]
+        since = datetime.fromisoformat(condition["updated_at"]["$gte"])
+        changed = [row for row in rows if changed_at_or(row, since) >= since]
+        return Answer({"results": changed[: int(asked["per_page"])]})
 
 
 def changed_at_or(row: Json, default: datetime) -> datetime:
@@ -131,7 +138,7 @@ class World:
         told = Told(self.count, self.unreadable.append)
         feed = InvoiceFeed(
             "main",
-            self.heartland,  # type: ignore[arg-type]
+            HeartlandClient(self.heartland),
             producer=self.producer,  # type: ignore[arg-type]
             cursors=self.cursors,  # type: ignore[arg-type]
             links=self.links,  # type: ignore[arg-type]

@@ -12,10 +12,18 @@ from hypothesis import strategies as st
 
 from shared.connectors.heartland import decimal_json as wire
 from shared.connectors.heartland.settings import HeartlandSettings
-from shared.entities.fulfilment.heartland import changed_at, from_heartland, is_completed, shipped_items
+from shared.connectors.heartland.timestamps import changed_at
+from shared.entities.fulfilment.heartland import (
+    from_heartland,
+    invoices_changed_since,
+    is_completed,
+    shipped_items,
+)
 from shared.errors import NeedsReview, Rejected
+from shared.limits.call_context import LIVE
 from tests.support.samples import sample
 from tests.support.shipments import an_invoice, an_invoice_line
+from tests.unit.shared.connectors.heartland.server import answering, asked_filter, page
 
 RULES = HeartlandSettings()
 SKUS = {1: "TEE", 2: "CAP", 3: "TIP", 4: "DUTY", 5: "FEE", 6: "ROUNDING", 7: "DISCOUNT", 8: "MISC"}
@@ -150,3 +158,11 @@ def test_a_recorded_line_without_quantity_is_not_taken_for_nothing() -> None:
 
     with pytest.raises(Rejected):
         shipped_items(lines)
+
+
+async def test_changed_invoices_are_asked_for_by_time() -> None:
+    async with answering(lambda request: page([])) as spoken:
+        rows = [row async for row in invoices_changed_since(spoken.client, datetime(2026, 11, 1, tzinfo=UTC), LIVE)]
+
+    assert rows == []
+    assert asked_filter(spoken.asked[0][2]) == {"updated_at": {"$gte": "2026-11-01T00:00:00+00:00"}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,12 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.connectors.heartland import decimal_json as wire
-from shared.connectors.heartland.models import Item
+from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.connectors.heartland.transport import Answer, Query
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.spec import CANONICAL_FULFILMENT
 from shared.entities.fulfilment.transform import Skus, translate
 from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown
+from shared.limits.call_context import CallContext
 from shared.messaging.envelope import Envelope
 from shared.messaging.record import Result
 from shared.messaging.topics import Topic
@@ -39,13 +40,15 @@ class FakeItems:
         self.asked: list[list[int]] = []
         self.priorities: list[str] = []
 
-    def at(self, priority: str) -> FakeItems:
-        self.priorities.append(priority)
-        return self
+    call_seconds = 30.0
 
-    async def items_by_id(self, ids: Iterable[int]) -> dict[int, Item]:
-        self.asked.append(list(ids))
-        return {one: Item(id=one, public_id=self.known[one]) for one in self.asked[-1] if one in self.known}
+    async def send(
+        self, method: str, path: str, *ids: int, query: Query = (), body: Any = None, context: CallContext
+    ) -> Answer:
+        self.priorities.append(context.priority)
+        wanted = orjson.loads(dict(query)["_filter"])["id"]
+        self.asked.append(wanted["$in"] if isinstance(wanted, dict) else [wanted])
+        return Answer([{"id": one, "public_id": self.known[one]} for one in self.asked[-1] if one in self.known])
 
 
 class FakeProducer:
@@ -59,7 +62,7 @@ class FakeProducer:
 class Bench:
     def __init__(self) -> None:
         self.items, self.producer, self.clock = FakeItems(), FakeProducer(), FakeClock()
-        self.skus = Skus(self.items, self.clock)  # type: ignore[arg-type]
+        self.skus = Skus(HeartlandClient(self.items), self.clock)
 
     async def translate(self, body: bytes, rules: HeartlandSettings = RULES) -> Result:
         record = a_record("5001", topic="raw.heartland.fulfilment")

@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry
 
 from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import Fenced, Misconfigured, NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown, Waiting
-from shared.limits.call_context import subjects
 from shared.messaging.consumer.error_handling import ErrorHandling, Rest
 from shared.messaging.consumer.outages import Outages
 from shared.messaging.consumer.reporter import Reporter
@@ -701,17 +700,3 @@ async def test_an_event_that_its_vendor_cannot_stand_is_parked_for_a_trouble_of_
     assert (key.waits_for, key.attempts, key.error_class) == (None, 0, "TargetDown")
     assert key.next_attempt_at - bench.clock.now() == timedelta(seconds=45)
     assert bench.metric("events_failed_total", entity="order", reason="retry") == 1
-
-
-async def test_what_a_handler_calls_is_called_for_its_records_sake() -> None:
-    bench, seen = await Bench().assigned(), list[frozenset[str]]()
-
-    async def handle(records: Sequence[Record]) -> Result:
-        seen.append(subjects())
-        return Result("applied")
-
-    bench.treatment._routes["orders"] = replace(bench.treatment._routes["orders"], handle=handle)
-    bench.arrive()
-    await bench.step()
-
-    assert (seen, subjects()) == ([frozenset({"1001"})], frozenset())

@@ -10,7 +10,6 @@ import pytest
 
 from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown, Waiting
-from shared.limits.call_context import subjects
 from shared.messaging.lanes.lane import Lane
 from shared.messaging.parking.parked_retry import Replay
 from shared.messaging.parking.parked_rows import record_of
@@ -358,16 +357,3 @@ async def test_a_vendor_that_answers_nobody_well_is_waited_for(well_at: float | 
             await turn.replay.replay(turn.key, turn.route, 1, turn.lane)
 
     assert turn.stored.attempts == 0
-
-
-async def test_what_is_called_in_a_turn_is_called_for_the_records_sake() -> None:
-    turn, seen = Turn(), list[frozenset[str]]()
-
-    async def handle(records: Any) -> Result:
-        seen.append(subjects())
-        return Result("applied")
-
-    turn.route = replace(turn.route, handle=handle)
-    await turn.take()
-
-    assert (seen, subjects()) == ([frozenset({"1001"})], frozenset())

@@ -12,6 +12,7 @@ from shared.connectors.shopify.document import Document
 from shared.entities.fulfilment.shopify.allocation import Part
 from shared.entities.fulfilment.to_shopify.in_doubt import Doubts
 from shared.errors import TargetDown
+from shared.limits.call_context import LIVE, CallContext
 from shared.state.ledger import Effect
 from tests.support.clock import FakeClock
 from tests.support.memory_ledger import MemoryLedger
@@ -36,7 +37,7 @@ class FakeShop:
         self.made = made
         self.read: list[str] = []
 
-    async def execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
+    async def execute(self, document: Document, variables: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
         self.read.append(variables["id"])
         return {"order": {"fulfillments": [_shown(name, units) for name, units in self.made.items()]}}
 
@@ -63,7 +64,7 @@ class Bench:
 
     async def settle(self, shop: FakeShop, *effects: Effect, known: tuple[str, ...] = ()) -> None:
         doubtful = {one: await self.ledger.claim(one) for one in effects}
-        await self.doubts.settle(doubtful, "5001", shop, known)  # type: ignore[arg-type]
+        await self.doubts.settle(doubtful, "5001", shop, known, LIVE)  # type: ignore[arg-type]
 
 
 async def test_what_is_found_is_done_with_what_it_was_sent_with() -> None:
@@ -132,7 +133,7 @@ async def test_a_former_owners_call_may_have_waited_for_its_turn_until_the_order
     bench.clock.advance(4)
 
     with pytest.raises(TargetDown) as early:
-        await bench.doubts.settle({effect(): seen}, "5001", FakeShop(), (), taken_at)  # type: ignore[arg-type]
+        await bench.doubts.settle({effect(): seen}, "5001", FakeShop(), (), LIVE, taken_at)  # type: ignore[arg-type]
 
     assert early.value.after == pytest.approx(6.0)
 
@@ -145,7 +146,7 @@ async def test_what_another_process_sends_anew_is_not_given_back() -> None:
     await bench.ledger.again(effect(), seen)
 
     with pytest.raises(TargetDown, match="another process") as beaten:
-        await bench.doubts.settle({effect(): seen}, "5001", FakeShop(), ())  # type: ignore[arg-type]
+        await bench.doubts.settle({effect(): seen}, "5001", FakeShop(), (), LIVE)  # type: ignore[arg-type]
 
     assert beaten.value.after == LAG
     assert bench.ledger.states() == {effect().operation: "in_doubt"}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 
+from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.connectors.heartland.transport import Answer, Query
 from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.order.compare.own_records import Beliefs
@@ -18,6 +21,7 @@ from shared.entities.order.compare.snapshot import Known
 from shared.entities.order.shopify.changed_orders import changed_orders, shipped_units
 from shared.entities.order.shopify.documents import MANY, READ_ORDERS, TRANSACTIONS
 from shared.errors import RetryLater, TargetDown
+from shared.limits.call_context import CallContext
 from tests.support.messaging import NOON
 from tests.support.orders import Node, an_order_node, transaction_node
 
@@ -36,7 +40,9 @@ class Shop:
     def fitting(self, document: Document) -> int:
         return 50
 
-    async def execute(self, document: Document, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def execute(
+        self, document: Document, variables: Mapping[str, Any], context: CallContext
+    ) -> Mapping[str, Any]:
         if document is READ_ORDERS:
             return {"nodes": [self.first, WELL]}
         if document.name == "ReadShipped":
@@ -53,16 +59,19 @@ class Store:
         self.odd = odd
         self.figures = figures
 
-    async def orders_by_custom(self, field: str, key: str) -> list[Any]:
-        if key in self.odd:
-            raise self.odd[key]
-        return [SimpleNamespace(id=int(key))]
+    call_seconds = 30.0
 
-    async def orders_by_id(self, ids: Iterable[int]) -> list[dict[str, Any]]:
-        return [{"id": number, "status": "open", **self.figures} for number in ids]
-
-    async def invoices_of(self, ids: Iterable[int]) -> list[dict[str, Any]]:
-        return []
+    async def send(
+        self, method: str, path: str, *ids: int, query: Query = (), body: Any = None, context: CallContext
+    ) -> Answer:
+        condition = orjson.loads(dict(query)["_filter"])
+        if path == "sales/invoices":
+            return Answer([])
+        if key := condition.get("custom@shopify_order_id"):
+            if key in self.odd:
+                raise self.odd[key]
+            return Answer([{"id": int(key), "custom": {"shopify_order_id": key}}])
+        return Answer([{"id": number, "status": "open", **self.figures} for number in condition["id"]["$in"]])
 
 
 class Books:
@@ -72,7 +81,7 @@ class Books:
 
 async def read(shop: Shop, store: Store | None = None) -> Seen:
     shopify: Any = SimpleNamespace(client=shop, rules=ShopifySettings())
-    heartland: Any = SimpleNamespace(client=store or Store({}), rules=HeartlandSettings())
+    heartland: Any = SimpleNamespace(client=HeartlandClient(store or Store({})), rules=HeartlandSettings())
     books: Any = Books()
     return await Reader("main", shopify, heartland, books).snapshots(["5001", "5002"], NOON)
 

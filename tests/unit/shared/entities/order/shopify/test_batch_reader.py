@@ -12,7 +12,7 @@ from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.errors import TooMuch
 from shared.entities.order.shopify.batch_reader import Again, OrderReader
 from shared.errors import Rejected, TargetDown
-from shared.limits.call_context import subjects
+from shared.limits.call_context import CallContext
 from tests.support.orders import an_order_node
 
 
@@ -32,7 +32,7 @@ class FakeShop:
     def fitting(self, document: Document) -> int:
         return self.fits
 
-    async def execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
+    async def execute(self, document: Document, variables: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
         ids = [gid.rpartition("/")[2] for gid in variables["ids"]]
         self.batches.append(ids)
         self.arrived.release()
@@ -230,9 +230,9 @@ async def test_one_order_that_shopify_cannot_show_takes_no_other_with_it() -> No
     shop.bad["7"] = TargetDown("INTERNAL_SERVER_ERROR", answered=True)
     execute = shop.execute
 
-    async def noting(document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
-        asked.append(subjects())
-        return await execute(document, variables)
+    async def noting(document: Document, variables: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
+        asked.append(context.subjects)
+        return await execute(document, variables, context)
 
     shop.execute = noting  # type: ignore[method-assign]
     orders = reader(shop)

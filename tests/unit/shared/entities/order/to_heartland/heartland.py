@@ -1,30 +1,25 @@
-"""A Heartland account in memory, with the client's methods: counts calls, breaks any of them, and shows writes late."""
+"""A Heartland account in memory, as a transport: counts calls, breaks any of them, and shows writes late."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from shared.connectors.heartland.errors import NotFound, Refused
-from shared.connectors.heartland.models import (
-    Address,
-    Customer,
-    Item,
-    Location,
-    OrderLine,
-    OrderTax,
-    Payment,
-    PaymentType,
-    SalesOrder,
-    Station,
-)  # fmt: skip
+from shared.connectors.heartland.transport import Answer, Query
+from shared.entities.order.heartland.locations import Location, Station
+from shared.limits.call_context import CallContext
 from tests.support.clock import FakeClock
 
 Row = dict[str, Any]
+# Which field of a sub-record holds the id of its record.
+PARENTS = {"lines": "order", "taxes": "order", "payments": "order", "addresses": "customer"}
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 
@@ -46,17 +41,6 @@ class Points:
         return result
 
 
-class At:
-    """Points, each passed at a priority."""
-
-    def __init__(self, points: Points, priority: str) -> None:
-        self._points, self._priority = points, priority
-
-    async def at(self, name: str, do: Callable[[], Any]) -> Any:
-        self._points.priorities.add(self._priority)
-        return await self._points.at(name, do)
-
-
 @dataclass
 class Table:
     rows: dict[int, tuple[datetime, Row]] = field(default_factory=dict)
@@ -71,23 +55,12 @@ class FakeHeartland:
         self.tax_rate = Decimal(tax_rate)
         self.names_what_it_makes = True
         self.call_seconds = 30.0
-        # What a write waits for until its turn has come, and what it asks then.
+        # What a write waits for until its turn has come.
         self.turn: Callable[[str], Awaitable[None]] | None = None
-        self.check: Callable[[], Awaitable[None]] | None = None
         self.keeps_custom = True
         self.tables: dict[str, Table] = {}
         self.refuses: Callable[[str, Mapping[str, Any]], Refused | None] = lambda name, body: None
         self.made_locations = [Location(id=9, name="Online", stations=(Station(id=14, name="Web"),))]
-
-    def at(self, priority: str) -> FakeHeartland:
-        view = copy.copy(self)
-        view.points = At(self.points, priority)  # type: ignore[assignment]
-        return view
-
-    def before(self, check: Callable[[], Awaitable[None]]) -> FakeHeartland:
-        view = copy.copy(self)
-        view.check = check
-        return view
 
     def waiting(self, turn: Callable[[str], Awaitable[None]]) -> FakeHeartland:
         """The same account, its writes waiting for their turn."""
@@ -95,12 +68,74 @@ class FakeHeartland:
         view.turn = turn
         return view
 
-    async def _write(self, call: str, do: Callable[[], Any]) -> Any:
+    # The transport's method
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *ids: int,
+        query: Query = (),
+        body: Mapping[str, Any] | None = None,
+        context: CallContext,
+    ) -> Answer:
+        self.points.priorities.add(context.priority)
+        call = f"{method} {self._named(method, path)}"
+        table, parent = self._place(path, ids)
+        if method == "GET":
+            return await self.points.at(call, lambda: self._read(path, table, parent, ids, _asked(query)))
         if self.turn is not None:
             await self.turn(call)
-        if self.check is not None:
-            await self.check()
-        return await self.points.at(call, do)
+        if context.pre_send_check is not None:
+            await context.pre_send_check()
+        made = await self.points.at(call, lambda: self._write(method, call, table, parent, ids, body or {}))
+        return Answer({"id": made} if made and self.names_what_it_makes else None)
+
+    def _named(self, method: str, path: str) -> str:
+        """`sales/orders/{}/lines/{}` is `lines`; a single record that is read is `orders/{}`."""
+        parts = path.removeprefix("sales/").split("/")
+        return "/".join(parts) if method == "GET" and parts[-1] == "{}" else _table(path)
+
+    def _place(self, path: str, ids: tuple[int, ...]) -> tuple[str, Row]:
+        table = _table(path)
+        parent = {PARENTS[table]: ids[0]} if table in PARENTS else {}
+        return table, parent
+
+    def _read(self, path: str, table: str, parent: Row, ids: tuple[int, ...], condition: Row) -> Answer:
+        if path.endswith("{}"):
+            rows = self.seen(table, id=ids[-1])
+            if not rows:
+                raise NotFound("no such record", code="not_found", status=404)
+            return Answer(rows[0])
+        if table == "addresses" and not self.all("customers", id=ids[0]):
+            raise NotFound("no such record", code="not_found", status=404)
+        if table == "locations":
+            return Answer([location.model_dump() for location in self.made_locations])
+        return Answer([row for row in self.seen(table, **parent) if _matches(row, condition)])
+
+    def _write(
+        self, method: str, call: str, table: str, parent: Row, ids: tuple[int, ...], body: Mapping[str, Any]
+    ) -> int | None:
+        refusal = self.refuses(call, body)
+        if refusal is not None:
+            raise refusal
+        made = None
+        if method == "POST":
+            made = self.insert(table, {**body, **parent})
+        elif method == "PUT":
+            self._change(table, ids[-1], body)
+        else:
+            self.table(table).rows.pop(ids[-1])
+        if table == "lines":
+            self._tax(ids[0])
+        return made
+
+    def _change(self, table: str, number: int, changes: Mapping[str, Any]) -> None:
+        row = self.table(table).rows[number][1]
+        flat = {key.removeprefix("custom@"): value for key, value in changes.items() if key.startswith("custom@")}
+        row.update({key: value for key, value in changes.items() if not key.startswith("custom@")})
+        if flat:
+            row["custom"] = {**row.get("custom", {}), **flat}
 
     # The world behind it
 
@@ -143,137 +178,6 @@ class FakeHeartland:
         lines = self.all("lines", order=order_id)
         return sum((line["qty"] * line["adjusted_unit_price"] for line in lines), Decimal(0))
 
-    # Plumbing
-
-    async def _create(
-        self, call: str, table: str, body: Mapping[str, Any], then: Callable[[], None] | None = None
-    ) -> Any:
-        def do() -> int | None:
-            refusal = self.refuses(call, body)
-            if refusal is not None:
-                raise refusal
-            number = self.insert(table, body)
-            if then:
-                then()
-            return number if self.names_what_it_makes else None
-
-        return await self._write(call, do)
-
-    async def _change(self, call: str, table: str, number: int, changes: Mapping[str, Any]) -> None:
-        def do() -> None:
-            refusal = self.refuses(call, changes)
-            if refusal is not None:
-                raise refusal
-            row = self.table(table).rows[number][1]
-            flat = {key.removeprefix("custom@"): value for key, value in changes.items() if key.startswith("custom@")}
-            row.update({key: value for key, value in changes.items() if not key.startswith("custom@")})
-            if flat:
-                row["custom"] = {**row.get("custom", {}), **flat}
-
-        await self._write(call, do)
-
-    async def _list(self, call: str, model: Any, table: str, **where: object) -> Any:
-        return await self.points.at(call, lambda: [model.read(row) for row in self.seen(table, **where)])
-
-    async def _one(self, call: str, model: Any, table: str, number: int) -> Any:
-        def do() -> Any:
-            rows = self.seen(table, id=number)
-            if not rows:
-                raise NotFound("no such record", code="not_found", status=404)
-            return model.read(rows[0])
-
-        return await self.points.at(call, do)
-
-    # The client's methods
-
-    async def locations(self) -> list[Location]:
-        return await self.points.at("GET locations", lambda: self.made_locations)
-
-    async def payment_types(self) -> list[PaymentType]:
-        return await self._list("GET payment_types", PaymentType, "payment_types")
-
-    async def create_payment_type(self, name: str) -> int | None:
-        return await self._create("POST payment_types", "payment_types", {"name": name})
-
-    async def items_by_sku(self, skus: Iterable[str]) -> dict[str, Item]:
-        wanted = set(skus)
-        rows = await self._list("GET items", Item, "items")
-        return {row.public_id: row for row in rows if row.public_id in wanted}
-
-    async def create_item(self, item: Mapping[str, Any]) -> int | None:
-        return await self._create("POST items", "items", item)
-
-    async def customers_by_email(self, email: str) -> list[Customer]:
-        rows = await self._list("GET customers", Customer, "customers")
-        return [row for row in rows if row.email.lower() == email.lower()]
-
-    async def customer_by_number(self, public_id: str) -> Customer | None:
-        rows = await self._list("GET customers", Customer, "customers", public_id=public_id)
-        return rows[0] if rows else None
-
-    async def customer(self, customer_id: int) -> Customer:
-        return await self._one("GET customers/{}", Customer, "customers", customer_id)
-
-    async def create_customer(self, customer: Mapping[str, Any]) -> int | None:
-        return await self._create("POST customers", "customers", customer)
-
-    async def update_customer(self, customer_id: int, changes: Mapping[str, Any]) -> None:
-        await self._change("PUT customers", "customers", customer_id, changes)
-
-    async def addresses(self, customer_id: int) -> list[Address]:
-        if not self.all("customers", id=customer_id):
-            await self._one("GET addresses", Customer, "customers", customer_id)
-        return await self._list("GET addresses", Address, "addresses", customer=customer_id)
-
-    async def create_address(self, customer_id: int, address: Mapping[str, Any]) -> int | None:
-        return await self._create("POST addresses", "addresses", {**address, "customer": customer_id})
-
-    async def order(self, order_id: int) -> SalesOrder:
-        return await self._one("GET orders/{}", SalesOrder, "orders", order_id)
-
-    async def orders_by_custom(self, name: str, value: str) -> list[SalesOrder]:
-        rows = await self._list("GET orders", SalesOrder, "orders")
-        return [row for row in rows if row.custom.get(name) == value]
-
-    async def orders_by_number(self, public_id: str) -> list[SalesOrder]:
-        return await self._list("GET orders", SalesOrder, "orders", public_id=public_id)
-
-    async def create_order(self, order: Mapping[str, Any]) -> int | None:
-        return await self._create("POST orders", "orders", order)
-
-    async def update_order(self, order_id: int, changes: Mapping[str, Any]) -> None:
-        await self._change("PUT orders", "orders", order_id, changes)
-
-    async def order_lines(self, order_id: int) -> list[OrderLine]:
-        return await self._list("GET lines", OrderLine, "lines", order=order_id)
-
-    async def add_order_line(self, order_id: int, line: Mapping[str, Any]) -> int | None:
-        return await self._create("POST lines", "lines", {**line, "order": order_id}, lambda: self._tax(order_id))
-
-    async def update_order_line(self, order_id: int, line_id: int, changes: Mapping[str, Any]) -> None:
-        await self._change("PUT lines", "lines", line_id, changes)
-        self._tax(order_id)
-
-    async def delete_order_line(self, order_id: int, line_id: int) -> None:
-        await self._write("DELETE lines", lambda: self.table("lines").rows.pop(line_id))
-        self._tax(order_id)
-
-    async def order_taxes(self, order_id: int) -> list[OrderTax]:
-        return await self._list("GET taxes", OrderTax, "taxes", order=order_id)
-
-    async def add_order_tax(self, order_id: int, tax: Mapping[str, Any]) -> int | None:
-        return await self._create("POST taxes", "taxes", {**tax, "order": order_id})
-
-    async def order_payments(self, order_id: int) -> list[Payment]:
-        return await self._list("GET payments", Payment, "payments", order=order_id)
-
-    async def add_order_payment(self, order_id: int, payment: Mapping[str, Any]) -> int | None:
-        return await self._create("POST payments", "payments", {**payment, "order": order_id})
-
-    async def invoices(self, condition: Mapping[str, Any], *, per_page: int = 200) -> AsyncIterator[Row]:
-        for row in await self.points.at("GET invoices", lambda: self.seen("invoices", **condition)):
-            yield row
-
     def _tax(self, order_id: int) -> None:
         """Heartland's own idea of the tax, on one line that follows the order's lines."""
         if not self.tax_rate:
@@ -287,3 +191,30 @@ class FakeHeartland:
             own[0]["value"] = value
         else:
             self.insert("taxes", {"order": order_id, "description": "Sales tax", "value": value})
+
+
+def _table(path: str) -> str:
+    return [part for part in path.split("/") if part != "{}"][-1]
+
+
+def _asked(query: Query) -> Row:
+    """The filter of a request."""
+    return next((orjson.loads(value) for name, value in query if name == "_filter"), {})
+
+
+def _matches(row: Row, condition: Row) -> bool:
+    return all(_fits(_field(row, name), wanted) for name, wanted in condition.items())
+
+
+def _field(row: Row, name: str) -> Any:
+    """A field, also a custom one; e-mail addresses are found in any spelling."""
+    if name == "email":
+        return str(row.get("email")).lower()
+    return row.get("custom", {}).get(name.removeprefix("custom@")) if name.startswith("custom@") else row.get(name)
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    if isinstance(wanted, dict):
+        ((operator, bound),) = wanted.items()
+        return value in bound if operator == "$in" else value is not None and value > bound
+    return bool(value == wanted)

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.canonical.event import content_hash
+from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.clients import Heartland
 from shared.connectors.heartland.settings import read_settings
 from shared.entities.order.event import OrderEvent
@@ -64,7 +65,7 @@ class Shop:
         ledger = MemoryLedger(self.clock, self.stored, self.points.at)
         notes: Any = MemoryNotes(self.stored, ledger, self.points)
         connection = Connection("acme", {}, self.settings)
-        there = Heartland(connection, self.heartland, read_settings(self.settings))  # type: ignore[arg-type]
+        there = Heartland(connection, HeartlandClient(self.heartland), read_settings(self.settings))
         account = open_account(there, ledger=ledger, notes=notes, clock=self.clock, item_window_seconds=0)  # type: ignore[arg-type]
         orders = Orders(
             self,  # type: ignore[arg-type]
@@ -77,7 +78,7 @@ class Shop:
         )
         return account, orders
 
-    def get(self, name: str, priority: str = "live") -> Any:
+    def get(self, name: str) -> Any:
         return self.account
 
     async def deliver(self, *orders: Order) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -641,17 +642,17 @@ def test_kinds_cover_every_review_that_is_opened() -> None:
     from pathlib import Path
     from re import findall
 
-    folder = Path(__file__).parents[4] / "services" / "heartland_writer"
+    folder = Path(__file__).parents[6] / "shared" / "entities" / "order" / "to_heartland"
     code = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
 
     assert set(findall(r'kind="(\w+)"', code)) <= set(KINDS)
 
 
 async def test_every_call_for_a_repair_is_made_at_its_priority_and_its_link_hurries_no_more() -> None:
-    shop = Shop()
-    shop.account = shop.account.at("repair")
+    shop, record = Shop(), a_record(an_order())
+    record.envelope = replace(record.envelope, extra={"x-priority": "repair"})
 
-    await shop.deliver(an_order())
+    await shop.orders.handle([record])
 
     assert shop.points.priorities == {"repair"}
     assert len(shop.points.passed) > 10

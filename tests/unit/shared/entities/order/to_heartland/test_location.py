@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared.connectors.heartland.models import Location, Station
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.entities.order.heartland.locations import Location, Station
 from shared.entities.order.to_heartland.location import Place, choose, fixed
 from shared.errors import Misconfigured
 

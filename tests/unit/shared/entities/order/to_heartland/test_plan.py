@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from shared.connectors.heartland.models import OrderLine, OrderTax, Payment, SalesOrder
 from shared.connectors.heartland.settings import HeartlandSettings
+from shared.entities.order.heartland.orders import SalesOrder, SalesOrderLine, SalesOrderPayment, SalesOrderTax
 from shared.entities.order.record import Order
 from shared.entities.order.to_heartland.actual import Known, References
 from shared.entities.order.to_heartland.desired import want
@@ -57,16 +57,18 @@ def a_sales_order(**changes: Any) -> SalesOrder:
     return SalesOrder.model_validate({**values, **changes})
 
 
-def a_known_line(number: int, qty: int = 1, price: str = "10.00", mark: str | None = None, **changes: Any) -> OrderLine:
+def a_known_line(
+    number: int, qty: int = 1, price: str = "10.00", mark: str | None = None, **changes: Any
+) -> SalesOrderLine:
     custom = {"shopify_line_id": str(9000 + number) if mark is None else mark}
     values = {"id": 700 + number, "item_id": number, "qty": qty, "adjusted_unit_price": price, "custom": custom}
-    return OrderLine.model_validate({**values, **changes})
+    return SalesOrderLine.model_validate({**values, **changes})
 
 
-PAID = Payment.model_validate(
+PAID = SalesOrderPayment.model_validate(
     {"id": 900, "payment_type_id": 7, "amount": "26.40", "custom": {"shopify_transaction_id": "6001"}}
 )
-TAX = OrderTax.model_validate({"id": 800, "description": "State tax", "value": "1.40"})
+TAX = SalesOrderTax.model_validate({"id": 800, "description": "State tax", "value": "1.40"})
 # Just as `an_order()` should stand.
 SAME = Known(a_sales_order(), (a_known_line(1), a_known_line(2)), (TAX,), (PAID,))
 
@@ -184,7 +186,7 @@ def test_the_two_parts_of_one_line_are_told_apart_by_price() -> None:
     ],
 )  # fmt: skip
 def test_taxes_come_to_shopifys_to_the_cent(there: list[tuple[str, str]], steps: list[tuple[str, str]]) -> None:
-    taxes = tuple(OrderTax.model_validate({"description": title, "value": value}) for title, value in there)
+    taxes = tuple(SalesOrderTax.model_validate({"description": title, "value": value}) for title, value in there)
 
     result = plan(an_order(), replace(SAME, taxes=taxes))
 
@@ -208,7 +210,7 @@ TWICE = (a_tender("10.00", 1), a_tender("10.00", 2), a_tender("6.40", 3, gateway
 )
 def test_each_payment_is_brought_in_once(there: list[tuple[str, int, str]], missing: list[str]) -> None:
     payments = tuple(
-        Payment.model_validate(
+        SalesOrderPayment.model_validate(
             {"payment_type_id": type_, "amount": amount, "custom": {"shopify_transaction_id": mark} if mark else {}}
         )
         for mark, type_, amount in there
@@ -260,7 +262,7 @@ def test_no_more_is_booked_than_the_order_owes(
 ) -> None:
     order = an_order(tenders=tuple(a_tender(amount, number) for number, amount in enumerate(paid, 1)))
     payments = tuple(
-        Payment.model_validate(
+        SalesOrderPayment.model_validate(
             {"payment_type_id": 7, "amount": amount, "custom": {"shopify_transaction_id": mark} if mark else {}}
         )
         for mark, amount in there

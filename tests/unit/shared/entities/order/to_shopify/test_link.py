@@ -14,6 +14,7 @@ from shared.connectors.shopify.errors import UserErrors
 from shared.entities.order.link import Link
 from shared.entities.order.to_shopify.link import LINKS_PER_CALL, LinkWriter, metafields
 from shared.errors import TargetDown
+from shared.limits.call_context import CallContext
 from tests.support.messaging import until
 
 
@@ -22,18 +23,15 @@ class FakeShop:
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
+        self.contexts: list[CallContext] = []
         self.stored: set[str] = set()
         self.refused: set[str] = set()
         self.error: Exception | None = None
         self.gate = asyncio.Event()
         self.gate.set()
-        self.priority = "live"
 
-    def at(self, priority: str) -> FakeShop:
-        self.priority = priority
-        return self
-
-    async def execute(self, document: Document, variables: Mapping[str, Any]) -> dict[str, Any]:
+    async def execute(self, document: Document, variables: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
+        self.contexts.append(context)
         owners = list(dict.fromkeys(field["ownerId"] for field in variables["metafields"]))
         assert len(variables["metafields"]) <= 25
         self.calls.append(owners)
@@ -71,7 +69,7 @@ async def shop() -> FakeShop:
 
 @pytest.fixture
 async def writer(shop: FakeShop) -> LinkWriter:
-    return LinkWriter(shop, wait_seconds=0.02)  # type: ignore[arg-type]
+    return LinkWriter(shop, "live", wait_seconds=0.02)  # type: ignore[arg-type]
 
 
 def test_a_link_is_two_metafields_of_its_order() -> None:
@@ -90,9 +88,10 @@ def test_links_of_other_records_are_not_written() -> None:
 
 
 async def test_links_of_one_moment_share_a_call(shop: FakeShop, writer: LinkWriter) -> None:
-    await asyncio.gather(*(writer.write(fields(number)) for number in range(5)))
+    await asyncio.gather(*(writer.write(fields(number), frozenset({str(number)})) for number in range(5)))
 
     assert shop.calls == [[owner(number) for number in range(5)]]
+    assert shop.contexts == [CallContext("live", frozenset("01234"))], "the breaker learns which orders a call is for"
 
 
 async def test_no_call_takes_more_than_shopify_does(shop: FakeShop, writer: LinkWriter) -> None:
@@ -104,7 +103,7 @@ async def test_no_call_takes_more_than_shopify_does(shop: FakeShop, writer: Link
 
 
 async def test_a_full_call_does_not_wait(shop: FakeShop) -> None:
-    writer = LinkWriter(shop, wait_seconds=3600)  # type: ignore[arg-type]
+    writer = LinkWriter(shop, "live", wait_seconds=3600)  # type: ignore[arg-type]
 
     await asyncio.gather(*(writer.write(fields(number)) for number in range(LINKS_PER_CALL)))
 
