@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from shared.connectors.heartland.settings import HeartlandSettings
+from shared.connectors.shopify.settings import ShopifySettings
+from shared.definitions.parse import check_settings
 from shared.errors import Misconfigured
 from shared.runtime.settings import from_files
 
@@ -98,7 +101,10 @@ def sandbox_credentials(environ: Mapping[str, str], url: str) -> Credentials:
 
 
 def read_settings(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The connection's settings from CONNECTION_SETTINGS_FILE, a JSON object. Raises Misconfigured."""
+    """The connection's settings from CONNECTION_SETTINGS_FILE, a JSON object. Raises Misconfigured.
+
+    An unknown key is refused with the nearest right name; so is a value of a wrong type.
+    """
     name = environ.get("CONNECTION_SETTINGS_FILE")
     if not name:
         return {}
@@ -110,6 +116,7 @@ def read_settings(environ: Mapping[str, str]) -> dict[str, Any]:
         raise Misconfigured(f"CONNECTION_SETTINGS_FILE {name} is not JSON: {error}") from None
     if not isinstance(settings, dict):
         raise Misconfigured(f"CONNECTION_SETTINGS_FILE {name} must hold a JSON object")
+    check_settings(settings, (HeartlandSettings, ShopifySettings))
     return settings
 
 

@@ -22,6 +22,7 @@ LAYERS = [
     ("shared.messaging",),
     ("shared.limits",),
     ("shared.state",),
+    ("shared.definitions",),
     ("shared.runtime",),
     ("shared.canonical", "shared.errors"),
 ]

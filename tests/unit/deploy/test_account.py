@@ -96,6 +96,14 @@ def test_a_settings_file_that_cannot_be_used_is_named(tmp_path: Path, text: str,
         read_settings({"CONNECTION_SETTINGS_FILE": str(path)})
 
 
+def test_an_unknown_key_in_the_settings_file_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"order_prefx": "W-"}')
+
+    with pytest.raises(Misconfigured, match='unknown key "order_prefx", did you mean "order_prefix"'):
+        read_settings({"CONNECTION_SETTINGS_FILE": str(path)})
+
+
 def test_a_settings_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="cannot be read: No such file"):
         read_settings({"CONNECTION_SETTINGS_FILE": str(tmp_path / "none.json")})

@@ -1,0 +1,1 @@
+"""What a merchant may choose for a connection, read strictly."""
