@@ -44,7 +44,7 @@ mutate: $(STAMP) ## CORES='lanes watermark': the cores broken in every small way
 WORKERS ?= 4
 
 test: $(STAMP) ## unit, contract, integration and end-to-end tests, against a real broker and a real database
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-unit: $(STAMP) ## the tests that need no server
 	$(BIN)/python -m pytest -n auto --dist worksteal tests/unit

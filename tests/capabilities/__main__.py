@@ -19,7 +19,7 @@ def run_marked(workers: str) -> dict[str, bool]:
     results = ROOT / "build" / "capabilities.json"
     results.parent.mkdir(exist_ok=True)
     results.unlink(missing_ok=True)
-    options = ["-q", "-m", "capability", "-n", workers, "--dist", "loadfile"]
+    options = ["-q", "-m", "capability", "-n", workers, "--dist", "loadfile", "--no-loadscope-reorder"]
     subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "tests.capabilities.results", *options],
         cwd=ROOT,
