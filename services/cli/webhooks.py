@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any
 
-import aiohttp
 import typer
 from prometheus_client import CollectorRegistry
-from pydantic import Field
 
 from services.cli.place import environment, find
-from shared.connectors.shopify.clients import ShopifyClients
+from shared.connectors.clients import open_clients
+from shared.connectors.settings import SubscriptionSettings
 from shared.connectors.shopify.subscription_upkeep import Upkeep, is_right
 from shared.connectors.shopify.subscriptions import Create, Delete, Found, Keep, Step, Update, wanted
 from shared.entities.table import webhooks
@@ -27,7 +26,6 @@ from shared.runtime.clock import SystemClock
 from shared.runtime.logging import get_logger
 from shared.runtime.metrics import ServiceMetrics
 from shared.runtime.output import console, fail, print_json, print_table
-from shared.runtime.settings import Settings as Common
 from shared.state.connections import open_connections
 from shared.state.database import Database
 from shared.state.webhook_watch import WebhookWatch
@@ -36,13 +34,6 @@ app = typer.Typer(help="Shopify's webhook subscriptions: what there is, and putt
 OfConnection = Annotated[str | None, typer.Option("--connection", help="Only of this connection.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 _WORDS: dict[type[Step], str] = {Create: "create", Update: "update", Delete: "delete", Keep: "keep"}
-
-
-class Settings(Common):
-    """What of the poller's settings counts here, too."""
-
-    ingress_public_url: str = Field("", description="As the poller's")
-    subscription_overlap_seconds: float = Field(15_300.0, ge=0, description="As the poller's")
 
 
 @dataclass(slots=True)
@@ -78,7 +69,7 @@ def told(steps: Sequence[Step], uri: str) -> list[dict[str, str]]:
 
 async def sync(environ: Mapping[str, str], connection: str | None, *, dry_run: bool) -> list[Report]:
     """Look at the subscriptions, and put them right unless it is a `dry_run`. Raises Misconfigured, TargetDown."""
-    settings = Settings.from_env(environ)
+    settings = SubscriptionSettings.from_env(environ)
     if not settings.ingress_public_url:
         raise Misconfigured("INGRESS_PUBLIC_URL is not set: nobody knows where Shopify is to send webhooks")
     log, clock = get_logger("cli"), SystemClock()
@@ -86,10 +77,9 @@ async def sync(environ: Mapping[str, str], connection: str | None, *, dry_run: b
     async with (
         Database.open(settings.database_url, 2) as database,
         open_connections(database, settings, log) as connections,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-        open_tool_limits("cli", database, metrics, clock) as guards,
+        open_tool_limits("cli", database, metrics, clock) as limits,
+        open_clients(settings, connections, metrics=metrics, clock=clock, limits=limits) as clients,
     ):
-        shops = ShopifyClients(connections, session, metrics=metrics, clock=clock, guards=guards)
         names = [name for name in connections.names() if connection in (None, name)]
         if not names:
             raise Misconfigured(f"there is no connection {connection}" if connection else "there is no connection yet")
@@ -97,7 +87,7 @@ async def sync(environ: Mapping[str, str], connection: str | None, *, dry_run: b
 
         def upkeep(name: str) -> Upkeep:
             wish = wanted(settings.ingress_public_url, name, webhooks("shopify"))
-            return Upkeep(name, wish, shops.get(name).client.execute, WebhookWatch(database), overlap)
+            return Upkeep(name, wish, clients.shopify.get(name).client.execute, WebhookWatch(database), overlap)
 
         return [await _one(name, upkeep, clock, dry_run=dry_run) for name in names]
 

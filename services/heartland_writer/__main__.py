@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-import aiohttp
-
 from services.heartland_writer.settings import Settings
-from shared.connectors.heartland.clients import CallLimits, HeartlandClients
+from shared.connectors.clients import open_clients
 from shared.entities.parts import EntityWriter, Existing, HeartlandWriterParts
 from shared.entities.spec import Spec, load
 from shared.entities.table import ENTITIES, check, writers
@@ -48,12 +46,6 @@ def existing(written: Sequence[EntityWriter]) -> Existing:
     return ask
 
 
-def limits(settings: Settings) -> CallLimits:
-    return CallLimits(
-        settings.heartland_requests_per_second, settings.heartland_max_in_flight, settings.heartland_timeout_seconds
-    )
-
-
 async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
     """Write canonical records into Heartland until `stop`."""
     check(entities)
@@ -62,14 +54,11 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
         Database.open(settings.database_url, settings.database_pool_size) as database,
         open_database_clock(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, shell.clock) as producer,
-        open_vendor_limits(shell, database, producer) as guards,
+        open_vendor_limits(shell, database, producer) as limits,
+        open_clients(settings, connections, metrics=shell.metrics, clock=shell.clock, limits=limits) as clients,
     ):
-        clients = HeartlandClients(
-            connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock, guards=guards
-        )
-        parts = HeartlandWriterParts(NAME, shell, database, producer, clients, settings.item_cache_seconds)
+        parts = HeartlandWriterParts(NAME, shell, database, producer, clients.heartland, settings.item_cache_seconds)
         written: list[EntityWriter] = [load(name)(parts) for name in writers("heartland", entities)]
         async with (
             counting_in_doubt(Ledger(database, shell.clock), shell, "heartland"),

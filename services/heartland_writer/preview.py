@@ -11,19 +11,19 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
 
-import aiohttp
 import orjson
 from prometheus_client import CollectorRegistry
 
 from services.heartland_writer.settings import Settings
 from shared.canonical.event import read_event
+from shared.connectors.clients import open_clients
 from shared.connectors.heartland.client import HeartlandClient, Sends
-from shared.connectors.heartland.clients import CallLimits, HeartlandClients
 from shared.connectors.heartland.transport import Answer, Query
 from shared.entities.order.event import OrderEvent
 from shared.entities.order.to_heartland.accounts import open_account
@@ -95,14 +95,12 @@ async def preview(settings: Settings, connection: str, body: bytes) -> Json:
     """`verdict` (apply, duplicate, ...), `calls` that would be made, and `problem` where it would not go through."""
     event = read_event(OrderEvent, body, "order")
     clock = SystemClock()
-    async with (
-        Database.open(settings.database_url, 2) as database,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-    ):
+    metrics = ServiceMetrics("preview", CollectorRegistry())
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database.open(settings.database_url, 2))
         known = Connections(await ConnectionStore(database, settings.secret_key).all())
-        limits = CallLimits(settings.heartland_requests_per_second, 1, settings.heartland_timeout_seconds)
-        metrics = ServiceMetrics("preview", CollectorRegistry())
-        there = HeartlandClients(known, session, limits, metrics=metrics, clock=clock).get(connection)
+        clients = await stack.enter_async_context(open_clients(settings, known, metrics=metrics, clock=clock))
+        there = clients.heartland.get(connection)
         rehearsal = Rehearsal(there.client.transport)
         account = open_account(
             replace(there, client=HeartlandClient(rehearsal)),

@@ -10,14 +10,11 @@ import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
-import aiohttp
-
 from services.poller.leased import leased, spaced
 from services.poller.polling import Polling
 from services.poller.settings import Settings
 from services.poller.watch import Books, Reach, Watch
-from shared.connectors.heartland.clients import CallLimits, HeartlandClients
-from shared.connectors.shopify.clients import ShopifyClients
+from shared.connectors.clients import open_clients
 from shared.entities.parts import PollParts
 from shared.entities.spec import Spec, load
 from shared.entities.table import ENTITIES, check, polls, webhooks
@@ -36,12 +33,6 @@ from shared.state.webhook_watch import WebhookWatch
 
 # The name under which the watch over Shopify's webhooks is leased.
 WATCH = "shopify.webhooks"
-
-
-def limits(settings: Settings) -> CallLimits:
-    return CallLimits(
-        settings.heartland_requests_per_second, settings.heartland_max_in_flight, settings.heartland_timeout_seconds
-    )
 
 
 def reach(settings: Settings, entities: Sequence[Spec]) -> Reach:
@@ -63,32 +54,21 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
         open_connections(database, settings, shell.log) as connections,
         open_producer(settings, shell.clock) as producer,
         open_leases(settings.database_url) as leases,
-        open_vendor_limits(shell, database, producer) as guards,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+        open_vendor_limits(shell, database, producer) as limits,
+        open_clients(settings, connections, metrics=shell.metrics, clock=shell.clock, limits=limits) as clients,
     ):
-        clients = HeartlandClients(
-            connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock, guards=guards
-        )
         parts = PollParts(
             shell,
             producer,
-            clients,
+            clients.heartland,
             Cursors(database),
             Links(database),
             overlap=timedelta(seconds=settings.poll_overlap_seconds),
             lookback=timedelta(hours=settings.poll_lookback_hours),
             page_size=settings.poll_page_size,
         )
-        shops = ShopifyClients(
-            connections,
-            session,
-            metrics=shell.metrics,
-            clock=shell.clock,
-            points_per_second=settings.shopify_points_per_second,
-            guards=guards,
-        )
         books = Books(WebhookWatch(database), WebhookCounts(database), Alerts(database))
-        watch = Watch(shell, shops.get, producer, books, reach(settings, entities))
+        watch = Watch(shell, clients.shopify.get, producer, books, reach(settings, entities))
         shell.health.ready_when("started", lambda: True)
         async with asyncio.TaskGroup() as tasks:
             for feed, entity, poll in (

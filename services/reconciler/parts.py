@@ -7,13 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-import aiohttp
-
 from services.reconciler.decide import Caps
 from services.reconciler.passes import Pass, Rules
 from services.reconciler.settings import Settings
-from shared.connectors.heartland.clients import CallLimits, HeartlandClients
-from shared.connectors.shopify.clients import ShopifyClients
+from shared.connectors.clients import VendorClients, open_clients
 from shared.limits.vendor_limits import open_tool_limits
 from shared.messaging.kafka.producer import Producer, open_producer
 from shared.runtime.clock import Clock
@@ -35,8 +32,7 @@ class Parts:
     connections: Connections
     producer: Producer
     clock: Clock
-    shops: ShopifyClients
-    stores: HeartlandClients
+    clients: VendorClients
     ledger: DriftLedger
 
     def rules(self) -> Rules:
@@ -52,8 +48,7 @@ class Parts:
 
         Raises RetryLater for a connection that is not known, TargetDown for one that cannot work.
         """
-        shop, store = self.shops.get(name), self.stores.get(name)
-        vendors = Vendors(shop, store)
+        vendors = Vendors(self.clients.shopify.get(name), self.clients.heartland.get(name))
         memory = memory or Memory(capped=False)
         in_flight = timedelta(seconds=self.settings.reconcile_in_flight_seconds)
         return Pass(
@@ -75,23 +70,16 @@ async def open_parts(
     settings: Settings, database: Database, connections: Connections, metrics: ServiceMetrics, clock: Clock
 ) -> AsyncIterator[Parts]:
     async with (
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, clock) as producer,
-        open_tool_limits("reconciler", database, metrics, clock, producer) as guards,
+        open_tool_limits("reconciler", database, metrics, clock, producer) as limits,
+        open_clients(settings, connections, metrics=metrics, clock=clock, limits=limits) as clients,
     ):
-        rate = settings.shopify_points_per_second
-        limits = CallLimits(
-            settings.heartland_requests_per_second,
-            settings.heartland_max_in_flight,
-            settings.heartland_timeout_seconds,
-        )
         yield Parts(
             settings,
             database,
             connections,
             producer,
             clock,
-            ShopifyClients(connections, session, metrics=metrics, clock=clock, points_per_second=rate, guards=guards),
-            HeartlandClients(connections, session, limits, metrics=metrics, clock=clock, guards=guards),
+            clients,
             DriftLedger(database),
         )

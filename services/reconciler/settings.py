@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from shared.runtime.settings import Settings as Common
+from shared.connectors.settings import VendorSettings
 
 
-class Settings(Common):
+class Settings(VendorSettings):
     reconcile_seconds: float = Field(300.0, gt=0, description="How often what changed lately is compared, in seconds")
     reconcile_recheck_seconds: float = Field(
         60.0, gt=0, description="How often open differences are looked at again, in seconds"
@@ -32,18 +32,6 @@ class Settings(Common):
     reconcile_max_at_risk: Decimal = Field(
         Decimal(20_000), ge=0, description="Money at risk that may be repaired within an hour, in the shop's currency"
     )
-    shopify_points_per_second: float = Field(
-        100.0, ge=0, description="Query points a shop restores per second until its replies say so; 0 for no limit"
-    )
-    heartland_requests_per_second: float = Field(
-        4.0,
-        ge=0,
-        description="Calls per second of all services to one Heartland account, 0: no limit; no figure is published",
-    )
-    heartland_max_in_flight: int = Field(
-        2, ge=1, description="Calls of all services together to one Heartland account at a time; each has at least one"
-    )
-    heartland_timeout_seconds: float = Field(30.0, gt=0, description="How long a call to Heartland may take in all")
 
     @property
     def overlap(self) -> timedelta:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import aiohttp
-
 from services.shopify_writer.settings import Settings
-from shared.connectors.shopify.clients import ShopifyClients
+from shared.connectors.clients import open_clients
 from shared.entities.parts import EntityWriter, ShopifyWriterParts
 from shared.entities.spec import Spec, load
 from shared.entities.table import ENTITIES, check, writers
@@ -36,19 +34,15 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
         Database.open(settings.database_url, settings.database_pool_size) as database,
         open_database_clock(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
         open_producer(settings, shell.clock) as producer,
-        open_vendor_limits(shell, database, producer) as guards,
+        open_vendor_limits(shell, database, producer) as limits,
+        open_clients(settings, connections, metrics=shell.metrics, clock=shell.clock, limits=limits) as clients,
     ):
-        rate = settings.shopify_points_per_second
-        shops = ShopifyClients(
-            connections, session, metrics=shell.metrics, clock=shell.clock, points_per_second=rate, guards=guards
-        )
         parts = ShopifyWriterParts(
             NAME,
             shell,
             database,
-            shops,
+            clients.shopify,
             read_lag_seconds=settings.shopify_read_lag_seconds,
             link_batch_seconds=settings.link_batch_wait_ms / 1000,
         )

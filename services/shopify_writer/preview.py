@@ -11,18 +11,19 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-import aiohttp
 import orjson
 from prometheus_client import CollectorRegistry
 
 from services.shopify_writer.settings import Settings
 from shared.canonical.event import read_event
+from shared.connectors.clients import open_clients
 from shared.connectors.shopify.client import ShopifyClient
-from shared.connectors.shopify.clients import Shopify, ShopifyClients
+from shared.connectors.shopify.clients import Shopify
 from shared.connectors.shopify.document import Document
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.shopify.documents import CREATE_FULFILMENT, SET_METAFIELDS, UPDATE_TRACKING
@@ -65,14 +66,12 @@ async def preview(settings: Settings, connection: str, entity: str, body: bytes)
     link = read_event(LinkEvent, body, entity) if entity == "link" else None
     shipment = read_event(FulfilmentEvent, body, entity) if link is None else None
     clock = SystemClock()
-    async with (
-        Database.open(settings.database_url, 2) as database,
-        aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
-    ):
+    metrics = ServiceMetrics("preview", CollectorRegistry())
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database.open(settings.database_url, 2))
         known = Connections(await ConnectionStore(database, settings.secret_key).all())
-        metrics = ServiceMetrics("preview", CollectorRegistry())
-        rate = settings.shopify_points_per_second
-        shop = ShopifyClients(known, session, metrics=metrics, clock=clock, points_per_second=rate).get(connection)
+        clients = await stack.enter_async_context(open_clients(settings, known, metrics=metrics, clock=clock))
+        shop = clients.shopify.get(connection)
         rehearsal = Rehearsal(shop.client)
         client = cast("ShopifyClient", rehearsal)
         shipments = Shipments(DryLedger(database, clock), clock, settings.shopify_read_lag_seconds)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from shared.connectors.settings import VendorSettings
 from shared.messaging.settings import ConsumerSettings
 
 
-class Settings(ConsumerSettings):
+class Settings(ConsumerSettings, VendorSettings):
     shopify_read_lag_seconds: float = Field(
         10.0, ge=0, description="How long a Shopify write may stay invisible to reads before it counts as not applied"
-    )
-    shopify_points_per_second: float = Field(
-        100.0, ge=0, description="Query points a shop restores per second until its replies say so; 0 for no limit"
     )
     link_batch_wait_ms: float = Field(20.0, ge=0, description="How long links are collected for one call, milliseconds")
     writer_concurrency: int = Field(32, ge=1, description="Orders in work at a time")

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import aiohttp
-
 from services.transformers.settings import Settings
 from services.transformers.shops import open_shops
 from services.transformers.table import route
-from shared.connectors.heartland.clients import CallLimits, HeartlandClients
+from shared.connectors.clients import open_clients
 from shared.entities.parts import TransformParts
 from shared.entities.spec import Spec
 from shared.entities.table import ENTITIES, check
@@ -28,12 +26,6 @@ from shared.state.reviews import Reviews
 NAME = "transformers"
 
 
-def limits(settings: Settings) -> CallLimits:
-    return CallLimits(
-        settings.heartland_requests_per_second, settings.heartland_max_in_flight, settings.heartland_timeout_seconds
-    )
-
-
 async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
     """Turn notices into canonical events until `stop`."""
     check(entities)
@@ -43,16 +35,13 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
         open_database_clock(database, shell) as shell,
         open_connections(database, settings, shell.log) as connections,
         open_producer(settings, shell.clock) as producer,
-        open_vendor_limits(shell, database, producer) as guards,
-        open_shops(shell, settings, connections, guards) as shops,
-        aiohttp.ClientSession() as session,
+        open_vendor_limits(shell, database, producer) as limits,
+        open_clients(settings, connections, metrics=shell.metrics, clock=shell.clock, limits=limits) as clients,
+        open_shops(settings, clients.shopify) as shops,
     ):
         reviews = Reviews(database)
-        heartland = HeartlandClients(
-            connections, session, limits(settings), metrics=shell.metrics, clock=shell.clock, guards=guards
-        )
         ours = route(
-            settings.transformer_entity, TransformParts(shell, producer, reviews, shops.of, heartland), entities
+            settings.transformer_entity, TransformParts(shell, producer, reviews, shops.of, clients.heartland), entities
         )
         async with open_consumer(
             shell,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from shared.connectors.settings import VendorSettings
 from shared.messaging.settings import ConsumerSettings
 
 
-class Settings(ConsumerSettings):
+class Settings(ConsumerSettings, VendorSettings):
     transformer_entity: str = Field("order", description="Which transformer this process is: order or fulfilment")
     transformer_concurrency: int = Field(256, ge=1, description="Records in work at a time, each of another key")
     read_window_ms: float = Field(
@@ -22,15 +23,3 @@ class Settings(ConsumerSettings):
     read_batch_maximum: int = Field(
         100, ge=1, le=250, description="Orders per query at most; how many really fit is learnt from Shopify's replies"
     )
-    shopify_points_per_second: float = Field(
-        100.0, ge=0, description="Query points a shop restores per second until its replies say so; 0 for no limit"
-    )
-    heartland_requests_per_second: float = Field(
-        4.0,
-        ge=0,
-        description="Calls per second of all services to one Heartland account, 0: no limit; no figure is published",
-    )
-    heartland_max_in_flight: int = Field(
-        2, ge=1, description="Calls of all services together to one Heartland account at a time; each has at least one"
-    )
-    heartland_timeout_seconds: float = Field(30.0, gt=0, description="How long a call to Heartland may take in all")

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import aiohttp
-
 from services.transformers.settings import Settings
 from shared.canonical.priority import PRIORITIES, Priority
 from shared.connectors.shopify.client import ShopifyClient
@@ -15,9 +13,6 @@ from shared.connectors.shopify.clients import Shopify, ShopifyClients
 from shared.connectors.shopify.paging import Node
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.order.shopify.batch_reader import OrderReader
-from shared.limits.vendor_limits import VendorLimits
-from shared.runtime.service import Shell
-from shared.state.connections import Connections
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +71,10 @@ class Shops:
 
 
 @asynccontextmanager
-async def open_shops(
-    shell: Shell, settings: Settings, connections: Connections, guards: VendorLimits
-) -> AsyncIterator[Shops]:
-    """The shops with their HTTP session, closed together."""
-    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        rate = settings.shopify_points_per_second
-        clients = ShopifyClients(
-            connections, session, metrics=shell.metrics, clock=shell.clock, points_per_second=rate, guards=guards
-        )
-        shops = Shops(clients, settings)
-        try:
-            yield shops
-        finally:
-            await shops.close()
+async def open_shops(settings: Settings, clients: ShopifyClients) -> AsyncIterator[Shops]:
+    """The shops; what they are still reading is given up at the end."""
+    shops = Shops(clients, settings)
+    try:
+        yield shops
+    finally:
+        await shops.close()

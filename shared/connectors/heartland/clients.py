@@ -1,4 +1,4 @@
-"""The Heartland client of each connection, made when first needed, and anew when the connection changes."""
+"""Heartland clients by connection: built when first needed, and again when the connection changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from shared.state.connections import Connection, Connections
 
 @dataclass(frozen=True, slots=True)
 class Heartland:
-    """One connection's account: how to reach it and what its merchant chose."""
+    """One connection's account: its client and the settings that its merchant chose."""
 
     connection: Connection
     client: HeartlandClient
@@ -40,26 +40,26 @@ class CallLimits:
 
 
 class HeartlandClients:
-    """Each connection has a budget and a breaker of its own, from `guards`, which outlive a change of its settings."""
+    """The rate limit and the breaker of a connection come from `limits`; they outlive a change of its settings."""
 
     def __init__(
         self,
         connections: Connections,
         session: aiohttp.ClientSession,
-        limits: CallLimits,
+        call_limits: CallLimits,
         *,
         metrics: ServiceMetrics,
         clock: Clock,
-        guards: VendorLimits | None = None,
+        limits: VendorLimits | None = None,
     ) -> None:
-        self._made_by = guards or VendorLimits(metrics, clock)
+        self._limits = limits or VendorLimits(metrics, clock)
         self._connections = connections
         self._session = session
-        self._limits = limits
+        self._call_limits = call_limits
         self._metrics = metrics
         self._clock = clock
-        self._known: dict[str, Heartland] = {}
-        self._guards: dict[str, tuple[RequestBudget, Breaker]] = {}
+        self._cached: dict[str, Heartland] = {}
+        self._shared: dict[str, tuple[RequestBudget, Breaker]] = {}
 
     def get(self, name: str) -> Heartland:
         """The account of the connection `name`, the same object as long as the connection stays as it is.
@@ -70,21 +70,21 @@ class HeartlandClients:
         connection = self._connections.get(name)
         if connection is None:
             raise RetryLater(f"there is no connection {name}")
-        known = self._known.get(name)
-        if known is None or known.connection != connection:
-            known = self._known[name] = self._built(connection)
-        return known
+        cached = self._cached.get(name)
+        if cached is None or cached.connection != connection:
+            cached = self._cached[name] = self._build(connection)
+        return cached
 
-    def _built(self, connection: Connection) -> Heartland:
+    def _build(self, connection: Connection) -> Heartland:
         try:
-            return self._build(connection)
+            return self._new(connection)
         except Misconfigured as error:
             raise TargetDown(f"connection {connection.name}: {error.reason}", target=TARGET) from error
 
-    def _build(self, connection: Connection) -> Heartland:
-        if connection.name not in self._guards:
-            self._guards[connection.name] = self._guard(connection.name)
-        budget, breaker = self._guards[connection.name]
+    def _new(self, connection: Connection) -> Heartland:
+        if connection.name not in self._shared:
+            self._shared[connection.name] = self._limits_of(connection.name)
+        budget, breaker = self._shared[connection.name]
         rules = read_settings(connection.settings)
         transport = Transport(
             self._session,
@@ -93,15 +93,15 @@ class HeartlandClients:
             breaker=breaker,
             clock=self._clock,
             observe=self._observe(),
-            limits=Limits(self._limits.timeout_seconds, empty_refusals=rules.empty_refusals),
-            throttled=self._made_by.throttled(TARGET),
+            limits=Limits(self._call_limits.timeout_seconds, empty_refusals=rules.empty_refusals),
+            throttled=self._limits.throttled(TARGET),
         )
         return Heartland(connection, HeartlandClient(transport), rules)
 
-    def _guard(self, name: str) -> tuple[RequestBudget, Breaker]:
-        limits = self._limits
-        budget = self._made_by.requests(name, TARGET, limits.per_second, limits.max_in_flight)
-        return budget, self._made_by.breaker(name, TARGET)
+    def _limits_of(self, name: str) -> tuple[RequestBudget, Breaker]:
+        limits = self._call_limits
+        budget = self._limits.requests(name, TARGET, limits.per_second, limits.max_in_flight)
+        return budget, self._limits.breaker(name, TARGET)
 
     def _observe(self) -> Observe:
         # To find a metric by its labels costs more than to count: each is looked up once.

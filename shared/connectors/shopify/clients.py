@@ -1,4 +1,4 @@
-"""The Shopify client of each connection, made when first needed, and anew when the connection changes."""
+"""Shopify clients by connection: built when first needed, and again when the connection changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.state.connections import Connection, Connections
 
 @dataclass(frozen=True, slots=True)
 class Shopify:
-    """One connection's shop: how to reach it and what its merchant chose."""
+    """One connection's shop: its client and the settings that its merchant chose."""
 
     connection: Connection
     client: ShopifyClient
@@ -29,7 +29,7 @@ class Shopify:
 
 
 class ShopifyClients:
-    """Each connection has a budget and a breaker of its own, made by `guards`; they outlive a change of its settings.
+    """The rate limit and the breaker of a connection come from `limits`; they outlive a change of its settings.
 
     `points_per_second` is what a shop restores until its replies say so; 0 sets no limit of our own.
     """
@@ -42,16 +42,16 @@ class ShopifyClients:
         metrics: ServiceMetrics,
         clock: Clock,
         points_per_second: float = 100.0,
-        guards: VendorLimits | None = None,
+        limits: VendorLimits | None = None,
     ) -> None:
-        self._made_by = guards or VendorLimits(metrics, clock)
+        self._limits = limits or VendorLimits(metrics, clock)
         self._connections = connections
         self._session = session
         self._metrics = metrics
         self._clock = clock
         self._rate = points_per_second
-        self._known: dict[str, Shopify] = {}
-        self._guards: dict[str, tuple[CostBudget | None, Breaker]] = {}
+        self._cached: dict[str, Shopify] = {}
+        self._shared: dict[str, tuple[CostBudget | None, Breaker]] = {}
 
     def get(self, name: str) -> Shopify:
         """The shop of the connection `name`, the same object as long as the connection stays as it is.
@@ -62,21 +62,21 @@ class ShopifyClients:
         connection = self._connections.get(name)
         if connection is None:
             raise RetryLater(f"there is no connection {name}")
-        known = self._known.get(name)
-        if known is None or known.connection != connection:
-            known = self._known[name] = self._built(connection)
-        return known
+        cached = self._cached.get(name)
+        if cached is None or cached.connection != connection:
+            cached = self._cached[name] = self._build(connection)
+        return cached
 
-    def _built(self, connection: Connection) -> Shopify:
+    def _build(self, connection: Connection) -> Shopify:
         try:
-            return self._build(connection)
+            return self._new(connection)
         except Misconfigured as error:
             raise TargetDown(f"connection {connection.name}: {error.reason}", target=TARGET) from error
 
-    def _build(self, connection: Connection) -> Shopify:
-        if connection.name not in self._guards:
-            self._guards[connection.name] = self._guard(connection.name)
-        budget, breaker = self._guards[connection.name]
+    def _new(self, connection: Connection) -> Shopify:
+        if connection.name not in self._shared:
+            self._shared[connection.name] = self._limits_of(connection.name)
+        budget, breaker = self._shared[connection.name]
         client = ShopifyClient(
             self._session,
             ShopifyAccount.read(connection.credentials.get("shopify", {})),
@@ -84,12 +84,12 @@ class ShopifyClients:
             breaker=breaker,
             clock=self._clock,
             observe=self._observe(),
-            throttled=self._made_by.throttled(TARGET),
+            throttled=self._limits.throttled(TARGET),
         )
         return Shopify(connection, client, ShopifySettings.read(connection.settings))
 
-    def _guard(self, name: str) -> tuple[CostBudget | None, Breaker]:
-        return self._made_by.points(name, TARGET, self._rate), self._made_by.breaker(name, TARGET)
+    def _limits_of(self, name: str) -> tuple[CostBudget | None, Breaker]:
+        return self._limits.points(name, TARGET, self._rate), self._limits.breaker(name, TARGET)
 
     def _observe(self) -> Observe:
         calls, seconds = self._metrics.api_calls, self._metrics.api_seconds
