@@ -7,12 +7,11 @@ once per connection and topic, since this runs for every webhook.
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from shared.messaging.envelope import Headers
+from shared.messaging.envelope import Headers, new_traceparent
 from shared.messaging.topics import Topic
 
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -64,7 +63,7 @@ def notice(
         ("ce_time", time),
         ("ce_subject", subject.encode()),
         ("ce_partitionkey", key),
-        ("traceparent", (trace or new_trace()).encode()),
+        ("traceparent", (trace or new_traceparent()).encode()),
         *extra,
     ]
     return Notice(kind, key, body, headers)
@@ -73,11 +72,6 @@ def notice(
 def valid_trace(given: str | None) -> str:
     """The traceparent of the request if it is one (W3C), else nothing."""
     return given if given and _TRACEPARENT.fullmatch(given) else ""
-
-
-def new_trace() -> str:
-    both = secrets.token_hex(24)
-    return f"00-{both[:32]}-{both[32:]}-01"
 
 
 def moment(given: str | None, now: datetime) -> bytes:

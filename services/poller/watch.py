@@ -12,7 +12,7 @@ from shared.canonical.alert import Alert, Severity
 from shared.connectors.shopify.clients import Shopify
 from shared.connectors.shopify.subscription_upkeep import FIRST, Upkeep, is_right
 from shared.connectors.shopify.subscriptions import Done, wanted
-from shared.entities.order.backfill import fill
+from shared.entities.order.backfill import backfill
 from shared.limits.call_context import REPAIR
 from shared.messaging.kafka.producer import Producer
 from shared.runtime.service import Shell
@@ -70,7 +70,7 @@ class Watch:
         if self._reach.public_url:
             await self._keep(connection, shop, now)
         heard = await self._listen(connection, before, now)
-        sent = await self._fill(connection, shop)
+        sent = await self._backfill(connection, shop)
         if heard is not None:
             self._tell_silence(connection, heard, sent)
         await self._books.watch.note_good(connection, now)
@@ -118,11 +118,11 @@ class Watch:
         await self._books.watch.note_gap(connection, Gap(since - self._reach.late, _SILENT))
         return verdict
 
-    async def _fill(self, connection: str, shop: Shopify) -> int:
+    async def _backfill(self, connection: str, shop: Shopify) -> int:
         gap, began = (await self._books.watch.get(connection)).gap, self._shell.clock.now()
         if gap is None:
             return 0
-        sent = await fill(connection, gap.since, partial(shop.client.execute, context=REPAIR), self._producer)
+        sent = await backfill(connection, gap.since, partial(shop.client.execute, context=REPAIR), self._producer)
         await self._books.watch.close_gap(connection, gap)
         if gap.cause in (FIRST, LOST):
             # What changed a moment ago may not be listed yet: the next look asks for it once more.

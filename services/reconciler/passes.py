@@ -15,7 +15,7 @@ from shared.state.drift import STATES, Drift, DriftLedger
 from shared.state.reviews import Reviews
 from shared.sync.comparison import Records, S, Slice, Subject, Vendors, changed_at, is_settled
 from shared.sync.comparison_memory import Memory
-from shared.sync.repair_notice import Notice
+from shared.sync.repair_notice import RepairNotice
 
 SERVICE = "reconciler"
 # The notices that a pass has sent, by topic and by the record that comes to be written as a whole.
@@ -154,7 +154,7 @@ class Pass(Generic[S]):
         await self._ledger.undoes(row.id, {**undo, "by_hand": True} if by_hand else undo)
         self._tell(row, resolved=False)
 
-    async def _tell_of(self, notice: Notice, sent: Sent) -> str:
+    async def _tell_of(self, notice: RepairNotice, sent: Sent) -> str:
         """The id of the notice that asks for it: one that this pass sent already, if that covers the same record."""
         covered = notice.topic.name, notice.covers
         if covered in sent:

@@ -11,6 +11,7 @@ import orjson
 from shared.errors import Rejected
 from shared.messaging.dead_letters.reader import DeadLetter
 from shared.messaging.envelope import Headers
+from shared.messaging.notice import asked_for
 
 # A letter that came back so often will not be cured by one more time.
 MOST_REPLAYS = 5
@@ -57,8 +58,7 @@ def _sending(letter: DeadLetter, body: bytes, event_id: str, run: str, more: tup
     ours = (
         ("x-replay-id", run.encode()),
         ("x-replay-count", str(letter.replays + 1).encode()),
-        ("x-priority", b"repair"),
-        ("x-cause", b"replay"),
+        *((name, value.encode()) for name, value in asked_for("replay").items()),
     )
     return Sending(
         letter, letter.origin[0], letter.key, body, [("ce_id", event_id.encode()), *headers, *ours, *more], event_id

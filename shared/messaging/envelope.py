@@ -21,7 +21,8 @@ _AGAIN = frozenset(("drift", "review"))
 
 def new_traceparent() -> str:
     """A fresh W3C trace context: a new trace, sampled."""
-    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+    both = secrets.token_hex(24)  # one call: ingress makes one for each webhook
+    return f"00-{both[:32]}-{both[32:]}-01"
 
 
 def child_traceparent(parent: str) -> str:

@@ -16,7 +16,7 @@ from shared.connectors.shopify.clients import Shopify
 from shared.state.database import Database
 from shared.state.drift import Drift, Finding
 from shared.sync.comparison_memory import Memory
-from shared.sync.repair_notice import Notice
+from shared.sync.repair_notice import RepairNotice
 
 Json = dict[str, Any]
 
@@ -127,7 +127,7 @@ class Entity(Generic[S]):
     name: str
     compare: Callable[[S], Iterator[Finding]]
     held: Callable[[Drift, Vendors], Awaitable[Json]]
-    notices: Callable[[Drift, Vendors, datetime], Awaitable[Sequence[Notice]]]
+    notices: Callable[[Drift, Vendors, datetime], Awaitable[Sequence[RepairNotice]]]
     is_decided: Callable[[S], bool] = _not_decided
     advice: Mapping[str, str] = field(default_factory=dict)
     hopeless: frozenset[str] = frozenset()

@@ -1,19 +1,22 @@
-"""Repairs enter the one road as notices: the writers do the writing, from what the vendors then hold."""
+"""Repair notices: a repair enters the raw topic like any change, and the writers write what the vendors then hold."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.messaging.envelope import Envelope, new_traceparent
+from shared.messaging.envelope import Envelope
+from shared.messaging.notice import asked_for, notice
 from shared.messaging.topics import Topic
 from shared.state.drift import Drift
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    """What asks for a repair. `covers` is the record that comes to be written as a whole, if it does: then one notice
-    is enough for all that differs of it.
+class RepairNotice:
+    """A notice that asks for a repair, and its topic.
+
+    `covers` is the key of the record that it has written as a whole, empty for a part: one notice is then enough for
+    all differences of that record.
     """
 
     topic: Topic
@@ -21,20 +24,19 @@ class Notice:
     covers: str = ""
 
 
-def event(
+def repair_event(
     row: Drift, now: datetime, *, source: str, kind: str, entity: str, body: bytes = b"{}", part: str = ""
 ) -> Envelope:
-    """The same for the same repair. `part` tells several of one repair apart."""
+    """The notice of a repair, with the same id each time. `part` distinguishes several notices of one repair."""
     name = f"repair:{row.id}:{row.repairs + 1}"
-    return Envelope(
-        id=f"{name}:{part}" if part else name,
+    return notice(
+        event_id=f"{name}:{part}" if part else name,
         source=source,
-        type=kind,
+        kind=kind,
         time=now,
         connection=row.connection,
         entity=entity,
         subject=row.key,
         body=body,
-        traceparent=new_traceparent(),
-        extra={"x-priority": "repair", "x-cause": "drift"},
+        extra=asked_for("drift"),
     )

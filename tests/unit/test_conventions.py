@@ -30,7 +30,7 @@ LONG_FUNCTIONS = {
 EXEMPT = {"Settings"}
 # Class names that still mean more than one thing. May only shrink: take out what you rename.
 AMBIGUOUS = {
-    "Address", "Batch", "Cause", "Figures", "Finding", "Kind", "Known", "Notice", "Orders",
+    "Address", "Batch", "Cause", "Figures", "Finding", "Kind", "Known", "Orders",
     "Outcome", "Part", "Pending", "Place", "Position", "Record", "Refused", "Rehearsal", "Report", "Seen",
     "Shop", "Snapshot", "Standing", "Taken", "Unreadable", "Verdict", "Version", "Wanted", "Watch",
 }  # fmt: skip

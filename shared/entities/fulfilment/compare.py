@@ -13,7 +13,7 @@ from shared.entities.order.compare.snapshot import Snapshot
 from shared.limits.call_context import REPAIR
 from shared.state.drift import Drift, Finding
 from shared.sync.comparison import Entity, Vendors
-from shared.sync.repair_notice import Notice, event
+from shared.sync.repair_notice import RepairNotice, repair_event
 
 NAME = "fulfilment"
 INVOICE_NOTICE = "heartland.invoice.repair"
@@ -79,15 +79,17 @@ async def held(row: Drift, _: Vendors) -> dict[str, Any]:
     return row.details
 
 
-async def notices(row: Drift, vendors: Vendors, now: datetime) -> list[Notice]:
+async def notices(row: Drift, vendors: Vendors, now: datetime) -> list[RepairNotice]:
     """Each invoice as it now is; one that is no more is passed over."""
     client = vendors.heartland.client
     found = []
     for number in map(int, row.details["invoices"]):
         for invoice in await invoices_by_id(client, [number], REPAIR):
             body = wire.write({"invoice": invoice, "lines": await read_invoice_lines(client, number, REPAIR)})
-            told = event(row, now, source="heartland", kind=INVOICE_NOTICE, entity=NAME, body=body, part=str(number))
-            found.append(Notice(RAW_HEARTLAND_FULFILMENT, told))
+            told = repair_event(
+                row, now, source="heartland", kind=INVOICE_NOTICE, entity=NAME, body=body, part=str(number)
+            )
+            found.append(RepairNotice(RAW_HEARTLAND_FULFILMENT, told))
     return found
 
 

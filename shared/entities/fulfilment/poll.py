@@ -26,8 +26,9 @@ from shared.entities.fulfilment.heartland import (
 from shared.entities.fulfilment.spec import RAW_HEARTLAND_FULFILMENT
 from shared.entities.parts import PollParts
 from shared.limits.call_context import LIVE
-from shared.messaging.envelope import Envelope, new_traceparent
+from shared.messaging.envelope import Envelope
 from shared.messaging.kafka.producer import Producer
+from shared.messaging.notice import notice
 from shared.runtime.clock import Clock
 from shared.runtime.service import Shell
 from shared.state.cursors import Cursors
@@ -75,18 +76,17 @@ class Invoice:
         return bool(self.order) and is_completed(self.row)
 
 
-def notice(connection: str, shopify_id: str, invoice: Invoice, lines: Sequence[Json]) -> Envelope:
-    """The raw event of one invoice, keyed by the Shopify order it belongs to."""
-    return Envelope(
-        id=f"heartland:invoice:{invoice.id}:{invoice.version.at.isoformat()}:{invoice.version.digest}",
+def invoice_notice(connection: str, shopify_id: str, invoice: Invoice, lines: Sequence[Json]) -> Envelope:
+    """The notice of one invoice, keyed by the Shopify order it belongs to."""
+    return notice(
+        event_id=f"heartland:invoice:{invoice.id}:{invoice.version.at.isoformat()}:{invoice.version.digest}",
         source="heartland",
-        type="heartland.invoice.completed",
+        kind="heartland.invoice.completed",
         time=invoice.version.at,
         connection=connection,
         entity="fulfilment",
         subject=shopify_id,
         body=wire.write({"invoice": invoice.row, "lines": list(lines)}),
-        traceparent=new_traceparent(),
     )
 
 
@@ -169,7 +169,7 @@ class InvoiceFeed:
         try:
             for invoice in (one for one in fresh if one.order in linked):
                 lines = await read_invoice_lines(self._heartland, invoice.id, LIVE)
-                event = notice(self._connection, linked[invoice.order], invoice, lines)
+                event = invoice_notice(self._connection, linked[invoice.order], invoice, lines)
                 await self._producer.send(RAW_HEARTLAND_FULFILMENT, event)
                 self._told.published()
                 position = position.with_published(str(invoice.id), invoice.version)

@@ -7,6 +7,8 @@ from shared.messaging.topics import Topic
 
 # Notices of orders. Written by ingress, poller (what was missed) and reconciler (repairs).
 RAW_SHOPIFY_ORDER = Topic("raw.shopify.order")
+# The type of a notice of our own: the order is to be read back, and perhaps written again.
+ORDER_REPAIR = "shopify.orders/repair"
 # Whole orders as they stand. Written by the transformer; read by heartland_writer.
 CANONICAL_ORDER = Topic("canonical.order")
 # Which Heartland order is which Shopify order. Written by heartland_writer; read by shopify_writer.

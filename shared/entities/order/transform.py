@@ -22,7 +22,7 @@ from shared.entities.order.event import OrderEvent, order_event
 from shared.entities.order.record import Order
 from shared.entities.order.shopify import webhook_body as webhook
 from shared.entities.order.shopify.to_canonical import from_shopify
-from shared.entities.order.spec import CANONICAL_ORDER, RAW_SHOPIFY_ORDER
+from shared.entities.order.spec import CANONICAL_ORDER, ORDER_REPAIR, RAW_SHOPIFY_ORDER
 from shared.entities.parts import TransformParts
 from shared.errors import NeedsReview, Rejected, RetryLater
 from shared.messaging.envelope import CAUSE, Envelope, child_traceparent, hurrying
@@ -32,8 +32,6 @@ from shared.runtime.clock import Clock
 
 UNBALANCED = "order_unbalanced"
 GONE = "order_gone"
-# A notice of our own: somebody has reason to have the order read back, and perhaps written again.
-REPAIR = "shopify.orders/repair"
 _NAMESPACE = uuid.UUID("6f1b6a3e-33b0-5a52-8c0e-6d2f5a3f6c40")
 _ID_DIGITS = 20
 # Shopify's reads lag its notices now and then: so often an order may be missing or old before that is believed.
@@ -120,7 +118,7 @@ def updated_at(body: bytes) -> datetime | None:
 
 def _told(notice: Envelope, order_id: str) -> Order | None:
     """The order in the notice's own body, where that says all there is."""
-    if not notice.type.startswith("shopify.orders/") or notice.type == REPAIR:
+    if not notice.type.startswith("shopify.orders/") or notice.type == ORDER_REPAIR:
         return None
     body = webhook.parse(notice.body)
     return webhook.from_webhook(body) if webhook.says_all(body) and str(body["id"]) == order_id else None

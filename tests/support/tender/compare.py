@@ -13,7 +13,7 @@ from shared.entities.order.heartland.payment_types import read_payment_types
 from shared.limits.call_context import REPAIR
 from shared.state.drift import Drift, Finding
 from shared.sync.comparison import Entity, Seen, Slice, Tools, Vendors
-from shared.sync.repair_notice import Notice, event
+from shared.sync.repair_notice import RepairNotice, repair_event
 from tests.support.tender.record import Tender, hash_of
 from tests.support.tender.spec import RAW_SHOPIFY_TENDER
 
@@ -71,10 +71,10 @@ async def held(row: Drift, _: Vendors) -> dict[str, Any]:
     return {}
 
 
-async def notices(row: Drift, _: Vendors, now: datetime) -> list[Notice]:
+async def notices(row: Drift, _: Vendors, now: datetime) -> list[RepairNotice]:
     body = orjson.dumps({"tender": IN_THE_SHOP[row.key].model_dump(mode="json")})
-    told = event(row, now, source="shopify", kind="shopify.tenders/repair", entity="tender", body=body)
-    return [Notice(RAW_SHOPIFY_TENDER, told, covers=row.key)]
+    told = repair_event(row, now, source="shopify", kind="shopify.tenders/repair", entity="tender", body=body)
+    return [RepairNotice(RAW_SHOPIFY_TENDER, told, covers=row.key)]
 
 
 ENTITY = Entity("tender", compare, held, notices)

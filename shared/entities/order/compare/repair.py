@@ -16,16 +16,16 @@ from shared.entities.order.heartland.orders import (
     read_order_taxes,
     read_sales_order,
 )
-from shared.entities.order.spec import RAW_SHOPIFY_ORDER
+from shared.entities.order.spec import ORDER_REPAIR, RAW_SHOPIFY_ORDER
 from shared.limits.call_context import REPAIR
-from shared.messaging.envelope import Envelope, new_traceparent
+from shared.messaging.envelope import Envelope
+from shared.messaging.notice import asked_for, notice
 from shared.messaging.topics import Topic
 from shared.state.drift import Drift, Finding
 from shared.state.reviews import Review
 from shared.sync.comparison import Entity, Vendors
-from shared.sync.repair_notice import Notice, event
+from shared.sync.repair_notice import RepairNotice, repair_event
 
-ORDER_NOTICE = "shopify.orders/repair"
 Json = dict[str, Any]
 
 
@@ -50,27 +50,25 @@ async def held(row: Drift, vendors: Vendors) -> Json:
     return {**row.details, **plain}
 
 
-async def notices(row: Drift, _: Vendors, now: datetime) -> list[Notice]:
+async def notices(row: Drift, _: Vendors, now: datetime) -> list[RepairNotice]:
     """The order is to be read back, and written although it seems to be."""
-    told = event(row, now, source="shopify", kind=ORDER_NOTICE, entity="order")
-    return [Notice(RAW_SHOPIFY_ORDER, told, covers=row.key)]
+    told = repair_event(row, now, source="shopify", kind=ORDER_REPAIR, entity="order")
+    return [RepairNotice(RAW_SHOPIFY_ORDER, told, covers=row.key)]
 
 
 def review_notice(review: Review, event_id: str, now: datetime) -> tuple[Topic, Envelope]:
     """The notice by which a person has an order tried again: it is read back and written once more."""
-    notice = Envelope(
-        id=event_id,
+    event = notice(
+        event_id=event_id,
         source="shopify",
-        type=ORDER_NOTICE,
+        kind=ORDER_REPAIR,
         time=now,
         connection=review.connection,
         entity="order",
         subject=review.key,
-        body=b"{}",
-        traceparent=new_traceparent(),
-        extra={"x-priority": "repair", "x-cause": "review"},
+        extra=asked_for("review"),
     )
-    return RAW_SHOPIFY_ORDER, notice
+    return RAW_SHOPIFY_ORDER, event
 
 
 def of_the_order(

@@ -9,7 +9,7 @@ from typing import Any
 from shared.entities.order.spec import RAW_SHOPIFY_ORDER
 from shared.state.drift import Drift, Finding
 from shared.sync.comparison import Entity, Vendors
-from shared.sync.repair_notice import Notice, event
+from shared.sync.repair_notice import RepairNotice, repair_event
 from tests.support.joining.level import Level
 
 
@@ -24,10 +24,10 @@ async def held(row: Drift, _: Vendors) -> dict[str, Any]:
     return {"units": row.reason}
 
 
-async def notices(row: Drift, _: Vendors, now: datetime) -> list[Notice]:
-    told = event(row, now, source="heartland", kind="heartland.stock.repair", entity="stock")
+async def notices(row: Drift, _: Vendors, now: datetime) -> list[RepairNotice]:
+    told = repair_event(row, now, source="heartland", kind="heartland.stock.repair", entity="stock")
     # Any topic does for a test.
-    return [Notice(RAW_SHOPIFY_ORDER, told, covers=row.key)]
+    return [RepairNotice(RAW_SHOPIFY_ORDER, told, covers=row.key)]
 
 
 ENTITY = Entity("stock", compare, held, notices, advice={"oversold": "Count it."}, hopeless=frozenset(("oversold",)))

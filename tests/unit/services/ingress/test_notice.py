@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from services.ingress.notice import kind, moment, new_trace, notice, valid_trace
+from services.ingress.notice import kind, moment, notice, valid_trace
 from shared.entities.order.spec import RAW_SHOPIFY_ORDER
-from shared.messaging.envelope import Envelope, read_envelope
+from shared.messaging.envelope import Envelope, new_traceparent, read_envelope
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def test_a_notice_is_an_envelope() -> None:
-    trace = new_trace()
+    trace = new_traceparent()
     envelope = Envelope(
         id="w-1",
         source="shopify",
@@ -44,10 +44,10 @@ def test_a_notice_is_an_envelope() -> None:
 
 
 def test_a_new_trace_is_a_valid_one() -> None:
-    trace = new_trace()
+    trace = new_traceparent()
 
     assert valid_trace(trace) == trace
-    assert new_trace() != trace
+    assert new_traceparent() != trace
 
 
 def test_a_time_without_an_offset_is_utc() -> None:
