@@ -6,13 +6,13 @@ import asyncio
 import gc
 from collections.abc import Sequence
 
-from services.ingress.answer import Taken
 from services.ingress.app import Ingress, open_server
-from services.ingress.doors import House
-from services.ingress.forgeries import Addresses, Alarm, Change, Forgeries
 from services.ingress.publisher import Publisher
+from services.ingress.receivers import ReceiverCache
+from services.ingress.response import AcceptedResponse
 from services.ingress.settings import Settings
-from services.ingress.warning import alert_of, watch
+from services.ingress.signature_alert import alert_of, watch
+from services.ingress.signature_failures import AlertChange, FailureAlert, SenderThrottle, SignatureFailures
 from shared.entities.spec import Spec
 from shared.entities.table import ENTITIES, check, sources
 from shared.messaging.kafka.producer import Producer, open_producer
@@ -38,21 +38,21 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
             timeout_seconds=settings.ingress_publish_timeout_seconds,
             max_waiting_bytes=settings.ingress_max_waiting_bytes,
         )
-        forgeries = _forgeries(shell, settings, producer)
+        signature_failures = _signature_failures(shell, settings, producer)
         ingress = Ingress(
             settings,
-            House(connections.get, entities),
+            ReceiverCache(connections.get, entities),
             publisher,
             shell.metrics,
             shell.clock,
             shell.log,
-            Taken(shell.clock),
-            forgeries,
+            AcceptedResponse(shell.clock),
+            signature_failures,
         )
         shell.health.ready_when("broker", lambda: producer.is_connected)
-        # Each body becomes some hundred objects for a moment: what stays for ever need not be walked through with them.
+        # Parsing creates hundreds of short-lived objects per body: keep long-lived ones out of garbage collection.
         gc.freeze()
-        watching = asyncio.create_task(watch(forgeries), name="forgeries")
+        watching = asyncio.create_task(watch(signature_failures), name="signature_failures")
         try:
             async with open_server(ingress.handle, settings.ingress_host, settings.ingress_port) as url:
                 shell.log.info("receiving webhooks", url=url)
@@ -61,15 +61,15 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
             watching.cancel()
 
 
-def _forgeries(shell: Shell, settings: Settings, producer: Producer) -> Forgeries:
+def _signature_failures(shell: Shell, settings: Settings, producer: Producer) -> SignatureFailures:
     seconds = settings.signature_alert_seconds
 
-    def tell(change: Change) -> None:
+    def tell(change: AlertChange) -> None:
         producer.alert(alert_of(change, seconds, shell.clock.now()))
 
-    return Forgeries(
-        Addresses(settings.ingress_failures_per_minute),
-        Alarm(settings.signature_alert_count, seconds),
+    return SignatureFailures(
+        SenderThrottle(settings.ingress_failures_per_minute),
+        FailureAlert(settings.signature_alert_count, seconds),
         shell.clock,
         tell,
     )

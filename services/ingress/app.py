@@ -1,7 +1,7 @@
-"""Receives webhooks: verified, checked, on the broker's disk, and only then answered with 200.
+"""Receives webhooks: verifies and checks them, publishes them, and only then responds with 200.
 
-It runs on aiohttp's server without the application around it: two addresses need no router, and that leaves room for
-the strict reading of every body.
+It runs on aiohttp's low-level server: two paths need no router, and the time saved pays for the strict parsing of every
+body.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from dataclasses import dataclass
 from aiohttp import web
 from structlog.typing import FilteringBoundLogger
 
-from services.ingress.answer import Taken
-from services.ingress.doors import Address, Doors, House, read_address
-from services.ingress.forgeries import Forgeries
-from services.ingress.notice import Notice
+from services.ingress.notice import WebhookNotice
 from services.ingress.publisher import Publisher
-from services.ingress.refusal import BAD_SIGNATURE, TOO_MANY, WRONG_METHOD, WRONG_SHOP, Reason, Refused
+from services.ingress.receivers import ReceiverCache, Receivers, WebhookPath, parse_path
+from services.ingress.rejection import BAD_SIGNATURE, TOO_MANY, WRONG_METHOD, WRONG_SHOP, Rejection, WebhookRejected
 from services.ingress.request import check_head, read_body, sender_of
+from services.ingress.response import AcceptedResponse
 from services.ingress.settings import Settings
+from services.ingress.signature_failures import SignatureFailures
 from shared.runtime.clock import Clock
 from shared.runtime.metrics import ServiceMetrics
 
-# A sender that keeps a connection open is welcome; one that opens it and sends nothing is not, for long.
+# Keep-alive connections are welcome; one that sends nothing is closed soon.
 _KEEPALIVE_SECONDS = 75.0
 _LINGERING_SECONDS = 3.0
 _SHUTDOWN_SECONDS = 5.0
-# The entity a refusal is counted under, before the body has told.
+# The entity under which a rejection is counted before the body is parsed.
 _ENTITY = {"shopify": "order", "heartland": "record"}
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -39,79 +39,81 @@ class Ingress:
     """The one handler of all requests."""
 
     settings: Settings
-    house: House
+    receivers: ReceiverCache
     publisher: Publisher
     metrics: ServiceMetrics
     clock: Clock
     log: FilteringBoundLogger
-    taken: Taken
-    forgeries: Forgeries
+    accepted: AcceptedResponse
+    signature_failures: SignatureFailures
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The answer to any request; never raises for what a sender did."""
-        address = None
+        """Handle any request; never raises for what a sender did."""
+        path = None
         try:
-            address = read_address(request.raw_path)
+            path = parse_path(request.raw_path)
             if request.method != "POST":
-                raise Refused(WRONG_METHOD)
-            await self.publisher.publish(await self._accept(request, address))
-        except Refused as refused:
-            self._count(refused, request, address)
-            return self._refuse(refused, address)
-        return self.taken if request.keep_alive else web.Response()
+                raise WebhookRejected(WRONG_METHOD)
+            await self.publisher.publish(await self._accept(request, path))
+        except WebhookRejected as error:
+            self._count_failure(error, request, path)
+            return self._reject(error, path)
+        return self.accepted if request.keep_alive else web.Response()
 
-    async def _accept(self, request: web.BaseRequest, address: Address) -> Notice:
-        doors = self.house.doors(address.connection)
+    async def _accept(self, request: web.BaseRequest, path: WebhookPath) -> WebhookNotice:
+        receivers = self.receivers.of(path.connection)
         limit = self.settings.ingress_max_body_bytes
         sender = sender_of(request, self.settings.ingress_proxies)
-        if self.forgeries.is_barred(sender):
-            raise Refused(TOO_MANY)
+        if self.signature_failures.is_throttled(sender):
+            raise WebhookRejected(TOO_MANY)
         check_head(request, limit)
-        notice = await self._read(request, address, doors, limit)
-        self.forgeries.proved(sender, address.connection)
+        notice = await self._read(request, path, receivers, limit)
+        self.signature_failures.proved(sender, path.connection)
         return notice
 
-    async def _read(self, request: web.BaseRequest, address: Address, doors: Doors, limit: int) -> Notice:
-        if address.system == "shopify":
-            if doors.shopify is None:
-                raise Refused(BAD_SIGNATURE)
-            doors.shopify.check(request)
+    async def _read(
+        self, request: web.BaseRequest, path: WebhookPath, receivers: Receivers, limit: int
+    ) -> WebhookNotice:
+        if path.system == "shopify":
+            if receivers.shopify is None:
+                raise WebhookRejected(BAD_SIGNATURE)
+            receivers.shopify.check(request)
             body = await read_body(request, limit, self.settings.ingress_body_timeout_seconds)
-            return doors.shopify.take(request, body, self.clock.now())
-        if doors.heartland is None:
-            raise Refused(BAD_SIGNATURE)
+            return receivers.shopify.receive(request, body, self.clock.now())
+        if receivers.heartland is None:
+            raise WebhookRejected(BAD_SIGNATURE)
         body = await read_body(request, limit, self.settings.ingress_body_timeout_seconds)
-        return doors.heartland.take(request, address.event, address.token, body, self.clock.now())
+        return receivers.heartland.receive(request, path.event, path.token, body, self.clock.now())
 
-    def _count(self, refused: Refused, request: web.BaseRequest, address: Address | None) -> None:
-        if address is not None and refused.reason in (BAD_SIGNATURE, WRONG_SHOP, TOO_MANY):
-            if refused.reason is not TOO_MANY:
-                self.forgeries.failed(sender_of(request, self.settings.ingress_proxies))
-            self.forgeries.count(address.connection)
+    def _count_failure(self, error: WebhookRejected, request: web.BaseRequest, path: WebhookPath | None) -> None:
+        if path is not None and error.reason in (BAD_SIGNATURE, WRONG_SHOP, TOO_MANY):
+            if error.reason is not TOO_MANY:
+                self.signature_failures.failed(sender_of(request, self.settings.ingress_proxies))
+            self.signature_failures.count(path.connection)
 
-    def _refuse(self, refused: Refused, address: Address | None) -> web.Response:
-        reason = refused.reason
-        entity = _ENTITY[address.system] if address else "none"
+    def _reject(self, error: WebhookRejected, path: WebhookPath | None) -> web.Response:
+        reason = error.reason
+        entity = _ENTITY[path.system] if path else "none"
         self.metrics.events_failed.labels(entity, reason.name).inc()
-        # A name that no connection has is the sender's own text, so it does not enter the log.
-        known = address.connection if address and reason.status != 404 else ""
-        self.log.warning("refused", reason=reason.name, status=reason.status, connection=known, entity=entity)
-        return self._answer(refused, reason)
+        # An unknown connection name is the sender's own text, so it is not logged.
+        known = path.connection if path and reason.status != 404 else ""
+        self.log.warning("webhook rejected", reason=reason.name, status=reason.status, connection=known, entity=entity)
+        return self._response(error, reason)
 
-    def _answer(self, refused: Refused, reason: Reason) -> web.Response:
-        response = web.Response(status=reason.status, text=refused.sentence + "\n")
+    def _response(self, error: WebhookRejected, reason: Rejection) -> web.Response:
+        response = web.Response(status=reason.status, text=error.sentence + "\n")
         if reason.status == 503:
             response.headers["Retry-After"] = str(self.settings.ingress_retry_after_seconds)
         elif reason.status == 405:
             response.headers["Allow"] = "POST"
         elif reason.status in (408, 413):
-            response.force_close()  # what is left of the body is not worth reading
+            response.force_close()  # the rest of the body is not read
         return response
 
 
 @asynccontextmanager
 async def open_server(handler: Handler, host: str, port: int) -> AsyncIterator[str]:
-    """Serves `handler` and yields the URL; on leaving, requests in hand are finished."""
+    """Serve `handler` and yield the URL; on exit, requests in progress are finished."""
     server = web.Server(
         handler,
         access_log=None,

@@ -1,7 +1,7 @@
-"""The door for Heartland's hooks.
+"""Receives Heartland's webhooks: checks the token and builds the notice.
 
-Heartland signs nothing: the unguessable token in the address is the only proof, and the body only a hint that a record
-changed. A hook has no id of its own either, so its id is made from what it says: the same body twice is one event.
+Heartland signs nothing: the secret token in the URL is the only authentication, and the body only a hint that a record
+changed. Its webhooks carry no id either, so the id is a hash of event and body: the same body twice is one event.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from datetime import datetime
 
 from aiohttp.web import BaseRequest
 
-from services.ingress.notice import Kind, Notice, kind, moment, notice, valid_trace
-from services.ingress.refusal import BAD_SIGNATURE, UNKNOWN_TOPIC, Refused
+from services.ingress.notice import NoticeTemplate, WebhookNotice, moment, notice, template, valid_trace
+from services.ingress.rejection import BAD_SIGNATURE, UNKNOWN_TOPIC, WebhookRejected
 from services.ingress.request import id_in, read_strictly, whole_id
-from services.ingress.strict import StrictReader
+from services.ingress.strict_json import StrictJsonReader
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.entities.spec import Source, Spec
 from shared.entities.table import ENTITIES, webhooks
 
 
-class HeartlandDoor:
-    """Takes the hooks of one connection."""
+class HeartlandReceiver:
+    """Receives the webhooks of one connection."""
 
     def __init__(
         self,
         connection: str,
         account: HeartlandAccount,
-        reader: StrictReader,
+        reader: StrictJsonReader,
         entities: Sequence[Spec] = ENTITIES,
     ) -> None:
         self._tokens = [token.encode() for token in account.hook_tokens]
         self._reader = reader
         self._events = {
-            name: (_kind(connection, name, spec, source), webhook.id_path)
+            name: (_template(connection, name, spec, source), webhook.id_path)
             for name, (spec, source, webhook) in webhooks("heartland", entities).items()
         }
 
-    def take(self, request: BaseRequest, event: str, token: str, body: bytes, now: datetime) -> Notice:
-        """The notice in a hook. Raises Refused."""
-        if not self._knows(token):
-            raise Refused(BAD_SIGNATURE)
+    def receive(self, request: BaseRequest, event: str, token: str, body: bytes, now: datetime) -> WebhookNotice:
+        """Check a webhook and build its notice. Raises WebhookRejected."""
+        if not self._is_valid(token):
+            raise WebhookRejected(BAD_SIGNATURE)
         record = read_strictly(self._reader, body)
         if event not in self._events:
-            raise Refused(UNKNOWN_TOPIC)
-        kind, id_path = self._events[event]
+            raise WebhookRejected(UNKNOWN_TOPIC)
+        prepared, id_path = self._events[event]
         return notice(
-            kind,
+            prepared,
             event_id=hashlib.sha256(event.encode() + b"\n" + body).hexdigest().encode(),
             subject=whole_id(id_in(record, id_path)),
             time=moment(None, now),
@@ -57,14 +57,14 @@ class HeartlandDoor:
             extra=[],
         )
 
-    def _knows(self, token: str) -> bool:
+    def _is_valid(self, token: str) -> bool:
         given = token.encode("utf-8", "surrogateescape")
         fits = [hmac.compare_digest(known, given) for known in self._tokens]
         return any(fits)
 
 
-def _kind(connection: str, event: str, spec: Spec, source: Source) -> Kind:
-    return kind(
+def _template(connection: str, event: str, spec: Spec, source: Source) -> NoticeTemplate:
+    return template(
         connection,
         source.topic,
         entity=spec.name,

@@ -1,7 +1,7 @@
-"""A notice as it goes into its raw topic: the body's bytes unchanged, everything else in headers.
+"""The Kafka record of a webhook: the body's bytes unchanged, everything else in headers.
 
-The headers are those of `Envelope` (a test holds them against it). They are put together here from parts that are made
-once per connection and topic, since this runs for every webhook.
+The headers are those of `Envelope` (a test compares them). They are assembled from parts that are prepared once per
+connection and topic, since this runs for every webhook.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """What stays the same for all notices of one connection and one topic of the sender."""
+class NoticeTemplate:
+    """What is the same for all notices of one connection and one webhook topic."""
 
     connection: str
     topic: Topic
@@ -28,17 +28,19 @@ class Kind:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
-    kind: Kind
+class WebhookNotice:
+    """One record for a raw topic."""
+
+    template: NoticeTemplate
     key: bytes
     body: bytes
     headers: Headers
 
 
-def kind(
+def template(
     connection: str, topic: Topic, *, entity: str, source: str, happened: str, extra: Sequence[tuple[str, str]]
-) -> Kind:
-    """`happened` is the sender's own name for it, e.g. `orders/create`."""
+) -> NoticeTemplate:
+    """Prepare the constant headers. `happened` is the sender's name for the event, e.g. `orders/create`."""
     named = (
         ("ce_specversion", "1.0"),
         ("ce_source", source),
@@ -49,16 +51,16 @@ def kind(
         ("x-hop", "0"),
         *extra,
     )
-    return Kind(connection, topic, entity, tuple((name, value.encode()) for name, value in named))
+    return NoticeTemplate(connection, topic, entity, tuple((name, value.encode()) for name, value in named))
 
 
 def notice(
-    kind: Kind, *, event_id: bytes, subject: str, time: bytes, trace: str, body: bytes, extra: Headers
-) -> Notice:
-    """`time` is ISO 8601 with an offset, `trace` a traceparent or empty for a new trace."""
-    key = f"{kind.connection}|{subject}".encode()
+    template: NoticeTemplate, *, event_id: bytes, subject: str, time: bytes, trace: str, body: bytes, extra: Headers
+) -> WebhookNotice:
+    """Build a notice. `time` is ISO 8601 with an offset, `trace` a traceparent or empty for a new trace."""
+    key = f"{template.connection}|{subject}".encode()
     headers = [
-        *kind.headers,
+        *template.headers,
         ("ce_id", event_id),
         ("ce_time", time),
         ("ce_subject", subject.encode()),
@@ -66,16 +68,16 @@ def notice(
         ("traceparent", (trace or new_traceparent()).encode()),
         *extra,
     ]
-    return Notice(kind, key, body, headers)
+    return WebhookNotice(template, key, body, headers)
 
 
 def valid_trace(given: str | None) -> str:
-    """The traceparent of the request if it is one (W3C), else nothing."""
+    """The given traceparent if it is valid (W3C), else an empty string."""
     return given if given and _TRACEPARENT.fullmatch(given) else ""
 
 
 def moment(given: str | None, now: datetime) -> bytes:
-    """The time the sender states, or now: the header is not signed, so nonsense in it must not hurt."""
+    """The time that the sender states, or `now` if it is invalid: the header is not signed, it may hold anything."""
     try:
         stated = datetime.fromisoformat(given) if given else now
     except ValueError:

@@ -1,4 +1,4 @@
-"""Puts notices into their raw topics, or says within seconds that it cannot."""
+"""Publishes notices to their raw topics, or rejects them within seconds."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.ingress.notice import Notice
-from services.ingress.refusal import BROKER_DOWN, OVERLOADED, TOO_LARGE, Refused
+from services.ingress.notice import WebhookNotice
+from services.ingress.rejection import BROKER_DOWN, OVERLOADED, TOO_LARGE, WebhookRejected
 from shared.errors import Rejected, TargetDown
 from shared.messaging.envelope import Headers
 from shared.messaging.topics import Topic, topic_name
 from shared.runtime.metrics import ServiceMetrics
 
 
-class Sender(Protocol):
-    """What is used of the producer: returns when every in-sync replica has the record, else raises TargetDown."""
+class RawSender(Protocol):
+    """The part of Producer used here: returns once all in-sync replicas have the record, else raises TargetDown."""
 
     async def send_raw(
         self, name: str, key: bytes | None, value: bytes | None, headers: Headers, timeout_seconds: float | None = None
@@ -23,20 +23,20 @@ class Sender(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Road:
-    """One topic, with its name on the broker and its counters."""
+class _TopicRoute:
+    """One topic: its name on the broker and its counters."""
 
     name: str
-    came_in: Callable[[], None]
-    went_out: Callable[[], None]
+    count_in: Callable[[], None]
+    count_out: Callable[[], None]
 
 
 class Publisher:
-    """`max_waiting_bytes` bounds what is held in memory while the broker is slow or away."""
+    """Publishes notices. `max_waiting_bytes` limits what is held in memory while the broker is slow or down."""
 
     def __init__(
         self,
-        sender: Sender,
+        sender: RawSender,
         metrics: ServiceMetrics,
         prefix: str,
         topics: Iterable[Topic],
@@ -47,8 +47,8 @@ class Publisher:
         self._sender = sender
         self._timeout = timeout_seconds
         self._room = max_waiting_bytes
-        self._roads = {
-            topic: _Road(
+        self._routes = {
+            topic: _TopicRoute(
                 topic_name(prefix, topic),
                 metrics.events_in.labels(_entity(topic.name)).inc,
                 metrics.events_out.labels(_entity(topic.name)).inc,
@@ -56,22 +56,22 @@ class Publisher:
             for topic in topics
         }
 
-    async def publish(self, notice: Notice) -> None:
-        """Returns once the broker has it for good. Raises Refused."""
-        road, size = self._roads[notice.kind.topic], len(notice.body)
-        road.came_in()
+    async def publish(self, notice: WebhookNotice) -> None:
+        """Return once the broker has acknowledged the notice. Raises WebhookRejected."""
+        route, size = self._routes[notice.template.topic], len(notice.body)
+        route.count_in()
         if size > self._room:
-            raise Refused(OVERLOADED)
+            raise WebhookRejected(OVERLOADED)
         self._room -= size
         try:
-            await self._sender.send_raw(road.name, notice.key, notice.body, notice.headers, self._timeout)
+            await self._sender.send_raw(route.name, notice.key, notice.body, notice.headers, self._timeout)
         except TargetDown:
-            raise Refused(BROKER_DOWN) from None
+            raise WebhookRejected(BROKER_DOWN) from None
         except Rejected:
-            raise Refused(TOO_LARGE) from None
+            raise WebhookRejected(TOO_LARGE) from None
         finally:
             self._room += size
-        road.went_out()
+        route.count_out()
 
 
 def _entity(topic: str) -> str:

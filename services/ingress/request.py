@@ -1,14 +1,15 @@
-"""One request as both doors see it: what came before the body, then the body, bounded in size and time."""
+"""Request checks that both receivers share: headers first, then the body, bounded in size and time."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from aiohttp.web import BaseRequest, RequestPayloadError
 
-from services.ingress.refusal import (
+from services.ingress.rejection import (
     BAD_HEADER,
     BAD_ID,
     CUT_OFF,
@@ -18,64 +19,69 @@ from services.ingress.refusal import (
     TOO_LARGE,
     TOO_SLOW,
     WRONG_CONTENT_TYPE,
-    Refused,
+    WebhookRejected,
 )
-from services.ingress.strict import MAX_DIGITS, Json, NotStrict, StrictReader
+from services.ingress.strict_json import MAX_DIGITS, Json, NotStrictJson, StrictJsonReader
 
 _LARGEST_ID = 10**MAX_DIGITS - 1
 _LONGEST_HEADER = 512
+# Header name lists that are remembered, 8 KiB each at most: an attacker can send as many as he likes.
+_REMEMBERED_NAMES = 256
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def check_head(request: BaseRequest, max_bytes: int) -> None:
-    """What can be told before the body is read. Raises Refused."""
+    """Check size and content type before the body is read. Raises WebhookRejected."""
     length = request.content_length
     if length is not None and length > max_bytes:
-        raise Refused(TOO_LARGE)
+        raise WebhookRejected(TOO_LARGE)
     headers = request.headers
     content_type = headers.get("Content-Type", "")
     if content_type != "application/json" and content_type.split(";")[0].strip().lower() != "application/json":
-        raise Refused(WRONG_CONTENT_TYPE)
-    # An encoded body is refused unread: a hundred kilobytes can unfold to a hundred megabytes.
+        raise WebhookRejected(WRONG_CONTENT_TYPE)
+    # A compressed body is rejected unread: a hundred kilobytes can decompress to a hundred megabytes.
     if headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        raise Refused(WRONG_CONTENT_TYPE)
+        raise WebhookRejected(WRONG_CONTENT_TYPE)
 
 
 def check_unique(request: BaseRequest, prefix: bytes) -> None:
-    """Raises Refused where a header with `prefix` stands twice: two readers could each believe another one."""
-    names = [name for name, _ in request.raw_headers]
-    if len(set(map(bytes.lower, names))) == len(names):
-        return
+    """Raises WebhookRejected if a header with `prefix` is repeated: two readers could each use another value."""
+    if _repeats(tuple([name for name, _ in request.raw_headers]), prefix):
+        raise WebhookRejected(REPEATED_HEADER)
+
+
+@lru_cache(_REMEMBERED_NAMES)
+def _repeats(names: tuple[bytes, ...], prefix: bytes) -> bool:
+    """Whether a header name with `prefix` occurs twice. A sender uses the same names each time, so this is cached."""
     found = [name for name in map(bytes.lower, names) if name.startswith(prefix)]
-    if len(set(found)) != len(found):
-        raise Refused(REPEATED_HEADER)
+    return len(set(found)) != len(found)
 
 
 def required(request: BaseRequest, name: str) -> str:
-    """The header `name`. Raises Refused, naming it, where it is absent or empty."""
+    """The header `name`. Raises WebhookRejected, naming it, if it is absent or empty."""
     value = request.headers.get(name)
     if not value:
-        raise Refused(MISSING_HEADER, name)
+        raise WebhookRejected(MISSING_HEADER, name)
     return value
 
 
 def plain(value: str) -> bytes:
-    """A header's value for a Kafka header. Raises Refused where it is not short, printable ASCII."""
+    """A header's value as bytes for a Kafka header. Raises WebhookRejected unless it is short, printable ASCII."""
     if len(value) > _LONGEST_HEADER or not (value.isascii() and value.isprintable()):
-        raise Refused(BAD_HEADER)
+        raise WebhookRejected(BAD_HEADER)
     return value.encode()
 
 
-def read_strictly(reader: StrictReader, body: bytes) -> Json:
-    """The object in the body. Raises Refused."""
+def read_strictly(reader: StrictJsonReader, body: bytes) -> Json:
+    """Parse the body as a strict JSON object. Raises WebhookRejected."""
     try:
         return reader.read(body)
-    except NotStrict as error:
-        raise Refused(NOT_JSON, str(error)) from None
+    except NotStrictJson as error:
+        raise WebhookRejected(NOT_JSON, str(error)) from None
 
 
 def id_in(body: Json, path: Sequence[str]) -> Any:
-    """What stands in `body` at the end of `path`; None where the path ends early."""
+    """The value at `path` in `body`; None if the path does not exist."""
     found: Any = body
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
@@ -83,16 +89,16 @@ def id_in(body: Json, path: Sequence[str]) -> Any:
 
 
 def whole_id(value: Any) -> str:
-    """The id as text. Raises Refused unless it is a positive whole number of up to 19 digits."""
+    """The id as text. Raises WebhookRejected unless it is a positive whole number of up to 19 digits."""
     if type(value) is not int or not 0 < value <= _LARGEST_ID:
-        raise Refused(BAD_ID)
+        raise WebhookRejected(BAD_ID)
     return str(value)
 
 
 def sender_of(request: BaseRequest, proxies: int) -> str:
-    """The address of the sender; behind `proxies` proxies, what the outermost of them has seen."""
+    """The sender's IP address; behind `proxies` proxies, the one that the outermost proxy recorded."""
     if proxies:
-        # A proxy may add a line of its own. What stands further left was written by the sender itself.
+        # A proxy may add a header line of its own. Entries further left were written by the sender itself.
         lines = ",".join(request.headers.getall("X-Forwarded-For", ()))
         seen = [part.strip() for part in lines.split(",")]
         if len(seen) >= proxies and seen[-proxies]:
@@ -101,20 +107,20 @@ def sender_of(request: BaseRequest, proxies: int) -> str:
 
 
 async def read_body(request: BaseRequest, max_bytes: int, seconds: float) -> bytes:
-    """The body's bytes as sent. Raises Refused when it is too large, too slow or ends early."""
+    """Read the body's bytes unchanged. Raises WebhookRejected if it is too large, too slow or ends early."""
     content = request.content
-    if content.is_eof():  # the usual case: it came in one piece with the headers
+    if content.is_eof():  # the usual case: the body arrived together with the headers
         body = content.read_nowait()
-        if len(body) > max_bytes:  # in chunks it announces no length
-            raise Refused(TOO_LARGE)
+        if len(body) > max_bytes:  # a chunked body has no Content-Length
+            raise WebhookRejected(TOO_LARGE)
         return body
     try:
         async with asyncio.timeout(seconds):
             return await _collect(request, max_bytes)
     except TimeoutError:
-        raise Refused(TOO_SLOW) from None
+        raise WebhookRejected(TOO_SLOW) from None
     except (RequestPayloadError, ConnectionError):
-        raise Refused(CUT_OFF) from None
+        raise WebhookRejected(CUT_OFF) from None
 
 
 async def _collect(request: BaseRequest, max_bytes: int) -> bytes:
@@ -126,6 +132,6 @@ async def _collect(request: BaseRequest, max_bytes: int) -> bytes:
     while chunk := await request.content.readany():
         size += len(chunk)
         if size > max_bytes:
-            raise Refused(TOO_LARGE)
+            raise WebhookRejected(TOO_LARGE)
         chunks.append(chunk)
     return b"".join(chunks)

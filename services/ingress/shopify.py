@@ -1,7 +1,7 @@
-"""The door for Shopify's webhooks.
+"""Receives Shopify's webhooks: verifies the signature and builds the notice.
 
-The signature covers the body and nothing else, so no header is believed further than it has to be: the topic picks the
-reader of the id, the shop's domain must be the connection's own.
+The signature covers the body only, so headers are trusted as little as possible: the topic selects where the id is
+read, and the shop's domain must be the connection's own.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from datetime import datetime
 
 from aiohttp.web import BaseRequest
 
-from services.ingress.notice import Kind, Notice, kind, moment, notice, valid_trace
-from services.ingress.refusal import BAD_SIGNATURE, UNKNOWN_TOPIC, WRONG_SHOP, Refused
+from services.ingress.notice import NoticeTemplate, WebhookNotice, moment, notice, template, valid_trace
+from services.ingress.rejection import BAD_SIGNATURE, UNKNOWN_TOPIC, WRONG_SHOP, WebhookRejected
 from services.ingress.request import check_unique, id_in, plain, read_strictly, required, whole_id
-from services.ingress.strict import StrictReader
+from services.ingress.strict_json import StrictJsonReader
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.signature import verify
 from shared.entities.spec import Source, Spec
@@ -24,7 +24,7 @@ from shared.entities.table import ENTITIES, webhooks
 from shared.messaging.envelope import Headers
 
 TOPIC, HMAC = "X-Shopify-Topic", "X-Shopify-Hmac-Sha256"
-# Headers that travel on for people and for correlation, as they came.
+# Headers that are passed on unchanged, for people and for correlation.
 _CARRIED = (
     ("X-Shopify-Event-Id", "x-shopify-event-id"),
     ("X-Shopify-Triggered-At", "x-shopify-triggered-at"),
@@ -34,49 +34,49 @@ _CARRIED = (
 
 @dataclass(frozen=True, slots=True)
 class _Topic:
-    """What is made once per connection of one webhook topic."""
+    """What is prepared once per connection and webhook topic."""
 
-    kind: Kind
+    template: NoticeTemplate
     id_path: tuple[str, ...]
 
 
-class ShopifyDoor:
-    """Takes the deliveries of one connection."""
+class ShopifyReceiver:
+    """Receives the webhooks of one connection."""
 
     def __init__(
         self,
         connection: str,
         account: ShopifyAccount,
-        reader: StrictReader,
+        reader: StrictJsonReader,
         entities: Sequence[Spec] = ENTITIES,
     ) -> None:
         self._secrets = account.webhook_secrets
         self._shop = account.shop_domain.lower()
         self._reader = reader
         self._topics = {
-            name: _Topic(_kind(connection, name, spec, source), webhook.id_path)
+            name: _Topic(_template(connection, name, spec, source), webhook.id_path)
             for name, (spec, source, webhook) in webhooks("shopify", entities).items()
         }
 
     def check(self, request: BaseRequest) -> None:
-        """What can be told before the body is read. Raises Refused."""
+        """Check the headers before the body is read. Raises WebhookRejected."""
         check_unique(request, b"x-shopify-")
         required(request, TOPIC)
         required(request, HMAC)
 
-    def take(self, request: BaseRequest, body: bytes, now: datetime) -> Notice:
-        """The notice in a delivery. Raises Refused."""
+    def receive(self, request: BaseRequest, body: bytes, now: datetime) -> WebhookNotice:
+        """Verify a webhook and build its notice. Raises WebhookRejected."""
         headers = request.headers
         if not verify(body, headers[HMAC], self._secrets):
-            raise Refused(BAD_SIGNATURE)
+            raise WebhookRejected(BAD_SIGNATURE)
         if headers.get("X-Shopify-Shop-Domain", self._shop).lower() != self._shop:
-            raise Refused(WRONG_SHOP)
+            raise WebhookRejected(WRONG_SHOP)
         record = read_strictly(self._reader, body)
         topic = self._topics.get(headers[TOPIC])
         if topic is None:
-            raise Refused(UNKNOWN_TOPIC)
+            raise WebhookRejected(UNKNOWN_TOPIC)
         return notice(
-            topic.kind,
+            topic.template,
             event_id=plain(headers.get("X-Shopify-Webhook-Id", "")) or hashlib.sha256(body).hexdigest().encode(),
             subject=whole_id(id_in(record, topic.id_path)),
             time=moment(headers.get("X-Shopify-Triggered-At"), now),
@@ -86,8 +86,8 @@ class ShopifyDoor:
         )
 
 
-def _kind(connection: str, name: str, spec: Spec, source: Source) -> Kind:
-    return kind(
+def _template(connection: str, name: str, spec: Spec, source: Source) -> NoticeTemplate:
+    return template(
         connection,
         source.topic,
         entity=spec.name,

@@ -12,12 +12,12 @@ import structlog
 from prometheus_client import CollectorRegistry
 from structlog.testing import LogCapture
 
-from services.ingress.answer import Taken
 from services.ingress.app import Ingress, open_server
-from services.ingress.doors import House
-from services.ingress.forgeries import Addresses, Alarm, Change, Forgeries
 from services.ingress.publisher import Publisher
+from services.ingress.receivers import ReceiverCache
+from services.ingress.response import AcceptedResponse
 from services.ingress.settings import Settings
+from services.ingress.signature_failures import AlertChange, FailureAlert, SenderThrottle, SignatureFailures
 from shared.connectors.shopify.signature import sign
 from shared.entities.table import sources
 from shared.errors import TargetDown
@@ -74,7 +74,7 @@ class Broker:
     """
 
     sent: list[tuple[str, bytes | None, bytes | None, Headers]] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
+    changes: list[AlertChange] = field(default_factory=list)
     down: bool = False
     gate: asyncio.Event | None = None
     entered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -104,10 +104,10 @@ class Place:
     lines: list[Mapping[str, Any]]
     handle: Any
     clock: FakeClock
-    forgeries: Forgeries
+    signature_failures: SignatureFailures
 
     def refused(self) -> dict[str, float]:
-        """Reason -> number of rejected requests, from the metrics."""
+        """Rejection -> number of rejected requests, from the metrics."""
         samples = [sample for family in self.metrics.events_failed.collect() for sample in family.samples]
         return {s.labels["reason"]: s.value for s in samples if s.name.endswith("_total") and s.value}
 
@@ -128,13 +128,22 @@ def parts(**settings: Any) -> tuple[Ingress, Broker, dict[str, Connection], LogC
     )
     log = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(0))
     clock = FakeClock()
-    forgeries = Forgeries(
-        Addresses(chosen.ingress_failures_per_minute),
-        Alarm(chosen.signature_alert_count, chosen.signature_alert_seconds),
+    signature_failures = SignatureFailures(
+        SenderThrottle(chosen.ingress_failures_per_minute),
+        FailureAlert(chosen.signature_alert_count, chosen.signature_alert_seconds),
         clock,
         broker.changes.append,
     )
-    ingress = Ingress(chosen, House(connections.get), publisher, metrics, clock, log, Taken(clock), forgeries)
+    ingress = Ingress(
+        chosen,
+        ReceiverCache(connections.get),
+        publisher,
+        metrics,
+        clock,
+        log,
+        AcceptedResponse(clock),
+        signature_failures,
+    )
     return ingress, broker, connections, capture
 
 
@@ -143,6 +152,8 @@ async def an_ingress(**settings: Any) -> AsyncIterator[Place]:
     """An ingress that listens on a free port."""
     ingress, broker, connections, capture = parts(**settings)
     async with open_server(ingress.handle, "127.0.0.1", 0) as url:
-        clock, forgeries = ingress.clock, ingress.forgeries
+        clock, signature_failures = ingress.clock, ingress.signature_failures
         assert isinstance(clock, FakeClock)
-        yield Place(url, broker, connections, ingress.metrics, capture.entries, ingress.handle, clock, forgeries)
+        yield Place(
+            url, broker, connections, ingress.metrics, capture.entries, ingress.handle, clock, signature_failures
+        )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from services.ingress.notice import kind, moment, notice, valid_trace
+from services.ingress.notice import moment, notice, template, valid_trace
 from shared.entities.order.spec import RAW_SHOPIFY_ORDER
 from shared.messaging.envelope import Envelope, new_traceparent, read_envelope
 
@@ -26,7 +26,7 @@ def test_a_notice_is_an_envelope() -> None:
         extra={"x-shopify-topic": "orders/paid", "x-shopify-event-id": "e"},
     )
     made = notice(
-        kind(
+        template(
             "main", RAW_SHOPIFY_ORDER, entity="order", source="shopify", happened="orders/paid",
             extra=(("x-shopify-topic", "orders/paid"),),
         ),

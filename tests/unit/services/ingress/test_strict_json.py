@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingress import strict
-from services.ingress.strict import MAX_DEPTH, NotStrict, StrictReader
+from services.ingress import strict_json
+from services.ingress.strict_json import MAX_DEPTH, NotStrictJson, StrictJsonReader
 from services.sandbox.demo.orders import encode, order
 from tests.support.samples import sample, sample_names
 
-READER = StrictReader()
+READER = StrictJsonReader()
 
 
 def nested(depth: int, opening: str, closing: str) -> bytes:
@@ -57,7 +57,7 @@ def nested(depth: int, opening: str, closing: str) -> bytes:
     ],
 )
 def test_refused(body: bytes) -> None:
-    with pytest.raises(NotStrict):
+    with pytest.raises(NotStrictJson):
         READER.read(body)
 
 
@@ -82,7 +82,7 @@ def test_accepted(body: bytes) -> None:
 
 
 def test_a_refusal_never_quotes_the_body() -> None:
-    with pytest.raises(NotStrict) as refused:
+    with pytest.raises(NotStrictJson) as refused:
         READER.read(b'{"secret":1,"secret":2}')
 
     assert "secret" not in str(refused.value)
@@ -92,7 +92,7 @@ def test_an_ordinary_webhook_takes_the_cheap_way(monkeypatch: pytest.MonkeyPatch
     def exact(*_: object) -> None:
         raise AssertionError("the exact check ran")
 
-    monkeypatch.setattr(strict, "_check", exact)
+    monkeypatch.setattr(strict_json, "_check", exact)
     documents = [order(3, number, datetime(2026, 3, 1, tzinfo=UTC)) for number in range(1001, 1041)]
 
     for document in documents:
@@ -168,7 +168,7 @@ def test_it_agrees_with_an_independent_reading(data: st.DataObject, value: Twice
     try:
         expected = reference(body)
     except AssertionError:
-        with pytest.raises(NotStrict):
+        with pytest.raises(NotStrictJson):
             READER.read(body)
     else:
         assert READER.read(body) == expected
@@ -178,7 +178,7 @@ def test_it_agrees_with_an_independent_reading(data: st.DataObject, value: Twice
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     try:
         value = READER.read(body)
-    except NotStrict:
+    except NotStrictJson:
         return
     assert value == orjson.loads(body)
 
@@ -193,7 +193,7 @@ def test_fragments_of_json_are_read_as_the_standard_library_does(pieces: list[by
     try:
         expected = reference(body)
     except (ValueError, AssertionError):
-        with pytest.raises(NotStrict):
+        with pytest.raises(NotStrictJson):
             READER.read(body)
     else:
         assert READER.read(body) == expected

@@ -1,4 +1,4 @@
-"""The answer to whatever was taken."""
+"""The response to an accepted webhook, prepared once a second."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from aiohttp.abc import AbstractStreamWriter
 from shared.runtime.clock import Clock
 
 
-class Taken(web.Response):
-    """200 with an empty body, on a connection that stays open.
+class AcceptedResponse(web.Response):
+    """200 with an empty body, on a keep-alive connection.
 
-    One object answers every request: its bytes change once a second, with the date, and putting headers together for
-    each answer would cost as much as checking a signature.
+    One object answers every request: its bytes change once a second, with the date. Building headers for each
+    response would cost as much as verifying a signature.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -29,13 +29,13 @@ class Taken(web.Response):
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         if request.transport is not None:
-            request.transport.write(self._answer())
+            request.transport.write(self._response())
         return None
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """All is written already."""
+        """Nothing to do: `prepare` has written the whole response."""
 
-    def _answer(self) -> bytes:
+    def _response(self) -> bytes:
         now = self._clock.monotonic()
         if now >= self._until:
             date = format_datetime(self._clock.now(), usegmt=True)
