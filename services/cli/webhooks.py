@@ -17,8 +17,16 @@ from prometheus_client import CollectorRegistry
 from services.cli.place import environment, find
 from shared.connectors.clients import open_clients
 from shared.connectors.settings import SubscriptionSettings
-from shared.connectors.shopify.subscription_upkeep import Upkeep, is_right
-from shared.connectors.shopify.subscriptions import Create, Delete, Found, Keep, Step, Update, wanted
+from shared.connectors.shopify.subscription_sync import SubscriptionSync, are_in_sync
+from shared.connectors.shopify.subscriptions import (
+    Create,
+    Delete,
+    Keep,
+    Step,
+    Subscription,
+    Update,
+    desired_subscriptions,
+)
 from shared.entities.table import webhooks
 from shared.errors import IntegrationError, Misconfigured
 from shared.limits.vendor_limits import open_tool_limits
@@ -54,7 +62,7 @@ def told(steps: Sequence[Step], uri: str) -> list[dict[str, str]]:
     """The steps as a table shows them."""
     rows = []
     for step in steps:
-        found = Found("", step.topic, uri) if isinstance(step, Create) else step.found
+        found = Subscription("", step.topic, uri) if isinstance(step, Create) else step.found
         rows.append(
             {
                 "step": _WORDS[type(step)],
@@ -85,22 +93,24 @@ async def sync(environ: Mapping[str, str], connection: str | None, *, dry_run: b
             raise Misconfigured(f"there is no connection {connection}" if connection else "there is no connection yet")
         overlap = timedelta(seconds=settings.subscription_overlap_seconds)
 
-        def upkeep(name: str) -> Upkeep:
-            wish = wanted(settings.ingress_public_url, name, webhooks("shopify"))
-            return Upkeep(name, wish, clients.shopify.get(name).client.execute, WebhookWatch(database), overlap)
+        def sync_of(name: str) -> SubscriptionSync:
+            desired = desired_subscriptions(settings.ingress_public_url, name, webhooks("shopify"))
+            return SubscriptionSync(
+                name, desired, clients.shopify.get(name).client.execute, WebhookWatch(database), overlap
+            )
 
-        return [await _one(name, upkeep, clock, dry_run=dry_run) for name in names]
+        return [await _one(name, sync_of, clock, dry_run=dry_run) for name in names]
 
 
-async def _one(name: str, upkeep: Callable[[str], Upkeep], clock: SystemClock, *, dry_run: bool) -> Report:
+async def _one(name: str, sync_of: Callable[[str], SubscriptionSync], clock: SystemClock, *, dry_run: bool) -> Report:
     """One shop that is away must not hide the others."""
     report = Report(name)
     try:
-        ours, now = upkeep(name), clock.now()
-        steps = await ours.look()
-        report.steps, report.is_right = told(steps, ours.wish.uri), is_right(steps)
+        ours, now = sync_of(name), clock.now()
+        steps = await ours.plan()
+        report.steps, report.is_right = told(steps, ours.desired.uri), are_in_sync(steps)
         if not dry_run and not report.is_right:
-            report.refused = (await ours.put_right(steps, now)).refused
+            report.refused = (await ours.apply(steps, now)).refused
             report.is_right = not report.refused
     except IntegrationError as error:
         report.failed = error.reason

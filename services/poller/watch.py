@@ -10,8 +10,8 @@ from functools import partial
 from services.poller.silence import DAYS, Verdict, judge
 from shared.canonical.alert import Alert, Severity
 from shared.connectors.shopify.clients import Shopify
-from shared.connectors.shopify.subscription_upkeep import FIRST, Upkeep, is_right
-from shared.connectors.shopify.subscriptions import Done, wanted
+from shared.connectors.shopify.subscription_sync import FIRST, SubscriptionSync, are_in_sync
+from shared.connectors.shopify.subscriptions import SubscriptionChanges, desired_subscriptions
 from shared.entities.order.backfill import backfill
 from shared.limits.call_context import REPAIR
 from shared.messaging.kafka.producer import Producer
@@ -21,7 +21,7 @@ from shared.state.webhook_counts import WebhookCounts
 from shared.state.webhook_watch import LOST, Gap, Watched, WebhookWatch
 
 RECREATED, REFUSED, SILENCE = "subscription_recreated", "subscription_refused", "webhook_silence"
-# Causes of gaps beside those of the upkeep.
+# Causes of gaps beside those of the sync.
 _SILENT, _AGAIN = "silence", "again"
 # For so long an operator sees that subscriptions had to be made anew.
 _TOLD_FOR = timedelta(hours=1)
@@ -77,16 +77,16 @@ class Watch:
         await self._producer.flush()
 
     async def _keep(self, connection: str, shop: Shopify, now: datetime) -> None:
-        wish = wanted(self._reach.public_url, connection, self._reach.topics)
-        upkeep = Upkeep(
-            connection, wish, partial(shop.client.execute, context=REPAIR), self._books.watch, self._reach.overlap
+        desired = desired_subscriptions(self._reach.public_url, connection, self._reach.topics)
+        sync = SubscriptionSync(
+            connection, desired, partial(shop.client.execute, context=REPAIR), self._books.watch, self._reach.overlap
         )
-        steps = await upkeep.look()
-        if is_right(steps):
+        steps = await sync.plan()
+        if are_in_sync(steps):
             await self._books.watch.note_good(connection, now)
             await self._resolve(connection, (RECREATED, REFUSED), now)
             return
-        done = await upkeep.put_right(steps, now)
+        done = await sync.apply(steps, now)
         self._shell.log.warning(
             "webhook subscriptions put right",
             connection=connection,
@@ -148,7 +148,7 @@ class Watch:
             if row.kind in kinds and (row.kind == REFUSED or row.last_at < now - _TOLD_FOR):
                 self._alert(connection, row.kind, "all webhook subscriptions are in place", resolved=True)
 
-    def _tell_refused(self, connection: str, done: Done) -> None:
+    def _tell_refused(self, connection: str, done: SubscriptionChanges) -> None:
         said = "; ".join(f"{topic}: {why}" for topic, why in done.refused.items())
         self._alert(
             connection,

@@ -59,7 +59,7 @@ class Shops:
             client,
             window_seconds=self._window,
             maximum=self._maximum,
-            again_seconds=self._again,
+            reread_window_seconds=self._again,
             priority=priority,
         )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from shared.canonical.record import Record
+from shared.canonical.record import CanonicalRecord
 
 
-class Address(Record):
+class Address(CanonicalRecord):
     """A postal address, trimmed; `country` is ISO alpha-2, `province` the vendor's code where there is one."""
 
     first_name: str = ""

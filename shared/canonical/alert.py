@@ -7,12 +7,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from shared.canonical.record import Record
+from shared.canonical.record import CanonicalRecord
 
 Severity = Literal["info", "warning", "critical"]
 
 
-class Alert(Record):
+class Alert(CanonicalRecord):
     """`kind`, `connection`, `entity` and `key` together name the trouble: raised again, it is the same alert.
 
     `kind` is a word (`dead_letter`, `breaker_open`), `reason` a sentence, `at` aware UTC. `resolved` says that the

@@ -9,16 +9,16 @@ from typing import Any, Generic, TypeVar
 import orjson
 from pydantic import ValidationError
 
-from shared.canonical.record import Record
+from shared.canonical.record import CanonicalRecord
 from shared.errors import Rejected
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=CanonicalRecord)
 E = TypeVar("E", bound="CanonicalEvent[Any]")
 # So many faults of one body are named.
 _FAULTS = 5
 
 
-class CanonicalEvent(Record, Generic[R]):
+class CanonicalEvent(CanonicalRecord, Generic[R]):
     """What travels on `canonical.<entity>`.
 
     `key` is the aggregate's id (the Shopify order id for orders, fulfilments and links). `version` is the
@@ -46,7 +46,7 @@ def read_event(kind: type[E], body: bytes, entity: str) -> E:
         raise Rejected(f"not a canonical {entity}: {', '.join(faults)}") from None
 
 
-def content_hash(record: Record, *, ignore: frozenset[str] = frozenset()) -> str:
+def content_hash(record: CanonicalRecord, *, ignore: frozenset[str] = frozenset()) -> str:
     """A hash of what the record says, less the top-level fields in `ignore`; stable over the order of keys."""
     plain = record.model_dump(mode="json", exclude=set(ignore))
     return hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()

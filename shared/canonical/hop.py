@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared.canonical.record import Record
+from shared.canonical.record import CanonicalRecord
 
 # How a hop can end. `received` and `published` are ingress's and the poller's; `opened`, `half_open` and `closed` are
 # a breaker's, which is no event's hop.
@@ -14,7 +14,7 @@ OUTCOMES = (
 )  # fmt: skip
 
 
-class Hop(Record):
+class Hop(CanonicalRecord):
     """One hop of one aggregate. Times are aware UTC; `source_time` is when the source says the change happened."""
 
     event_id: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 
-class Record(BaseModel):
+class CanonicalRecord(BaseModel):
     """A canonical value: immutable; readers ignore what they do not know."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -25,7 +25,7 @@ from graphql.execution.values import get_variable_values
 from shared.connectors.shopify import subscription_documents
 from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.subscription_documents import SUBSCRIPTION_DOCUMENTS
-from shared.connectors.shopify.subscriptions import spelled
+from shared.connectors.shopify.subscriptions import graphql_topic
 from shared.entities.fulfilment.shopify import documents as fulfilment_documents
 from shared.entities.fulfilment.shopify.documents import FULFILMENT_DOCUMENTS, FULFILMENT_SCOPES
 from shared.entities.order.shopify import changed_orders, documents
@@ -84,7 +84,9 @@ VARIABLES: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "ListSubscriptions": [{"after": None}, {"after": "cursor"}],
-    "CreateSubscription": [{"topic": spelled(topic), "subscription": SUBSCRIBED} for topic in webhooks("shopify")],
+    "CreateSubscription": [
+        {"topic": graphql_topic(topic), "subscription": SUBSCRIBED} for topic in webhooks("shopify")
+    ],
     "UpdateSubscription": [{"id": SUBSCRIPTION, "subscription": {**SUBSCRIBED, "filter": "", "includeFields": []}}],
     "DeleteSubscription": [{"id": SUBSCRIPTION}],
     "SetMetafields": [

@@ -145,18 +145,18 @@ async def test_the_readmes_story_with_the_sandboxes_own_poison(bridge: Bridge) -
 
     await bridge.until("letters of three orders", letters)
     reasons = sorted(row.reason.partition(": ")[2] for row in await Alerts(bridge.database).list())
-    assert reasons == ["its currency is no ISO code"] * 2 + ["record.currency (missing)"]
+    assert reasons == ["a currency is not an ISO code"] * 2 + ["record.currency (missing)"]
 
     [lost] = await operator("dlq", "list", "--service", "heartland_writer")
     [letter] = lost["letters"]
     report = await operator("dlq", "edit", letter, "--set", "record.currency=USD")
     assert report["sent"] == {letter: "applied"}
 
-    code, _, complaint = await operator.says("dlq", "replay", "--reason", "no ISO code")
+    code, _, complaint = await operator.says("dlq", "replay", "--reason", "not an ISO code")
     assert (code, "nothing else was sent" in complaint) == (1, True)
     code, told, complaint = await operator.says("sandbox", "mend")
     assert (code, told.count("#")) == (0, 2), complaint
-    done = await operator("dlq", "replay", "--reason", "no ISO code", "--rate", "5")
+    done = await operator("dlq", "replay", "--reason", "not an ISO code", "--rate", "5")
     assert len(done["sent"]) >= 2
     assert set(done["sent"].values()) <= {"applied", "duplicate", "echo"}
 

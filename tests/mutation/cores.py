@@ -52,7 +52,7 @@ CORES = (
     Core("shared/limits/demand.py"),
     Core("shared/limits/priority_queue.py"),
     Core("shared/limits/shares.py"),
-    Core("shared/connectors/heartland/poll_position.py"),
+    Core("shared/entities/fulfilment/poll_position.py"),
     Core("shared/sync/create_once.py"),
     Core("shared/entities/fulfilment/to_shopify/in_doubt.py"),
     Core("shared/entities/fulfilment/to_shopify/history.py"),

@@ -13,17 +13,17 @@ import orjson
 _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
-def read(body: bytes) -> Any:
+def loads(body: bytes) -> Any:
     """The JSON in `body`, decimals exact. Raises ValueError for what is not JSON, NaN and Infinity among it."""
     return json.loads(body, parse_float=Decimal, parse_constant=_no_number)
 
 
-def write(value: object) -> bytes:
+def dumps(value: object) -> bytes:
     """`value` as JSON; each Decimal as the numeral it is. Raises TypeError for what JSON does not have."""
     return orjson.dumps(value, default=_numeral)
 
 
-def plain(record: Mapping[str, Any]) -> dict[str, Any]:
+def normalized(record: Mapping[str, Any]) -> dict[str, Any]:
     """The record under its REST names: `active?` and `publicId` become `active` and `public_id`; `custom` stays."""
     return {name if name.isidentifier() and name.islower() else _snake(name): value for name, value in record.items()}
 

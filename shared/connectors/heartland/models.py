@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from shared.canonical.money import exact
-from shared.connectors.heartland.decimal_json import plain
+from shared.connectors.heartland.decimal_json import normalized
 from shared.errors import RetryLater
 
 
@@ -44,7 +44,7 @@ class Model(BaseModel):
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> Self:
         """Raises pydantic.ValidationError (a ValueError) where the record lacks what we build on."""
-        return cls.model_validate(plain(record))
+        return cls.model_validate(normalized(record))
 
 
 M = TypeVar("M", bound=Model)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.connectors.heartland.decimal_json import plain
+from shared.connectors.heartland.decimal_json import normalized
 
 
 def timestamp(value: object) -> datetime:
@@ -17,5 +17,5 @@ def timestamp(value: object) -> datetime:
 
 def changed_at(row: Mapping[str, Any]) -> datetime:
     """When the record last changed: its version. Raises ValueError where it does not say."""
-    record = plain(row)
+    record = normalized(row)
     return timestamp(record.get("updated_at") or record.get("completed_at"))

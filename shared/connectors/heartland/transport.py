@@ -14,7 +14,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from shared.connectors.heartland import decimal_json as wire
+from shared.connectors.heartland import decimal_json
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.errors import NotFound, Refused, refusal
 from shared.errors import CredentialsRefused, IntegrationError, OutcomeUnknown, TargetDown
@@ -161,7 +161,7 @@ class Transport:
             async with self._session.request(
                 method,
                 url,
-                data=None if body is None else wire.write(body),
+                data=None if body is None else decimal_json.dumps(body),
                 headers=self._headers if body is None else self._headers_with_body,
                 timeout=self._timeout,
                 allow_redirects=False,
@@ -242,7 +242,7 @@ def _parsed(operation: str, method: str, body: bytes, location: str) -> Any:
             _lost(operation, method, "an empty answer")
         return None
     try:
-        return wire.read(body)
+        return decimal_json.loads(body)
     except ValueError as error:
         if method == "POST" and location:
             return None
@@ -251,7 +251,7 @@ def _parsed(operation: str, method: str, body: bytes, location: str) -> Any:
 
 def _maybe(body: bytes) -> Any:
     try:
-        return wire.read(body)
+        return decimal_json.loads(body)
     except ValueError:
         return None
 

@@ -1,4 +1,4 @@
-"""One Shopify shop: where it is and how we prove who we are."""
+"""One Shopify shop: its address and our credentials."""
 
 from __future__ import annotations
 
@@ -62,6 +62,6 @@ class ShopifyAccount(BaseModel):
 
     @property
     def webhook_secrets(self) -> tuple[str, ...]:
-        """Every secret that may sign a webhook now, the current one first."""
+        """Every secret that may sign a webhook at present, the current one first."""
         both = (self.client_secret.get_secret_value(), self.previous_client_secret.get_secret_value())
         return tuple(secret for secret in both if secret)

@@ -1,4 +1,4 @@
-"""The Admin GraphQL API of one shop: one document in, its data out, everything that can go wrong as our errors."""
+"""Shopify's Admin GraphQL API: sends one document, returns its data, raises our errors for all that goes wrong."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 import aiohttp
 import orjson
 
-from shared.connectors.shopify import answers
+from shared.connectors.shopify import responses
 from shared.connectors.shopify.account import ShopifyAccount
-from shared.connectors.shopify.answers import MAX_ANSWER_BYTES, Throttled
 from shared.connectors.shopify.costs import Costs
 from shared.connectors.shopify.document import Document
-from shared.connectors.shopify.errors import TooMuch
+from shared.connectors.shopify.errors import QueryTooLarge
+from shared.connectors.shopify.responses import MAX_RESPONSE_BYTES, Throttled
 from shared.connectors.shopify.tokens import Tokens
 from shared.errors import IntegrationError, TargetDown
 from shared.limits.call_context import LIVE, CallContext, Observe
@@ -24,7 +24,7 @@ from shared.runtime.clock import Clock
 
 _USER_AGENT = "Tillbridge (Shopify connector)"
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)
-# A query that is throttled so often has not the bucket's emptiness to blame.
+# A query that is throttled this often has another cause than an empty bucket.
 _THROTTLED_TRIES = 8
 _CHUNK = 64 * 1024
 
@@ -33,9 +33,9 @@ TARGET = "shopify"
 
 
 class ShopifyClient:
-    """Calls one shop. Queries may be sent again freely; of a mutation without an answer nobody knows: OutcomeUnknown.
+    """The client of one shop. A query may be repeated; a mutation without a response raises OutcomeUnknown.
 
-    `budget` None sets no limit of our own. `observe` is told of each HTTP request: operation, outcome and seconds.
+    `budget` None sets no rate limit of our own. `observe` gets operation, outcome and seconds of each HTTP request.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class ShopifyClient:
     async def execute(
         self, document: Document, variables: Mapping[str, Any], context: CallContext = LIVE
     ) -> dict[str, Any]:
-        """The data of `document`; waits for query budget, and again while Shopify throttles.
+        """The data of `document`. Waits for the rate limit, and retries while Shopify throttles.
 
-        Raises TargetDown (OutcomeUnknown for a mutation that may have been applied), TooMuch for a query beyond what
-        one may cost or answer, Rejected for what Shopify will never take.
+        Raises TargetDown (OutcomeUnknown for a mutation that may have been applied), QueryTooLarge where cost or
+        response exceed what one query may have, and Rejected for what Shopify will never accept.
         """
         units = document.units(variables)
         for _ in range(_THROTTLED_TRIES):
@@ -76,25 +76,25 @@ class ShopifyClient:
                 return await self._breaker.call(ask, context.subjects)
             except Throttled:
                 self._throttled()
-            except TooMuch:
+            except QueryTooLarge:
                 self.costs.exceeded(document.name, units)
                 raise
-        raise TargetDown(f"Shopify throttles {document.name} without end", target=TARGET)
+        raise TargetDown(f"Shopify throttled {document.name} {_THROTTLED_TRIES} times in a row", target=TARGET)
 
     def fitting(self, document: Document) -> int:
-        """How many units (ids) surely fit in one query, as far as is known by now."""
+        """How many units (ids) certainly fit into one query, by the costs seen so far."""
         most = self._budget.most if self._budget is not None else self.costs.maximum
         return self.costs.fitting(document.name, document.cost_hint, most)
 
     def _learn(self, document: Document, units: int, estimate: float, reply: Mapping[str, Any]) -> None:
-        cost = answers.cost_of(reply)
+        cost = responses.cost_of(reply)
         requested = _number(cost.get("requestedQueryCost"))
         if requested is not None:
             self.costs.learn(document.name, units, requested)
         status = cost.get("throttleStatus")
         if not isinstance(status, Mapping):
-            # Some plans leave it out. All that is known then is that a throttled query met an empty bucket.
-            status = {"currentlyAvailable": 0} if answers.is_throttled(reply) else {}
+            # Some plans leave it out. Then all we know is that a throttled query met an empty bucket.
+            status = {"currentlyAvailable": 0} if responses.is_throttled(reply) else {}
         if (most := _number(status.get("maximumAvailable"))) is not None:
             self.costs.bucket(most)
         if self._budget is not None and status:
@@ -123,7 +123,7 @@ class ShopifyClient:
             body = orjson.dumps({"query": document.text, "variables": dict(variables)})
             reply = await self._reply(document, body)
             self._learn(document, units, estimate, reply)
-            return answers.data_of(document, reply)
+            return responses.data_of(document, reply)
         except TargetDown as error:
             error.target = TARGET
             raise
@@ -131,14 +131,14 @@ class ShopifyClient:
     async def _reply(self, document: Document, body: bytes) -> dict[str, Any]:
         token = await self._tokens.current()
         status, answer, after = await self._post(document, body, token)
-        # Tokens die early when a secret is rotated or the app is installed anew: one fresh one is worth a try.
+        # A token becomes invalid early when the secret is rotated or the app is reinstalled: retry once with a new one.
         if status == 401 and await self._tokens.replace(token):
             status, answer, after = await self._post(document, body, await self._tokens.current())
         if status == 429:
             self._throttled()
         if status != 200:
-            raise answers.refused(document, status, after)
-        return answers.read(document, answer)
+            raise responses.refused(document, status, after)
+        return responses.read(document, answer)
 
     async def _post(self, document: Document, body: bytes, token: str) -> tuple[int, bytes, str | None]:
         started = self._clock.monotonic()
@@ -153,7 +153,7 @@ class ShopifyClient:
         except aiohttp.ClientConnectorError as error:
             raise TargetDown(f"Shopify cannot be reached: {error}") from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise answers.uncertain(document, type(error).__name__, answered=False) from error
+            raise responses.uncertain(document, type(error).__name__, answered=False) from error
         finally:
             self._observe(document.name, outcome, self._clock.monotonic() - started)
 
@@ -173,15 +173,19 @@ async def _bounded(document: Document, response: aiohttp.ClientResponse) -> byte
     async for part in response.content.iter_chunked(_CHUNK):
         parts.append(part)
         size += len(part)
-        if size > MAX_ANSWER_BYTES:
+        if size > MAX_RESPONSE_BYTES:
             response.close()
             raise _too_large(document)
     return b"".join(parts)
 
 
 def _too_large(document: Document) -> IntegrationError:
-    reason = f"the answer is larger than {MAX_ANSWER_BYTES} bytes"
-    return answers.uncertain(document, reason) if document.mutates else TooMuch(f"Shopify, {document.name}: {reason}")
+    reason = f"the answer is larger than {MAX_RESPONSE_BYTES} bytes"
+    return (
+        responses.uncertain(document, reason)
+        if document.mutates
+        else QueryTooLarge(f"Shopify, {document.name}: {reason}")
+    )
 
 
 def _number(value: object) -> float | None:

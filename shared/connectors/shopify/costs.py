@@ -1,4 +1,4 @@
-"""What our queries cost, learnt from Shopify's replies, so that a batch is as large as one query may be. Pure."""
+"""Learns from Shopify's responses what queries cost, so that a batch fills one query. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ QUERY_MAXIMUM = 1000.0
 class Costs:
     """Requested cost by document and number of units.
 
-    Cost grows with the units, at most about in proportion; so the cost of n units shows how many more surely fit. Where
-    that is a step too far, Shopify refuses the query, and no batch gets that large again.
+    Cost grows at most about in proportion to the units, so the cost of n units shows how many more fit. Where the
+    estimate is too high, Shopify refuses the query, and no batch gets that large again.
     """
 
     def __init__(self) -> None:
@@ -28,16 +28,16 @@ class Costs:
         self._ceilings[name] = max(1, (good + units - 1) // 2)
 
     def bucket(self, maximum_available: float) -> None:
-        """The shop's bucket: on small plans it holds less than a query may cost elsewhere."""
+        """The size of the shop's bucket: on small plans it is below the maximum cost of one query."""
         self.maximum = min(QUERY_MAXIMUM, maximum_available)
 
     def estimate(self, name: str, units: int, hint: float) -> float:
-        """Points to set aside for a query, never more than one may cost."""
+        """Points to reserve for a query, never more than one may cost."""
         known = self._known.get(name, {})
         return min(known.get(units, units * self._per_unit(name, units, hint)), self.maximum)
 
     def fitting(self, name: str, hint: float, points: float = QUERY_MAXIMUM) -> int:
-        """How many units surely fit in one query, which shall not need more than `points`."""
+        """How many units certainly fit into one query of at most `points`."""
         known = self._known.get(name)
         most = max(known) if known else 1
         fit = max(1, int(min(self.maximum, points) / max(self._per_unit(name, most, hint), 0.001)))

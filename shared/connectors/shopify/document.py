@@ -9,17 +9,17 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Document:
-    """A query or mutation. `cost_hint` are points per unit until a reply tells better.
+    """A query or mutation. `cost_hint` is its cost in points per unit until a response shows the real cost.
 
-    `per` names the list variable whose length counts the units ('' for one). Denied access to a field whose name is
-    in `may_lack` is not an error: its value is null then.
+    `per` names the list variable whose length is the number of units ('' for one unit). Denied access to one of
+    `optional_fields` is no error: its value is null then.
     """
 
     name: str
     text: str
     cost_hint: float = 10
     per: str = ""
-    may_lack: frozenset[str] = frozenset()
+    optional_fields: frozenset[str] = frozenset()
 
     @cached_property
     def mutates(self) -> bool:
@@ -30,7 +30,7 @@ class Document:
         return max(1, len(listed)) if isinstance(listed, (list, tuple)) else 1
 
 
-# What a shop without approval for protected customer data, or on a small plan, does not show.
+# Fields that are denied without approval for protected customer data, and on small plans.
 PERSONAL = frozenset(
     {
         "customer", "email", "phone", "billingAddress", "shippingAddress", "firstName", "lastName",

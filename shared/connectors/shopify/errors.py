@@ -1,4 +1,4 @@
-"""Shopify's refusals that a caller acts upon, beyond the common errors."""
+"""Shopify's errors that callers handle, besides those of `shared.errors`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 from shared.errors import Rejected, RetryLater
 
 
-class TooMuch(RetryLater):
-    """The query costs more than one query may, or its answer is larger than we read: ask for less at a time."""
+class QueryTooLarge(RetryLater):
+    """The query costs more than one query may, or its response is larger than we read: ask for fewer units."""
 
 
 class UserErrors(Rejected):
-    """A mutation was understood and refused; nothing of it was applied.
+    """A mutation was refused by its userErrors; nothing of it was applied.
 
     `errors` are Shopify's own: `field` (a path), `message`, and `code` where the mutation has typed errors.
     """
@@ -29,7 +29,7 @@ class UserErrors(Rejected):
 
 
 def accepted(operation: str, payload: Mapping[str, Any] | None, errors_field: str = "userErrors") -> Mapping[str, Any]:
-    """The mutation's `payload`, if it was applied. Raises UserErrors otherwise."""
+    """The mutation's `payload`. Raises UserErrors where it was not applied."""
     if payload is None:
         raise UserErrors(operation, [{"message": "it returned nothing"}])
     if payload.get(errors_field):

@@ -1,4 +1,4 @@
-"""Paged lists in answers of Shopify's GraphQL API, read to their end."""
+"""Reads paged lists of Shopify's GraphQL API to their end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def all_pages(document: Document, node: Node, field: str, execute: Execute
         cursor = page["pageInfo"]["endCursor"]
         page = (await more(document, node, {"after": cursor}, execute))[field]
         if has_more(page) and page["pageInfo"]["endCursor"] == cursor:
-            raise RetryLater(f"Shopify's pages of {field} do not come to an end")
+            raise RetryLater(f"Shopify repeats the same page of {field}")
         entries += page["nodes"]
     return {**page, "nodes": entries}
 
@@ -30,7 +30,7 @@ async def more(document: Document, node: Node, further: Mapping[str, Any], execu
     answer = (await execute(document, {"id": node["id"], **further})).get("node")
     if not answer:
         raise RetryLater("the record went away while it was being read")
-    # Pages of two states must not be mixed: the sum of their parts is nobody's total. A refund's lines never change.
+    # Pages read before and after a change must not be mixed: their sum is no total. A refund's lines never change.
     if "updatedAt" in node and answer["updatedAt"] != node["updatedAt"]:
         raise RetryLater("the order changed while it was being read", after=1)
     read: Node = answer

@@ -1,8 +1,8 @@
-"""The webhook subscriptions that a connection lives by: which there should be, and what to do about those there are.
+"""Webhook subscriptions of a connection: the desired ones, the existing ones, the difference, and its execution.
 
-Shopify lists those that this app made through the API, and only those. Of them, ours are those that bear our name or
-lead to our address; all others belong to somebody else and are never touched. The API version of what is sent is the
-app's own setting, not a subscription's, so it is shown and not changed.
+Shopify lists only the subscriptions that this app created through the API. Ours are those with our name or our address;
+all others belong to somebody else and are never changed. The API version of webhooks is a setting of the app, not of a
+subscription, so it is shown and not changed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from shared.errors import TargetDown
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """All `topics` (as GraphQL spells them) to one address, under one name."""
+class DesiredSubscriptions:
+    """Subscriptions to all `topics` (as GraphQL spells them), with one address and one name."""
 
     uri: str
     name: str
@@ -31,7 +31,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class Subscription:
     """A subscription as Shopify lists it; `topic` as GraphQL spells it."""
 
     id: str
@@ -44,7 +44,7 @@ class Found:
     api_version: str = ""
 
     @classmethod
-    def read(cls, node: Mapping[str, Any]) -> Found:
+    def read(cls, node: Mapping[str, Any]) -> Subscription:
         return cls(
             id=node["id"],
             topic=node["topic"],
@@ -58,7 +58,7 @@ class Found:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it sends everything, and as JSON."""
+        """Whether it sends every webhook, with all fields, as JSON."""
         return self.format == "JSON" and not self.filter and not self.include_fields
 
 
@@ -69,33 +69,33 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """It is ours, and leads elsewhere or does not send everything; `is_there`: it does lead to our address."""
+    """It is ours, with another address or incomplete webhooks. `has_our_uri`: its address is right."""
 
     topic: str
-    found: Found
-    is_there: bool = False
+    found: Subscription
+    has_our_uri: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """A second one of ours for a topic, or one for a topic that is not wanted."""
+    """A duplicate of ours for a topic, or one for a topic that is not desired."""
 
     topic: str
-    found: Found
+    found: Subscription
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
     topic: str
-    found: Found
+    found: Subscription
 
 
 Step = Create | Update | Delete | Keep
 
 
 @dataclass(slots=True)
-class Done:
-    """What was carried out, by topic; `refused` has Shopify's reason."""
+class SubscriptionChanges:
+    """Executed changes, by topic; `refused` has Shopify's reason."""
 
     created: list[str] = field(default_factory=list)
     updated: list[str] = field(default_factory=list)
@@ -103,54 +103,57 @@ class Done:
     refused: dict[str, str] = field(default_factory=dict)
 
 
-def wanted(public_url: str, connection: str, topics: Iterable[str]) -> Wanted:
-    """What a connection wants, where ingress is reached at `public_url`."""
+def desired_subscriptions(public_url: str, connection: str, topics: Iterable[str]) -> DesiredSubscriptions:
+    """The desired subscriptions of a connection whose ingress is reached at `public_url`."""
     uri = f"{public_url.rstrip('/')}/webhooks/shopify/{connection}"
-    return Wanted(uri, f"tillbridge-{connection}", tuple(map(spelled, topics)))
+    return DesiredSubscriptions(uri, f"tillbridge-{connection}", tuple(map(graphql_topic, topics)))
 
 
-def spelled(topic: str) -> str:
+def graphql_topic(topic: str) -> str:
     """A topic as GraphQL spells it: orders/create is ORDERS_CREATE."""
     return topic.replace("/", "_").upper()
 
 
-def is_ours(found: Found, wish: Wanted) -> bool:
-    return wish.name == found.name or wish.uri == found.uri
+def is_ours(found: Subscription, desired: DesiredSubscriptions) -> bool:
+    return desired.name == found.name or desired.uri == found.uri
 
 
-def compare(wish: Wanted, found: Iterable[Found]) -> list[Step]:
-    """What it takes to come from `found` to `wish`: of each topic exactly one of ours, and it is right."""
-    ours = [row for row in found if is_ours(row, wish)]
+def plan(desired: DesiredSubscriptions, existing: Iterable[Subscription]) -> list[Step]:
+    """The steps from `existing` to `desired`: exactly one correct subscription of ours for each topic."""
+    ours = [row for row in existing if is_ours(row, desired)]
     steps: list[Step] = []
-    for topic in wish.topics:
-        rows = sorted((row for row in ours if row.topic == topic), key=lambda row: not is_right(row, wish))
+    for topic in desired.topics:
+        rows = sorted((row for row in ours if row.topic == topic), key=lambda row: not is_correct(row, desired))
         if not rows:
             steps.append(Create(topic))
             continue
-        steps.append(_kept(topic, rows[0], wish))
+        steps.append(_kept(topic, rows[0], desired))
         steps += [Delete(topic, row) for row in rows[1:]]
-    steps += [Delete(row.topic, row) for row in ours if row.topic not in wish.topics]
-    # What is in the way of an address goes first: Shopify takes each address once per topic.
+    steps += [Delete(row.topic, row) for row in ours if row.topic not in desired.topics]
+    # Deletes go first: Shopify accepts an address only once per topic.
     return sorted(steps, key=lambda step: not isinstance(step, Delete))
 
 
-def _kept(topic: str, row: Found, wish: Wanted) -> Step:
-    return Keep(topic, row) if is_right(row, wish) else Update(topic, row, is_there=row.uri == wish.uri)
+def _kept(topic: str, row: Subscription, desired: DesiredSubscriptions) -> Step:
+    return Keep(topic, row) if is_correct(row, desired) else Update(topic, row, has_our_uri=row.uri == desired.uri)
 
 
-def is_right(found: Found, wish: Wanted) -> bool:
-    return (found.uri, found.name) == (wish.uri, wish.name) and found.is_whole
+def is_correct(found: Subscription, desired: DesiredSubscriptions) -> bool:
+    return (found.uri, found.name) == (desired.uri, desired.name) and found.is_whole
 
 
-async def read_subscriptions(execute: Execute) -> list[Found]:
-    """All that this app made through the API. Raises what `execute` does, TargetDown for an answer of another shape."""
-    rows: list[Found] = []
+async def read_subscriptions(execute: Execute) -> list[Subscription]:
+    """All subscriptions that this app created through the API.
+
+    Raises what `execute` does, and TargetDown for a response of another shape.
+    """
+    rows: list[Subscription] = []
     after: str | None = None
     while True:
         answer = (await execute(LIST_SUBSCRIPTIONS, {"after": after})).get("webhookSubscriptions")
         try:
             page, info = answer["nodes"], answer["pageInfo"]  # type: ignore[index]
-            rows += [Found.read(node) for node in page]
+            rows += [Subscription.read(node) for node in page]
             following = info["endCursor"] if info["hasNextPage"] else None
         except (LookupError, TypeError) as error:
             raise TargetDown("Shopify's answer lacks what was asked for", target="shopify") from error
@@ -159,10 +162,10 @@ async def read_subscriptions(execute: Execute) -> list[Found]:
         after = following
 
 
-async def carry_out(steps: Sequence[Step], wish: Wanted, execute: Execute) -> Done:
-    """Carry the steps out. Raises what `execute` does; all that was done until then stays, and is found next time."""
-    done = Done()
-    content = {"uri": wish.uri, "name": wish.name, "format": "JSON"}
+async def execute_steps(steps: Sequence[Step], desired: DesiredSubscriptions, execute: Execute) -> SubscriptionChanges:
+    """Execute the steps. Raises what `execute` does; completed steps stay, and the next comparison finds them."""
+    done = SubscriptionChanges()
+    content = {"uri": desired.uri, "name": desired.name, "format": "JSON"}
     for step in steps:
         match step:
             case Create(topic):

@@ -1,4 +1,4 @@
-"""Access tokens: the static one, or client credentials asked for once for all who wait and renewed ahead of expiry."""
+"""Access tokens: static, or by client credentials, requested once for all callers and renewed before expiry."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from shared.connectors.shopify.account import ShopifyAccount
 from shared.errors import CredentialsRefused, TargetDown
 from shared.runtime.clock import Clock
 
-# A token is renewed when this part of its life is over, so that no call carries one that dies on the way.
+# A token is renewed after this share of its lifetime, so that none expires during a call.
 _LIFE_USED = 0.9
 _REFUSED = range(400, 500)
-# A token that replaced a refused one and is refused too, this soon after, is not refused for its age.
+# A new token that is refused within this time is not refused because it expired.
 _FRESH_SECONDS = 10.0
-# Everybody waits for the one who asks.
+# All callers wait for this one request.
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
 
 
@@ -34,7 +34,7 @@ class Tokens:
         self._lock = asyncio.Lock()
 
     async def current(self) -> str:
-        """A token that is good for now. Raises TargetDown when Shopify gives none."""
+        """A valid token. Raises TargetDown when Shopify issues none."""
         if self._static:
             return self._static
         async with self._lock:
@@ -43,7 +43,7 @@ class Tokens:
             return self._token
 
     async def replace(self, refused: str) -> bool:
-        """Forget the `refused` token; whether asking again can help: not with a static one, nor just after the last."""
+        """Drop the `refused` token. Returns whether a new one may work: not a static one, nor right after a renewal."""
         if self._static:
             return False
         async with self._lock:

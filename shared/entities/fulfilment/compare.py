@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from shared.connectors.heartland import decimal_json as wire
+from shared.connectors.heartland import decimal_json
 from shared.entities.fulfilment.heartland import invoices_by_id, read_invoice_lines
 from shared.entities.fulfilment.spec import RAW_HEARTLAND_FULFILMENT
 from shared.entities.order.compare.snapshot import Snapshot
@@ -85,7 +85,7 @@ async def notices(row: Drift, vendors: Vendors, now: datetime) -> list[RepairNot
     found = []
     for number in map(int, row.details["invoices"]):
         for invoice in await invoices_by_id(client, [number], REPAIR):
-            body = wire.write({"invoice": invoice, "lines": await read_invoice_lines(client, number, REPAIR)})
+            body = decimal_json.dumps({"invoice": invoice, "lines": await read_invoice_lines(client, number, REPAIR)})
             told = repair_event(
                 row, now, source="heartland", kind=INVOICE_NOTICE, entity=NAME, body=body, part=str(number)
             )

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.canonical.money import exact
 from shared.connectors.heartland.client import HeartlandClient, Row, parts_of
-from shared.connectors.heartland.decimal_json import plain
+from shared.connectors.heartland.decimal_json import normalized
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.timestamps import timestamp
 from shared.entities.fulfilment.record import Fulfilment, ShippedLine
@@ -65,7 +65,7 @@ async def read_invoice_lines(client: HeartlandClient, invoice_id: int, context: 
 
 def is_completed(invoice: Json) -> bool:
     """Whether the invoice is final and stands. Live accounts spell the status in either case."""
-    record = plain(invoice)
+    record = normalized(invoice)
     return str(record.get("status", "")).lower() == "complete" and not record.get("voided")
 
 
@@ -81,7 +81,7 @@ def from_heartland(
 
     Raises Rejected where the invoice lacks what a shipment needs, NeedsReview where it ships parts of a unit.
     """
-    record = plain(invoice)
+    record = normalized(invoice)
     custom = _custom(record)
     try:
         return Fulfilment(
@@ -118,7 +118,7 @@ def _shipped(
 
 def _goods(lines: Sequence[Json]) -> Iterable[tuple[int, Decimal, Json]]:
     """Item, quantity and line of each line that moved goods out. Raises Rejected."""
-    for line in map(plain, lines):
+    for line in map(normalized, lines):
         if line.get("type", "ItemLine") != "ItemLine" or not line.get("item_id"):
             continue
         try:

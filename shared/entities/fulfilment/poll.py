@@ -1,7 +1,7 @@
-"""The feed of completed Heartland invoices: what the stores have shipped of our orders.
+"""Polls completed Heartland invoices: what the stores have shipped of our orders.
 
 Heartland has no hook that is known to fire for invoices, so they are polled by `updated_at`. An invoice is published
-before the cursor moves; after a crash it is published again, which the readers do not mind.
+before the cursor moves; after a crash it is published again, and the consumers are idempotent.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from shared.connectors.heartland import decimal_json as wire
+from shared.connectors.heartland import decimal_json
 from shared.connectors.heartland.client import HeartlandClient, parts_of
-from shared.connectors.heartland.poll_position import Position, Stranger, Version
 from shared.connectors.heartland.timestamps import changed_at
 from shared.entities.fulfilment.heartland import (
     invoices_by_id,
@@ -23,6 +22,7 @@ from shared.entities.fulfilment.heartland import (
     is_completed,
     read_invoice_lines,
 )
+from shared.entities.fulfilment.poll_position import PollPosition, RecordVersion, UnlinkedRecord
 from shared.entities.fulfilment.spec import RAW_HEARTLAND_FULFILMENT
 from shared.entities.parts import PollParts
 from shared.limits.call_context import LIVE
@@ -39,10 +39,10 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """How far a poll looks back: behind its cursor, and where there is none yet. How many rows it reads at a time.
+class PollWindow:
+    """How far a poll looks back: `overlap` behind its cursor, `lookback` where there is no cursor yet.
 
-    `lookback` is also for how long a shipment of an order that nobody knows waits for that order's link.
+    `lookback` is also how long a shipment of an unlinked order waits for the order's link.
     """
 
     overlap: timedelta
@@ -52,27 +52,27 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """An invoice as it was read, with what the feed has to know of it."""
+    """An invoice as it was read, with its id, its order and its version."""
 
     id: int
     order: str
-    version: Version
+    version: RecordVersion
     row: Json
 
     @classmethod
     def read(cls, row: Json) -> Invoice:
-        """Raises ValueError for a row that lacks what the feed builds on."""
-        record = wire.plain(row)
+        """Raises ValueError for a row without id or timestamp."""
+        record = decimal_json.normalized(row)
         try:
-            content = hashlib.sha256(wire.write(row)).hexdigest()[:12]
+            content = hashlib.sha256(decimal_json.dumps(row)).hexdigest()[:12]
             order = "" if record.get("order_id") is None else str(record["order_id"])
-            return cls(int(record["id"]), order, Version(changed_at(row), content), row)
+            return cls(int(record["id"]), order, RecordVersion(changed_at(row), content), row)
         except (KeyError, TypeError) as error:
             raise ValueError(f"not an invoice: {error!r}") from error
 
     @property
-    def counts(self) -> bool:
-        """Whether it is a shipment of an order at all."""
+    def is_shipment(self) -> bool:
+        """Whether it is completed and belongs to an order."""
         return bool(self.order) and is_completed(self.row)
 
 
@@ -86,20 +86,20 @@ def invoice_notice(connection: str, shopify_id: str, invoice: Invoice, lines: Se
         connection=connection,
         entity="fulfilment",
         subject=shopify_id,
-        body=wire.write({"invoice": invoice.row, "lines": list(lines)}),
+        body=decimal_json.dumps({"invoice": invoice.row, "lines": list(lines)}),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """Who hears what a poll does: each event published, each row that cannot be read (with the reason)."""
+class PollObserver:
+    """Callbacks of a poll: for each event published, and for each row that cannot be read (with the reason)."""
 
     published: Callable[[], None]
     unreadable: Callable[[str], None]
 
 
 class InvoiceFeed:
-    """Reads one connection's invoices on from where it was."""
+    """Polls the invoices of one connection from its stored position."""
 
     def __init__(
         self,
@@ -110,8 +110,8 @@ class InvoiceFeed:
         cursors: Cursors,
         links: Links,
         clock: Clock,
-        window: Window,
-        told: Told,
+        window: PollWindow,
+        observer: PollObserver,
     ) -> None:
         self._connection = connection
         self._heartland = heartland
@@ -120,14 +120,14 @@ class InvoiceFeed:
         self._links = links
         self._clock = clock
         self._window = window
-        self._told = told
+        self._observer = observer
 
     async def poll(self) -> None:
-        """Publish what is new. Raises TargetDown where Heartland, broker or database is away: nothing is lost then,
-        the next poll reads on from what is published.
+        """Publish what is new. Raises TargetDown where Heartland, broker or database is unavailable: nothing is lost,
+        the next poll continues after what was published.
         """
         position = await self._position()
-        position = await self._welcome(position)
+        position = await self._publish_newly_linked(position)
         seen = []
         since = position.since(self._window.overlap)
         rows = invoices_changed_since(self._heartland, since, LIVE, per_page=self._window.page_size)
@@ -140,30 +140,30 @@ class InvoiceFeed:
         moved = position.advanced(seen, self._clock.now()).trimmed(self._window.overlap, self._window.lookback)
         await self._keep(position, moved)
 
-    async def _position(self) -> Position:
+    async def _position(self) -> PollPosition:
         stored = await self._cursors.get(self._connection, FEED)
         if stored is not None:
-            return Position.read(stored)
-        # Kept at once: a feed that begins with an outage must not begin later because of it.
-        return await self._keep(None, Position.start(self._clock.now(), self._window.lookback))
+            return PollPosition.read(stored)
+        # Stored at once: an outage during the first poll must not move the start.
+        return await self._keep(None, PollPosition.start(self._clock.now(), self._window.lookback))
 
-    async def _keep(self, before: Position | None, position: Position) -> Position:
+    async def _keep(self, before: PollPosition | None, position: PollPosition) -> PollPosition:
         if position != before:
             await self._cursors.put(self._connection, FEED, position.stored())
         return position
 
-    async def _welcome(self, position: Position) -> Position:
-        """Publish what was shipped of orders that have been linked since."""
-        linked = await self._linked(stranger.order for stranger in position.strangers.values())
-        ours = [int(key) for key, stranger in position.strangers.items() if stranger.order in linked]
+    async def _publish_newly_linked(self, position: PollPosition) -> PollPosition:
+        """Publish shipments of orders that have been linked since the last poll."""
+        linked = await self._linked(stranger.order for stranger in position.unlinked.values())
+        ours = [int(key) for key, stranger in position.unlinked.items() if stranger.order in linked]
         for part in parts_of(ours):
             rows = await invoices_by_id(self._heartland, part, LIVE)
             position = await self._publish(self._readable(rows), position)
-        return position.without_strangers(map(str, ours))
+        return position.without_unlinked(map(str, ours))
 
-    async def _publish(self, invoices: Sequence[Invoice], before: Position) -> Position:
-        """Publish those of our orders, and note that at once: an outage later on must not send all of it again."""
-        fresh = [one for one in invoices if one.counts and before.is_new(str(one.id), one.version)]
+    async def _publish(self, invoices: Sequence[Invoice], before: PollPosition) -> PollPosition:
+        """Publish those of our orders, and store the position at once, so that a later outage does not resend them."""
+        fresh = [one for one in invoices if one.is_shipment and before.is_new(str(one.id), one.version)]
         linked = await self._linked(invoice.order for invoice in fresh)
         position = before
         try:
@@ -171,16 +171,18 @@ class InvoiceFeed:
                 lines = await read_invoice_lines(self._heartland, invoice.id, LIVE)
                 event = invoice_notice(self._connection, linked[invoice.order], invoice, lines)
                 await self._producer.send(RAW_HEARTLAND_FULFILMENT, event)
-                self._told.published()
+                self._observer.published()
                 position = position.with_published(str(invoice.id), invoice.version)
-            strangers = {str(one.id): Stranger(one.version.at, one.order) for one in fresh if one.order not in linked}
-            position = position.with_strangers(strangers)
+            strangers = {
+                str(one.id): UnlinkedRecord(one.version.at, one.order) for one in fresh if one.order not in linked
+            }
+            position = position.with_unlinked(strangers)
         finally:
             await self._keep(before, position)
         return position
 
     async def _linked(self, orders: Iterable[str]) -> Mapping[str, str]:
-        """Heartland order id -> Shopify order id, of those orders that are ours."""
+        """Heartland order id -> Shopify order id, for linked orders."""
         wanted = list(dict.fromkeys(orders))
         if not wanted:
             return {}
@@ -188,13 +190,13 @@ class InvoiceFeed:
         return {heartland_id: row.shopify_id for heartland_id, row in rows.items()}
 
     def _readable(self, rows: Iterable[Json]) -> list[Invoice]:
-        """One row that cannot be read must not stop the others for good: it is told of and passed over."""
+        """One row that cannot be read must not stop the others for good: it is observer of and passed over."""
         found = []
         for row in rows:
             try:
                 found.append(Invoice.read(row))
             except ValueError as error:
-                self._told.unreadable(str(error))
+                self._observer.unreadable(str(error))
         return found
 
 
@@ -210,8 +212,8 @@ async def _pages(rows: AsyncIterator[Json], size: int) -> AsyncGenerator[list[Js
 
 
 def open_poll(parts: PollParts) -> Callable[[str], Awaitable[None]]:
-    """The poll of one connection, by its name. It raises TargetDown for one that cannot work, or cannot now."""
-    window = Window(parts.overlap, parts.lookback, parts.page_size)
+    """The poll of one connection, by its name. It raises TargetDown for a connection that cannot work now."""
+    window = PollWindow(parts.overlap, parts.lookback, parts.page_size)
 
     async def poll(connection: str) -> None:
         feed = InvoiceFeed(
@@ -222,16 +224,16 @@ def open_poll(parts: PollParts) -> Callable[[str], Awaitable[None]]:
             links=parts.links,
             clock=parts.shell.clock,
             window=window,
-            told=_told(parts.shell, connection),
+            observer=_observer(parts.shell, connection),
         )
         await feed.poll()
 
     return poll
 
 
-def _told(shell: Shell, connection: str) -> Told:
+def _observer(shell: Shell, connection: str) -> PollObserver:
     def unreadable(reason: str) -> None:
         shell.metrics.events_failed.labels("fulfilment", "unreadable").inc()
         shell.log.error("an invoice cannot be read", connection=connection, entity="fulfilment", reason=reason)
 
-    return Told(published=shell.metrics.events_out.labels("fulfilment").inc, unreadable=unreadable)
+    return PollObserver(published=shell.metrics.events_out.labels("fulfilment").inc, unreadable=unreadable)

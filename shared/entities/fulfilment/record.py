@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared.canonical.record import Record
+from shared.canonical.record import CanonicalRecord
 
 
-class ShippedLine(Record):
+class ShippedLine(CanonicalRecord):
     """How many units of which SKU went out.
 
     `sku` is empty for the placeholder item; `item_id` is Heartland's item; `order_line_id` is the Shopify order line
@@ -20,7 +20,7 @@ class ShippedLine(Record):
     order_line_id: str = ""
 
 
-class Fulfilment(Record):
+class Fulfilment(CanonicalRecord):
     """One completed invoice of one of our orders. `id` is the invoice's id, `order_id` Shopify's numeric order id."""
 
     id: str

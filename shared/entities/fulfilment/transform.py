@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.canonical.event import content_hash
 from shared.canonical.priority import Priority
-from shared.connectors.heartland import decimal_json as wire
+from shared.connectors.heartland import decimal_json
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.clients import Heartland, HeartlandClients
 from shared.connectors.heartland.settings import HeartlandSettings
@@ -70,7 +70,7 @@ class Skus:
 def read_notice(body: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
     """The invoice and its lines. Raises Rejected for what is neither."""
     try:
-        notice = wire.read(body)
+        notice = decimal_json.loads(body)
         invoice, lines = notice["invoice"], notice["lines"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Rejected(f"the notice is not an invoice with its lines: {error!r}") from error

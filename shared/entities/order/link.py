@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from shared.canonical.record import Record
+from shared.canonical.record import CanonicalRecord
 
 
-class Link(Record):
+class Link(CanonicalRecord):
     """`entity` is `order` or `customer`; ids are the vendors' own, as text."""
 
     entity: str

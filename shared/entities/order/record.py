@@ -12,10 +12,10 @@ from typing import Literal
 
 from shared.canonical.address import Address
 from shared.canonical.money import Exact, Money, total
-from shared.canonical.record import Record
+from shared.canonical.record import CanonicalRecord
 
 
-class Customer(Record):
+class Customer(CanonicalRecord):
     """Who bought. `shopify_id` is empty for a guest; every personal field may be absent."""
 
     shopify_id: str = ""
@@ -25,20 +25,20 @@ class Customer(Record):
     phone: str = ""
 
 
-class TaxLine(Record):
+class TaxLine(CanonicalRecord):
     title: str
     rate: Exact
     amount: Exact
 
 
-class Discount(Record):
+class Discount(CanonicalRecord):
     """A share of one discount that fell on one line. `label` is the code or the title."""
 
     label: str
     amount: Exact
 
 
-class OrderLine(Record):
+class OrderLine(CanonicalRecord):
     """One line as sold.
 
     `quantity` counts what was ordered, `removed` what an edit took off again, `refunded` what was refunded.
@@ -78,7 +78,7 @@ class OrderLine(Record):
         return total(line.amount for line in self.taxes)
 
 
-class ShippingLine(Record):
+class ShippingLine(CanonicalRecord):
     id: str = ""
     title: str = ""
     code: str = ""
@@ -98,7 +98,7 @@ class ShippingLine(Record):
 TenderKind = Literal["card", "gift_card", "store_credit", "cash", "manual", "other"]
 
 
-class Tender(Record):
+class Tender(CanonicalRecord):
     """Money that really moved towards the shop: a successful sale or capture. `id` is the vendor's transaction id."""
 
     id: str
@@ -109,7 +109,7 @@ class Tender(Record):
     processed_at: datetime
 
 
-class RefundSummary(Record):
+class RefundSummary(CanonicalRecord):
     """That a refund exists; the refund itself is an entity of its own."""
 
     id: str
@@ -117,7 +117,7 @@ class RefundSummary(Record):
     created_at: datetime
 
 
-class Order(Record):
+class Order(CanonicalRecord):
     """A whole order as it now stands. `total` is Shopify's own figure; `difference` proves it."""
 
     id: str

@@ -17,7 +17,7 @@ from shared.canonical.money import total
 from shared.canonical.priority import Priority
 from shared.connectors.shopify.paging import Node
 from shared.connectors.shopify.settings import ShopifySettings
-from shared.connectors.shopify.values import moment
+from shared.connectors.shopify.values import timestamp
 from shared.entities.order.event import OrderEvent, order_event
 from shared.entities.order.record import Order
 from shared.entities.order.shopify import webhook_body as webhook
@@ -40,7 +40,7 @@ _LOOKS = 3
 _MOST_LOOKS = 5
 
 
-class Shop(Protocol):
+class OrderSource(Protocol):
     """What is used of `shops.Shop`."""
 
     @property
@@ -60,7 +60,9 @@ def route(parts: TransformParts) -> Route:
     return Route(RAW_SHOPIFY_ORDER, handle, "order", collapse=True)
 
 
-def handler(shop_of: Callable[[str], Awaitable[Shop]], producer: Producer, reviews: Resolves, clock: Clock) -> Handler:
+def handler(
+    shop_of: Callable[[str], Awaitable[OrderSource]], producer: Producer, reviews: Resolves, clock: Clock
+) -> Handler:
     """Takes all waiting notices of one order, oldest first."""
 
     async def handle(records: Sequence[Record]) -> Result:
@@ -92,16 +94,16 @@ def subject_of(notice: Envelope) -> str:
     return subject
 
 
-async def read(records: Sequence[Record], order_id: str, shop: Shop) -> Order:
+async def read(records: Sequence[Record], order_id: str, shop: OrderSource) -> Order:
     """The order as it now stands."""
     last = records[-1]
-    if not shop.settings.read_back and (trusted := _told(last.envelope, order_id)):
+    if not shop.settings.read_back and (trusted := _from_body(last.envelope, order_id)):
         return trusted
     node = await shop.read(order_id, priority_of(records))
     if node is None:
         raise _missing(order_id, last)
     order = from_shopify(node)
-    told = [moment for record in records if (moment := updated_at(record.envelope.body))]
+    told = [at for record in records if (at := updated_at(record.envelope.body))]
     if told and order.updated_at < max(told) and last.attempts < _LOOKS:
         raise RetryLater("Shopify still shows the order as it was before the notice", after=1)
     return order
@@ -111,17 +113,17 @@ def updated_at(body: bytes) -> datetime | None:
     """When the order in a notice's body changed; None for a body that does not say."""
     try:
         stated = orjson.loads(body)
-        return moment(stated.get("updated_at")) if "line_items" in stated else None
+        return timestamp(stated.get("updated_at")) if "line_items" in stated else None
     except (ValueError, TypeError, AttributeError, OverflowError):
         return None
 
 
-def _told(notice: Envelope, order_id: str) -> Order | None:
+def _from_body(notice: Envelope, order_id: str) -> Order | None:
     """The order in the notice's own body, where that says all there is."""
     if not notice.type.startswith("shopify.orders/") or notice.type == ORDER_REPAIR:
         return None
     body = webhook.parse(notice.body)
-    return webhook.from_webhook(body) if webhook.says_all(body) and str(body["id"]) == order_id else None
+    return webhook.from_webhook(body) if webhook.is_complete(body) and str(body["id"]) == order_id else None
 
 
 def _missing(order_id: str, record: Record) -> Exception:

@@ -12,8 +12,8 @@ import pytest
 from deploy.local.engine import Engine
 from services.cli.webhooks import sync
 from shared.connectors.shopify.document import Document
-from shared.connectors.shopify.subscription_upkeep import Upkeep
-from shared.connectors.shopify.subscriptions import wanted
+from shared.connectors.shopify.subscription_sync import SubscriptionSync
+from shared.connectors.shopify.subscriptions import desired_subscriptions
 from shared.entities.table import webhooks
 from shared.state.webhook_counts import Seen, WebhookCounts
 from shared.state.webhook_watch import Gap, WebhookWatch
@@ -203,14 +203,16 @@ async def leases_asked(place: Place, wanted: int) -> bool:
     return int(row["n"]) >= wanted
 
 
-async def test_topics_that_shopify_refuses_are_an_alert_and_no_gap_for_ever(place: Place, db_upkeep: Upkeep) -> None:
+async def test_topics_that_shopify_refuses_are_an_alert_and_no_gap_for_ever(
+    place: Place, subscription_sync: SubscriptionSync
+) -> None:
     """The app lacks an approval: what can be had is made, the rest is asked for again, and nothing is read for it."""
     watch, now = WebhookWatch(place.database), datetime.now(UTC)
-    first = await db_upkeep.put_right(await db_upkeep.look(), now)
+    first = await subscription_sync.apply(await subscription_sync.plan(), now)
     gap = (await watch.get(CONNECTION)).gap
     assert gap is not None
     await watch.close_gap(CONNECTION, gap, Gap(now, "again"))
-    second = await db_upkeep.put_right(await db_upkeep.look(), now + timedelta(minutes=5))
+    second = await subscription_sync.apply(await subscription_sync.plan(), now + timedelta(minutes=5))
 
     assert (len(first.created), list(first.refused)) == (11, ["REFUNDS_CREATE"])
     assert (second.created, list(second.refused)) == ([], ["REFUNDS_CREATE"])
@@ -218,8 +220,8 @@ async def test_topics_that_shopify_refuses_are_an_alert_and_no_gap_for_ever(plac
 
 
 @pytest.fixture
-def db_upkeep(place: Place) -> Upkeep:
-    """The upkeep of a shop that does not let us have one topic."""
+def subscription_sync(place: Place) -> SubscriptionSync:
+    """The sync of a shop that does not let us have one topic."""
     client = sandbox_client(place.sandbox)
 
     async def execute(document: Document, variables: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -227,5 +229,5 @@ def db_upkeep(place: Place) -> Upkeep:
             return {"webhookSubscriptionCreate": {"userErrors": [{"field": None, "message": "not approved"}]}}
         return await client.execute(document, variables)
 
-    wish = wanted(PUBLIC, CONNECTION, webhooks("shopify"))
-    return Upkeep(CONNECTION, wish, execute, WebhookWatch(place.database), timedelta(hours=4))
+    desired = desired_subscriptions(PUBLIC, CONNECTION, webhooks("shopify"))
+    return SubscriptionSync(CONNECTION, desired, execute, WebhookWatch(place.database), timedelta(hours=4))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from services.ingress import publisher
-from shared.connectors.heartland import poll_position as feed
+from shared.entities.fulfilment import poll_position as feed
 from shared.entities.fulfilment.to_shopify import in_doubt as doubt
 from shared.entities.order.to_heartland import handler as order
 from shared.messaging import record
@@ -179,7 +179,7 @@ def answer_at_once() -> None:
 
 def no_poll_overlap() -> None:
     """Nothing before the cursor is read again."""
-    put(feed.Position, "since", lambda self, _: self.newest)
+    put(feed.PollPosition, "since", lambda self, _: self.newest)
 
 
 def outages_count() -> None:

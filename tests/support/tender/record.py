@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 
 from shared.canonical.event import CanonicalEvent, content_hash
-from shared.canonical.record import Record
+from shared.canonical.record import CanonicalRecord
 
 
-class Tender(Record):
+class Tender(CanonicalRecord):
     """A payment method by its name."""
 
     id: str

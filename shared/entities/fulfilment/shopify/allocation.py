@@ -20,7 +20,7 @@ Tracking = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Remaining:
+class RemainingLine:
     """One line of one fulfilment order with what is still to ship. `held`: not as long as its status is what it is."""
 
     fulfilment_order: str
@@ -33,7 +33,7 @@ class Remaining:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class AllocatedUnits:
     """`quantity` units of Heartland's `item`, taken from one fulfilment-order line."""
 
     fulfilment_order: str
@@ -48,27 +48,27 @@ class Part:
 class Allocation:
     """Where a shipment's units go, and what could not be placed. `held`: some of that is there, but on hold."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[AllocatedUnits, ...]
     missing: tuple[ShippedLine, ...]
     held: bool
 
-    def by_location(self) -> dict[str, tuple[Part, ...]]:
+    def by_location(self) -> dict[str, tuple[AllocatedUnits, ...]]:
         """The parts of each call: Shopify takes one location a call."""
         locations = dict.fromkeys(part.location for part in self.parts)
         return {place: tuple(part for part in self.parts if part.location == place) for place in locations}
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FulfilmentCall:
     """What one `fulfillmentCreate` was sent with, and the ids of the order's fulfilments as read before it."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[AllocatedUnits, ...]
     tracking: Tracking
     before: tuple[str, ...]
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> Self:
-        parts = tuple(Part(**part) for part in stored["parts"])
+        parts = tuple(AllocatedUnits(**part) for part in stored["parts"])
         return cls(parts, stored["tracking"], tuple(stored["before"]))
 
     def stored(self) -> dict[str, Any]:
@@ -79,10 +79,10 @@ class Call:
         }
 
 
-def remaining_lines(order: Mapping[str, Any]) -> list[Remaining]:
+def remaining_lines(order: Mapping[str, Any]) -> list[RemainingLine]:
     """Every line that still has units to ship, of the fulfilment orders in the answer `order`."""
     return [
-        Remaining(
+        RemainingLine(
             fulfilment_order=entry["id"],
             line=line["id"],
             order_line=line["lineItem"]["id"],
@@ -98,10 +98,10 @@ def remaining_lines(order: Mapping[str, Any]) -> list[Remaining]:
     ]
 
 
-def allocate(lines: Sequence[ShippedLine], remaining: Sequence[Remaining], preferred_location: str) -> Allocation:
+def allocate(lines: Sequence[ShippedLine], remaining: Sequence[RemainingLine], preferred_location: str) -> Allocation:
     """Place each shipped line on fulfilment-order lines of its SKU, those of `preferred_location` first."""
     left = {entry.line: entry for entry in remaining}
-    parts: list[Part] = []
+    parts: list[AllocatedUnits] = []
     missing: list[ShippedLine] = []
     # Who names its order line chooses first: the others can go anywhere.
     for shipped in sorted(lines, key=lambda line: not line.order_line_id):
@@ -118,7 +118,7 @@ def allocate(lines: Sequence[ShippedLine], remaining: Sequence[Remaining], prefe
     return Allocation(tuple(parts), tuple(missing), held)
 
 
-def still_to_place(lines: Sequence[ShippedLine], placed: Sequence[Part]) -> list[ShippedLine]:
+def still_to_place(lines: Sequence[ShippedLine], placed: Sequence[AllocatedUnits]) -> list[ShippedLine]:
     """The shipped lines less what earlier calls placed, item by item."""
     taken = _units((part.item, part.quantity) for part in placed)
     left = []
@@ -140,7 +140,7 @@ def tracking_of(record: Fulfilment) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
-def creation_input(call: Call, *, notify: bool) -> dict[str, Any]:
+def creation_input(call: FulfilmentCall, *, notify: bool) -> dict[str, Any]:
     """The `FulfillmentInput` of one call. A fulfilment-order line stands in it once: Shopify refuses it twice."""
     orders: dict[str, dict[str, int]] = {}
     for part in call.parts:
@@ -159,7 +159,7 @@ def creation_input(call: Call, *, notify: bool) -> dict[str, Any]:
     return {**content, "trackingInfo": dict(call.tracking)} if call.tracking else content
 
 
-def candidates(order: Mapping[str, Any], call: Call, known: Collection[str]) -> list[Mapping[str, Any]]:
+def candidates(order: Mapping[str, Any], call: FulfilmentCall, known: Collection[str]) -> list[Mapping[str, Any]]:
     """The fulfilments that a call with an unknown outcome may have made; what they hold is yet to be compared.
 
     Shopify keeps no reference of ours on a fulfilment. So it is ours if it was not there before the call, is not one
@@ -175,7 +175,7 @@ def candidates(order: Mapping[str, Any], call: Call, known: Collection[str]) -> 
     ]
 
 
-def is_made_by(call: Call, fulfilment: Mapping[str, Any]) -> bool:
+def is_made_by(call: FulfilmentCall, fulfilment: Mapping[str, Any]) -> bool:
     """Whether the fulfilment (with all its lines) holds exactly what the call was sent with."""
     lines = fulfilment["fulfillmentLineItems"]["nodes"]
     held = _units((line["lineItem"]["id"], line["quantity"] or 0) for line in lines)
@@ -199,21 +199,23 @@ def _location(entry: Mapping[str, Any]) -> str:
     return str(place.get("id") or "")
 
 
-def _candidates(shipped: ShippedLine, entries: Iterable[Remaining], preferred: str) -> list[Remaining]:
+def _candidates(shipped: ShippedLine, entries: Iterable[RemainingLine], preferred: str) -> list[RemainingLine]:
     fitting = [entry for entry in entries if entry.quantity and not entry.held and _fits(shipped, entry)]
     # The named order line first, then the preferred location; Python's sort keeps Shopify's order among equals.
     return sorted(fitting, key=lambda entry: (not _names(shipped, entry), entry.location != preferred))
 
 
-def _part(entry: Remaining, shipped: ShippedLine, quantity: int) -> Part:
-    return Part(entry.fulfilment_order, entry.line, entry.order_line, entry.location, shipped.item_id, quantity)
+def _part(entry: RemainingLine, shipped: ShippedLine, quantity: int) -> AllocatedUnits:
+    return AllocatedUnits(
+        entry.fulfilment_order, entry.line, entry.order_line, entry.location, shipped.item_id, quantity
+    )
 
 
-def _fits(shipped: ShippedLine, entry: Remaining) -> bool:
+def _fits(shipped: ShippedLine, entry: RemainingLine) -> bool:
     return entry.sku == shipped.sku or _names(shipped, entry)
 
 
-def _names(shipped: ShippedLine, entry: Remaining) -> bool:
+def _names(shipped: ShippedLine, entry: RemainingLine) -> bool:
     return bool(shipped.order_line_id) and entry.order_line.endswith(f"/{shipped.order_line_id}")
 
 

@@ -14,9 +14,9 @@ from shared.connectors.shopify.errors import UserErrors, accepted
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.record import Fulfilment
 from shared.entities.fulfilment.shopify.allocation import (
+    AllocatedUnits,
     Allocation,
-    Call,
-    Part,
+    FulfilmentCall,
     allocate,
     creation_input,
     remaining_lines,
@@ -96,12 +96,14 @@ class Shipments:
         event: FulfilmentEvent,
         shopify: ShopifyClient,
         operation: str,
-        parts: Sequence[Part],
+        parts: Sequence[AllocatedUnits],
         order: Mapping[str, Any],
         context: CallContext,
     ) -> str:
         effect = _effect(event, operation)
-        call = Call(tuple(parts), tracking_of(event.record), tuple(made["id"] for made in order["fulfillments"]))
+        call = FulfilmentCall(
+            tuple(parts), tracking_of(event.record), tuple(made["id"] for made in order["fulfillments"])
+        )
         intent = {**call.stored(), "version": event.version.isoformat()}
         claim = await self._ledger.claim(effect, intent)
         if claim.state != "new":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from shared.entities.fulfilment.shopify.allocation import Call, Part, Tracking
+from shared.entities.fulfilment.shopify.allocation import AllocatedUnits, FulfilmentCall, Tracking
 from shared.state.ledger import Claim
 
 
@@ -38,8 +38,8 @@ class Past:
         """The calls that were sent and whose outcome is not known."""
         return {name: claim for name, claim in self.calls.items() if claim.state == "in_doubt"}
 
-    def placed(self) -> list[Part]:
-        return [part for result in _done(self.calls) for part in Call.read(result).parts]
+    def placed(self) -> list[AllocatedUnits]:
+        return [part for result in _done(self.calls) for part in FulfilmentCall.read(result).parts]
 
     def made(self) -> list[str]:
         """Ids of the invoice's fulfilments."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.connectors.shopify.client import ShopifyClient
-from shared.entities.fulfilment.shopify.allocation import Call, candidates, is_made_by
+from shared.entities.fulfilment.shopify.allocation import FulfilmentCall, candidates, is_made_by
 from shared.entities.fulfilment.to_shopify.queries import complete_fulfilment, read_fulfilments
 from shared.errors import TargetDown
 from shared.limits.call_context import CallContext
@@ -44,7 +44,7 @@ class Doubts:
         order = await read_fulfilments(shopify, order_id, context)
         taken = set(known)
         for effect, claim in doubtful.items():
-            found = await _find(order, Call.read(claim.result or {}), shopify, taken, context)
+            found = await _find(order, FulfilmentCall.read(claim.result or {}), shopify, taken, context)
             if found is None:
                 await self._give_back(effect, claim, taken_at)
             else:
@@ -71,7 +71,7 @@ class Doubts:
 
 
 async def _find(
-    order: Mapping[str, Any], call: Call, shopify: ShopifyClient, known: Collection[str], context: CallContext
+    order: Mapping[str, Any], call: FulfilmentCall, shopify: ShopifyClient, known: Collection[str], context: CallContext
 ) -> str | None:
     for fulfilment in candidates(order, call, known):
         if is_made_by(call, await complete_fulfilment(shopify, fulfilment, context)):

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from shared.connectors.heartland.clients import Heartland
-from shared.connectors.heartland.decimal_json import plain
+from shared.connectors.heartland.decimal_json import normalized
 from shared.connectors.heartland.timestamps import changed_at
 from shared.connectors.shopify.clients import Shopify
 from shared.entities.fulfilment.heartland import invoices_changed_since
@@ -82,7 +82,7 @@ async def _stamped(
     nothing more is read, since it would be all there ever was.
     """
     async for given in rows:
-        row = plain(given)
+        row = normalized(given)
         try:
             stamp = changed_at(row)
         except ValueError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.entities.fulfilment.shopify.allocation import Call
+from shared.entities.fulfilment.shopify.allocation import FulfilmentCall
 from shared.entities.order.compare.snapshot import Decided, Known
 from shared.state.database import Database
 
@@ -106,7 +106,7 @@ class OwnBooks:
                 known[row["key"]] = replace(before, busy="a call is in doubt")
             elif row["state"] == "done":
                 invoice = row["operation"].split(":")[1]
-                units = sum(part.quantity for part in Call.read(row["result"]).parts)
+                units = sum(part.quantity for part in FulfilmentCall.read(row["result"]).parts)
                 shipped = {**before.shipped, invoice: before.shipped.get(invoice, 0) + units}
                 known[row["key"]] = replace(before, shipped=shipped)
 

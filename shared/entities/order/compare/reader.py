@@ -12,7 +12,7 @@ from typing import Any
 
 from shared.canonical.money import exact
 from shared.connectors.heartland.clients import Heartland
-from shared.connectors.heartland.decimal_json import plain
+from shared.connectors.heartland.decimal_json import normalized
 from shared.connectors.heartland.timestamps import changed_at
 from shared.connectors.shopify.clients import Shopify
 from shared.entities.fulfilment.heartland import (
@@ -109,7 +109,7 @@ class Reader:
     ) -> dict[str, InHeartland]:
         owners = {there.id: key for key, there in found.items()}
         invoices = await invoices_of_orders(self._heartland.client, [int(number) for number in owners], REPAIR)
-        for row in map(plain, invoices):
+        for row in map(normalized, invoices):
             key = owners.get(str(row.get("order_id")))
             if key is None or not is_completed(row):
                 continue
@@ -151,7 +151,7 @@ def _apart(key: str, unread: dict[str, str]) -> Iterator[None]:
 
 
 def _in_heartland(row: dict[str, Any]) -> InHeartland:
-    record = plain(row)
+    record = normalized(row)
     figures = _figure(record, "total"), _figure(record, "total_paid")
     return InHeartland(str(record["id"]), str(record.get("status") or ""), *figures, changed_at=_newer(None, record))
 

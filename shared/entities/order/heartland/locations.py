@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.decimal_json import plain
+from shared.connectors.heartland.decimal_json import normalized
 from shared.connectors.heartland.models import Model, Text, read_one
 from shared.limits.call_context import CallContext
 
@@ -25,8 +25,8 @@ class Location(Model):
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> Self:
-        stations = [plain(station) for station in record.get("stations") or ()]
-        return cls.model_validate({**plain(record), "stations": stations})
+        stations = [normalized(station) for station in record.get("stations") or ()]
+        return cls.model_validate({**normalized(record), "stations": stations})
 
 
 async def read_locations(client: HeartlandClient, context: CallContext) -> list[Location]:

@@ -1,4 +1,4 @@
-"""Which reading of Shopify's figures adds up to its total. Pure.
+"""Which reading of Shopify's stated adds up to its total. Pure.
 
 Quantities, allocations and tax lines of a line count refunded and removed units for ever, and so does totalPriceSet
 ("before returns"): the plain reading is ordered quantities against totalPriceSet. The other readings answer what
@@ -17,11 +17,11 @@ from itertools import product
 from shared.canonical.money import split, total
 from shared.entities.order.record import Discount, Order, OrderLine, ShippingLine, TaxLine
 
-Reading = Callable[[Order], Order]
+Interpretation = Callable[[Order], Order]
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class StatedTotals:
     """What Shopify states beside the parts. `taxes` are the order's own tax lines, sums over the whole order.
 
     `unit` is the currency's smallest amount; `removed_shipping` are ids of shipping lines that an edit took off.
@@ -36,10 +36,10 @@ class Figures:
     removed_shipping: frozenset[str] = frozenset()
 
 
-def settle(order: Order, figures: Figures) -> Order:
+def balanced(order: Order, stated: StatedTotals) -> Order:
     """The plainest reading that balances; the plainest of all if none does."""
     plainest: Order | None = None
-    for reading in readings(order, figures):
+    for reading in interpretations(order, stated):
         if reading.difference == 0:
             return reading
         plainest = plainest or reading
@@ -47,14 +47,14 @@ def settle(order: Order, figures: Figures) -> Order:
     return plainest
 
 
-def readings(order: Order, figures: Figures) -> Iterator[Order]:
+def interpretations(order: Order, stated: StatedTotals) -> Iterator[Order]:
     """Every reading, those first that differ least from the plain one."""
     dimensions = [
-        _quantities(order, figures),
-        _totals(order, figures),
-        _taxes(order, figures),
-        _discounts(order, figures),
-        _rounding(order, figures),
+        _quantities(order, stated),
+        _totals(order, stated),
+        _taxes(order, stated),
+        _discounts(order, stated),
+        _rounding(order, stated),
         _tip(order),
         _part(order, "duties"),
         _part(order, "fees"),
@@ -75,14 +75,14 @@ def _as_it_is(order: Order) -> Order:
     return order
 
 
-def _quantities(order: Order, figures: Figures) -> list[Reading]:
+def _quantities(order: Order, stated: StatedTotals) -> list[Interpretation]:
     """Ordered quantities, or those an edit left: whether a total still counts removed units is not documented."""
-    if not figures.removed_shipping and not any(line.removed for line in order.lines):
+    if not stated.removed_shipping and not any(line.removed for line in order.lines):
         return [_as_it_is]
 
     def edited(reading: Order) -> Order:
-        lines = tuple(_less_removed(line, figures.unit) for line in reading.lines)
-        shipping = tuple(line for line in reading.shipping_lines if line.id not in figures.removed_shipping)
+        lines = tuple(_less_removed(line, stated.unit) for line in reading.lines)
+        shipping = tuple(line for line in reading.shipping_lines if line.id not in stated.removed_shipping)
         return reading.model_copy(update={"lines": lines, "shipping_lines": shipping})
 
     return [_as_it_is, edited]
@@ -100,19 +100,19 @@ def _less_removed(line: OrderLine, unit: Decimal) -> OrderLine:
     )
 
 
-def _totals(order: Order, figures: Figures) -> list[Reading]:
+def _totals(order: Order, stated: StatedTotals) -> list[Interpretation]:
     """totalPriceSet; or currentTotalPriceSet, which alone moves when a line is added to an order of an old API."""
-    if figures.current_total == order.total:
+    if stated.current_total == order.total:
         return [_as_it_is]
-    return [_as_it_is, lambda reading: reading.model_copy(update={"total": figures.current_total})]
+    return [_as_it_is, lambda reading: reading.model_copy(update={"total": stated.current_total})]
 
 
-def _taxes(order: Order, figures: Figures) -> list[Reading]:
+def _taxes(order: Order, stated: StatedTotals) -> list[Interpretation]:
     """Taxes of the lines; or with what the order states beyond them (taxes on fees; order-wide rounding).
 
     Records from before tax lines stood on lines have the order's only.
     """
-    beyond = _beyond(order, figures.taxes)
+    beyond = _beyond(order, stated.taxes)
     if not beyond:
         return [_as_it_is]
 
@@ -136,35 +136,35 @@ def _beyond(order: Order, stated: tuple[TaxLine, ...]) -> tuple[TaxLine, ...]:
     return tuple(TaxLine(title=title, rate=rates[title], amount=rest) for title, rest in left.items() if rest)
 
 
-def _discounts(order: Order, figures: Figures) -> list[Reading]:
+def _discounts(order: Order, stated: StatedTotals) -> list[Interpretation]:
     """Allocations; or with what the order's discount total has beyond them (records from before allocations)."""
     allocated = total(d.amount for line in _charged(order) for d in line.discounts)
-    rest = figures.discounts - allocated
+    rest = stated.discounts - allocated
     if rest <= 0:
         return [_as_it_is]
-    discount = (Discount(label=figures.discount_label, amount=rest),)
+    discount = (Discount(label=stated.discount_label, amount=rest),)
     return [_as_it_is, lambda reading: reading.model_copy(update={"order_discounts": discount})]
 
 
-def _rounding(order: Order, figures: Figures) -> list[Reading]:
+def _rounding(order: Order, stated: StatedTotals) -> list[Interpretation]:
     """Cash is rounded when it is taken. Shopify adjusts what it received, not the total: it comes on top of that.
 
     Unless the payments make up the total without it; or the total has it already.
     """
-    if not figures.rounding:
+    if not stated.rounding:
         return [_as_it_is]
 
     def on_top(reading: Order) -> Order:
-        payable = reading.total + figures.rounding
-        return reading.model_copy(update={"rounding": figures.rounding, "total": payable})
+        payable = reading.total + stated.rounding
+        return reading.model_copy(update={"rounding": stated.rounding, "total": payable})
 
     def inside(reading: Order) -> Order:
-        return reading.model_copy(update={"rounding": figures.rounding})
+        return reading.model_copy(update={"rounding": stated.rounding})
 
     return [_as_it_is if order.paid == order.total else on_top, inside]
 
 
-def _tip(order: Order) -> list[Reading]:
+def _tip(order: Order) -> list[Interpretation]:
     """A tip that was chosen at checkout is a line of the order too; it must not count twice."""
     line = next((line for line in order.lines if _is_tip(line, order.tip)), None)
     if line is None:
@@ -180,7 +180,7 @@ def _is_tip(line: OrderLine, tip: Decimal) -> bool:
     return bool(tip) and line.net == tip and not (line.sku or line.variant_id or line.requires_shipping or line.tax)
 
 
-def _part(order: Order, field: str) -> list[Reading]:
+def _part(order: Order, field: str) -> list[Interpretation]:
     """A sum that is part of the total; or is collected apart from it."""
     if not getattr(order, field):
         return [_as_it_is]

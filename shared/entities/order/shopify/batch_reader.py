@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from shared.canonical.priority import Priority
 from shared.connectors.shopify.document import Document
-from shared.connectors.shopify.errors import TooMuch
+from shared.connectors.shopify.errors import QueryTooLarge
 from shared.connectors.shopify.paging import Execute, Node
 from shared.entities.order.shopify.documents import READ_ORDERS
 from shared.entities.order.shopify.pages import complete, read_orders
@@ -37,7 +37,7 @@ class Reads(Protocol):
     def fitting(self, document: Document) -> int: ...
 
 
-class Again:
+class RecentReads:
     """Which orders were read a moment ago.
 
     Our own metafields on an order make Shopify tell us that it changed, a second after it was read. Such a notice is
@@ -71,13 +71,13 @@ class OrderReader:
         *,
         window_seconds: float,
         maximum: int,
-        again_seconds: float = 0.0,
+        reread_window_seconds: float = 0.0,
         priority: Priority = "live",
     ) -> None:
         self._client = client
         self._context = CallContext(priority)
         self._window = window_seconds
-        self._again = Again(again_seconds)
+        self._again = RecentReads(reread_window_seconds)
         self._maximum = maximum
         self._most = maximum
         self._waiting: dict[str, list[asyncio.Future[Node | None]]] = {}
@@ -166,7 +166,7 @@ class OrderReader:
     async def _query(self, ids: Sequence[str]) -> dict[str, Node | Exception | None]:
         try:
             nodes = await read_orders(ids, self._executor(*ids))
-        except (TooMuch, Rejected) as error:
+        except (QueryTooLarge, Rejected) as error:
             return await self._halves(ids, error)
         except IntegrationError as error:
             # Shopify answers, and fails: it may be one order that it cannot show. If it is all of Shopify, the breaker
@@ -182,7 +182,7 @@ class OrderReader:
         if len(ids) == 1:
             return {ids[0]: error}
         half = len(ids) // 2
-        if isinstance(error, TooMuch):
+        if isinstance(error, QueryTooLarge):
             self._most = min(self._most, half)
         return {**await self._query(ids[:half]), **await self._query(ids[half:])}
 

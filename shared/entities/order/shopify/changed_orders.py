@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.paging import Execute
-from shared.connectors.shopify.values import Unreadable, known_moment
+from shared.connectors.shopify.values import InvalidValue, required_timestamp
 from shared.errors import TargetDown
 
 PAGE = 100
@@ -82,8 +82,8 @@ async def shipped_units(execute: Execute, ids: list[str]) -> dict[str, int]:
 
 def _changed_at(row: dict[str, Any], since: datetime) -> datetime:
     try:
-        return known_moment(row["updatedAt"])
-    except Unreadable:
+        return required_timestamp(row["updatedAt"])
+    except InvalidValue:
         return since
 
 

@@ -110,7 +110,7 @@ READ_ORDERS = Document(
     "query ReadOrders($ids: [ID!]!) { nodes(ids: $ids) { ... on Order { ...WholeOrder } } }" + _ORDER,
     cost_hint=29,
     per="ids",
-    may_lack=PERSONAL,
+    optional_fields=PERSONAL,
 )
 
 # The follow-up documents. `updatedAt` shows whether the order changed while it was being read.

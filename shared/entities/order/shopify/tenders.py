@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from shared.canonical.money import Money, minor_unit, total
-from shared.connectors.shopify.values import Node, amount, currency, known_moment, number_of, text
+from shared.connectors.shopify.values import Node, amount, currency, numeric_id, required_timestamp, text
 from shared.entities.order.record import Tender, TenderKind
 
 _MOVED = {"SALE", "CAPTURE"}
@@ -51,12 +51,12 @@ def _tender(entry: Node) -> Tender:
     money = entry["amountSet"]
     presentment = money.get("presentmentMoney")
     return Tender(
-        id=number_of(entry["id"]),
+        id=numeric_id(entry["id"]),
         gateway=gateway,
         kind=kind_of(gateway, bool(entry.get("manualPaymentGateway"))),
         money=_money(money["shopMoney"]),
         presentment=_money(presentment) if presentment else None,
-        processed_at=known_moment(entry.get("processedAt") or entry.get("createdAt")),
+        processed_at=required_timestamp(entry.get("processedAt") or entry.get("createdAt")),
     )
 
 

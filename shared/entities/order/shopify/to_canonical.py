@@ -2,7 +2,7 @@
 
 What surprises: Shopify counts refunded and removed units in quantities, discounts and taxes for ever, tips are both a
 line and a total, old records state taxes for the whole order only, and not every total includes everything.
-`balance.py` finds out which reading of the figures adds up.
+`balance.py` finds out which reading of the stated adds up.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Any
 from shared.canonical.address import Address
 from shared.canonical.money import minor_unit
 from shared.connectors.shopify.values import (
+    InvalidValue,
     Node,
-    Unreadable,
     amount,
     currency,
-    known_moment,
-    moment,
     nodes,
-    number_of,
-    shop,
+    numeric_id,
+    required_timestamp,
+    shop_amount,
     text,
+    timestamp,
 )
 from shared.entities.order.record import Customer, Discount, Order, OrderLine, RefundSummary, ShippingLine, TaxLine
-from shared.entities.order.shopify.balance import Figures, settle
+from shared.entities.order.shopify.balance import StatedTotals, balanced
 from shared.entities.order.shopify.tenders import tenders
 from shared.errors import Rejected
 
@@ -34,21 +34,21 @@ from shared.errors import Rejected
 def from_shopify(node: Node) -> Order:
     """The order in a node of `documents.READ_ORDERS`, whole (see `pages.py`).
 
-    Its `difference` is zero wherever one reading of Shopify's figures adds up, else what the plainest one lacks.
+    Its `difference` is zero wherever one reading of Shopify's stated adds up, else what the plainest one lacks.
     Raises Rejected where the node is no readable order.
     """
     try:
         order = _plain(node)
-        return settle(order, _figures(node, order))
+        return balanced(order, _stated_totals(node, order))
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         raise Rejected(
-            f"the order {number_of(node.get('id'))} as Shopify states it cannot be read: {_trouble(error)}"
+            f"the order {numeric_id(node.get('id'))} as Shopify states it cannot be read: {_trouble(error)}"
         ) from error
 
 
 def _trouble(error: Exception) -> str:
     """What is wrong. Values stay out of it: they are personal."""
-    if isinstance(error, Unreadable):
+    if isinstance(error, InvalidValue):
         return str(error)
     return f"{error} is missing" if isinstance(error, KeyError) else type(error).__name__
 
@@ -57,12 +57,12 @@ def _plain(node: Node) -> Order:
     code = currency(node["currencyCode"])
     unit = minor_unit(code)
     presentment = currency(node.get("presentmentCurrencyCode") or code)
-    stated = shop(node["totalPriceSet"], unit)
+    stated = shop_amount(node["totalPriceSet"], unit)
     shown = node["totalPriceSet"].get("presentmentMoney")
     email, phone = text(node.get("email")), text(node.get("phone"))
     billing, shipping = address(node.get("billingAddress")), address(node.get("shippingAddress"))
     return Order(
-        id=number_of(node["id"]),
+        id=numeric_id(node["id"]),
         name=text(node["name"]),
         number=text(node.get("number")),
         source_name=text(node.get("sourceName")),
@@ -81,10 +81,10 @@ def _plain(node: Node) -> Order:
         shipping_address=shipping,
         lines=_lines(node, unit),
         shipping_lines=tuple(_shipping_line(line, unit) for line in nodes(node.get("shippingLines"))),
-        tip=shop(node.get("totalTipReceivedSet"), unit),
+        tip=shop_amount(node.get("totalTipReceivedSet"), unit),
         # Where duties are included, they are in the lines' prices.
-        duties=Decimal(0) if node.get("dutiesIncluded") else shop(node.get("originalTotalDutiesSet"), unit),
-        fees=shop(node.get("originalTotalAdditionalFeesSet"), unit),
+        duties=Decimal(0) if node.get("dutiesIncluded") else shop_amount(node.get("originalTotalDutiesSet"), unit),
+        fees=shop_amount(node.get("originalTotalAdditionalFeesSet"), unit),
         total=stated,
         presentment_total=amount(shown["amount"], minor_unit(presentment)) if shown else None,
         tenders=tenders(node.get("transactions") or [], stated),
@@ -98,25 +98,25 @@ def _plain(node: Node) -> Order:
 
 def _moments(node: Node) -> dict[str, Any]:
     return {
-        "created_at": known_moment(node["createdAt"]),
-        "processed_at": moment(node.get("processedAt")),
-        "updated_at": known_moment(node["updatedAt"]),
-        "cancelled_at": moment(node.get("cancelledAt")),
-        "closed_at": moment(node.get("closedAt")),
+        "created_at": required_timestamp(node["createdAt"]),
+        "processed_at": timestamp(node.get("processedAt")),
+        "updated_at": required_timestamp(node["updatedAt"]),
+        "cancelled_at": timestamp(node.get("cancelledAt")),
+        "closed_at": timestamp(node.get("closedAt")),
     }
 
 
-def _figures(node: Node, order: Order) -> Figures:
+def _stated_totals(node: Node, order: Order) -> StatedTotals:
     unit = minor_unit(order.currency)
     current = node.get("currentTotalPriceSet")
-    removed = {number_of(line.get("id")) for line in nodes(node.get("shippingLines")) if line.get("isRemoved")}
-    return Figures(
+    removed = {numeric_id(line.get("id")) for line in nodes(node.get("shippingLines")) if line.get("isRemoved")}
+    return StatedTotals(
         unit=unit,
-        current_total=shop(current, unit) if current else order.total,
-        discounts=shop(node.get("totalDiscountsSet"), unit),
+        current_total=shop_amount(current, unit) if current else order.total,
+        discounts=shop_amount(node.get("totalDiscountsSet"), unit),
         discount_label=", ".join(node.get("discountCodes") or []) or "Discount",
         taxes=_taxes(node, unit),
-        rounding=shop((node.get("totalCashRoundingAdjustment") or {}).get("paymentSet"), unit),
+        rounding=shop_amount((node.get("totalCashRoundingAdjustment") or {}).get("paymentSet"), unit),
         removed_shipping=frozenset(removed),
     )
 
@@ -125,8 +125,8 @@ def _lines(node: Node, unit: Decimal) -> tuple[OrderLine, ...]:
     refunded: Counter[str] = Counter()
     for refund in node.get("refunds") or []:
         for entry in nodes(refund.get("refundLineItems")):
-            refunded[number_of(entry["lineItem"]["id"])] += int(entry["quantity"])
-    return tuple(_line(line, refunded[number_of(line["id"])], unit) for line in node["lineItems"]["nodes"])
+            refunded[numeric_id(entry["lineItem"]["id"])] += int(entry["quantity"])
+    return tuple(_line(line, refunded[numeric_id(line["id"])], unit) for line in node["lineItems"]["nodes"])
 
 
 def _line(line: Node, refunded: int, unit: Decimal) -> OrderLine:
@@ -134,16 +134,16 @@ def _line(line: Node, refunded: int, unit: Decimal) -> OrderLine:
     current = line.get("currentQuantity")
     remaining = max(0, quantity - refunded) if current is None else int(current)
     return OrderLine(
-        id=number_of(line["id"]),
+        id=numeric_id(line["id"]),
         sku=text(line.get("sku")),
         title=text(line.get("title")),
-        variant_id=number_of((line.get("variant") or {}).get("id")),
+        variant_id=numeric_id((line.get("variant") or {}).get("id")),
         quantity=quantity,
         current_quantity=remaining,
         # Shopify does not say which units an edit took off: they are what is neither left nor refunded.
         removed=max(0, quantity - remaining - refunded),
         refunded=refunded,
-        price=shop(line["originalUnitPriceSet"], unit),
+        price=shop_amount(line["originalUnitPriceSet"], unit),
         discounts=_discounts(line, unit),
         taxes=_taxes(line, unit),
         gift_card=bool(line.get("isGiftCard")),
@@ -154,10 +154,10 @@ def _line(line: Node, refunded: int, unit: Decimal) -> OrderLine:
 
 def _shipping_line(line: Node, unit: Decimal) -> ShippingLine:
     return ShippingLine(
-        id=number_of(line.get("id")),
+        id=numeric_id(line.get("id")),
         title=text(line.get("title")),
         code=text(line.get("code")),
-        price=shop(line["originalPriceSet"], unit),
+        price=shop_amount(line["originalPriceSet"], unit),
         discounts=_discounts(line, unit),
         taxes=_taxes(line, unit),
     )
@@ -165,7 +165,9 @@ def _shipping_line(line: Node, unit: Decimal) -> ShippingLine:
 
 def _discounts(line: Node, unit: Decimal) -> tuple[Discount, ...]:
     return tuple(
-        Discount(label=_label(entry.get("discountApplication") or {}), amount=shop(entry["allocatedAmountSet"], unit))
+        Discount(
+            label=_label(entry.get("discountApplication") or {}), amount=shop_amount(entry["allocatedAmountSet"], unit)
+        )
         for entry in line.get("discountAllocations") or []
     )
 
@@ -177,16 +179,16 @@ def _label(application: Node) -> str:
 def _taxes(line: Node, unit: Decimal) -> tuple[TaxLine, ...]:
     return tuple(
         # The rate is a JSON number without money's meaning; its shortest spelling is the one Shopify holds.
-        TaxLine(title=text(tax.get("title")), rate=str(tax.get("rate") or 0), amount=shop(tax["priceSet"], unit))
+        TaxLine(title=text(tax.get("title")), rate=str(tax.get("rate") or 0), amount=shop_amount(tax["priceSet"], unit))
         for tax in line.get("taxLines") or []
     )
 
 
 def _refund(refund: Node, unit: Decimal) -> RefundSummary:
     return RefundSummary(
-        id=number_of(refund["id"]),
-        amount=shop(refund.get("totalRefundedSet"), unit),
-        created_at=known_moment(refund.get("createdAt")),
+        id=numeric_id(refund["id"]),
+        amount=shop_amount(refund.get("totalRefundedSet"), unit),
+        created_at=required_timestamp(refund.get("createdAt")),
     )
 
 
@@ -222,7 +224,7 @@ def customer(node: Node | None, email: str, phone: str, at: Address | None) -> C
     own_email = (node.get("defaultEmailAddress") or {}).get("emailAddress")
     own_phone = (node.get("defaultPhoneNumber") or {}).get("phoneNumber")
     return Customer(
-        shopify_id=number_of(node.get("id")),
+        shopify_id=numeric_id(node.get("id")),
         email=text(own_email) or email,
         phone=text(own_phone) or phone,
         first_name=text(node.get("firstName")),

@@ -29,7 +29,7 @@ def parse(body: bytes) -> Body:
     return read
 
 
-def says_all(body: Body) -> bool:
+def is_complete(body: Body) -> bool:
     """Whether the body is an order whose payments are known: it carries them, or none has been made yet.
 
     A sum and a gateway's name would not do: a payment is booked under its transaction's id, which is not in a body.

@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from shared.connectors.shopify.answers import MAX_ANSWER_BYTES
 from shared.connectors.shopify.document import Document
-from shared.connectors.shopify.errors import TooMuch
+from shared.connectors.shopify.errors import QueryTooLarge
+from shared.connectors.shopify.responses import MAX_RESPONSE_BYTES
 from shared.entities.order.shopify.documents import READ_ORDERS
 from shared.errors import CredentialsRefused, OutcomeUnknown, Rejected, TargetDown
 from shared.limits.call_context import LIVE
@@ -31,7 +31,7 @@ async def hang_up(request: web.Request) -> web.StreamResponse:
 
 
 async def flood(request: web.Request) -> web.StreamResponse:
-    return web.Response(body=b"x" * (MAX_ANSWER_BYTES + 1))
+    return web.Response(body=b"x" * (MAX_RESPONSE_BYTES + 1))
 
 
 async def test_a_query_gets_its_data_and_carries_token_and_name() -> None:
@@ -147,7 +147,7 @@ async def test_a_throttled_query_is_sent_again_once_the_bucket_allows() -> None:
 
 async def test_throttling_without_end_is_an_outage() -> None:
     async with open_shop_server(error("THROTTLED")) as (shop, session):
-        with pytest.raises(TargetDown, match="throttles"):
+        with pytest.raises(TargetDown, match="throttled"):
             await shop.client(session).execute(ASK, {})
 
 
@@ -169,7 +169,7 @@ async def test_what_a_query_costs_is_learnt() -> None:
 async def test_a_query_that_costs_too_much_says_so_and_is_not_tried_at_that_size_again() -> None:
     async with open_shop_server(error("MAX_COST_EXCEEDED")) as (shop, session):
         client = shop.client(session)
-        with pytest.raises(TooMuch):
+        with pytest.raises(QueryTooLarge):
             await client.execute(READ_ORDERS, {"ids": ["a", "b", "c", "d"]})
 
     assert client.fitting(READ_ORDERS) == 2
@@ -186,7 +186,7 @@ async def test_garbage_is_an_outage_to_a_query_and_a_doubt_to_a_mutation(body: b
 
 async def test_an_endless_answer_is_cut_off() -> None:
     async with open_shop_server(flood) as (shop, session):
-        with pytest.raises(TooMuch):
+        with pytest.raises(QueryTooLarge):
             await shop.client(session).execute(ASK, {})
         with pytest.raises(OutcomeUnknown):
             await shop.client(session).execute(SHIP, {})

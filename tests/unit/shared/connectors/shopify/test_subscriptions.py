@@ -11,38 +11,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.connectors.shopify.document import Document
-from shared.connectors.shopify.subscription_upkeep import lost_some
+from shared.connectors.shopify.subscription_sync import missed_webhooks
 from shared.connectors.shopify.subscriptions import (
     Create,
     Delete,
-    Found,
+    DesiredSubscriptions,
     Keep,
     Step,
+    Subscription,
     Update,
-    Wanted,
-    carry_out,
-    compare,
+    desired_subscriptions,
+    execute_steps,
+    graphql_topic,
+    is_correct,
     is_ours,
-    is_right,
+    plan,
     read_subscriptions,
-    spelled,
-    wanted,
 )
 from shared.entities.table import webhooks
 from shared.errors import TargetDown
 
 URI = "https://hooks.example.com/webhooks/shopify/main"
-WISH = Wanted(URI, "tillbridge-main", ("ORDERS_CREATE",))
-GOOD = Found("1", "ORDERS_CREATE", URI, "tillbridge-main")
+DESIRED = DesiredSubscriptions(URI, "tillbridge-main", ("ORDERS_CREATE",))
+GOOD = Subscription("1", "ORDERS_CREATE", URI, "tillbridge-main")
 MOVED = replace(GOOD, uri="https://old.example.com/webhooks/shopify/main")
-FOREIGN = Found("9", "ORDERS_CREATE", "https://others.example.com/hook", "theirs")
+FOREIGN = Subscription("9", "ORDERS_CREATE", "https://others.example.com/hook", "theirs")
 
 
 def test_the_address_is_the_connections_own() -> None:
-    wish = wanted("https://hooks.example.com/", "main", webhooks("shopify"))
+    desired = desired_subscriptions("https://hooks.example.com/", "main", webhooks("shopify"))
 
-    assert (wish.uri, wish.name) == (URI, "tillbridge-main")
-    assert "ORDER_TRANSACTIONS_CREATE" in wish.topics
+    assert (desired.uri, desired.name) == (URI, "tillbridge-main")
+    assert "ORDER_TRANSACTIONS_CREATE" in desired.topics
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def test_the_address_is_the_connections_own() -> None:
         ),
     ],
 )
-def test_what_is_done_about_what_is_found(found: list[Found], steps: list[Step]) -> None:
-    assert compare(WISH, found) == steps
+def test_what_is_done_about_what_is_found(found: list[Subscription], steps: list[Step]) -> None:
+    assert plan(DESIRED, found) == steps
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_is_done_about_what_is_found(found: list[Found], steps: list[Step])
 def test_one_at_our_address_that_does_not_send_all_is_corrected(spoilt: dict[str, Any]) -> None:
     found = replace(GOOD, **spoilt)
 
-    assert compare(WISH, [found]) == [Update("ORDERS_CREATE", found, is_there=True)]
+    assert plan(DESIRED, [found]) == [Update("ORDERS_CREATE", found, has_our_uri=True)]
 
 
 @pytest.mark.parametrize(
@@ -84,18 +84,18 @@ def test_one_at_our_address_that_does_not_send_all_is_corrected(spoilt: dict[str
     [
         (Create("ORDERS_CREATE"), True),
         (Update("ORDERS_CREATE", MOVED), True),
-        (Update("ORDERS_CREATE", replace(GOOD, format="XML"), is_there=True), True),
-        (Update("ORDERS_CREATE", replace(GOOD, name=""), is_there=True), False),
+        (Update("ORDERS_CREATE", replace(GOOD, format="XML"), has_our_uri=True), True),
+        (Update("ORDERS_CREATE", replace(GOOD, name=""), has_our_uri=True), False),
         (Delete("ORDERS_CREATE", GOOD), False),
         (Keep("ORDERS_CREATE", GOOD), False),
     ],
 )
 def test_webhooks_were_lost_where_none_led_to_us(step: Step, lost: bool) -> None:
-    assert lost_some(step) is lost
+    assert missed_webhooks(step) is lost
 
 
 rows = st.builds(
-    Found,
+    Subscription,
     id=st.uuids().map(str),
     topic=st.sampled_from(["ORDERS_CREATE", "ORDERS_PAID", "SHOP_UPDATE"]),
     uri=st.sampled_from([URI, MOVED.uri, FOREIGN.uri]),
@@ -105,23 +105,25 @@ rows = st.builds(
 
 
 @given(st.lists(rows, max_size=8, unique_by=lambda row: (row.topic, row.uri)))
-def test_whatever_is_there_it_comes_right_in_one_go_and_others_stay(found: list[Found]) -> None:
-    wish = replace(WISH, topics=("ORDERS_CREATE", "ORDERS_PAID"))
+def test_whatever_is_there_it_comes_right_in_one_go_and_others_stay(found: list[Subscription]) -> None:
+    desired = replace(DESIRED, topics=("ORDERS_CREATE", "ORDERS_PAID"))
     after = list(found)
-    for step in compare(wish, found):
+    for step in plan(desired, found):
         match step:
             case Create(topic):
-                after.append(Found(f"new {topic}", topic, wish.uri, wish.name))
+                after.append(Subscription(f"new {topic}", topic, desired.uri, desired.name))
             case Update(_, row):
-                after[after.index(row)] = replace(row, uri=wish.uri, name=wish.name, format="JSON")
+                after[after.index(row)] = replace(row, uri=desired.uri, name=desired.name, format="JSON")
             case Delete(_, row):
                 after.remove(row)
         addresses = [(row.topic, row.uri) for row in after]
         assert len(set(addresses)) == len(addresses), "Shopify takes an address once per topic"
 
-    assert all(isinstance(step, Keep) for step in compare(wish, after))
-    assert sorted(row.topic for row in after if is_ours(row, wish) and is_right(row, wish)) == list(wish.topics)
-    assert [row for row in found if not is_ours(row, wish)] == [row for row in after if not is_ours(row, wish)]
+    assert all(isinstance(step, Keep) for step in plan(desired, after))
+    assert sorted(row.topic for row in after if is_ours(row, desired) and is_correct(row, desired)) == list(
+        desired.topics
+    )
+    assert [row for row in found if not is_ours(row, desired)] == [row for row in after if not is_ours(row, desired)]
 
 
 class Shop:
@@ -136,7 +138,7 @@ class Shop:
         return self.answers.pop(0)
 
 
-def node(row: Found) -> dict[str, Any]:
+def node(row: Subscription) -> dict[str, Any]:
     return {
         "id": row.id,
         "topic": row.topic,
@@ -149,7 +151,7 @@ def node(row: Found) -> dict[str, Any]:
     }
 
 
-def page(*found: Found, end: str | None = None) -> dict[str, Any]:
+def page(*found: Subscription, end: str | None = None) -> dict[str, Any]:
     info = {"hasNextPage": end is not None, "endCursor": end}
     return {"webhookSubscriptions": {"nodes": [node(row) for row in found], "pageInfo": info}}
 
@@ -172,10 +174,10 @@ async def test_what_shopify_refuses_is_told_and_the_rest_is_done() -> None:
     refusal = {"webhookSubscription": None, "userErrors": [{"field": ["topic"], "message": "not approved"}]}
     fine = {"webhookSubscription": {"id": "2"}, "userErrors": []}
     shop = Shop({"webhookSubscriptionCreate": refusal}, {"webhookSubscriptionCreate": fine})
-    done = await carry_out([Create("ORDERS_CREATE"), Create("ORDERS_PAID")], WISH, shop.execute)
+    done = await execute_steps([Create("ORDERS_CREATE"), Create("ORDERS_PAID")], DESIRED, shop.execute)
 
     assert (done.created, done.refused) == (["ORDERS_PAID"], {"ORDERS_CREATE": "not approved"})
 
 
 def test_topics_are_spelled_as_graphql_does() -> None:
-    assert spelled("order_transactions/create") == "ORDER_TRANSACTIONS_CREATE"
+    assert graphql_topic("order_transactions/create") == "ORDER_TRANSACTIONS_CREATE"

@@ -12,7 +12,7 @@ import orjson
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.timestamps import changed_at
 from shared.connectors.heartland.transport import Answer, Query
-from shared.entities.fulfilment.poll import InvoiceFeed, Told, Window
+from shared.entities.fulfilment.poll import InvoiceFeed, PollObserver, PollWindow
 from shared.errors import TargetDown
 from shared.limits.call_context import CallContext
 from shared.messaging.envelope import Envelope
@@ -134,8 +134,8 @@ class World:
     async def poll(self) -> list[int]:
         """The invoices that this poll published."""
         before = len(self.producer.sent)
-        window = Window(timedelta(minutes=10), timedelta(hours=24), self.page_size)
-        told = Told(self.count, self.unreadable.append)
+        window = PollWindow(timedelta(minutes=10), timedelta(hours=24), self.page_size)
+        observer = PollObserver(self.count, self.unreadable.append)
         feed = InvoiceFeed(
             "main",
             HeartlandClient(self.heartland),
@@ -144,7 +144,7 @@ class World:
             links=self.links,  # type: ignore[arg-type]
             clock=self.clock,
             window=window,
-            told=told,
+            observer=observer,
         )
         await feed.poll()
         return [int(event.id.split(":")[2]) for event in self.producer.sent[before:]]

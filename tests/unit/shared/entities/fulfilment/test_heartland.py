@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.connectors.heartland import decimal_json as wire
+from shared.connectors.heartland import decimal_json
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.timestamps import changed_at
 from shared.entities.fulfilment.heartland import (
@@ -150,11 +150,11 @@ def test_whatever_an_invoice_holds_is_read_or_refused(invoice: dict[str, Any], l
 @pytest.mark.parametrize("name", ["webhook_sales_transaction_ticket", "webhook_sales_transaction_other_type"])
 def test_a_transaction_of_the_till_is_no_shipment_of_an_order(name: str) -> None:
     with pytest.raises(Rejected):
-        read(wire.read(sample("heartland", f"{name}.json")))
+        read(decimal_json.loads(sample("heartland", f"{name}.json")))
 
 
 def test_a_recorded_line_without_quantity_is_not_taken_for_nothing() -> None:
-    lines = wire.read(sample("heartland", "sales_ticket_lines_item.json"))["results"]
+    lines = decimal_json.loads(sample("heartland", "sales_ticket_lines_item.json"))["results"]
 
     with pytest.raises(Rejected):
         shipped_items(lines)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.connectors.heartland import decimal_json as wire
+from shared.connectors.heartland import decimal_json
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.transport import Answer, Query
@@ -80,7 +80,7 @@ async def bench() -> Bench:
 
 
 def a_notice(invoice: dict[str, Any] | None = None, *lines: dict[str, Any]) -> bytes:
-    return wire.write({"invoice": invoice or an_invoice(), "lines": list(lines) or [an_invoice_line()]})
+    return decimal_json.dumps({"invoice": invoice or an_invoice(), "lines": list(lines) or [an_invoice_line()]})
 
 
 async def test_a_shipment_is_published_under_its_order(bench: Bench) -> None:
@@ -132,7 +132,7 @@ async def test_parts_of_a_unit_go_to_a_person(bench: Bench) -> None:
 async def test_what_waited_out_an_outage_is_caught_up_behind_the_rest() -> None:
     bench = Bench()
     record = a_record("5001", topic="raw.heartland.fulfilment")
-    body = wire.write({"invoice": an_invoice(), "lines": [an_invoice_line()]})
+    body = decimal_json.dumps({"invoice": an_invoice(), "lines": [an_invoice_line()]})
     record.envelope, record.urgent = replace(record.envelope, body=body), False
 
     await translate(record, bench.skus, RULES, bench.producer, bench.clock)  # type: ignore[arg-type]

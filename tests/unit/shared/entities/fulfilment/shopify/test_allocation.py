@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.entities.fulfilment.shopify.allocation import (
-    Call,
-    Part,
-    Remaining,
+    AllocatedUnits,
+    FulfilmentCall,
+    RemainingLine,
     allocate,
     candidates,
     creation_input,
@@ -26,12 +26,12 @@ from tests.support.shipments import a_shipment, shipped
 MAIN, ANNEX = "gid://shopify/Location/1", "gid://shopify/Location/2"
 
 
-def left(line: str, sku: str, quantity: int, location: str = MAIN, held: bool = False) -> Remaining:
-    return Remaining(f"fo-{location[-1]}", line, f"gid://shopify/LineItem/{line}", location, sku, quantity, held)
+def left(line: str, sku: str, quantity: int, location: str = MAIN, held: bool = False) -> RemainingLine:
+    return RemainingLine(f"fo-{location[-1]}", line, f"gid://shopify/LineItem/{line}", location, sku, quantity, held)
 
 
-def part(line: str, quantity: int, item: str = "TEE", order: str = "fo-1", location: str = MAIN) -> Part:
-    return Part(order, line, f"l{line}", location, item, quantity)
+def part(line: str, quantity: int, item: str = "TEE", order: str = "fo-1", location: str = MAIN) -> AllocatedUnits:
+    return AllocatedUnits(order, line, f"l{line}", location, item, quantity)
 
 
 def placed(allocation: Any) -> list[tuple[str, int]]:
@@ -138,7 +138,7 @@ def test_what_an_earlier_call_placed_is_taken_off_item_by_item() -> None:
 def test_the_input_groups_lines_by_fulfilment_order_and_names_each_once() -> None:
     parts = (part("1", 1), part("2", 2), part("1", 1, item="CAP"), part("7", 1, order="fo-2"))
 
-    assert creation_input(Call(parts, {"number": "1Z9"}, ()), notify=True) == {
+    assert creation_input(FulfilmentCall(parts, {"number": "1Z9"}, ()), notify=True) == {
         "notifyCustomer": True,
         "trackingInfo": {"number": "1Z9"},
         "lineItemsByFulfillmentOrder": [
@@ -152,7 +152,7 @@ def test_the_input_groups_lines_by_fulfilment_order_and_names_each_once() -> Non
 
 
 def test_a_shipment_without_tracking_says_nothing_of_it() -> None:
-    assert "trackingInfo" not in creation_input(Call((part("1", 1),), {}, ()), notify=False)
+    assert "trackingInfo" not in creation_input(FulfilmentCall((part("1", 1),), {}, ()), notify=False)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def made(number: str = "1Z9", quantity: int = 1, status: str = "SUCCESS", gid: s
     ],
 )
 def test_a_call_in_doubt_is_found_by_what_it_made(entry: dict[str, Any], found: bool) -> None:
-    call = Call((part("1", 1),), {"number": "1Z9"}, ("earlier",))
+    call = FulfilmentCall((part("1", 1),), {"number": "1Z9"}, ("earlier",))
 
     fitting = [one for one in candidates({"fulfillments": [entry]}, call, {"known"}) if is_made_by(call, one)]
 
@@ -206,15 +206,15 @@ def test_a_call_in_doubt_is_found_by_what_it_made(entry: dict[str, Any], found: 
 
 
 def test_a_call_without_tracking_is_found_among_fulfilments_without_any() -> None:
-    call = Call((part("1", 1),), {}, ())
+    call = FulfilmentCall((part("1", 1),), {}, ())
 
     assert candidates({"fulfillments": [{**made(), "trackingInfo": []}]}, call, ())
 
 
 def test_a_call_survives_storage() -> None:
-    call = Call((part("1", 1), part("2", 3)), {"number": "1Z9"}, ("f-0",))
+    call = FulfilmentCall((part("1", 1), part("2", 3)), {"number": "1Z9"}, ("f-0",))
 
-    assert Call.read({**call.stored(), "version": "ignored"}) == call
+    assert FulfilmentCall.read({**call.stored(), "version": "ignored"}) == call
 
 
 def test_tracking_is_shown_when_all_that_was_sent_is_there() -> None:

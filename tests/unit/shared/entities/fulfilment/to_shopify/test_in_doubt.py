@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.connectors.shopify.document import Document
-from shared.entities.fulfilment.shopify.allocation import Part
+from shared.entities.fulfilment.shopify.allocation import AllocatedUnits
 from shared.entities.fulfilment.to_shopify.in_doubt import Doubts
 from shared.errors import TargetDown
 from shared.limits.call_context import LIVE, CallContext
@@ -26,7 +26,7 @@ def effect(number: int = 1) -> Effect:
 
 
 def intent(quantity: int = 2) -> dict[str, Any]:
-    part = Part("fo", "line", "order-line", "loc", "TEE", quantity)
+    part = AllocatedUnits("fo", "line", "order-line", "loc", "TEE", quantity)
     return {"parts": [asdict(part)], "tracking": {}, "before": ["old"], "version": "1"}
 
 

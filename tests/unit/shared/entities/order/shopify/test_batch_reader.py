@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from shared.connectors.shopify.document import Document
-from shared.connectors.shopify.errors import TooMuch
-from shared.entities.order.shopify.batch_reader import Again, OrderReader
+from shared.connectors.shopify.errors import QueryTooLarge
+from shared.entities.order.shopify.batch_reader import OrderReader, RecentReads
 from shared.errors import Rejected, TargetDown
 from shared.limits.call_context import CallContext
 from tests.support.orders import an_order_node
@@ -38,7 +38,7 @@ class FakeShop:
         self.arrived.release()
         await self.gate.wait()
         if len(ids) > self.most:
-            raise TooMuch("too much")
+            raise QueryTooLarge("too much")
         for order_id in ids:
             if order_id in self.bad:
                 raise self.bad[order_id]
@@ -141,12 +141,12 @@ async def test_one_refused_order_takes_no_other_with_it() -> None:
 
 async def test_an_order_too_large_by_itself_is_an_error_of_its_own() -> None:
     shop = FakeShop()
-    shop.bad["7"] = TooMuch("the answer is too large")
+    shop.bad["7"] = QueryTooLarge("the answer is too large")
     orders = reader(shop)
 
     answers = await asyncio.gather(*(orders.read(str(number)) for number in range(20)), return_exceptions=True)
 
-    assert [type(answer) for answer in answers if isinstance(answer, Exception)] == [TooMuch]
+    assert [type(answer) for answer in answers if isinstance(answer, Exception)] == [QueryTooLarge]
 
 
 @pytest.mark.parametrize("error", [TargetDown("away"), RuntimeError("a bug")], ids=["an outage", "a bug"])
@@ -196,7 +196,7 @@ async def test_closing_cancels_what_is_under_way_and_what_waits() -> None:
 
 async def test_an_order_read_a_moment_ago_waits_for_company() -> None:
     shop = FakeShop()
-    orders = OrderReader(shop, window_seconds=0.005, maximum=100, again_seconds=30.0)
+    orders = OrderReader(shop, window_seconds=0.005, maximum=100, reread_window_seconds=30.0)
     await orders.read("1")
 
     again = asyncio.create_task(orders.read("1"))
@@ -209,7 +209,7 @@ async def test_an_order_read_a_moment_ago_waits_for_company() -> None:
 
 async def test_an_order_read_a_moment_ago_is_read_again_though_nobody_comes() -> None:
     shop = FakeShop()
-    orders = OrderReader(shop, window_seconds=0.005, maximum=100, again_seconds=0.02)
+    orders = OrderReader(shop, window_seconds=0.005, maximum=100, reread_window_seconds=0.02)
     await orders.read("1")
     await orders.read("1")
 
@@ -217,7 +217,7 @@ async def test_an_order_read_a_moment_ago_is_read_again_though_nobody_comes() ->
 
 
 def test_what_was_read_long_ago_is_forgotten() -> None:
-    again = Again(1.0)
+    again = RecentReads(1.0)
     again.note("1", 0.0)
     again.note("2", 100.0)
 

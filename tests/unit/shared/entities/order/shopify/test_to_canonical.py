@@ -204,15 +204,17 @@ def test_yen_have_no_cents() -> None:
     ("broken", "trouble"),
     [
         pytest.param({"totalPriceSet": None}, "", id="no total"),
-        pytest.param({"totalPriceSet": bag("NaN")}, "an amount is no number", id="not a number"),
-        pytest.param({"totalPriceSet": bag("ada@example.com")}, "an amount is no number", id="not a numeral"),
-        pytest.param({"totalPriceSet": bag("1e999999")}, "an amount is beyond all reason", id="beyond all reason"),
+        pytest.param({"totalPriceSet": bag("NaN")}, "an amount is not a number", id="not a number"),
+        pytest.param({"totalPriceSet": bag("ada@example.com")}, "an amount is not a number", id="not a numeral"),
+        pytest.param(
+            {"totalPriceSet": bag("1e999999")}, "an amount is too large or too precise", id="beyond all reason"
+        ),
         pytest.param({"createdAt": "yesterday"}, "a time is not in ISO 8601", id="no time"),
         pytest.param({"createdAt": None}, "a time is missing", id="time missing"),
         pytest.param({"lineItems": page([{"id": "x"}])}, "is missing", id="a line without figures"),
         pytest.param({"transactions": [{"kind": "SALE", "status": "SUCCESS"}]}, "", id="a payment without money"),
-        pytest.param({"currencyCode": None}, "its currency is no ISO code", id="no currency"),
-        pytest.param({"currencyCode": "US$"}, "its currency is no ISO code", id="a sign for a currency"),
+        pytest.param({"currencyCode": None}, "a currency is not an ISO code", id="no currency"),
+        pytest.param({"currencyCode": "US$"}, "a currency is not an ISO code", id="a sign for a currency"),
     ],
 )
 def test_what_is_no_order_is_rejected_without_its_data(broken: dict[str, object], trouble: str) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shared.entities.order.record import Order
-from shared.entities.order.shopify.webhook_body import from_webhook, parse, says_all
+from shared.entities.order.shopify.webhook_body import from_webhook, is_complete, parse
 from shared.errors import Rejected
 
 
@@ -54,7 +54,7 @@ def test_a_body_becomes_the_same_kind_of_order() -> None:
     ],
 )
 def test_a_body_is_used_only_where_no_payment_can_be_missing(changes: dict[str, Any], enough: bool) -> None:
-    assert says_all(a_body(**changes)) is enough
+    assert is_complete(a_body(**changes)) is enough
 
 
 def test_payments_in_a_body_are_tenders() -> None:

@@ -1,7 +1,7 @@
-"""Keeps a connection's webhook subscriptions: looks, puts right what is wrong, and remembers what may have been missed.
+"""Keeps a connection's webhook subscriptions in sync, and records gaps in which webhooks may have been missed.
 
-The gap is noted before a missing subscription is made anew: whatever happens in between, somebody will read the orders
-that nobody told us of.
+A gap is recorded before a missing subscription is created again, so that the orders of that time are read even if this
+process crashes in between.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from datetime import datetime, timedelta
 from shared.connectors.shopify.paging import Execute
 from shared.connectors.shopify.subscriptions import (
     Create,
-    Done,
+    DesiredSubscriptions,
     Keep,
     Step,
+    SubscriptionChanges,
     Update,
-    Wanted,
-    carry_out,
-    compare,
+    execute_steps,
+    plan,
     read_subscriptions,
 )
 from shared.state.webhook_watch import LOST, Gap, Watched, WebhookWatch
@@ -29,31 +29,31 @@ FIRST = "first"
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
-    """One connection's: what it wants, how to reach its shop, and how far back a lost subscription may have failed.
+class SubscriptionSync:
+    """The subscriptions of one connection.
 
-    Shopify gives up a subscription after failing for hours, so `overlap` covers those hours too.
+    Shopify removes a subscription after its deliveries failed for hours; `overlap` covers those hours too.
     """
 
     connection: str
-    wish: Wanted
+    desired: DesiredSubscriptions
     execute: Execute
     watch: WebhookWatch
     overlap: timedelta
 
-    async def look(self) -> list[Step]:
-        """What would have to be done. Raises what the client does."""
-        return compare(self.wish, await read_subscriptions(self.execute))
+    async def plan(self) -> list[Step]:
+        """The steps that are needed. Raises what the client does."""
+        return plan(self.desired, await read_subscriptions(self.execute))
 
-    async def put_right(self, steps: Sequence[Step], now: datetime) -> Done:
-        """Carry out what was found at `now`. Raises what the client does, and TargetDown without a database."""
+    async def apply(self, steps: Sequence[Step], now: datetime) -> SubscriptionChanges:
+        """Execute the steps planned at `now`. Raises what the client does, and TargetDown without a database."""
         known = await self.watch.get(self.connection)
-        gap = self._gap(known, now) if any(map(lost_some, steps)) else None
+        gap = self._gap(known, now) if any(map(missed_webhooks, steps)) else None
         if gap is not None:
             await self.watch.note_gap(self.connection, gap)
-        done = await carry_out(steps, self.wish, self.execute)
+        done = await execute_steps(steps, self.desired, self.execute)
         if gap is not None and not done.created and not done.updated:
-            # Shopify lets us have none of them: nothing was lost that was ever there.
+            # Shopify refuses all of them: they never existed, so nothing was missed.
             noted = min(gap, known.gap or gap, key=lambda one: one.since)
             await self.watch.close_gap(self.connection, noted, known.gap)
         await self.watch.note_good(self.connection, now)
@@ -65,15 +65,15 @@ class Upkeep:
         return Gap(max(known.connected_at or now, now - self.overlap), FIRST)
 
 
-def lost_some(step: Step) -> bool:
-    """Whether webhooks did not reach us, or not so that we could read them."""
+def missed_webhooks(step: Step) -> bool:
+    """Whether webhooks were missing, or incomplete, because of what this step repairs."""
     match step:
         case Create():
             return True
         case Update(_, found):
-            return not found.is_whole or not step.is_there
+            return not found.is_whole or not step.has_our_uri
     return False
 
 
-def is_right(steps: Sequence[Step]) -> bool:
+def are_in_sync(steps: Sequence[Step]) -> bool:
     return all(isinstance(step, Keep) for step in steps)

@@ -1,6 +1,6 @@
-"""Shopify's three layers of refusal, turned into our errors: HTTP status, top-level errors, and what is not an answer.
+"""Maps Shopify's responses to our errors: HTTP status, top-level GraphQL errors, and what is no GraphQL response. Pure.
 
-Pure. The third layer, a mutation's own userErrors, is `errors.accepted`.
+A mutation's own userErrors are checked by `errors.accepted`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 
 from shared.connectors.shopify.document import Document
-from shared.connectors.shopify.errors import TooMuch
+from shared.connectors.shopify.errors import QueryTooLarge
 from shared.errors import CredentialsRefused, IntegrationError, OutcomeUnknown, Rejected, TargetDown
 from shared.limits.call_context import LONGEST_WAIT_SECONDS
 
-# No answer that we asked for is larger; what is larger is not read to its end.
-MAX_ANSWER_BYTES = 20 * 1024 * 1024
+# No response to our documents is larger; a larger one is not read to its end.
+MAX_RESPONSE_BYTES = 20 * 1024 * 1024
 
 _STATUSES = {
     301: "it redirects us: is the shop's domain its own myshopify.com name?",
@@ -32,16 +32,16 @@ _STATUSES = {
 }
 
 
-# What Shopify calls a request that it will never take as it is.
-_OUR_FAULT = frozenset({"BAD_REQUEST", "INVALID_FIELD_ARGUMENTS", "INVALID", "NOT_FOUND"})
+# Error codes of requests that Shopify will never accept as they are.
+_PERMANENT = frozenset({"BAD_REQUEST", "INVALID_FIELD_ARGUMENTS", "INVALID", "NOT_FOUND"})
 
 
 class Throttled(Exception):
-    """The bucket was too empty for the query; nothing was executed."""
+    """Shopify's query bucket has too few points; nothing was executed."""
 
 
 def uncertain(document: Document, reason: str, *, answered: bool = True) -> TargetDown:
-    """What no trustworthy answer means: a query just failed, a mutation may have been applied."""
+    """The error for a response that cannot be trusted: a query failed, a mutation may have been applied."""
     kind = OutcomeUnknown if document.mutates else TargetDown
     return kind(f"Shopify, {document.name}: {reason}", answered=answered)
 
@@ -58,7 +58,7 @@ def refused(document: Document, status: int, retry_after: str | None) -> Integra
 
 
 def read(document: Document, body: bytes) -> dict[str, Any]:
-    """The reply of an HTTP 200, as an object. Raises TargetDown or OutcomeUnknown for what is none."""
+    """The JSON object of an HTTP 200. Raises TargetDown or OutcomeUnknown for anything else."""
     try:
         reply = orjson.loads(body)
     except ValueError as error:
@@ -96,22 +96,22 @@ def _raise(document: Document, errors: list[Any], data: object) -> None:
     if "THROTTLED" in codes:
         raise Throttled
     if "MAX_COST_EXCEEDED" in codes:
-        raise TooMuch(f"Shopify, {document.name}: {said}")
-    if codes == {"ACCESS_DENIED"} and isinstance(data, dict) and all(_dispensable(document, e) for e in errors):
+        raise QueryTooLarge(f"Shopify, {document.name}: {said}")
+    if codes == {"ACCESS_DENIED"} and isinstance(data, dict) and all(_is_optional(document, e) for e in errors):
         return
-    # A missing scope is the shop's matter: it must not stop the service, which serves other shops too.
+    # A missing scope concerns this shop only: it must not stop a service that serves other shops too.
     if "ACCESS_DENIED" in codes:
         raise TargetDown(f"Shopify denies access, the app lacks a scope or an approval: {said}")
     if "SHOP_INACTIVE" in codes:
         raise TargetDown(f"the shop is not active: {said}")
     if codes & {"INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE", "TIMEOUT"}:
         raise uncertain(document, said)
-    # Static validation codes are in camelCase. They say that document and API version do not match: all calls fail.
+    # Codes of static validation are in camelCase: document and API version do not match, so every call fails.
     if any(code[:1].islower() for code in codes):
         raise TargetDown(f"Shopify does not accept our {document.name}, is the API version right? {said}")
-    if codes & _OUR_FAULT:
+    if codes & _PERMANENT:
         raise Rejected(f"Shopify refused {document.name}: {said}")
-    # Whatever else stands in an answer's errors says nothing about this one record.
+    # Any other error code says nothing about this record.
     raise uncertain(document, said)
 
 
@@ -120,9 +120,9 @@ def _code(error: object) -> str:
     return str(extensions.get("code") or "") if isinstance(extensions, Mapping) else ""
 
 
-def _dispensable(document: Document, error: Mapping[str, Any]) -> bool:
+def _is_optional(document: Document, error: Mapping[str, Any]) -> bool:
     path = error.get("path")
-    return isinstance(path, list) and any(step in document.may_lack for step in path)
+    return isinstance(path, list) and any(step in document.optional_fields for step in path)
 
 
 def _seconds(header: str | None) -> float | None:
