@@ -1,30 +1,103 @@
-"""`tillbridge drift`: where the two systems differ, and what was done about it."""
+"""`tillbridge drift list|show|ignore|repair`: where the two systems differ."""
 
 from __future__ import annotations
 
-import getpass
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any, get_args
 
-from shared.canonical.alert import dealt_with
-from shared.errors import Rejected
-from shared.runtime.clock import SystemClock
-from shared.runtime.output import ago, console, print_json, print_table, utc_now
-from shared.state.alerts import Alerts
-from shared.state.audit import Audit
+import typer
+
+from services.cli.options import (
+    NO_REASON,
+    AsJson,
+    Because,
+    OfConnection,
+    database_url,
+    operator,
+    run_operation,
+    tool_settings,
+)
+from shared.operations import drift as differences
+from shared.operations.comparison.settings import ComparisonSettings
+from shared.operations.reconcile import open_comparison
+from shared.operations.reconcile import repair as repair_now
+from shared.runtime.output import ago, console, fail, print_json, print_table, utc_now
 from shared.state.database import Database
-from shared.state.database_clock import database_clock
-from shared.state.drift import UNDER_WAY, Drift, DriftLedger
-from shared.state.reviews import Reviews
+from shared.state.drift import STATES, Drift, State
+
+app = typer.Typer(help="Where the two systems differ.", no_args_is_help=True)
+Number = Annotated[int, typer.Argument(help="The difference's number.")]
 
 
-async def list_drift(url: str, state: str, entity: str, connection: str, *, as_json: bool) -> None:
-    """Raises TargetDown."""
-    states = (state,) if state else UNDER_WAY
-    async with Database.open(url, 1) as database:
-        rows = [row for row in await DriftLedger(database).list(states, connection) if entity in ("", row.entity)]
+@app.command(name="list")
+def list_all(
+    state: Annotated[str, typer.Option(help="open, repairing, review, repaired, gone or ignored.")] = "",
+    entity: Annotated[str, typer.Option(help="Only of this entity.")] = "",
+    connection: OfConnection = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where the two systems differ, the most money at risk first."""
+    if state and state not in STATES:
+        fail(f"--state is {', '.join(STATES)}, not {state}")
+    wanted: State | None = next((one for one in get_args(State) if one == state), None)
+
+    async def work() -> list[Drift]:
+        async with Database.open(database_url(), 1) as database:
+            return await differences.list_drift(database, wanted, entity, connection or "")
+
+    _show(run_operation(work()), as_json=as_json)
+
+
+@app.command(name="show")
+def show(number: Number, as_json: AsJson = False) -> None:
+    """Everything about one difference, and what undoes its repair."""
+
+    async def work() -> Drift:
+        async with Database.open(database_url(), 1) as database:
+            return await differences.get_drift(database, number)
+
+    row = _plain(run_operation(work()))
     if as_json:
-        print_json([plain(row) for row in rows])
+        print_json(row)
+        return
+    for name, value in row.items():
+        console().print(f"{name}: {value}", markup=False)
+
+
+@app.command(name="ignore")
+def ignore(number: Number, because: Because = "") -> None:
+    """Let a difference be."""
+    if not because:
+        fail(NO_REASON)
+
+    async def work() -> None:
+        async with Database.open(database_url(), 1) as database:
+            await differences.ignore_drift(database, number, because, operator())
+
+    run_operation(work())
+
+
+@app.command(name="repair")
+def repair(
+    numbers: Annotated[list[int], typer.Argument(help="Differences, by number.")], as_json: AsJson = False
+) -> None:
+    """Send these differences through once more now, whatever the caps."""
+
+    async def work() -> list[int]:
+        async with open_comparison(tool_settings(ComparisonSettings)) as parts:
+            return await repair_now(parts, numbers, operator())
+
+    done = run_operation(work())
+    if as_json:
+        print_json(done)
+    else:
+        console().print(f"on their way: {', '.join(map(str, done))}")
+
+
+def _show(rows: Sequence[Drift], *, as_json: bool) -> None:
+    if as_json:
+        print_json([_plain(row) for row in rows])
         return
     now = utc_now()
     cells = [
@@ -46,32 +119,5 @@ async def list_drift(url: str, state: str, entity: str, connection: str, *, as_j
     print_table("", columns, cells, empty="both systems agree, as far as they were compared")
 
 
-async def show_drift(url: str, number: int, *, as_json: bool) -> None:
-    """Everything about one, what undoes its repair included. Raises Rejected, TargetDown."""
-    async with Database.open(url, 1) as database:
-        row = await DriftLedger(database).get(number)
-    if row is None:
-        raise Rejected(f"there is no difference {number}")
-    if as_json:
-        print_json(plain(row))
-        return
-    for name, value in plain(row).items():
-        console().print(f"{name}: {value}", markup=False)
-
-
-async def ignore_drift(url: str, number: int, because: str) -> None:
-    """It stays as it is, and is not told of again. Raises Rejected, TargetDown."""
-    async with Database.open(url, 1) as database:
-        row = await DriftLedger(database).get(number)
-        if row is None:
-            raise Rejected(f"there is no difference {number}")
-        await DriftLedger(database).becomes(number, "ignored")
-        await Reviews(database).resolve(row.connection, row.entity, row.key, (row.kind,))
-        now = (await database_clock(database, SystemClock())).now()
-        over = dealt_with("drift", row.connection, row.entity, row.key, service="cli", at=now)
-        await Alerts(database).take([over])
-        await Audit(database).note(now, getpass.getuser(), "drift.ignore", str(number), {"because": because})
-
-
-def plain(row: Drift) -> dict[str, Any]:
+def _plain(row: Drift) -> dict[str, Any]:
     return {**asdict(row), "at_risk": str(row.at_risk)}

@@ -8,18 +8,21 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import aiohttp
+import typer
 from rich.console import Console
 
 from deploy.local.account import wants_sandbox
 from deploy.local.stack import Stack, open_stack
-from services.cli.day import DemoDay
-from services.cli.figures import ServiceView, look_at
-from services.cli.place import RUN_JSON
-from services.cli.view import Picture, hints, open_screen
+from services.cli.demo_day import DemoDay
+from services.cli.options import run_operation
+from services.cli.place import RUN_JSON, environment
+from services.cli.run_view import Picture, hints, open_screen
 from shared.errors import TargetDown
+from shared.operations.service_health import ServiceView, look_at
+from shared.runtime.output import console
 from shared.state.database import Database
 from shared.state.journal import Journal, RecentOrder
 
@@ -161,3 +164,18 @@ async def _pause(stop: asyncio.Event) -> None:
         await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
     except TimeoutError:
         return
+
+
+app = typer.Typer()
+
+
+@app.command(name="run")
+def start(
+    orders: Annotated[int, typer.Option(min=0, max=1000, help="Orders of the first day (with the sandbox).")] = 12,
+    once: Annotated[bool, typer.Option("--once", help="Leave when the first day has arrived; fail if not.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where broker and database keep their data.")] = DATA,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier runs.")] = False,
+) -> None:
+    """Start everything on this machine, send a first day of orders through, and show it live."""
+    if not run_operation(run(environment(), Wishes(orders, once, folder, fresh), console())):
+        raise SystemExit(1)

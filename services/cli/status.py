@@ -2,87 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Mapping
 
-import aiohttp
+import typer
 
-from services.cli.drift import plain
-from services.cli.figures import COLUMNS, ServiceView, look_at, row
-from services.cli.letters import count_letters
-from services.cli.overview import ConnectionState, connection_states
-from services.cli.place import Place
-from shared.errors import TargetDown
+from services.cli.options import AsJson, run_operation, running_system
+from shared.operations.service_health import COLUMNS, row
+from shared.operations.status import Status, read_status
 from shared.runtime.output import console, print_json, print_table
-from shared.state.alerts import Alerts
 from shared.state.database import Database
-from shared.state.dead_letter_status import DeadLetterStatuses
-from shared.state.drift import Drift, DriftLedger
-from shared.state.reviews import Reviews
+from shared.state.overview import ConnectionState
+
+app = typer.Typer()
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """`dead_letters` is None where the broker's address is not known or it does not answer."""
+@app.command(name="status")
+def show_status(as_json: AsJson = False) -> None:
+    """Services, lag, parked keys, reviews, breakers, dead letters: the state of the whole."""
 
-    services: Sequence[ServiceView]
-    connections: Sequence[ConnectionState]
-    reviews: Mapping[str, int]
-    dead_letters: Mapping[str, int] | None
-    alerts: Mapping[str, int] = field(default_factory=dict)
-    drift: Sequence[Drift] = ()
+    async def work() -> Status:
+        place = running_system()
+        async with Database.open(place.database_url, 1) as database:
+            return await read_status(database, place.services, place.bootstrap_servers, place.topic_prefix)
 
-    @property
-    def breakers(self) -> dict[str, str]:
-        """Those that are not closed, by `connection/system`."""
-        return {name: state for view in self.services if view.figures for name, state in view.figures.breakers.items()}
-
-    @property
-    def waiting(self) -> dict[str, int]:
-        """Calls that wait for a vendor's limit, by `system/priority`."""
-        return dict(sum((Counter(view.figures.waiting) for view in self.services if view.figures), Counter()))
-
-    @property
-    def throttled(self) -> dict[str, int]:
-        """Answers that refused us for our rate, since the services began, by system."""
-        return dict(sum((Counter(view.figures.throttled) for view in self.services if view.figures), Counter()))
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "services": [asdict(view) for view in self.services],
-            "connections": [asdict(connection) for connection in self.connections],
-            "open_reviews": dict(self.reviews),
-            "dead_letters": self.dead_letters,
-            "breakers": self.breakers,
-            "budget": {"waiting": self.waiting, "throttled": self.throttled},
-            "open_alerts": dict(self.alerts),
-            "drift": [plain(row) for row in self.drift],
-        }
-
-
-async def read_status(place: Place) -> Status:
-    """Raises TargetDown where the database is away; everything else may be."""
-    async with Database.open(place.database_url, 1) as database, aiohttp.ClientSession() as session:
-        kinds = Counter(review.kind for review in await Reviews(database).list())
-        return Status(
-            services=await look_at(session, place.services),
-            connections=await connection_states(database),
-            reviews=kinds,
-            dead_letters=await _letters(place, await DeadLetterStatuses(database).fates()),
-            drift=await DriftLedger(database).list(),
-            alerts=Counter(alert.kind for alert in await Alerts(database).list()),
-        )
-
-
-async def _letters(place: Place, settled: Collection[str]) -> dict[str, int] | None:
-    if not place.bootstrap_servers:
-        return None
-    try:
-        return await count_letters(place.bootstrap_servers, place.topic_prefix, settled)
-    except TargetDown:
-        return None
+    show(run_operation(work()), as_json=as_json)
 
 
 def show(status: Status, *, as_json: bool) -> None:

@@ -10,12 +10,12 @@ from itertools import product
 from typing import Any
 
 from services.reconciler.figures import Figures
-from services.reconciler.parts import Parts, open_parts
 from services.reconciler.settings import Settings
-from services.reconciler.table import subjects
 from services.reconciler.watch import Watch
 from shared.entities.spec import Spec
 from shared.entities.table import ENTITIES, check
+from shared.operations.comparison.parts import Parts, open_parts
+from shared.operations.comparison.subjects import subjects
 from shared.runtime.service import Shell, launch, open_shell
 from shared.state.connections import open_connections
 from shared.state.cursors import Cursors
@@ -48,7 +48,9 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
                 for name, subject in product(connections.names(), compared):
                     one = name, subject.name
                     if one not in watched or watched[one].done():
-                        watched[one] = tasks.create_task(_watch(shell, parts, leases, name, subject).run(stop))
+                        watched[one] = tasks.create_task(
+                            _watch(settings, shell, parts, leases, name, subject).run(stop)
+                        )
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _NEW_CONNECTIONS_SECONDS)
             # A pass may take long, and may end anywhere: the next one sees the same.
@@ -56,7 +58,7 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
                 task.cancel()
 
 
-def _watch(shell: Shell, parts: Parts, leases: Leases, name: str, subject: Subject[Any]) -> Watch:
+def _watch(settings: Settings, shell: Shell, parts: Parts, leases: Leases, name: str, subject: Subject[Any]) -> Watch:
     return Watch(
         name,
         subject,
@@ -64,7 +66,7 @@ def _watch(shell: Shell, parts: Parts, leases: Leases, name: str, subject: Subje
         partial(parts.pass_over, name, subject, Memory()),
         present=lambda: parts.connections.get(name) is not None,
         leases=leases,
-        settings=parts.settings,
+        settings=settings,
         cursors=Cursors(parts.database),
         ledger=parts.ledger,
         clock=shell.clock,

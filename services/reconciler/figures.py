@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from prometheus_client import Gauge
 
-from services.reconciler.passes import Outcome
+from shared.operations.comparison.passes import Outcome
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.drift import Drift
 

@@ -14,11 +14,11 @@ from typing import Any
 from structlog.typing import FilteringBoundLogger
 
 from services.reconciler.figures import SHOWN, Figures
-from services.reconciler.passes import SERVICE, Outcome, Pass
 from services.reconciler.position import Position
 from services.reconciler.settings import Settings
 from shared.canonical.alert import Alert
 from shared.errors import IntegrationError
+from shared.operations.comparison.passes import SERVICE, Outcome, Pass
 from shared.runtime.clock import Clock
 from shared.state.cursors import Cursors
 from shared.state.drift import UNDER_WAY, DriftLedger, State

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from shared.connectors.clients import VendorClients
 from shared.connectors.heartland.clients import HeartlandClients
 from shared.connectors.shopify.clients import ShopifyClients
 from shared.messaging.kafka.producer import Producer
 from shared.messaging.record import Route
+from shared.runtime.clock import Clock
 from shared.runtime.service import Shell
 from shared.state.cursors import Cursors
 from shared.state.database import Database
@@ -80,3 +82,26 @@ class PollParts:
     overlap: timedelta
     lookback: timedelta
     page_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewParts:
+    """For `Spec.previews`. Nothing is written, to no vendor and into no table."""
+
+    database: Database
+    clients: VendorClients
+    clock: Clock
+    shopify_read_lag_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an event would lead to.
+
+    `verdict` is apply, duplicate, stale and so on, `calls` are those that would be made, `problem` says why it would
+    not go through.
+    """
+
+    verdict: str
+    calls: list[dict[str, Any]]
+    problem: str

@@ -62,6 +62,7 @@ class Spec:
     `key` says what the Kafka key's last part is. `transform` takes TransformParts and gives the route of the raw
     topic. `writers` give, by target, the routes of the canonical topics: they take HeartlandWriterParts or
     ShopifyWriterParts. `retry_review` gives the notice by which a decided review is tried again.
+    `previews` say, by the entity of a canonical event, what that event would lead to; they take PreviewParts.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Spec:
     comparison: Comparison | None = None
     key_is_shopify_id: bool = False
     retry_review: str = ""
+    previews: tuple[tuple[str, str], ...] = ()
 
     def writer(self, system: System) -> str:
         """The name of its writer into `system`; empty where it is not written there."""

@@ -86,6 +86,11 @@ def transformed(entities: Sequence[Spec] = ENTITIES) -> tuple[Spec, ...]:
     return tuple(spec for spec in entities if spec.transform)
 
 
+def preview_of(entity: str, entities: Sequence[Spec] = ENTITIES) -> str:
+    """The name of the function that previews canonical events of this entity; empty where there is none."""
+    return next((name for spec in entities for event, name in spec.previews if event == entity), "")
+
+
 def writers(system: System, entities: Sequence[Spec] = ENTITIES) -> tuple[str, ...]:
     """The names of the functions that open the writers into `system`."""
     return tuple(name for spec in entities if (name := spec.writer(system)))

@@ -2,7 +2,7 @@
 
 A key of `parked_keys` has its records in `parked`. Only the process that owns the partition touches them: whoever
 takes partitions over raises their epoch, and every change is made in a transaction that checks it. What an operator
-does by hand is in `parked_by_hand`.
+does by hand is at the end.
 """
 
 from __future__ import annotations
@@ -334,3 +334,45 @@ def _readable(value: bytes) -> str | dict[str, str]:
 
 def _bytes(value: str | dict[str, str]) -> bytes:
     return value.encode() if isinstance(value, str) else base64.b64decode(value["base64"])
+
+
+# What an operator does. The owner of the partition works on: row locks keep the two apart.
+
+
+async def retry_now(db: Database, service: str, topic: str, key: str) -> bool:
+    """Make a key due at once, with all its attempts before it, also one that was halted. False if it is not parked.
+
+    Raises TargetDown without a database.
+    """
+    changed = await db.execute(
+        """update parked_keys
+              set state = 'waiting', attempts = 0, first_failed_at = clock_timestamp(),
+                  next_attempt_at = clock_timestamp()
+            where service = $1 and topic = $2 and key = $3""",
+        service, topic, clean(key),
+    )  # fmt: skip
+    return changed > 0
+
+
+async def drop_through(db: Database, service: str, topic: str, key: str, through_seq: int) -> bool:
+    """Give up what waits for a key up to `through_seq`, which is kept elsewhere. True: nothing is left, the key flows.
+
+    False: more has come meanwhile, and still waits. Raises TargetDown without a database.
+    """
+    async with db.transaction() as connection:
+        place = (service, topic, clean(key))
+        # The same lock as the owner takes: what it is appending either waits on here, or finds the key free.
+        locked = await connection.fetchrow(
+            "select from parked_keys where service = $1 and topic = $2 and key = $3 for update", *place
+        )
+        if locked is None:
+            return True
+        await connection.execute(
+            "delete from parked where service = $1 and topic = $2 and key = $3 and seq <= $4", *place, through_seq
+        )
+        status = await connection.execute(
+            """delete from parked_keys where service = $1 and topic = $2 and key = $3
+                  and not exists (select from parked where service = $1 and topic = $2 and key = $3)""",
+            *place,
+        )
+        return status == "DELETE 1"

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from shared.state.database import Database
+
 
 @dataclass(frozen=True, slots=True)
 class Version:
@@ -22,6 +24,15 @@ def gate(stored: Version | None, version: datetime, content_hash: str) -> Litera
     if version < stored.version:
         return "stale"
     return "duplicate" if content_hash == stored.content_hash else "apply"
+
+
+async def read_version(db: Database, connection: str, entity: str, key: str, target: str) -> Version | None:
+    """What was written last of a record to one target. Raises TargetDown without a database."""
+    row = await db.fetchrow(
+        "select version, content_hash from versions where (connection, entity, key, target) = ($1, $2, $3, $4)",
+        connection, entity, key, target,
+    )  # fmt: skip
+    return None if row is None else Version(row["version"], row["content_hash"])
 
 
 # Part of the statement in `notes`: a version lower than the stored one changes nothing.

@@ -43,7 +43,7 @@ async def mend(cluster: Cluster, load: Load, poison: Sequence[Json], folder: Pat
 
 async def _dlq(cluster: Cluster, *arguments: str) -> Json:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.replay", *arguments,
+        sys.executable, "-m", "services.cli", "dlq", *arguments,
         env=with_checkout(cluster.stack.environ),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip

@@ -30,7 +30,7 @@ LONG_FUNCTIONS = {
 EXEMPT = {"Settings"}
 # Class names that still mean more than one thing. May only shrink: take out what you rename.
 AMBIGUOUS = {
-    "Batch", "Cause", "Figures", "Finding", "Known", "Orders", "Outcome", "Pending", "Place", "Rehearsal", "Report",
+    "Batch", "Cause", "Figures", "Finding", "Known", "Orders", "Outcome", "Pending", "Place", "Report",
     "Seen", "Snapshot", "Standing", "Verdict", "Watch",
 }  # fmt: skip
 

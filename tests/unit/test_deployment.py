@@ -55,7 +55,7 @@ def test_status_asks_every_service_of_compose() -> None:
 def test_every_service_folder_is_started_or_a_tool() -> None:
     folders = {path.parent.name for path in (ROOT / "services").glob("*/__main__.py")}
 
-    assert folders - {service.module for service in SERVICES} == {"cli", "replay"}
+    assert folders - {service.module for service in SERVICES} == {"cli"}
 
 
 def test_the_makefile_has_the_verbs_of_the_readme() -> None:

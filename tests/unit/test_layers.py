@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -139,3 +140,43 @@ def test_no_cycles() -> None:
 
     for name in graph:
         visit(name, ())
+
+
+SQL = re.compile(r"\b(select\s.+\sfrom|insert\s+into|update\s+\w+\s+set|delete\s+from)\b", re.IGNORECASE | re.DOTALL)
+
+
+def statements(path: Path) -> list[str]:
+    """Texts of a module that are SQL; docstrings are prose."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    prose = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    return [node.value for node in texts if id(node) not in prose and SQL.search(node.value)]
+
+
+def test_all_sql_stands_in_state() -> None:
+    outside = {
+        name_of(path): found
+        for path in modules()
+        if not name_of(path).startswith(("shared.state", "deploy.")) and (found := statements(path))
+    }
+
+    assert outside == {}
+
+
+def test_sql_is_recognised() -> None:
+    assert statements(ROOT / "shared/state/record_queries.py")
+
+
+def test_no_command_starts_another_program() -> None:
+    """Except the operator's editor, for a dead letter's body."""
+    for path in (ROOT / "services" / "cli").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert "execve" not in text
+        assert "create_subprocess" not in text
+        assert path.name == "dlq.py" or "subprocess" not in text

@@ -27,4 +27,5 @@ FULFILMENT = Spec(
     transform="shared.entities.fulfilment.transform:route",
     writers=(("shopify", "shared.entities.fulfilment.to_shopify.handler:open_writer"),),
     comparison=Comparison(entities=("shared.entities.fulfilment.compare:ENTITY",), within="order"),
+    previews=(("fulfilment", "shared.entities.fulfilment.to_shopify.preview:preview"),),
 )

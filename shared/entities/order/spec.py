@@ -53,4 +53,8 @@ ORDER = Spec(
     ),
     key_is_shopify_id=True,
     retry_review="shared.entities.order.compare.repair:review_notice",
+    previews=(
+        ("order", "shared.entities.order.to_heartland.preview:preview"),
+        ("link", "shared.entities.order.to_shopify.preview:preview"),
+    ),
 )

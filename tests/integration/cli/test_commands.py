@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 from deploy.local.engine import Engine
-from services.cli.letters import count_letters
 from shared.canonical.alert import Alert
 from shared.entities.table import topics
 from shared.messaging.dead_letters.writer import Cause, DeadLetters
@@ -24,6 +23,7 @@ from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.producer import open_producer
 from shared.messaging.parking.parked_rows import record_of
 from shared.messaging.topics import DEAD_LETTERS, topic_name
+from shared.operations.dead_letters.count import count_letters
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
 from shared.state.alerts import Alerts

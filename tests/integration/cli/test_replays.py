@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from services.replay.settings import Settings as ReplaySettings
 
 from deploy.local.engine import Engine
-from services.replay.desk import open_desk
-from services.replay.settings import Settings as ReplaySettings
 from shared.entities.order.spec import CANONICAL_ORDER
 from shared.messaging.dead_letters.reader import DeadLetter
 from shared.messaging.dead_letters.writer import Cause, DeadLetters
@@ -25,6 +24,7 @@ from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.producer import open_producer
 from shared.messaging.record import Record
 from shared.messaging.topics import ALERT, DEAD_LETTERS, topic_name
+from shared.operations.dead_letters.dead_letters import open_desk
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
 from shared.state.database import Database
@@ -56,7 +56,7 @@ async def environ(engine: Engine, topic_prefix: str, database_url: str) -> dict[
 
 async def start(environ: Mapping[str, str], folder: Path, *words: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.replay", *words,
+        sys.executable, "-m", "services.cli", "dlq", *words,
         cwd=folder,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ},
         stdout=asyncio.subprocess.PIPE,

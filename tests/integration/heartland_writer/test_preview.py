@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from deploy.local.engine import Engine
-from services.heartland_writer.preview import preview
 from shared.entities.order.record import Order
+from shared.entities.order.to_heartland.preview import preview
+from shared.operations.dead_letters.dry_run import DryRunSettings, open_previews
 from shared.state.connections import Connection, ConnectionStore
 from tests.integration.heartland_writer.place import CONNECTION, Place, an_event, open_place, writing
 from tests.support.messaging import until
@@ -25,7 +27,9 @@ async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIt
 
 
 async def told(place: Place, order: Order) -> dict[str, Any]:
-    return await preview(place.settings, CONNECTION, an_event(order).body)
+    settings = DryRunSettings.model_validate(place.settings.model_dump())
+    async with open_previews(settings) as parts:
+        return asdict(await preview(parts, CONNECTION, an_event(order).body))
 
 
 async def lag(place: Place, seconds: float) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from deploy.local.engine import Engine
-from services.cli.webhooks import sync
+from shared.connectors.settings import SubscriptionSettings
 from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.subscription_sync import SubscriptionSync
 from shared.connectors.shopify.subscriptions import desired_subscriptions
 from shared.entities.table import webhooks
+from shared.operations.webhooks import sync
 from shared.state.webhook_counts import Seen, WebhookCounts
 from shared.state.webhook_watch import Gap, WebhookWatch
 from tests.integration.poller.place import CONNECTION, PUBLIC, Place, open_place
@@ -89,9 +90,9 @@ async def test_what_nobody_filled_before_a_crash_is_filled_after_it(place: Place
         await place.until("a good look", lambda: is_good(place))
     await place.drop()
     missed = {await place.order(number) for number in (61, 62)}
-    rehearsed = await sync(place.environ, CONNECTION, dry_run=True)
+    rehearsed = await sync(SubscriptionSettings.from_env(place.environ), CONNECTION, dry_run=True)
     assert await place.subscriptions() == []
-    [done] = await sync(place.environ, CONNECTION, dry_run=False)
+    [done] = await sync(SubscriptionSettings.from_env(place.environ), CONNECTION, dry_run=False)
     assert await place.all_there()
 
     async with place.polling():

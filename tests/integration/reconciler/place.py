@@ -20,10 +20,7 @@ from services.journal.settings import Settings as JournalSettings
 from services.poller.__main__ import run as poll
 from services.poller.settings import Settings as PollerSettings
 from services.reconciler.__main__ import run as reconcile
-from services.reconciler.parts import Parts, open_parts
-from services.reconciler.passes import Outcome
 from services.reconciler.settings import Settings
-from services.reconciler.table import subject_of
 from services.shopify_writer.__main__ import run as write_shopify
 from services.shopify_writer.settings import Settings as ShopifySettings
 from services.transformers.__main__ import run as transform
@@ -33,6 +30,9 @@ from shared.entities.table import topics
 from shared.errors import TargetDown
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.kafka.admin import create_topics
+from shared.operations.comparison.parts import Parts, open_parts
+from shared.operations.comparison.passes import Outcome
+from shared.operations.comparison.subjects import subject_of
 from shared.runtime.clock import SystemClock
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.connections import Connection, Connections, ConnectionStore

@@ -11,14 +11,14 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from services.reconciler.decide import Caps
 from services.reconciler.figures import Figures
-from services.reconciler.passes import Pass, Rules
 from services.reconciler.settings import Settings
 from services.reconciler.watch import Watch
 from shared.canonical.alert import Alert
 from shared.messaging.envelope import Envelope
 from shared.messaging.topics import Topic
+from shared.operations.comparison.decide import Caps
+from shared.operations.comparison.passes import Pass, Rules
 from shared.runtime.logging import get_logger
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.cursors import Cursors

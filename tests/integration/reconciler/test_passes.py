@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from deploy.local.engine import Engine
-from services.reconciler.table import subject_of
+from shared.operations.comparison.subjects import subject_of
 from tests.integration.reconciler.place import CONNECTION, WITHOUT_POLLER, Place, open_place
 from tests.unit.services.sandbox.heartland.till import Till
 

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local.engine import Engine
 from services.reconciler import watch
-from services.reconciler.table import subject_of
+from shared.operations.comparison.subjects import subject_of
 from shared.state.audit import Audit
 from shared.state.cursors import Cursors
 from shared.state.drift import DriftLedger, Finding

@@ -10,7 +10,7 @@ from decimal import Decimal
 from shared.state.database import Database
 from shared.state.drift import STATES, UNDER_WAY, Drift, DriftLedger, Finding
 from tests.support.messaging import NOON
-from tests.unit.services.reconciler.ledger import MemoryLedger
+from tests.unit.shared.operations.comparison.ledger import MemoryLedger
 
 FOUND = Finding("main", "order", "1", "order_missing", "it is not there", Decimal("12.50"), "USD")
 PAID = replace(FOUND, entity="payment", kind="payment_missing")

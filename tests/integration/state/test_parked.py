@@ -8,8 +8,7 @@ import pytest
 
 from shared.errors import Fenced
 from shared.state.database import Database
-from shared.state.parked import Parked, ParkedKey, ParkedRecord
-from shared.state.parked_by_hand import drop, retry
+from shared.state.parked import Parked, ParkedKey, ParkedRecord, drop_through, retry_now
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -260,8 +259,8 @@ async def test_a_halted_key_is_started_again_by_hand(db: Database) -> None:
     await parked.park(a_key(), [a_record(5)], 1)
     await parked.halt(a_key(), "used up", 1)
 
-    assert await retry(db, "writer", TOPIC, KEY)
-    assert not await retry(db, "writer", TOPIC, "demo|nobody")
+    assert await retry_now(db, "writer", TOPIC, KEY)
+    assert not await retry_now(db, "writer", TOPIC, "demo|nobody")
 
     (key,) = await parked.due(datetime.now(UTC) + timedelta(minutes=1), TOPIC, [3], 10)
     assert (key.state, key.attempts) == ("waiting", 0)
@@ -272,8 +271,8 @@ async def test_dropped_by_hand_a_key_flows_again(db: Database) -> None:
     await parked.park(a_key(), [a_record(5), a_record(6)], 1)
     last = (await parked.records(TOPIC, KEY))[-1].seq or 0
 
-    assert await drop(db, "writer", TOPIC, KEY, last)
-    assert await drop(db, "writer", TOPIC, KEY, last)
+    assert await drop_through(db, "writer", TOPIC, KEY, last)
+    assert await drop_through(db, "writer", TOPIC, KEY, last)
 
     assert await parked.append(TOPIC, KEY, [a_record(7)], False, 1) is None
     assert await offsets(parked) == []
@@ -288,7 +287,7 @@ async def test_what_came_after_it_was_read_is_not_dropped_with_it(
     (read,) = await parked.records(TOPIC, KEY)
     await parked.append(TOPIC, KEY, [a_record(6)], collapse, 1)
 
-    assert not await drop(db, "writer", TOPIC, KEY, read.seq or 0)
+    assert not await drop_through(db, "writer", TOPIC, KEY, read.seq or 0)
 
     assert await offsets(parked) == left
     assert await parked.count() == {"order": 1}

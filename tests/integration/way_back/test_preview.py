@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 import pytest
 
 from deploy.local.engine import Engine
-from services.shopify_writer.preview import preview
-from services.shopify_writer.settings import Settings
+from shared.entities.spec import load
+from shared.entities.table import preview_of
 from shared.errors import Rejected
+from shared.operations.dead_letters.dry_run import DryRunSettings, open_previews
 from tests.integration.way_back.place import CONNECTION, Place, open_place
 from tests.support.messaging import NOON, until
 
@@ -23,7 +25,8 @@ async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIt
 
 
 async def told(place: Place, event: dict[str, Any], entity: str = "fulfilment") -> dict[str, Any]:
-    return await preview(Settings.from_env(place.environ), CONNECTION, entity, orjson.dumps(event))
+    async with open_previews(DryRunSettings.from_env(place.environ)) as parts:
+        return asdict(await load(preview_of(entity))(parts, CONNECTION, orjson.dumps(event)))
 
 
 async def a_shipment(place: Place) -> dict[str, Any]:

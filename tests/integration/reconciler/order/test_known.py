@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from services.reconciler.table import subject_of
 from shared.canonical.alert import Alert
 from shared.entities.order.compare.own_records import OwnBooks
 from shared.entities.order.compare.snapshot import Known
+from shared.operations.comparison.subjects import subject_of
 from shared.state.alerts import Alerts
 from shared.state.database import Database
 from shared.state.drift import DriftLedger, Finding

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.cli.figures import Figures, ServiceView
-from services.cli.overview import ConnectionState
-from services.cli.status import Status, show
+from services.cli.status import show
+from shared.operations.service_health import Figures, ServiceView
+from shared.operations.status import Status
+from shared.state.overview import ConnectionState
 
 STATUS = Status(
     services=[

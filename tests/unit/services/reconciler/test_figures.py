@@ -7,9 +7,9 @@ from dataclasses import replace
 from prometheus_client import CollectorRegistry
 
 from services.reconciler.figures import Figures
-from services.reconciler.passes import Outcome
+from shared.operations.comparison.passes import Outcome
 from shared.runtime.metrics import ServiceMetrics
-from tests.unit.services.reconciler.test_decide import ROW
+from tests.unit.shared.operations.comparison.test_decide import ROW
 
 
 def test_differences_are_shown_by_connection_and_vanish_when_they_are_over() -> None:

@@ -13,15 +13,15 @@ from decimal import Decimal
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from services.reconciler.decide import Caps, decide
-from services.reconciler.table import subject_of
 from shared.entities.order.compare.own_records import is_in_flight
 from shared.entities.order.compare.snapshot import InHeartland, Known, Snapshot
 from shared.entities.order.record import Order
+from shared.operations.comparison.decide import Caps, decide
+from shared.operations.comparison.subjects import subject_of
 from shared.sync.comparison import changed_at, is_settled
 from tests.support.messaging import NOON
 from tests.support.orders import a_tender, an_order
-from tests.unit.services.reconciler.ledger import MemoryLedger
+from tests.unit.shared.operations.comparison.ledger import MemoryLedger
 
 SUBJECT = subject_of("order")
 

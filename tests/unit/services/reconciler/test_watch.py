@@ -12,12 +12,12 @@ from structlog.testing import capture_logs
 
 from services.reconciler import watch
 from services.reconciler.figures import Figures
-from services.reconciler.passes import Outcome
 from services.reconciler.settings import Settings
-from services.reconciler.table import subject_of
 from services.reconciler.watch import Watch
 from shared.canonical.alert import Alert
 from shared.errors import RetryLater
+from shared.operations.comparison.passes import Outcome
+from shared.operations.comparison.subjects import subject_of
 from shared.runtime.logging import get_logger
 from shared.runtime.metrics import ServiceMetrics
 from tests.support.clock import FakeClock

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.reconciler.table import subject_of
 from shared.entities.order.compare.snapshot import Decided, Snapshot
+from shared.operations.comparison.subjects import subject_of
 from tests.support.messaging import NOON
 from tests.support.orders import a_line, a_tender
 from tests.unit.shared.entities.order.compare.orders import CENT, a_paid_order, in_agreement, there

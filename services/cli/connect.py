@@ -1,0 +1,42 @@
+"""`tillbridge connect`: the accounts that the environment names, as one connection in the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from deploy.local.account import connection_from, read_files, wants_sandbox
+from deploy.local.connect import connect as store_connection
+from services.cli.options import run_operation
+from services.cli.place import environment
+from shared.runtime.output import console
+from shared.runtime.settings import Settings
+from shared.state.connections import Connection
+from shared.state.database import Database
+
+# The sandbox of docker-compose.yml, for a setup without accounts.
+COMPOSE_SANDBOX = "http://sandbox:8090"
+app = typer.Typer()
+
+
+@app.command()
+def connect(
+    sandbox: Annotated[
+        str, typer.Option(help="Address of the sandbox, used where the environment names no accounts.")
+    ] = COMPOSE_SANDBOX,
+) -> None:
+    """Put the accounts that the environment names into the database, as one connection."""
+    name, imitated = run_operation(connect_accounts(environment(), sandbox))
+    console().print(f"connection {name}: {'the sandbox' if imitated else 'your accounts'}", markup=False)
+
+
+async def connect_accounts(environ: Mapping[str, str], sandbox: str) -> tuple[str, bool]:
+    """The connection's name, and whether it leads to the sandbox. Raises Misconfigured, TargetDown."""
+    environ = read_files(environ)
+    settings = Settings.from_env(environ)
+    connection = Connection(*connection_from(environ, sandbox))
+    async with Database.open(settings.database_url, 1) as database:
+        await store_connection(database, settings, connection, anew=wants_sandbox(environ))
+    return connection.name, wants_sandbox(environ)

@@ -1,0 +1,143 @@
+"""What `tillbridge run` shows: the latest orders and every service, as a picture that moves or as plain lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from shared.operations.service_health import COLUMNS, ServiceView, row
+from shared.runtime.output import clock_time
+from shared.state.journal import RecentOrder
+
+_COLOURS = {"ready": "green", "starting": "yellow", "unready": "yellow", "down": "red", "stopped": "red"}
+_OUTCOMES = {"applied": "green", "parked": "yellow", "review": "yellow", "retrying": "yellow", "dead_letter": "red"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One moment of the run. `headline` says how the first day goes, `hints` where to look."""
+
+    orders: Sequence[RecentOrder] = ()
+    services: Sequence[ServiceView] = ()
+    headline: str = ""
+    hints: Sequence[str] = ()
+
+
+class Screen(Protocol):
+    """`show` may be called as often as one likes."""
+
+    def show(self, picture: Picture) -> None: ...
+    def close(self) -> None: ...
+
+
+def open_screen(console: Console) -> Screen:
+    """A moving picture on a terminal, lines everywhere else."""
+    return Moving(console) if console.is_terminal else Lines(console)
+
+
+class Moving:
+    """Redraws in place."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
+        self._live.start()
+
+    def show(self, picture: Picture) -> None:
+        self._live.update(draw(picture), refresh=True)
+
+    def close(self) -> None:
+        self._live.stop()
+
+
+@dataclass
+class Lines:
+    """Prints what changed since the last picture."""
+
+    console: Console
+    _orders: dict[str, str] = field(default_factory=dict)
+    _services: dict[str, str] = field(default_factory=dict)
+    _headline: str = ""
+
+    def show(self, picture: Picture) -> None:
+        for service in picture.services:
+            self._print_new(self._services, service.name, f"{service.name}: {service.state}")
+        for order in reversed(picture.orders):
+            self._print_new(self._orders, f"{order.connection}|{order.key}", order_line(order))
+        if picture.headline != self._headline:
+            self._headline = picture.headline
+            self.console.print(picture.headline, markup=False)
+
+    def _print_new(self, known: dict[str, str], key: str, line: str) -> None:
+        if known.get(key) != line:
+            known[key] = line
+            self.console.print(line, markup=False, soft_wrap=True)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def order_line(order: RecentOrder) -> str:
+    """The order in one line."""
+    heartland = f"Heartland {order.heartland_id}" if order.heartland_id else "not in Heartland yet"
+    name = f"order {order.order_number or '?'}: Shopify {order.shopify_id}, {heartland}"
+    return f"{name}, {order.service} {order.outcome}{_seconds(order, ', ')}"
+
+
+def _seconds(order: RecentOrder, before: str = "") -> str:
+    return "" if order.seconds is None else f"{before}{order.seconds:.2f} s"
+
+
+def draw(picture: Picture) -> RenderableType:
+    """Orders above, services below, then where to look."""
+    parts: list[RenderableType] = [_orders(picture.orders), Text(), _services(picture.services), Text()]
+    if picture.headline:
+        parts += [Text(picture.headline, style="bold"), Text()]
+    return Group(*parts, *(Text(hint, style="dim") for hint in picture.hints))
+
+
+def _orders(orders: Sequence[RecentOrder]) -> Table:
+    table = Table(title="latest orders", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("order", "Shopify id", "Heartland id", "last hop", "seconds", "at"):
+        table.add_column(name, justify="right" if name == "seconds" else "left", no_wrap=True)
+    for order in orders:
+        hop = Text(f"{order.service} {order.outcome}", style=_OUTCOMES.get(order.outcome, ""))
+        table.add_row(
+            Text(order.order_number),
+            Text(order.shopify_id),
+            Text(order.heartland_id or "-"),
+            hop,
+            _seconds(order).removesuffix(" s"),
+            _time(order.finished_at),
+        )
+    return table
+
+
+def _services(services: Sequence[ServiceView]) -> Table:
+    table = Table(title="services", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in COLUMNS[:2] else "right", no_wrap=True)
+    for service in services:
+        name, state, *figures = row(service)
+        table.add_row(name, Text(state, style=_COLOURS.get(service.state, "")), *figures)
+    return table
+
+
+def _time(moment: datetime) -> str:
+    return clock_time(moment)[:-4]
+
+
+def hints(ingress: str, sandbox: str | None, webhooks: str, files: Mapping[str, str]) -> list[str]:
+    """Where to look, and what to try next."""
+    lines = [f"webhooks   POST {webhooks}", f"ingress    {ingress}"]
+    if sandbox:
+        lines.append(f"sandbox    {sandbox}  (writes: {sandbox}/_sandbox/journal?system=heartland)")
+    lines += [f"{name:<10} {path}" for name, path in files.items()]
+    lines.append("try        tillbridge trace 1001   tillbridge status   tillbridge reviews list   (Ctrl-C stops all)")
+    return lines
