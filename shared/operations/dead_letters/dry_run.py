@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from typing import Any
 
+import orjson
 from prometheus_client import CollectorRegistry
 from pydantic import Field
 
@@ -74,4 +75,6 @@ async def _previewed(letter: DeadLetter, body: bytes, parts: PreviewParts) -> Js
         return {"calls": [], "problem": f"{error.reason}: it would be a dead letter again"}
     except IntegrationError as error:
         return {"calls": [], "problem": error.reason}
-    return asdict(found) | {"at": parts.clock.now()}
+    # Exact money in the bodies of calls becomes text: no float, and JSON for whoever asked.
+    told: Json = orjson.loads(orjson.dumps(asdict(found), default=str))
+    return told | {"at": parts.clock.now()}
