@@ -88,7 +88,7 @@ class _Machine(CircuitBreaker):  # type: ignore[misc]
 
     @property
     def opens_at(self) -> None:
-        """Part of an error that nobody sees; the library would ask the wall clock for it."""
+        """LimitShare of an error that nobody sees; the library would ask the wall clock for it."""
 
     def open(self) -> None:
         self.state = self._state_storage.state = CircuitBreakerState.OPEN

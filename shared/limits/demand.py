@@ -1,4 +1,4 @@
-"""How much is wanted of a limit: what a process tells the others that share it."""
+"""Demand for a shared limit: how much of it a process wants, measured per priority."""
 
 from __future__ import annotations
 
@@ -7,39 +7,39 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.canonical.priority import PRIORITIES, Demand, Priority
-from shared.limits.priority_queue import Queue
+from shared.limits.priority_queue import PriorityQueue
 
-# What was wanted fades instead of falling: a second without a call is no reason to give everything up.
-_FADES = 0.6
-_NOTHING = 0.002
+# Demand decays instead of dropping: a second without a call is no reason to give up the whole share.
+_DECAY = 0.6
+_NEGLIGIBLE = 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What one process may use of a limit. `alone`: nobody else wanted any of it lately."""
+class LimitShare:
+    """The fraction of a limit that one process may use. `alone`: no other process wanted any of it lately."""
 
     size: float
     alone: bool = False
 
 
-class Shareable(Protocol):
-    """A budget of which several processes each take a part."""
+class SharedLimit(Protocol):
+    """A limit that several processes share; `on_demand` is called when demand begins after a quiet time."""
 
     on_demand: Callable[[], object] | None
 
     def demand(self) -> Demand: ...
-    def take_part(self, part: Part) -> None: ...
+    def take_share(self, share: LimitShare) -> None: ...
 
 
-class Watch(Protocol):
-    """Who hears of calls that have to wait for their turn."""
+class WaitObserver(Protocol):
+    """Observes requests that wait for a limit."""
 
-    def begins(self, priority: Priority) -> None: ...
-    def ends(self, priority: Priority, seconds: float) -> None: ...
+    def wait_started(self, priority: Priority) -> None: ...
+    def wait_ended(self, priority: Priority, seconds: float) -> None: ...
 
 
-class Meter:
-    """Measures the demand of one budget."""
+class DemandMeter:
+    """Measures the demand for one limit."""
 
     def __init__(self, now: float) -> None:
         self.is_quiet = True
@@ -50,14 +50,14 @@ class Meter:
     def ask(self, priority: Priority, cost: float) -> None:
         self._asked[priority] += cost
 
-    def read(self, queue: Queue, per_second: float, now: float) -> Demand:
-        """What was wanted since the last reading, and what still waits, as parts of `per_second`."""
+    def read(self, queue: PriorityQueue, per_second: float, now: float) -> Demand:
+        """Demand since the last reading plus what is still waiting, as fractions of `per_second`."""
         seconds = max(now - self._at, 1.0)
         for name in PRIORITIES:
             waiting = queue.waiting(name)
             wanted = (self._asked[name] + waiting) / seconds / per_second
-            faded = max(wanted, self._demand[name] * _FADES)
-            self._demand[name] = faded if faded > _NOTHING or waiting else 0.0
+            decayed = max(wanted, self._demand[name] * _DECAY)
+            self._demand[name] = decayed if decayed > _NEGLIGIBLE or waiting else 0.0
             self._asked[name] = 0.0
         self._at = now
         self.is_quiet = not any(self._demand.values())

@@ -1,7 +1,7 @@
-"""Who waits for a rate limit, and whose turn it is. Pure.
+"""Priority queue of requests that wait for a limit, without starvation. Pure.
 
-Live work goes before repair, repair before backfill. But a class that waits gets at least a tenth of what is granted,
-so that nothing starves: live work keeps at least eight tenths.
+Live goes before repair, repair before backfill. But a priority that waits gets at least a tenth of what is granted;
+live work keeps at least eight tenths.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from dataclasses import dataclass
 
 from shared.canonical.priority import PRIORITIES, Priority
 
-# So many times its own cost is granted to others, then it is a waiting class's turn. Two may reach it at once; the
-# second is passed over once more, and has its tenth.
-MOST_PASSES = 8
+# After others were granted this many times its cost, a waiting priority is due. Two may become due at once; the second
+# waits for one more grant and still gets its tenth.
+MAX_PASSES = 8
 
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """One call that waits; `turn` is done when it may go."""
+    """One waiting request; `turn` is done when it may proceed."""
 
     priority: Priority
     cost: float
     turn: asyncio.Future[None]
 
 
-class Queue:
-    """A line per priority. `head` says whose turn it is, `serve` takes that one out."""
+class PriorityQueue:
+    """One queue per priority. `head` is the next waiter, `serve` removes and releases it."""
 
     def __init__(self) -> None:
         self._waiting: dict[Priority, deque[Waiter]] = {name: deque() for name in PRIORITIES}
@@ -39,18 +39,18 @@ class Queue:
         self._count += 1
 
     def head(self) -> Waiter | None:
-        """Whose turn it is; those who gave up are dropped."""
+        """The next waiter; cancelled ones are dropped."""
         present = self._present()
         if not present:
             return None
         return self._waiting[self._due(present) or present[0]][0]
 
     def is_due(self, waiter: Waiter) -> bool:
-        """Whether the head goes because its class was passed over long enough, not for its rank."""
+        """Whether this waiter is next because its priority was passed over often enough."""
         return self._due(self._present()) == waiter.priority
 
     def serve(self, waiter: Waiter) -> None:
-        """The head has its turn."""
+        """Remove the head and let it proceed."""
         present = self._present()
         for name in PRIORITIES:
             passed_over = name in present and name != waiter.priority
@@ -60,7 +60,7 @@ class Queue:
         waiter.turn.set_result(None)
 
     def waiting(self, priority: Priority) -> float:
-        """What those who wait at this priority want together."""
+        """Total cost waiting at this priority."""
         return sum(waiter.cost for waiter in self._waiting[priority] if not waiter.turn.done())
 
     @property
@@ -79,4 +79,4 @@ class Queue:
             return self._passed[name] / max(self._waiting[name][0].cost, 1e-9)
 
         longest = max(present, key=overdue, default=None)
-        return longest if longest is not None and overdue(longest) >= MOST_PASSES else None
+        return longest if longest is not None and overdue(longest) >= MAX_PASSES else None

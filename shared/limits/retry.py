@@ -1,4 +1,4 @@
-"""When to try again: a list of waits, with jitter, that ends. Pure."""
+"""Retry delays: exponential backoff, and a schedule of waits, both with jitter. Pure."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def backoff(attempt: int, base: float, cap: float, random: Random) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class RetrySchedule:
     """Waits in seconds, one per further attempt."""
 
     seconds: tuple[float, ...]
 
     @classmethod
-    def parse(cls, text: str) -> Schedule:
+    def parse(cls, text: str) -> RetrySchedule:
         """From "60,300,900". Raises ValueError for what is not a list of positive numbers."""
         seconds = tuple(float(part) for part in text.split(",") if part.strip())
         if not seconds or any(not wait > 0 for wait in seconds):

@@ -56,15 +56,19 @@ class ServiceMetrics:
         )
         # Effects sent without a known outcome that wait for their look-up. By the writers.
         self.in_doubt = self._gauge("in_doubt", "Effects whose outcome is not known", "system")
-        # Calls that wait for their turn under a vendor's rate limit. By the budgets.
-        self.budget_waiting = self._gauge("budget_waiting", "Calls waiting for a vendor's limit", "system", "priority")
-        # How long they waited, seconds; calls that went at once are not in it. By the budgets.
+        # Requests that wait for a vendor's rate limit. Written by the rate limits.
+        self.budget_waiting = self._gauge("budget_waiting", "Requests waiting for a rate limit", "system", "priority")
+        # How long they waited, seconds, without those that went at once. Written by the rate limits.
         self.budget_wait_seconds = self._histogram(
-            "budget_wait_seconds", "Wait for a vendor's limit", _CALL_SECONDS, "system", "priority"
+            "budget_wait_seconds",
+            "Wait for a vendor's rate limit",
+            _CALL_SECONDS,
+            "system",
+            "priority",
         )
-        # Answers that said that we asked for too much (429, THROTTLED), of those in api_calls. By the clients.
-        self.throttled = self._counter("throttled", "Answers that refused us for our rate", "system")
-        # 0 closed, 1 half-open, 2 open. By the breakers.
+        # Throttled responses (429, THROTTLED), of those in api_calls. Written by the clients.
+        self.throttled = self._counter("throttled", "Responses that said we exceeded the rate limit", "system")
+        # 0 closed, 1 half-open, 2 open. Written by the circuit breakers.
         self.breaker_state = self._gauge("breaker_state", "State of the circuit breaker", "connection", "system")
 
         # Differences between both systems, as passes see them. By the reconciler.

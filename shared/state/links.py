@@ -1,4 +1,4 @@
-"""The identity map: which record here is which record there. Unique both ways, by the schema."""
+"""Links: the identity map of Shopify and Heartland ids. The schema keeps them unique both ways."""
 
 from __future__ import annotations
 
@@ -49,14 +49,6 @@ class Links:
         )  # fmt: skip
         return _link(row) if row else None
 
-    async def get_many(self, connection: str, entity: str, shopify_ids: Iterable[str]) -> dict[str, LinkRow]:
-        """Links by Shopify id; ids without a link are absent."""
-        rows = await self._db.fetch(
-            f"select {_COLUMNS} from links where connection = $1 and entity = $2 and shopify_id = any($3::text[])",  # noqa: S608
-            connection, entity, [clean(one) for one in shopify_ids],
-        )  # fmt: skip
-        return {row["shopify_id"]: _link(row) for row in rows}
-
     async def by_heartland_ids(self, connection: str, entity: str, heartland_ids: Iterable[str]) -> dict[str, LinkRow]:
         """Links by Heartland id; ids without a link are absent."""
         rows = await self._db.fetch(
@@ -74,10 +66,11 @@ class Links:
         heartland_public_id: str = "",
         instead_of: str = "",
     ) -> None:
-        """Link two records. Once more is harmless, and may add the public id. `instead_of` is the Heartland record
-        whose link this one takes over.
+        """Link two records. Idempotent; a repeat may add the public id.
 
-        Raises NeedsReview if either is linked to another record already.
+        `instead_of` is the Heartland record whose link is replaced.
+
+        Raises NeedsReview if either is already linked to another record.
         """
         values = (connection, entity, clean(shopify_id), clean(heartland_id), clean(heartland_public_id))
         if await self._db.execute(LINK, *([value] for value in values)):

@@ -43,7 +43,7 @@ from shared.entities.order.heartland.payment_types import create_payment_type, r
 from shared.errors import CredentialsRefused, OutcomeUnknown, TargetDown
 from shared.limits.call_context import LIVE
 from shared.limits.circuit_breaker import Breaker
-from shared.limits.rate_limit import RequestBudget
+from shared.limits.rate_limit import RateLimit
 from shared.runtime.clock import SystemClock
 from tests.support.sandbox import Sandbox, open_sandbox
 
@@ -64,7 +64,7 @@ async def pair() -> AsyncIterator[Pair]:
         transport = Transport(
             session,
             HeartlandAccount.read(credentials),
-            budget=RequestBudget(0, burst=1, max_in_flight=10, clock=clock),
+            budget=RateLimit(0, burst=1, max_in_flight=10, clock=clock),
             breaker=Breaker("test", failures=1000, clock=clock),
             clock=clock,
             observe=lambda operation, outcome, seconds: observed.append((operation, outcome)),

@@ -14,12 +14,12 @@ from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.client import ShopifyClient
 from shared.entities.fulfilment.shopify.documents import SET_METAFIELDS
 from shared.limits.call_context import CallContext
-from shared.limits.query_cost import CostBudget
+from shared.limits.query_cost import QueryCostLimit
 from shared.limits.vendor_limits import VendorLimits, open_tool_limits
 from shared.runtime.clock import SystemClock
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.database import Database
-from shared.state.limit_shares import BudgetShares
+from shared.state.limit_demands import LimitDemands
 from tests.support.messaging import until
 from tests.support.sandbox import Sandbox, open_sandbox
 
@@ -46,7 +46,7 @@ class Counted:
         self.throttled += 1
 
 
-def a_client(sandbox: Sandbox, guards: VendorLimits, budget: CostBudget, counted: Counted) -> ShopifyClient:
+def a_client(sandbox: Sandbox, limits: VendorLimits, budget: QueryCostLimit, counted: Counted) -> ShopifyClient:
     told, clock = sandbox.world.settings, SystemClock()
     account = ShopifyAccount.read(
         {
@@ -60,7 +60,7 @@ def a_client(sandbox: Sandbox, guards: VendorLimits, budget: CostBudget, counted
         sandbox.session,
         account,
         budget=budget,
-        breaker=guards.breaker("acme", "shopify"),
+        breaker=limits.breaker("acme", "shopify"),
         clock=clock,
         observe=counted.observe,
         throttled=counted.refused,
@@ -76,11 +76,11 @@ async def test_four_processes_use_one_shops_bucket_and_are_hardly_ever_throttled
             database = await stack.enter_async_context(Database.open(database_url, 2))
             metrics = ServiceMetrics(f"process {number}", CollectorRegistry())
             name = f"process {number}"
-            guards = await stack.enter_async_context(open_tool_limits(name, database, metrics, SystemClock()))
-            budget = guards.points("acme", "shopify", 100.0)
+            limits = await stack.enter_async_context(open_tool_limits(name, database, metrics, SystemClock()))
+            budget = limits.query_cost_limit("acme", "shopify", 100.0)
             assert budget is not None
             budgets.append(budget)
-            clients.append(a_client(sandbox, guards, budget, counted))
+            clients.append(a_client(sandbox, limits, budget, counted))
         bucket = shop_of(sandbox.world).bucket
         bucket.take(bucket.maximum * 0.9)
         over = asyncio.Event()
@@ -112,7 +112,7 @@ async def test_four_processes_use_one_shops_bucket_and_are_hardly_ever_throttled
 async def test_processes_hear_of_each_other_and_forget_who_is_gone(database_url: str) -> None:
     limit = ("acme", "heartland")
     async with Database.open(database_url, 2) as database:
-        one, other = BudgetShares(database, "one"), BudgetShares(database, "other")
+        one, other = LimitDemands(database, "one"), LimitDemands(database, "other")
 
         assert await one.exchange({limit: {"live": 0.5}}) == {limit: {}}
         heard = await other.exchange({limit: {"backfill": 2.0}, ("beta", "heartland"): {"live": 1.0}})

@@ -14,7 +14,7 @@ from aiohttp import web
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.client import ShopifyClient
 from shared.limits.circuit_breaker import Breaker
-from shared.limits.query_cost import CostBudget
+from shared.limits.query_cost import QueryCostLimit
 from shared.runtime.clock import SystemClock
 from tests.support.sandbox import Sandbox
 
@@ -41,7 +41,7 @@ class ShopServer:
         return ShopifyClient(
             session,
             account,
-            budget=CostBudget(clock, restore_rate=100_000),
+            budget=QueryCostLimit(clock, restore_rate=100_000),
             breaker=self.breaker,
             clock=clock,
             observe=lambda operation, outcome, seconds: self.calls.append((operation, outcome)),
@@ -117,5 +117,5 @@ def sandbox_client(sandbox: Sandbox, **credentials: str) -> ShopifyClient:
     clock = SystemClock()
     breaker = Breaker("sandbox", clock=clock)
     return ShopifyClient(
-        sandbox.session, account, budget=CostBudget(clock), breaker=breaker, clock=clock, observe=lambda *_: None
+        sandbox.session, account, budget=QueryCostLimit(clock), breaker=breaker, clock=clock, observe=lambda *_: None
     )

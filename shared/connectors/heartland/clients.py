@@ -14,7 +14,7 @@ from shared.connectors.heartland.transport import TARGET, Limits, Transport
 from shared.errors import Misconfigured, RetryLater, TargetDown
 from shared.limits.call_context import Observe
 from shared.limits.circuit_breaker import Breaker
-from shared.limits.rate_limit import RequestBudget
+from shared.limits.rate_limit import RateLimit
 from shared.limits.vendor_limits import VendorLimits
 from shared.runtime.clock import Clock
 from shared.runtime.metrics import ServiceMetrics
@@ -59,7 +59,7 @@ class HeartlandClients:
         self._metrics = metrics
         self._clock = clock
         self._cached: dict[str, Heartland] = {}
-        self._shared: dict[str, tuple[RequestBudget, Breaker]] = {}
+        self._shared: dict[str, tuple[RateLimit, Breaker]] = {}
 
     def get(self, name: str) -> Heartland:
         """The account of the connection `name`, the same object as long as the connection stays as it is.
@@ -98,9 +98,9 @@ class HeartlandClients:
         )
         return Heartland(connection, HeartlandClient(transport), rules)
 
-    def _limits_of(self, name: str) -> tuple[RequestBudget, Breaker]:
+    def _limits_of(self, name: str) -> tuple[RateLimit, Breaker]:
         limits = self._call_limits
-        budget = self._limits.requests(name, TARGET, limits.per_second, limits.max_in_flight)
+        budget = self._limits.rate_limit(name, TARGET, limits.per_second, limits.max_in_flight)
         return budget, self._limits.breaker(name, TARGET)
 
     def _observe(self) -> Observe:

@@ -20,7 +20,7 @@ from shared.connectors.heartland.errors import NotFound, Refused, refusal
 from shared.errors import CredentialsRefused, IntegrationError, OutcomeUnknown, TargetDown
 from shared.limits.call_context import LONGEST_WAIT_SECONDS, CallContext, Observe
 from shared.limits.circuit_breaker import Breaker
-from shared.limits.rate_limit import RequestBudget
+from shared.limits.rate_limit import RateLimit
 from shared.runtime.clock import Clock
 
 Query = Sequence[tuple[str, str]]
@@ -74,7 +74,7 @@ class Transport:
         session: aiohttp.ClientSession,
         account: HeartlandAccount,
         *,
-        budget: RequestBudget,
+        budget: RateLimit,
         breaker: Breaker,
         clock: Clock,
         observe: Observe,
@@ -137,19 +137,19 @@ class Transport:
                 self._breaker.end(generation, error, context.subjects)
                 self._observe(operation, _outcome(error), self._clock.monotonic() - started)
         finally:
-            self._budget.leave()
+            self._budget.release()
 
     async def _turn(self, method: str, context: CallContext) -> int:
         """Wait for the rate limit, run the pre-send check, pass the breaker: all or nothing. Raises TargetDown."""
         # Asked before queueing too: a request that the breaker rejects anyway must not use up a turn.
         self._breaker.check()
-        await self._budget.enter(context.priority)
+        await self._budget.acquire(context.priority)
         try:
             if context.pre_send_check is not None and method != "GET":
                 await context.pre_send_check()
             return self._breaker.begin()  # only now: the breaker may have opened while the request was queued
         except BaseException:
-            self._budget.give_back()
+            self._budget.release_unused()
             raise
 
     def _url(self, path: str, query: Query) -> URL:

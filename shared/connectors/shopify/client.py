@@ -19,7 +19,7 @@ from shared.connectors.shopify.tokens import Tokens
 from shared.errors import IntegrationError, TargetDown
 from shared.limits.call_context import LIVE, CallContext, Observe
 from shared.limits.circuit_breaker import Breaker
-from shared.limits.query_cost import CostBudget
+from shared.limits.query_cost import QueryCostLimit
 from shared.runtime.clock import Clock
 
 _USER_AGENT = "Tillbridge (Shopify connector)"
@@ -43,7 +43,7 @@ class ShopifyClient:
         session: aiohttp.ClientSession,
         account: ShopifyAccount,
         *,
-        budget: CostBudget | None,
+        budget: QueryCostLimit | None,
         breaker: Breaker,
         clock: Clock,
         observe: Observe,
@@ -99,7 +99,7 @@ class ShopifyClient:
             self.costs.bucket(most)
         if self._budget is not None and status:
             actual = _number(cost.get("actualQueryCost"))
-            self._budget.learn(status, estimate, actual)
+            self._budget.update(status, estimate, actual)
 
     async def _turn(self, document: Document, estimate: float, context: CallContext) -> None:
         """Reserve the points, run the pre-send check, ask the breaker: all or nothing. Raises TargetDown."""
@@ -112,7 +112,7 @@ class ShopifyClient:
             self._breaker.check()
         except BaseException:
             if self._budget is not None:
-                self._budget.give_back(estimate)
+                self._budget.release_unused(estimate)
             raise
 
     async def _ask(

@@ -12,7 +12,7 @@ from shared.connectors.shopify.settings import ShopifySettings
 from shared.errors import Misconfigured, RetryLater, TargetDown
 from shared.limits.call_context import Observe
 from shared.limits.circuit_breaker import Breaker
-from shared.limits.query_cost import CostBudget
+from shared.limits.query_cost import QueryCostLimit
 from shared.limits.vendor_limits import VendorLimits
 from shared.runtime.clock import Clock
 from shared.runtime.metrics import ServiceMetrics
@@ -51,7 +51,7 @@ class ShopifyClients:
         self._clock = clock
         self._rate = points_per_second
         self._cached: dict[str, Shopify] = {}
-        self._shared: dict[str, tuple[CostBudget | None, Breaker]] = {}
+        self._shared: dict[str, tuple[QueryCostLimit | None, Breaker]] = {}
 
     def get(self, name: str) -> Shopify:
         """The shop of the connection `name`, the same object as long as the connection stays as it is.
@@ -88,8 +88,8 @@ class ShopifyClients:
         )
         return Shopify(connection, client, ShopifySettings.read(connection.settings))
 
-    def _limits_of(self, name: str) -> tuple[CostBudget | None, Breaker]:
-        return self._limits.points(name, TARGET, self._rate), self._limits.breaker(name, TARGET)
+    def _limits_of(self, name: str) -> tuple[QueryCostLimit | None, Breaker]:
+        return self._limits.query_cost_limit(name, TARGET, self._rate), self._limits.breaker(name, TARGET)
 
     def _observe(self) -> Observe:
         calls, seconds = self._metrics.api_calls, self._metrics.api_seconds

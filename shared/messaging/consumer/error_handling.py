@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.errors import IntegrationError, NeedsReview, RetryLater, TargetDown
-from shared.limits.retry import Schedule, backoff
+from shared.limits.retry import RetrySchedule, backoff
 from shared.messaging.consumer.error_policy import Judgement, Verdict, judge
 from shared.messaging.consumer.loop_guard import LoopGuard
 from shared.messaging.consumer.outages import Outages
@@ -57,7 +57,7 @@ class ErrorHandling:
         self._outages = outages
         self._reporter = reporter
         self._options = options
-        self._schedule = Schedule(options.park_schedule)
+        self._schedule = RetrySchedule(options.park_schedule)
         self._loops = LoopGuard(options.loop_writes, options.loop_seconds)
         self._clock = clock
         self._random = random

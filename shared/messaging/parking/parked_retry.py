@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared.errors import IntegrationError, NeedsReview, RetryLater, TargetDown, Waiting
-from shared.limits.retry import Schedule
+from shared.limits.retry import RetrySchedule
 from shared.messaging.consumer.error_policy import Verdict, judge
 from shared.messaging.consumer.outages import Outages, is_outage
 from shared.messaging.consumer.reporter import CARRIED_OUT, Reporter
@@ -43,7 +43,7 @@ class Replay:
         self._outages = outages
         self._reporter = reporter
         self._options = options
-        self._schedule = Schedule(options.park_schedule)
+        self._schedule = RetrySchedule(options.park_schedule)
         self._clock = clock
         self._random = random
 

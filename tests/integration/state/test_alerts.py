@@ -84,8 +84,8 @@ async def test_a_person_closes_one_by_its_number_or_all_of_a_kind(alerts: Alerts
 
 async def test_one_service_finds_its_way_free_and_another_does_not(alerts: Alerts) -> None:
     told = [VendorLimits(ServiceMetrics(name, CollectorRegistry()), FakeClock(), service=name) for name in ("a", "b")]
-    for guards, resolved in ((told[0], False), (told[1], False), (told[0], True)):
-        one = guards._alert("breaker_open", "main", "shopify", "down", OVER.at if resolved else NOON, resolved=resolved)
+    for limits, resolved in ((told[0], False), (told[1], False), (told[0], True)):
+        one = limits._alert("breaker_open", "main", "shopify", "down", OVER.at if resolved else NOON, resolved=resolved)
         await alerts.take([one])
 
     assert [row.service for row in await alerts.list()] == ["b"]

@@ -136,7 +136,7 @@ async def test_many_lanes_share_a_statement(db: Database) -> None:
     noted = await asyncio.gather(*(notes.write(a_note(str(key))) for key in range(250)))
 
     assert {one.claims[0].state for one in noted} == {"new"}
-    assert len(await Links(db).get_many("demo", "order", map(str, range(250)))) == 250
+    assert len(await Links(db).by_heartland_ids("demo", "order", (f"h{key}" for key in range(250)))) == 250
 
 
 async def test_a_link_that_two_notes_of_one_moment_make_is_one(db: Database) -> None:

@@ -11,8 +11,8 @@ from shared.canonical.priority import Priority
 class Heard:
     told: list[tuple[str, Priority, float]] = field(default_factory=list)
 
-    def begins(self, priority: Priority) -> None:
+    def wait_started(self, priority: Priority) -> None:
         self.told.append(("begins", priority, 0.0))
 
-    def ends(self, priority: Priority, seconds: float) -> None:
+    def wait_ended(self, priority: Priority, seconds: float) -> None:
         self.told.append(("ends", priority, seconds))

@@ -5,16 +5,18 @@ import asyncio
 import pytest
 
 from shared.canonical.priority import Priority
-from shared.limits.demand import Meter
-from shared.limits.priority_queue import Queue
+from shared.limits.demand import DemandMeter
+from shared.limits.priority_queue import PriorityQueue
 
 
-def read(meter: Meter, now: float, per_second: float = 10.0, queue: Queue | None = None) -> dict[Priority, float]:
-    return dict(meter.read(queue or Queue(), per_second, now))
+def read(
+    meter: DemandMeter, now: float, per_second: float = 10.0, queue: PriorityQueue | None = None
+) -> dict[Priority, float]:
+    return dict(meter.read(queue or PriorityQueue(), per_second, now))
 
 
 def test_what_was_asked_for_by_the_second_is_a_part_of_the_limit() -> None:
-    meter = Meter(now=100.0)
+    meter = DemandMeter(now=100.0)
     meter.ask("live", 30)
     meter.ask("live", 10)
     meter.ask("backfill", 5)
@@ -23,14 +25,14 @@ def test_what_was_asked_for_by_the_second_is_a_part_of_the_limit() -> None:
 
 
 def test_a_time_shorter_than_a_second_counts_as_one() -> None:
-    meter = Meter(now=100.0)
+    meter = DemandMeter(now=100.0)
     meter.ask("repair", 5)
 
     assert read(meter, 100.1)["repair"] == 0.5
 
 
 def test_it_counts_from_the_last_reading() -> None:
-    meter = Meter(now=0.0)
+    meter = DemandMeter(now=0.0)
     meter.ask("live", 1)
     read(meter, 50.0)
     meter.ask("live", 40)
@@ -39,7 +41,7 @@ def test_it_counts_from_the_last_reading() -> None:
 
 
 def test_it_fades_and_ends() -> None:
-    meter = Meter(now=0.0)
+    meter = DemandMeter(now=0.0)
     meter.ask("live", 10)
     seen = [read(meter, float(second))["live"] for second in range(1, 15)]
 
@@ -49,7 +51,7 @@ def test_it_fades_and_ends() -> None:
 
 
 def test_more_is_wanted_at_once() -> None:
-    meter = Meter(now=0.0)
+    meter = DemandMeter(now=0.0)
     meter.ask("live", 10)
     read(meter, 1.0)
     meter.ask("live", 7)
@@ -58,7 +60,7 @@ def test_more_is_wanted_at_once() -> None:
 
 
 def test_it_is_quiet_until_something_was_wanted_and_again_when_that_has_faded() -> None:
-    meter = Meter(now=0.0)
+    meter = DemandMeter(now=0.0)
     assert meter.is_quiet
     meter.ask("backfill", 1)
     assert meter.is_quiet  # who asks tells of it, until the next reading knows
@@ -70,7 +72,7 @@ def test_it_is_quiet_until_something_was_wanted_and_again_when_that_has_faded() 
 
 
 async def test_what_waits_is_wanted_however_little_it_is() -> None:
-    meter, queue = Meter(now=0.0), Queue()
+    meter, queue = DemandMeter(now=0.0), PriorityQueue()
     turn = asyncio.get_running_loop().create_future()
     queue.add("repair", turn, 0.001)
 
@@ -81,7 +83,7 @@ async def test_what_waits_is_wanted_however_little_it_is() -> None:
 
 
 def test_a_reading_is_nobodys_to_change() -> None:
-    meter = Meter(now=0.0)
+    meter = DemandMeter(now=0.0)
     meter.ask("live", 10)
     read(meter, 1.0)["live"] = 99.0
 

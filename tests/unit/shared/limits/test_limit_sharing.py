@@ -11,13 +11,13 @@ import pytest
 from shared.canonical.priority import PRIORITIES, Priority
 from shared.errors import TargetDown
 from shared.limits.demand import Demand
-from shared.limits.limit_sharing import Sharing
-from shared.limits.query_cost import CostBudget
-from shared.limits.rate_limit import RequestBudget
-from shared.state.limit_shares import GONE_SECONDS, Limit
+from shared.limits.limit_sharing import LimitSharing
+from shared.limits.query_cost import QueryCostLimit
+from shared.limits.rate_limit import RateLimit
+from shared.state.limit_demands import GONE_SECONDS, LimitKey
 from tests.support.virtual_time import LoopClock, run_virtual
 
-LIMIT: Limit = ("acme", "shopify")
+LIMIT: LimitKey = ("acme", "shopify")
 
 
 class Table:
@@ -25,7 +25,7 @@ class Table:
 
     def __init__(self, clock: LoopClock) -> None:
         self.clock = clock
-        self.rows: dict[tuple[Limit, str], tuple[float, Demand]] = {}
+        self.rows: dict[tuple[LimitKey, str], tuple[float, Demand]] = {}
         self.is_away = False
         self.statements = 0
 
@@ -34,12 +34,12 @@ class Table:
 
 
 class Shares:
-    """BudgetShares in memory."""
+    """LimitDemands in memory."""
 
     def __init__(self, table: Table, instance: str) -> None:
         self._table, self._instance = table, instance
 
-    async def exchange(self, demands: Mapping[Limit, Demand]) -> dict[Limit, dict[str, Demand]]:
+    async def exchange(self, demands: Mapping[LimitKey, Demand]) -> dict[LimitKey, dict[str, Demand]]:
         table = self._table
         await asyncio.sleep(0.003)
         if table.is_away:
@@ -57,7 +57,7 @@ class Shares:
             for limit in demands
         }
 
-    async def withdraw(self, limits: Iterable[Limit]) -> None:
+    async def withdraw(self, limits: Iterable[LimitKey]) -> None:
         for limit in limits:
             self._table.rows.pop((limit, self._instance), None)
 
@@ -97,7 +97,9 @@ class Bucket:
 Mix = list[tuple[float, float]]
 
 
-async def work(bucket: Bucket, budget: CostBudget, mix: Mix, latency: float, priority: Priority, end: float) -> None:
+async def work(
+    bucket: Bucket, budget: QueryCostLimit, mix: Mix, latency: float, priority: Priority, end: float
+) -> None:
     """Calls one after the other, as one of many tasks does."""
     number = 0
     while bucket.clock.monotonic() < end:
@@ -107,12 +109,14 @@ async def work(bucket: Bucket, budget: CostBudget, mix: Mix, latency: float, pri
         while used is None:
             await budget.reserve(requested, priority)
             status, used = await bucket.ask(requested, actual, latency)
-            budget.learn(status, requested, used)
+            budget.update(status, requested, used)
 
 
-async def with_processes(clock: LoopClock, count: int, run: Callable[[list[Sharing], Table], Awaitable[None]]) -> None:
+async def with_processes(
+    clock: LoopClock, count: int, run: Callable[[list[LimitSharing], Table], Awaitable[None]]
+) -> None:
     table = Table(clock)
-    sharings = [Sharing(table.of(str(number)), clock) for number in range(count)]
+    sharings = [LimitSharing(table.of(str(number)), clock) for number in range(count)]
     for sharing in sharings:
         sharing.start()
     try:
@@ -131,8 +135,8 @@ def drained(
         bucket = Bucket(clock, rate)
         end = clock.monotonic() + seconds
 
-        async def run(sharings: list[Sharing], table: Table) -> None:
-            budgets = [CostBudget(clock, restore_rate=100) for _ in sharings]
+        async def run(sharings: list[LimitSharing], table: Table) -> None:
+            budgets = [QueryCostLimit(clock, restore_rate=100) for _ in sharings]
             for sharing, budget in zip(sharings, budgets, strict=True):
                 sharing.join(LIMIT, budget)
             await asyncio.gather(
@@ -186,15 +190,15 @@ def turns(
         counts = [0] * replicas
         start = clock.monotonic()
 
-        async def run(sharings: list[Sharing], table: Table) -> None:
-            async def call(number: int, budget: RequestBudget) -> None:
+        async def run(sharings: list[LimitSharing], table: Table) -> None:
+            async def call(number: int, budget: RateLimit) -> None:
                 while clock.monotonic() < start + seconds:
-                    async with budget.slot(wanted(number)):
+                    async with budget.permit(wanted(number)):
                         went.append(clock.monotonic())
                         counts[number] += 1
                         await asyncio.sleep(0.05)
 
-            budgets = [RequestBudget(per_second, round(per_second), 0, clock) for _ in sharings]
+            budgets = [RateLimit(per_second, round(per_second), 0, clock) for _ in sharings]
             for sharing, budget in zip(sharings, budgets, strict=True):
                 sharing.join(LIMIT, budget)
             callers = [call(n, b) for n, b in enumerate(budgets) if n not in (idle or set()) for _ in range(20)]
@@ -234,12 +238,12 @@ def test_who_is_alone_has_the_whole_limit() -> None:
 def test_what_a_process_that_died_had_goes_to_the_others() -> None:
     async def measure(clock: LoopClock) -> float:
         table = Table(clock)
-        sharing = Sharing(table.of("alive"), clock)
-        budget = RequestBudget(20, 20, 0, clock)
+        sharing = LimitSharing(table.of("alive"), clock)
+        budget = RateLimit(20, 20, 0, clock)
         sharing.join(LIMIT, budget)
         await table.of("dead").exchange({LIMIT: {"live": 5.0}})
         sharing.start()
-        calls = [asyncio.create_task(budget.enter()) for _ in range(400)]
+        calls = [asyncio.create_task(budget.acquire()) for _ in range(400)]
         await asyncio.sleep(GONE_SECONDS + 2)
         before = sum(call.done() for call in calls)
         await asyncio.sleep(5)
@@ -256,11 +260,11 @@ def test_what_a_process_that_died_had_goes_to_the_others() -> None:
 def test_without_a_database_everybody_keeps_what_they_had() -> None:
     async def measure(clock: LoopClock) -> int:
         table = Table(clock)
-        sharing = Sharing(table.of("a"), clock)
-        budget = RequestBudget(20, 20, 0, clock)
+        sharing = LimitSharing(table.of("a"), clock)
+        budget = RateLimit(20, 20, 0, clock)
         sharing.join(LIMIT, budget)
         sharing.start()
-        calls = [asyncio.create_task(budget.enter()) for _ in range(2000)]
+        calls = [asyncio.create_task(budget.acquire()) for _ in range(2000)]
         await asyncio.sleep(3)
         table.is_away = True
         before = sum(call.done() for call in calls)
@@ -279,15 +283,15 @@ def test_without_a_database_everybody_keeps_what_they_had() -> None:
 def test_who_could_not_tell_at_first_tells_when_the_database_is_back(busy_before: bool) -> None:
     async def measure(clock: LoopClock) -> tuple[float, int]:
         table = Table(clock)
-        sharing = Sharing(table.of("a"), clock)
-        budget = RequestBudget(20, 20, 0, clock)
+        sharing = LimitSharing(table.of("a"), clock)
+        budget = RateLimit(20, 20, 0, clock)
         sharing.join(LIMIT, budget)
         sharing.start()
         if busy_before:
-            async with budget.slot():
+            async with budget.permit():
                 await asyncio.sleep(60)
         table.is_away = True
-        calls = [asyncio.create_task(budget.enter()) for _ in range(400)]
+        calls = [asyncio.create_task(budget.acquire()) for _ in range(400)]
         await asyncio.sleep(1)
         table.is_away = False
         await asyncio.sleep(5)
@@ -313,16 +317,16 @@ def test_when_the_database_is_back_nobody_takes_itself_for_alone(newcomers: int)
         went: list[float] = []
         back = 0.0
 
-        async def run(sharings: list[Sharing], table: Table) -> None:
+        async def run(sharings: list[LimitSharing], table: Table) -> None:
             nonlocal back
 
-            async def call(budget: RequestBudget) -> None:
+            async def call(budget: RateLimit) -> None:
                 while True:
-                    async with budget.slot():
+                    async with budget.permit():
                         went.append(clock.monotonic())
                         await asyncio.sleep(0.05)
 
-            budgets = [RequestBudget(20, 20, 0, clock) for _ in sharings]
+            budgets = [RateLimit(20, 20, 0, clock) for _ in sharings]
             for sharing, budget in zip(sharings, budgets, strict=True):
                 sharing.join(LIMIT, budget)
             calls = [asyncio.create_task(call(budget)) for budget in budgets[newcomers:] for _ in range(20)]
@@ -349,11 +353,11 @@ def test_when_the_database_is_back_nobody_takes_itself_for_alone(newcomers: int)
 def test_who_wants_nothing_asks_nothing() -> None:
     async def measure(clock: LoopClock) -> tuple[int, int]:
         table = Table(clock)
-        sharing = Sharing(table.of("a"), clock)
-        budget = RequestBudget(20, 20, 0, clock)
+        sharing = LimitSharing(table.of("a"), clock)
+        budget = RateLimit(20, 20, 0, clock)
         sharing.join(LIMIT, budget)
         sharing.start()
-        async with budget.slot():
+        async with budget.permit():
             await asyncio.sleep(30)
         after_one_call = table.statements
         await asyncio.sleep(600)

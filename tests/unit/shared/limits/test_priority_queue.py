@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from shared.canonical.priority import PRIORITIES, Priority
-from shared.limits.priority_queue import MOST_PASSES, Queue, Waiter
+from shared.limits.priority_queue import MAX_PASSES, PriorityQueue, Waiter
 
 # Futures here belong to no running loop: nobody awaits them.
 LOOP = asyncio.new_event_loop()
 
 
-def filled(*calls: tuple[Priority, float]) -> Queue:
-    queue = Queue()
+def filled(*calls: tuple[Priority, float]) -> PriorityQueue:
+    queue = PriorityQueue()
     for priority, cost in calls:
         queue.add(priority, LOOP.create_future(), cost)
     return queue
 
 
-def served(queue: Queue, count: int) -> list[Priority]:
+def served(queue: PriorityQueue, count: int) -> list[Priority]:
     order: list[Priority] = []
     for _ in range(count):
         head = queue.head()
@@ -121,7 +121,7 @@ def test_what_costs_nothing_is_served() -> None:
 
 @pytest.mark.parametrize("priority", PRIORITIES)
 def test_a_call_costs_one_unless_said(priority: Priority) -> None:
-    queue = Queue()
+    queue = PriorityQueue()
     queue.add(priority, LOOP.create_future())
 
     assert queue.waiting(priority) == 1.0
@@ -132,7 +132,7 @@ class Line(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue = Queue()
+        self.queue = PriorityQueue()
         self.lines: dict[Priority, list[tuple[float, asyncio.Future[None]]]] = {name: [] for name in PRIORITIES}
         # What others were granted since a class had its turn or came.
         self.passed = dict.fromkeys(PRIORITIES, 0.0)
@@ -172,11 +172,11 @@ class Line(RuleBasedStateMachine):
         assert (head.cost, head.turn) == (cost, turn), "not the first of its class"
         due = {name: self.passed[name] / self.lines[name][0][0] for name in present}
         if self.queue.is_due(head):
-            assert due[head.priority] >= MOST_PASSES
+            assert due[head.priority] >= MAX_PASSES
             assert due[head.priority] == max(due.values())
         else:
             assert head.priority == present[0], "a less urgent one went first"
-            assert max(due.values()) < MOST_PASSES, "somebody starves"
+            assert max(due.values()) < MAX_PASSES, "somebody starves"
         for name in PRIORITIES:
             self.passed[name] = self.passed[name] + cost if name in present and name != head.priority else 0.0
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from shared.canonical.priority import Priority
-from shared.limits.demand import Part
-from shared.limits.query_cost import CostBudget
+from shared.limits.demand import LimitShare
+from shared.limits.query_cost import QueryCostLimit
 from tests.support.virtual_time import LoopClock, run_virtual
 from tests.unit.shared.limits.heard import Heard
 
@@ -19,7 +19,7 @@ def status(available: float, rate: float = 50.0) -> dict[str, float]:
 
 def test_cost_waits_until_the_points_are_restored() -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(1000)
         await budget.reserve(100)
         return clock.monotonic()
@@ -29,9 +29,9 @@ def test_cost_waits_until_the_points_are_restored() -> None:
 
 def test_what_a_query_did_not_use_comes_back() -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(1000)
-        budget.learn(status(900), reserved=1000, actual=100)
+        budget.update(status(900), reserved=1000, actual=100)
         await budget.reserve(900)
         return clock.monotonic()
 
@@ -40,9 +40,9 @@ def test_what_a_query_did_not_use_comes_back() -> None:
 
 def test_a_lower_figure_of_the_shop_is_believed() -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(10)
-        budget.learn(status(0), reserved=10, actual=10)  # someone else emptied it
+        budget.update(status(0), reserved=10, actual=10)  # someone else emptied it
         await budget.reserve(50)
         return clock.monotonic()
 
@@ -51,7 +51,7 @@ def test_a_lower_figure_of_the_shop_is_believed() -> None:
 
 def test_a_query_dearer_than_the_bucket_takes_all_of_it() -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(5000)
         return budget.available
 
@@ -60,7 +60,7 @@ def test_a_query_dearer_than_the_bucket_takes_all_of_it() -> None:
 
 def test_a_dear_query_that_gives_up_lets_a_cheap_one_pass() -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(990)
         dear = asyncio.create_task(budget.reserve(1000))
         cheap = asyncio.create_task(budget.reserve(10))
@@ -74,7 +74,7 @@ def test_a_dear_query_that_gives_up_lets_a_cheap_one_pass() -> None:
 
 def test_points_come_back_by_the_second_up_to_what_fits_in() -> None:
     async def work(clock: LoopClock) -> list[float]:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         seen = [budget.available, budget.most]
         await budget.reserve(200)
         seen.append(budget.available)
@@ -89,7 +89,7 @@ def test_points_come_back_by_the_second_up_to_what_fits_in() -> None:
 @pytest.mark.parametrize(("priority", "seconds"), [("live", 0.0), ("repair", 1.0), ("backfill", 3.0)])
 def test_what_is_not_live_leaves_points_alone(priority: Priority, seconds: float) -> None:
     async def work(clock: LoopClock) -> tuple[float, float]:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(150)
         await budget.reserve(800, priority)
         return clock.monotonic(), budget.available
@@ -100,7 +100,7 @@ def test_what_is_not_live_leaves_points_alone(priority: Priority, seconds: float
 
 def test_a_dear_query_that_is_not_live_needs_no_more_than_fits_in() -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(950, "backfill")
         return clock.monotonic()
 
@@ -109,7 +109,7 @@ def test_a_dear_query_that_is_not_live_needs_no_more_than_fits_in() -> None:
 
 def test_whose_turn_it_is_for_having_waited_leaves_nothing_alone() -> None:
     async def work(clock: LoopClock) -> list[str]:
-        budget, order = CostBudget(clock, maximum=100, restore_rate=10), []
+        budget, order = QueryCostLimit(clock, maximum=100, restore_rate=10), []
 
         async def call(name: str, priority: Priority) -> None:
             await budget.reserve(10, priority)
@@ -145,9 +145,9 @@ def test_what_is_learnt_of_the_bucket(
     status: dict[str, float], reserved: float, actual: float | None, left: float
 ) -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(reserved)
-        budget.learn(status, reserved, actual)
+        budget.update(status, reserved, actual)
         return budget.available
 
     assert run_virtual(work) == pytest.approx(left)
@@ -166,10 +166,10 @@ def test_what_is_learnt_of_a_bucket_that_is_shared(
     status: dict[str, float], reserved: float, actual: float | None, left: float
 ) -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock)
-        budget.take_part(Part(0.5))
+        budget = QueryCostLimit(clock)
+        budget.take_share(LimitShare(0.5))
         await budget.reserve(reserved)
-        budget.learn(status, reserved, actual)
+        budget.update(status, reserved, actual)
         return budget.available
 
     assert run_virtual(work) == pytest.approx(left)
@@ -178,27 +178,27 @@ def test_what_is_learnt_of_a_bucket_that_is_shared(
 @pytest.mark.parametrize(("size", "most"), [(1.0, 1000), (0.5, 475), (0.1, 95)])
 def test_a_part_of_the_bucket_leaves_a_margin(size: float, most: float) -> None:
     async def work(clock: LoopClock) -> tuple[float, float]:
-        budget = CostBudget(clock)
-        budget.take_part(Part(size))
+        budget = QueryCostLimit(clock)
+        budget.take_share(LimitShare(size))
         return budget.most, budget.available
 
     assert run_virtual(work) == (pytest.approx(most), pytest.approx(most))
 
 
 @pytest.mark.parametrize(
-    ("before", "part", "left"),
+    ("before", "share", "left"),
     [
-        pytest.param(0.5, Part(1.0), 475, id="a larger part must fill up first"),
-        pytest.param(0.5, Part(1.0, alone=True), 1000, id="unless nobody used the rest"),
-        pytest.param(1.0, Part(0.5, alone=True), 475, id="a smaller one is not fuller for being alone"),
-        pytest.param(0.2, Part(0.4, alone=True), 380, id="and the margin stays"),
+        pytest.param(0.5, LimitShare(1.0), 475, id="a larger part must fill up first"),
+        pytest.param(0.5, LimitShare(1.0, alone=True), 1000, id="unless nobody used the rest"),
+        pytest.param(1.0, LimitShare(0.5, alone=True), 475, id="a smaller one is not fuller for being alone"),
+        pytest.param(0.2, LimitShare(0.4, alone=True), 380, id="and the margin stays"),
     ],
 )
-def test_another_part_of_the_bucket(before: float, part: Part, left: float) -> None:
+def test_another_part_of_the_bucket(before: float, share: LimitShare, left: float) -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock)
-        budget.take_part(Part(before))
-        budget.take_part(part)
+        budget = QueryCostLimit(clock)
+        budget.take_share(LimitShare(before))
+        budget.take_share(share)
         return budget.available
 
     assert run_virtual(work) == pytest.approx(left)
@@ -206,14 +206,14 @@ def test_another_part_of_the_bucket(before: float, part: Part, left: float) -> N
 
 def test_points_come_back_as_fast_as_our_part_of_the_rate() -> None:
     async def work(clock: LoopClock) -> list[float]:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(1000)
         await asyncio.sleep(2)
-        budget.take_part(Part(0.5))
+        budget.take_share(LimitShare(0.5))
         seen = [budget.available]
         await asyncio.sleep(2)
         seen.append(budget.available)
-        budget.learn({"restoreRate": 100}, 0, 0)
+        budget.update({"restoreRate": 100}, 0, 0)
         await asyncio.sleep(1)
         seen.append(budget.available)
         started = clock.monotonic()
@@ -223,7 +223,7 @@ def test_points_come_back_as_fast_as_our_part_of_the_rate() -> None:
     assert run_virtual(work) == pytest.approx([100, 150, 200, 2], abs=0.01)
 
 
-async def _reserved(budget: CostBudget, clock: LoopClock, cost: float, priority: Priority = "live") -> float:
+async def _reserved(budget: QueryCostLimit, clock: LoopClock, cost: float, priority: Priority = "live") -> float:
     """When it had its points."""
     await budget.reserve(cost, priority)
     return clock.monotonic()
@@ -241,17 +241,17 @@ async def _reserved(budget: CostBudget, clock: LoopClock, cost: float, priority:
 )
 def test_who_waits_is_woken_when_the_points_are_there(what: str, at: float) -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(1000)
         waiting = asyncio.create_task(_reserved(budget, clock, 400))
         await asyncio.sleep(2)
         match what:
             case "learn":
-                budget.learn({}, 500, 100)
+                budget.update({}, 500, 100)
             case "rate":
-                budget.learn({"restoreRate": 100}, 0, 0)
+                budget.update({"restoreRate": 100}, 0, 0)
             case "less":
-                budget.take_part(Part(0.5))
+                budget.take_share(LimitShare(0.5))
             case "cheap":
                 task = asyncio.create_task(_reserved(budget, clock, 1))
                 assert await waiting <= await task
@@ -262,7 +262,7 @@ def test_who_waits_is_woken_when_the_points_are_there(what: str, at: float) -> N
 
 def test_a_more_urgent_call_that_comes_later_goes_first_and_at_its_own_time() -> None:
     async def work(clock: LoopClock) -> list[float]:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(1000)
         repair = asyncio.create_task(_reserved(budget, clock, 400, "repair"))
         await asyncio.sleep(1)
@@ -275,17 +275,17 @@ def test_a_more_urgent_call_that_comes_later_goes_first_and_at_its_own_time() ->
 
 def test_what_was_granted_to_one_that_gave_up_comes_back() -> None:
     async def work(clock: LoopClock) -> list[float]:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(1000)
         waiting = asyncio.create_task(budget.reserve(400))
         await asyncio.sleep(0)
-        budget.learn({}, 1000, 500)  # grants it
+        budget.update({}, 1000, 500)  # grants it
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         seen = [budget.available]
         dear = asyncio.create_task(budget.reserve(5000))
         await asyncio.sleep(0)
-        budget.learn({}, 500, 0)
+        budget.update({}, 500, 0)
         dear.cancel()
         await asyncio.gather(dear, return_exceptions=True)
         return [*seen, budget.available]
@@ -295,7 +295,7 @@ def test_what_was_granted_to_one_that_gave_up_comes_back() -> None:
 
 def test_one_that_gives_up_before_its_turn_gives_nothing_back() -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(950)
         waiting = asyncio.create_task(budget.reserve(400))
         await asyncio.sleep(0)
@@ -308,7 +308,7 @@ def test_one_that_gives_up_before_its_turn_gives_nothing_back() -> None:
 
 def test_demand_is_what_was_asked_for_by_the_second_as_a_part_of_what_comes_back() -> None:
     async def work(clock: LoopClock) -> list[float]:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(100)
         await budget.reserve(50, "repair")
         await asyncio.sleep(2)
@@ -321,7 +321,7 @@ def test_demand_is_what_was_asked_for_by_the_second_as_a_part_of_what_comes_back
 
 def test_the_first_wish_after_a_quiet_time_is_told() -> None:
     async def work(clock: LoopClock) -> list[float]:
-        budget, told = CostBudget(clock), []
+        budget, told = QueryCostLimit(clock), []
         await budget.reserve(1)
         budget.on_demand = lambda: told.append(clock.monotonic())
         await budget.reserve(1)
@@ -339,7 +339,7 @@ def test_the_first_wish_after_a_quiet_time_is_told() -> None:
 def test_who_waits_is_heard_of_and_who_does_not_is_not() -> None:
     async def work(clock: LoopClock) -> list[tuple[str, Priority, float]]:
         heard = Heard()
-        budget = CostBudget(clock, watch=heard)
+        budget = QueryCostLimit(clock, watch=heard)
         await budget.reserve(1000)
         await budget.reserve(50)
         gives_up = asyncio.create_task(budget.reserve(50, "backfill"))
@@ -358,14 +358,14 @@ def test_who_waits_is_heard_of_and_who_does_not_is_not() -> None:
 
 def test_points_given_back_are_there_for_the_next() -> None:
     async def work(clock: LoopClock) -> tuple[float, float]:
-        budget = CostBudget(clock)
+        budget = QueryCostLimit(clock)
         await budget.reserve(1000)
         waiting = asyncio.create_task(budget.reserve(600))
         await asyncio.sleep(0)
-        budget.give_back(1000)
+        budget.release_unused(1000)
         await waiting
         left = budget.available
-        budget.give_back(5000)
+        budget.release_unused(5000)
         return left, budget.available
 
     assert run_virtual(work) == (400.0, 1000.0)

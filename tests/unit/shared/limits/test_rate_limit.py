@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.canonical.priority import PRIORITIES, Priority
-from shared.limits.demand import Part
-from shared.limits.priority_queue import Queue
-from shared.limits.rate_limit import RequestBudget
+from shared.limits.demand import LimitShare
+from shared.limits.priority_queue import PriorityQueue
+from shared.limits.rate_limit import RateLimit
 from tests.support.virtual_time import LoopClock, run_virtual
 from tests.unit.shared.limits.heard import Heard
 
@@ -23,12 +23,12 @@ def grants(times: list[float], rate: float, burst: int) -> list[float]:
     """When each of the calls that come at `times` got its turn."""
 
     async def work(clock: LoopClock) -> list[float]:
-        budget = RequestBudget(rate, burst, 0, clock)
+        budget = RateLimit(rate, burst, 0, clock)
         granted: list[float] = []
 
         async def call(at: float) -> None:
             await asyncio.sleep(at)
-            async with budget.slot():
+            async with budget.permit():
                 granted.append(clock.monotonic())
 
         await asyncio.gather(*(call(at) for at in times))
@@ -74,12 +74,12 @@ def test_nobody_waits_longer_than_the_rate_demands(times: list[float], rate: flo
 @given(cancelled=st.sets(st.integers(0, 19)), rate=st.floats(1, 50), most=st.integers(1, 5))
 def test_who_gives_up_takes_nothing_from_the_others(cancelled: set[int], rate: float, most: int) -> None:
     async def work(clock: LoopClock) -> tuple[int, int, float]:
-        budget = RequestBudget(rate, 1, most, clock)
+        budget = RateLimit(rate, 1, most, clock)
         running = peak = 0
 
         async def call() -> None:
             nonlocal running, peak
-            async with budget.slot():
+            async with budget.permit():
                 running += 1
                 peak = max(peak, running)
                 await asyncio.sleep(0.01)
@@ -101,13 +101,13 @@ def test_who_gives_up_takes_nothing_from_the_others(cancelled: set[int], rate: f
 
 def test_a_turn_granted_to_a_cancelled_call_is_given_back() -> None:
     async def work(clock: LoopClock) -> float:
-        budget = RequestBudget(1, 1, 1, clock)
-        async with budget.slot():
-            waiting = asyncio.create_task(budget.slot().__aenter__())
+        budget = RateLimit(1, 1, 1, clock)
+        async with budget.permit():
+            waiting = asyncio.create_task(budget.permit().__aenter__())
             await asyncio.sleep(2)
         waiting.cancel()  # its turn was just granted, and it has not run since
         await asyncio.gather(waiting, return_exceptions=True)
-        async with budget.slot():
+        async with budget.permit():
             return clock.monotonic()
 
     # By the second second the bucket was full again.
@@ -120,7 +120,7 @@ def test_zero_lifts_the_limits() -> None:
 
 async def turns(waiting: dict[Priority, int]) -> list[Priority]:
     loop = asyncio.get_running_loop()
-    queue, order = Queue(), []
+    queue, order = PriorityQueue(), []
     for name, count in waiting.items():
         for _ in range(count):
             queue.add(name, loop.create_future())
@@ -165,7 +165,7 @@ def test_turns_by_the_second(rate: float, burst: int, times: list[float], turns:
 class Held:
     """Calls that hold their place until they are told to leave."""
 
-    def __init__(self, budget: RequestBudget) -> None:
+    def __init__(self, budget: RateLimit) -> None:
         self.budget = budget
         self.inside = 0
 
@@ -176,12 +176,12 @@ class Held:
         return tasks
 
     async def _enter(self, priority: Priority) -> None:
-        await self.budget.enter(priority)
+        await self.budget.acquire(priority)
         self.inside += 1
 
-    async def leave(self, count: int = 1) -> None:
+    async def release(self, count: int = 1) -> None:
         for _ in range(count):
-            self.budget.leave()
+            self.budget.release()
             self.inside -= 1
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -194,12 +194,12 @@ class Held:
 
 def test_a_place_that_is_left_is_taken_at_once_by_who_waits() -> None:
     async def work(clock: LoopClock) -> None:
-        held = Held(RequestBudget(0, 1, 2, clock))
+        held = Held(RateLimit(0, 1, 2, clock))
         waiting = (await held.come(4))[2:]
         assert held.inside == 2
-        await held.leave()
+        await held.release()
         assert held.inside == 2
-        await held.leave(2)
+        await held.release(2)
         assert (held.inside, clock.monotonic()) == (1, 0)
         await held.come(1)
         assert held.inside == 2
@@ -214,8 +214,8 @@ def test_a_place_that_is_left_is_taken_at_once_by_who_waits() -> None:
 )
 def test_a_part_of_the_places_is_rounded_down_but_never_to_nothing(most: int, size: float, places: int) -> None:
     async def work(clock: LoopClock) -> int:
-        held = Held(RequestBudget(0, 1, most, clock))
-        held.budget.take_part(Part(size))
+        held = Held(RateLimit(0, 1, most, clock))
+        held.budget.take_share(LimitShare(size))
         tasks = await held.come(40)
         inside = held.inside
         await held.give_up(tasks)
@@ -225,21 +225,21 @@ def test_a_part_of_the_places_is_rounded_down_but_never_to_nothing(most: int, si
 
 
 @pytest.mark.parametrize(
-    ("before", "part", "at_once"),
+    ("before", "share", "at_once"),
     [
-        pytest.param(1.0, Part(0.5), 4, id="half a burst"),
-        pytest.param(1.0, Part(0.05), 1, id="never less than one"),
-        pytest.param(0.5, Part(1.0), 4, id="a larger part must fill up first"),
-        pytest.param(0.5, Part(1.0, alone=True), 8, id="unless nobody used the rest"),
-        pytest.param(1.0, Part(1.0, alone=True), 8, id="which is no more than there was"),
-        pytest.param(1.0, Part(0.5, alone=True), 4, id="a smaller part is not fuller for being alone"),
+        pytest.param(1.0, LimitShare(0.5), 4, id="half a burst"),
+        pytest.param(1.0, LimitShare(0.05), 1, id="never less than one"),
+        pytest.param(0.5, LimitShare(1.0), 4, id="a larger part must fill up first"),
+        pytest.param(0.5, LimitShare(1.0, alone=True), 8, id="unless nobody used the rest"),
+        pytest.param(1.0, LimitShare(1.0, alone=True), 8, id="which is no more than there was"),
+        pytest.param(1.0, LimitShare(0.5, alone=True), 4, id="a smaller part is not fuller for being alone"),
     ],
 )
-def test_a_part_of_the_burst(before: float, part: Part, at_once: int) -> None:
+def test_a_part_of_the_burst(before: float, share: LimitShare, at_once: int) -> None:
     async def work(clock: LoopClock) -> int:
-        held = Held(RequestBudget(4, 8, 0, clock))
-        held.budget.take_part(Part(before))
-        held.budget.take_part(part)
+        held = Held(RateLimit(4, 8, 0, clock))
+        held.budget.take_share(LimitShare(before))
+        held.budget.take_share(share)
         tasks = await held.come(20)
         inside = held.inside
         await held.give_up(tasks)
@@ -250,18 +250,18 @@ def test_a_part_of_the_burst(before: float, part: Part, at_once: int) -> None:
 
 def test_a_part_of_the_rate_counts_from_when_it_is_taken() -> None:
     async def work(clock: LoopClock) -> list[float]:
-        budget, turns = RequestBudget(4, 1, 0, clock), []
+        budget, turns = RateLimit(4, 1, 0, clock), []
 
         async def calls() -> None:
             for _ in range(5):
-                await budget.enter()
+                await budget.acquire()
                 turns.append(clock.monotonic())
 
         task = asyncio.create_task(calls())
         await asyncio.sleep(0.5)
-        budget.take_part(Part(0.25))
+        budget.take_share(LimitShare(0.25))
         await asyncio.sleep(1.5)
-        budget.take_part(Part(1.0))
+        budget.take_share(LimitShare(1.0))
         await task
         return turns
 
@@ -271,11 +271,11 @@ def test_a_part_of_the_rate_counts_from_when_it_is_taken() -> None:
 
 def test_who_waits_goes_at_once_where_a_larger_part_has_room() -> None:
     async def work(clock: LoopClock) -> int:
-        held = Held(RequestBudget(1, 4, 4, clock))
-        held.budget.take_part(Part(0.25))
+        held = Held(RateLimit(1, 4, 4, clock))
+        held.budget.take_share(LimitShare(0.25))
         tasks = await held.come(4)
         assert held.inside == 1
-        held.budget.take_part(Part(1.0, alone=True))
+        held.budget.take_share(LimitShare(1.0, alone=True))
         await asyncio.gather(*tasks)
         return held.inside
 
@@ -285,7 +285,7 @@ def test_who_waits_goes_at_once_where_a_larger_part_has_room() -> None:
 @pytest.mark.parametrize(("limit", "wanted"), [(2.0, 2.0), (0.0, 4.0)])
 def test_demand_is_what_was_asked_for_by_the_second_as_a_part_of_the_limit(limit: float, wanted: float) -> None:
     async def work(clock: LoopClock) -> list[float]:
-        held = Held(RequestBudget(limit, 8, 0, clock))
+        held = Held(RateLimit(limit, 8, 0, clock))
         await held.come(8)
         await asyncio.sleep(2)
         seen = [held.budget.demand()["live"]]
@@ -297,7 +297,7 @@ def test_demand_is_what_was_asked_for_by_the_second_as_a_part_of_the_limit(limit
 
 def test_what_waits_is_wanted_too() -> None:
     async def work(clock: LoopClock) -> float:
-        held = Held(RequestBudget(1, 1, 1, clock))
+        held = Held(RateLimit(1, 1, 1, clock))
         tasks = await held.come(3, "repair")
         held.budget.demand()
         await asyncio.sleep(1)
@@ -311,7 +311,7 @@ def test_what_waits_is_wanted_too() -> None:
 
 def test_the_first_wish_after_a_quiet_time_is_told() -> None:
     async def work(clock: LoopClock) -> list[float]:
-        held, told = Held(RequestBudget(1, 9, 0, clock)), []
+        held, told = Held(RateLimit(1, 9, 0, clock)), []
         await held.come(1)
         held.budget.on_demand = lambda: told.append(clock.monotonic())
         await held.come(1)
@@ -329,10 +329,10 @@ def test_the_first_wish_after_a_quiet_time_is_told() -> None:
 def test_who_waits_is_heard_of_and_who_does_not_is_not() -> None:
     async def work(clock: LoopClock) -> list[tuple[str, Priority, float]]:
         heard = Heard()
-        budget = RequestBudget(2, 1, 0, clock, heard)
-        await budget.enter()
-        await budget.enter("repair")
-        gives_up = asyncio.create_task(budget.enter("backfill"))
+        budget = RateLimit(2, 1, 0, clock, heard)
+        await budget.acquire()
+        await budget.acquire("repair")
+        gives_up = asyncio.create_task(budget.acquire("backfill"))
         await asyncio.sleep(0.25)
         gives_up.cancel()
         await asyncio.gather(gives_up, return_exceptions=True)
@@ -348,18 +348,18 @@ def test_who_waits_is_heard_of_and_who_does_not_is_not() -> None:
 
 def test_a_turn_given_back_is_worth_one_call_and_goes_to_the_next() -> None:
     async def work(clock: LoopClock) -> tuple[int, float]:
-        held = Held(RequestBudget(1, 2, 1, clock))
+        held = Held(RateLimit(1, 2, 1, clock))
         first, second, *_ = await held.come(3)
         await asyncio.sleep(0.5)
-        held.budget.leave()
+        held.budget.release()
         second.cancel()  # in the same breath as it was granted
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         inside = held.inside
         assert first.done()
-        held.budget.leave()
-        await held.budget.enter()
+        held.budget.release()
+        await held.budget.acquire()
         return inside, clock.monotonic()
 
     # 1.5 were left; the third took one, and the half that remained is whole by 1.0.
@@ -368,20 +368,20 @@ def test_a_turn_given_back_is_worth_one_call_and_goes_to_the_next() -> None:
 
 def test_a_turn_given_back_is_there_for_the_next() -> None:
     async def work(clock: LoopClock) -> float:
-        budget = RequestBudget(1.0, burst=1, max_in_flight=1, clock=clock)
-        await budget.enter()
-        waiting = asyncio.create_task(budget.enter())
+        budget = RateLimit(1.0, burst=1, max_in_flight=1, clock=clock)
+        await budget.acquire()
+        waiting = asyncio.create_task(budget.acquire())
         await asyncio.sleep(0)
-        budget.give_back()
+        budget.release_unused()
         await waiting
-        budget.give_back()
+        budget.release_unused()
         return await two_turns(budget, clock)
 
     assert run_virtual(work) == pytest.approx(1.0, abs=_HAIR)
 
 
-async def two_turns(budget: RequestBudget, clock: LoopClock) -> float:
+async def two_turns(budget: RateLimit, clock: LoopClock) -> float:
     for _ in range(2):
-        await budget.enter()
-        budget.leave()
+        await budget.acquire()
+        budget.release()
     return clock.monotonic()

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.canonical.priority import PRIORITIES, Priority
-from shared.limits.demand import Part
-from shared.limits.priority_queue import MOST_PASSES, Queue
-from shared.limits.query_cost import CostBudget
+from shared.limits.demand import LimitShare
+from shared.limits.priority_queue import MAX_PASSES, PriorityQueue
+from shared.limits.query_cost import QueryCostLimit
 from tests.support.virtual_time import LoopClock, run_virtual
 
 COSTS = st.integers(1, 200).map(float)
@@ -27,7 +27,7 @@ def test_points_are_never_spent_before_they_are_there_and_nobody_waits_for_ever(
     calls: list[tuple[float, float, Priority, bool]], parts: list[tuple[float, float]]
 ) -> None:
     async def work(clock: LoopClock) -> tuple[list[tuple[float, float]], int]:
-        budget = CostBudget(clock, MOST, RATE)
+        budget = QueryCostLimit(clock, MOST, RATE)
         spent: list[tuple[float, float]] = []
 
         async def call(at: float, cost: float, priority: Priority) -> None:
@@ -37,7 +37,7 @@ def test_points_are_never_spent_before_they_are_there_and_nobody_waits_for_ever(
 
         async def change(at: float, size: float) -> None:
             await asyncio.sleep(at)
-            budget.take_part(Part(size))
+            budget.take_share(LimitShare(size))
 
         tasks = [asyncio.create_task(call(at, cost, priority)) for at, cost, priority, _ in calls]
         changes = [asyncio.create_task(change(at, size)) for at, size in parts]
@@ -63,7 +63,7 @@ def test_points_are_never_spent_before_they_are_there_and_nobody_waits_for_ever(
 @given(calls=CALLS)
 def test_a_call_that_fits_and_meets_nobody_goes_at_once(calls: list[tuple[float, float, Priority, bool]]) -> None:
     async def work(clock: LoopClock) -> None:
-        budget = CostBudget(clock, MOST, RATE)
+        budget = QueryCostLimit(clock, MOST, RATE)
         for gap, cost, priority, _ in calls:
             await asyncio.sleep(gap)
             fits = budget.available >= min(cost + MOST * 0.2, MOST)
@@ -82,7 +82,7 @@ def test_whoever_waits_is_passed_over_for_a_bounded_cost_only(
     """Others get at most so many times a head's own cost, and one more turn each, before it goes."""
 
     async def work(clock: LoopClock) -> None:
-        queue, loop = Queue(), asyncio.get_running_loop()
+        queue, loop = PriorityQueue(), asyncio.get_running_loop()
         passed: dict[Priority, float] = dict.fromkeys(PRIORITIES, 0.0)
         heads: dict[Priority, list[float]] = {name: [] for name in PRIORITIES}
         left = list(calls)
@@ -98,7 +98,7 @@ def test_whoever_waits_is_passed_over_for_a_bounded_cost_only(
             for name in PRIORITIES:
                 if name != waiter.priority and heads[name]:
                     passed[name] += waiter.cost
-                    assert passed[name] <= MOST_PASSES * heads[name][0] + 2 * dearest * (MOST_PASSES + 1)
+                    assert passed[name] <= MAX_PASSES * heads[name][0] + 2 * dearest * (MAX_PASSES + 1)
             passed[waiter.priority] = 0.0
             assert heads[waiter.priority].pop(0) == waiter.cost, "within a priority, first come is first served"
             queue.serve(waiter)
@@ -108,7 +108,7 @@ def test_whoever_waits_is_passed_over_for_a_bounded_cost_only(
 
 def test_a_live_call_does_not_wait_for_the_points_of_a_dear_backfill() -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock, MOST, RATE)
+        budget = QueryCostLimit(clock, MOST, RATE)
         await budget.reserve(MOST)
         backfill = asyncio.create_task(budget.reserve(900, "backfill"))
         await asyncio.sleep(0.5)
@@ -122,7 +122,7 @@ def test_a_live_call_does_not_wait_for_the_points_of_a_dear_backfill() -> None:
 
 def test_a_backfill_leaves_points_for_live_calls_to_come() -> None:
     async def work(clock: LoopClock) -> float:
-        budget = CostBudget(clock, MOST, RATE)
+        budget = QueryCostLimit(clock, MOST, RATE)
         tasks = [asyncio.create_task(budget.reserve(100, "backfill")) for _ in range(30)]
         await asyncio.sleep(10)
         before = clock.monotonic()

@@ -35,7 +35,7 @@ class Bench:
         self.clock, self.told = clock or FakeClock(), Told()
         self.registry = CollectorRegistry()
         metrics = ServiceMetrics("heartland_writer", self.registry)
-        self.guards = VendorLimits(metrics, self.clock, service="heartland_writer", tell=self.told)
+        self.limits = VendorLimits(metrics, self.clock, service="heartland_writer", tell=self.told)
 
     def figure(self, name: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"tillbridge_{name}", labels)
@@ -54,7 +54,7 @@ def end(breaker: Breaker, error: Exception | None) -> None:
 )
 def test_an_outage_is_told_once_and_its_end_too(error: TargetDown, kind: str, severity: str) -> None:
     bench = Bench()
-    breaker = bench.guards.breaker("acme", "heartland")
+    breaker = bench.limits.breaker("acme", "heartland")
     for _ in range(5):
         end(breaker, error)
     bench.clock.advance(5)
@@ -76,7 +76,7 @@ def test_an_outage_is_told_once_and_its_end_too(error: TargetDown, kind: str, se
 
 def test_the_state_is_a_metric() -> None:
     bench = Bench()
-    breaker = bench.guards.breaker("acme", "shopify")
+    breaker = bench.limits.breaker("acme", "shopify")
     assert bench.figure("breaker_state", connection="acme", system="shopify") == 0
 
     for _ in range(5):
@@ -88,9 +88,9 @@ def test_the_state_is_a_metric() -> None:
 def test_who_waits_for_a_turn_is_counted() -> None:
     async def work(clock: LoopClock) -> tuple[Bench, float | None]:
         bench = Bench(clock)
-        budget = bench.guards.requests("acme", "heartland", 1.0, 0)
-        await budget.enter()
-        waiting = asyncio.create_task(budget.enter("repair"))
+        budget = bench.limits.rate_limit("acme", "heartland", 1.0, 0)
+        await budget.acquire()
+        waiting = asyncio.create_task(budget.acquire("repair"))
         await asyncio.sleep(0.5)
         meanwhile = bench.figure("budget_waiting", system="heartland", priority="repair")
         await waiting
@@ -106,14 +106,14 @@ def test_who_waits_for_a_turn_is_counted() -> None:
 def test_an_answer_that_refuses_our_rate_is_counted() -> None:
     bench = Bench()
 
-    bench.guards.throttled("shopify")()
+    bench.limits.throttled("shopify")()
 
     assert bench.figure("throttled_total", system="shopify") == 1
 
 
 def test_what_a_process_left_open_is_resolved_by_the_first_success_of_the_next() -> None:
     bench = Bench()
-    breaker = bench.guards.breaker("acme", "heartland")
+    breaker = bench.limits.breaker("acme", "heartland")
     for _ in range(3):
         end(breaker, None)
 

@@ -15,7 +15,7 @@ from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.transport import Limits, Transport
 from shared.limits.circuit_breaker import Breaker
-from shared.limits.rate_limit import RequestBudget
+from shared.limits.rate_limit import RateLimit
 from shared.runtime.clock import SystemClock
 
 Respond = Callable[[web.Request], web.StreamResponse]
@@ -38,14 +38,14 @@ def a_client(
     observed: list[tuple[str, str]],
     limits: Limits,
     *,
-    budget: RequestBudget | None = None,
+    budget: RateLimit | None = None,
     breaker: Breaker | None = None,
 ) -> HeartlandClient:
     clock = SystemClock()
     transport = Transport(
         session,
         HeartlandAccount.read({"base_url": url, "api_token": "sesame"}),
-        budget=budget or RequestBudget(0, burst=1, max_in_flight=10, clock=clock),
+        budget=budget or RateLimit(0, burst=1, max_in_flight=10, clock=clock),
         breaker=breaker or Breaker("test", failures=1000, clock=clock),
         clock=clock,
         observe=lambda operation, outcome, seconds: observed.append((operation, outcome)),

@@ -17,7 +17,7 @@ from shared.connectors.heartland.transport import Limits
 from shared.errors import CredentialsRefused, OutcomeUnknown, RetryLater, TargetDown
 from shared.limits.call_context import LIVE, REPAIR, CallContext
 from shared.limits.circuit_breaker import CLOSED, Breaker
-from shared.limits.rate_limit import RequestBudget
+from shared.limits.rate_limit import RateLimit
 from shared.runtime.clock import SystemClock
 from tests.unit.shared.connectors.heartland.server import Respond, a_client, answering
 
@@ -198,7 +198,7 @@ async def test_the_token_goes_along_and_is_never_shown() -> None:
 
 async def test_who_waited_for_a_turn_while_the_breaker_opened_does_not_go_out() -> None:
     clock = SystemClock()
-    budget = RequestBudget(0, burst=1, max_in_flight=1, clock=clock)
+    budget = RateLimit(0, burst=1, max_in_flight=1, clock=clock)
     breaker = Breaker("test", failures=1, clock=clock)
     async with answering(status(503)) as spoken, aiohttp.ClientSession() as session:
         client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget, breaker=breaker)
@@ -210,7 +210,7 @@ async def test_who_waited_for_a_turn_while_the_breaker_opened_does_not_go_out() 
 
 
 async def test_a_repair_waits_behind_live_calls_of_the_same_account() -> None:
-    budget = RequestBudget(0, burst=1, max_in_flight=1, clock=SystemClock())
+    budget = RateLimit(0, burst=1, max_in_flight=1, clock=SystemClock())
     async with answering(status(200, '{"results": []}')) as spoken, aiohttp.ClientSession() as session:
         client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget)
         await asyncio.gather(
@@ -250,7 +250,7 @@ async def test_a_packed_answer_is_held_to_the_same_limit() -> None:
 
 async def test_calls_that_the_breaker_refuses_neither_queue_for_the_rate_nor_use_it_up() -> None:
     clock = SystemClock()
-    budget = RequestBudget(0.001, burst=1, max_in_flight=1, clock=clock)
+    budget = RateLimit(0.001, burst=1, max_in_flight=1, clock=clock)
     breaker = Breaker("test", failures=1, clock=clock)
     breaker.end(breaker.begin(), TargetDown("refused"))
     async with answering(status(503)) as spoken, aiohttp.ClientSession() as session:
@@ -258,23 +258,23 @@ async def test_calls_that_the_breaker_refuses_neither_queue_for_the_rate_nor_use
         ends = await asyncio.gather(*(write(client) for _ in range(3)), return_exceptions=True)
 
     assert [type(end) for end in ends] == [TargetDown] * 3
-    await asyncio.wait_for(budget.enter(), 1)  # its one token in a thousand seconds is still there
+    await asyncio.wait_for(budget.acquire(), 1)  # its one token in a thousand seconds is still there
 
 
 async def test_a_turn_that_came_too_late_is_given_back() -> None:
     clock = SystemClock()
-    budget = RequestBudget(0.001, burst=2, max_in_flight=1, clock=clock)
+    budget = RateLimit(0.001, burst=2, max_in_flight=1, clock=clock)
     breaker = Breaker("test", failures=1, clock=clock)
     async with answering(status(503)) as spoken, aiohttp.ClientSession() as session:
         client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget, breaker=breaker)
         await asyncio.gather(*(write(client) for _ in range(3)), return_exceptions=True)
 
     assert len(spoken.asked) == 1
-    await asyncio.wait_for(budget.enter(), 1)
+    await asyncio.wait_for(budget.acquire(), 1)
 
 
 async def test_a_write_asks_before_it_goes_out_once_its_turn_has_come() -> None:
-    budget = RequestBudget(0, burst=1, max_in_flight=1, clock=SystemClock())
+    budget = RateLimit(0, burst=1, max_in_flight=1, clock=SystemClock())
     told: list[str] = []
 
     async def check() -> None:
@@ -282,11 +282,11 @@ async def test_a_write_asks_before_it_goes_out_once_its_turn_has_come() -> None:
 
     async with answering(status(201, "", Location="/5")) as spoken, aiohttp.ClientSession() as session:
         client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget)
-        await budget.enter("live")
+        await budget.acquire("live")
         waiting = asyncio.create_task(write(client, LIVE.checked_by(check)))
         await asyncio.sleep(0)
         assert (told, spoken.asked) == ([], [])
-        budget.leave()
+        budget.release()
         await waiting
 
     assert told == ["asked"]
@@ -301,7 +301,7 @@ async def test_what_is_raised_before_a_write_keeps_it_back_and_says_nothing_of_h
         raise TargetDown("settled elsewhere")
 
     async with answering(status(200, '{"id": 5, "public_id": "S-1"}')) as spoken, aiohttp.ClientSession() as session:
-        budget = RequestBudget(0, burst=1, max_in_flight=1, clock=clock)
+        budget = RateLimit(0, burst=1, max_in_flight=1, clock=clock)
         client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget, breaker=breaker)
         for call in (write, change):
             with pytest.raises(TargetDown, match="settled elsewhere"):

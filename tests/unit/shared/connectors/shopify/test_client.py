@@ -15,7 +15,7 @@ from shared.entities.order.shopify.documents import READ_ORDERS
 from shared.errors import CredentialsRefused, OutcomeUnknown, Rejected, TargetDown
 from shared.limits.call_context import LIVE
 from shared.limits.circuit_breaker import CLOSED, OPEN, Breaker
-from shared.limits.query_cost import CostBudget
+from shared.limits.query_cost import QueryCostLimit
 from shared.runtime.clock import SystemClock
 from tests.support.shop_server import data, error, open_shop_server, says
 
@@ -246,7 +246,7 @@ async def test_a_query_that_the_breaker_refuses_takes_no_points() -> None:
     async with open_shop_server(data(FINE)) as (shop, session):
         shop.breaker = Breaker("demo", clock=SystemClock(), failures=1)
         shop.breaker.end(shop.breaker.begin(), TargetDown("down"))
-        client, budget = shop.client(session), CostBudget(SystemClock(), maximum=1000, restore_rate=0.001)
+        client, budget = shop.client(session), QueryCostLimit(SystemClock(), maximum=1000, restore_rate=0.001)
         client._budget = budget
         with pytest.raises(TargetDown, match="open"):
             await client.execute(ASK, {})
@@ -258,13 +258,13 @@ async def test_a_query_that_the_breaker_refuses_takes_no_points() -> None:
 async def test_points_that_came_too_late_are_given_back() -> None:
     async with open_shop_server(data(FINE)) as (shop, session):
         shop.breaker = Breaker("demo", clock=SystemClock(), failures=1)
-        client, budget = shop.client(session), CostBudget(SystemClock(), maximum=1000, restore_rate=0.001)
+        client, budget = shop.client(session), QueryCostLimit(SystemClock(), maximum=1000, restore_rate=0.001)
         client._budget = budget
         await budget.reserve(1000)
         waiting = asyncio.create_task(client.execute(ASK, {}))
         await asyncio.sleep(0)
         shop.breaker.end(shop.breaker.begin(), TargetDown("down"))
-        budget.give_back(1000)
+        budget.release_unused(1000)
         with pytest.raises(TargetDown, match="open"):
             await waiting
 
@@ -278,7 +278,7 @@ async def test_a_mutation_asks_before_it_goes_out_and_a_query_does_not() -> None
 
     async with open_shop_server(data(FINE)) as (shop, session):
         shop.breaker = Breaker("demo", clock=SystemClock(), failures=1)
-        client, budget = shop.client(session), CostBudget(SystemClock(), maximum=1000, restore_rate=0.001)
+        client, budget = shop.client(session), QueryCostLimit(SystemClock(), maximum=1000, restore_rate=0.001)
         client._budget = budget
         with pytest.raises(TargetDown, match="settled elsewhere"):
             await client.execute(SHIP, {}, LIVE.checked_by(check))

@@ -1,4 +1,4 @@
-"""What the processes that share a rate limit want of it. By the database's clock, so that theirs need not agree."""
+"""Demand of each process for each shared limit. Uses the database's clock: the processes' clocks may differ."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from shared.canonical.priority import PRIORITIES, Demand
 from shared.state.database import Database, columns
 
-# A limit by connection and system.
-Limit = tuple[str, str]
+# A limit: connection and system.
+LimitKey = tuple[str, str]
 
-# Who was not heard of for so long is gone.
+# A process that published nothing for so long is gone.
 GONE_SECONDS = 5.0
 
 _WRITE = """
@@ -31,28 +31,28 @@ _READ = """
      where instance <> $3 and seen_at > now() - make_interval(secs => $4)"""
 
 
-class BudgetShares:
-    """One process among those that share."""
+class LimitDemands:
+    """Publishes the demand of one process and reads that of the others."""
 
     def __init__(self, db: Database, instance: str) -> None:
         self._db = db
         self._instance = instance
 
-    async def exchange(self, demands: Mapping[Limit, Demand]) -> dict[Limit, dict[str, Demand]]:
-        """Tell what we want of each limit, and hear what each of the others wants. Raises TargetDown.
+    async def exchange(self, demands: Mapping[LimitKey, Demand]) -> dict[LimitKey, dict[str, Demand]]:
+        """Publish our demand for each limit, and read that of each other process. Raises TargetDown.
 
-        Ours is committed before theirs is read: of two who begin at once, one at least hears of the other.
+        Ours is committed before theirs is read: of two that start at once, at least one reads the other's.
         """
         rows = [(*limit, *(demand.get(name, 0.0) for name in PRIORITIES)) for limit, demand in demands.items()]
         names, systems, *wanted = columns(rows, 5)
         await self._db.execute(_WRITE, names, systems, self._instance, *wanted)
-        others: dict[Limit, dict[str, Demand]] = {limit: {} for limit in demands}
+        others: dict[LimitKey, dict[str, Demand]] = {limit: {} for limit in demands}
         for row in await self._db.fetch(_READ, names, systems, self._instance, GONE_SECONDS):
             others[row["connection"], row["system"]][row["instance"]] = {name: row[name] for name in PRIORITIES}
         return others
 
-    async def withdraw(self, limits: Iterable[Limit]) -> None:
-        """We want nothing of these any more: the others need not wait until they notice."""
+    async def withdraw(self, limits: Iterable[LimitKey]) -> None:
+        """Delete our demand for these limits, so that the others need not wait until it expires."""
         names, systems = columns(list(limits), 2)
         await self._db.execute(
             """delete from budget_shares where instance = $3

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.canonical.priority import PRIORITIES
-from shared.limits.demand import Demand, Part
-from shared.limits.shares import NEWCOMER, Standing, divide, share_out
+from shared.limits.demand import Demand, LimitShare
+from shared.limits.share_allocation import NEWCOMER, ShareNegotiation, divide, share_out
 
 WHOLE = 1 - NEWCOMER
 A_DEMAND = st.fixed_dictionaries({}, optional={name: st.floats(0, 20) for name in PRIORITIES})
@@ -83,86 +83,86 @@ def test_of_two_the_one_who_wants_less_is_never_short_while_the_other_has_more(
 
 
 def test_who_begins_while_others_work_starts_small_and_grows_when_they_know() -> None:
-    standing = Standing(1.0)
+    standing = ShareNegotiation(1.0)
 
-    sizes = [standing.heard(live(5), {"b": live(5)}, now).size for now in (10.0, 10.3, 11.0)]
+    sizes = [standing.update(live(5), {"b": live(5)}, now).size for now in (10.0, 10.3, 11.0)]
 
     assert sizes == pytest.approx([NEWCOMER, NEWCOMER, WHOLE / 2])
 
 
 def test_who_is_alone_has_all_of_it_at_once_and_gives_half_of_it_back_at_once() -> None:
-    standing = Standing(1.0)
+    standing = ShareNegotiation(1.0)
 
-    assert standing.heard(live(0.1), {}, 10.0) == Part(1.0, alone=True)
-    assert standing.heard(live(5), {"b": live(5)}, 10.1) == Part(WHOLE / 2)
+    assert standing.update(live(0.1), {}, 10.0) == LimitShare(1.0, alone=True)
+    assert standing.update(live(5), {"b": live(5)}, 10.1) == LimitShare(WHOLE / 2)
 
 
 def test_who_was_out_of_touch_is_not_alone_by_its_first_reading() -> None:
-    standing = Standing(1.0)
+    standing = ShareNegotiation(1.0)
     for now in (10.0, 11.0):
-        standing.heard(live(5), {"b": live(5)}, now)
+        standing.update(live(5), {"b": live(5)}, now)
 
-    assert standing.heard(live(5), {}, 19.0) == Part(WHOLE / 2)
-    assert standing.heard(live(5), {}, 19.8) == Part(WHOLE / 2)
-    assert standing.heard(live(5), {}, 20.0) == Part(1.0, alone=True)
+    assert standing.update(live(5), {}, 19.0) == LimitShare(WHOLE / 2)
+    assert standing.update(live(5), {}, 19.8) == LimitShare(WHOLE / 2)
+    assert standing.update(live(5), {}, 20.0) == LimitShare(1.0, alone=True)
 
 
 def test_who_was_out_of_touch_grows_only_from_what_it_tells_after_it() -> None:
-    standing = Standing(1.0)
-    standing.heard(live(5), {"b": live(5)}, 10.0)
+    standing = ShareNegotiation(1.0)
+    standing.update(live(5), {"b": live(5)}, 10.0)
 
-    sizes = [standing.heard(live(5), {"b": live(0.1)}, now).size for now in (19.0, 20.0)]
+    sizes = [standing.update(live(5), {"b": live(0.1)}, now).size for now in (19.0, 20.0)]
 
     assert sizes == pytest.approx([NEWCOMER, WHOLE - 0.1])
 
 
 @pytest.mark.parametrize(("later", "alone"), [(2.9, True), (3.0, False)])
 def test_out_of_touch_is_who_read_nothing_for_three_periods(later: float, alone: bool) -> None:
-    standing = Standing(2.0)
-    standing.heard(live(5), {"b": live(5)}, 10.0)
+    standing = ShareNegotiation(2.0)
+    standing.update(live(5), {"b": live(5)}, 10.0)
 
-    assert standing.heard(live(5), {}, 10.0 + 2 * later).alone == alone
+    assert standing.update(live(5), {}, 10.0 + 2 * later).alone == alone
 
 
 def test_who_begins_and_could_not_tell_starts_small_even_if_it_seems_alone() -> None:
-    standing = Standing(1.0)
-    standing.missed()
+    standing = ShareNegotiation(1.0)
+    standing.mark_missed()
 
-    assert standing.heard(live(5), {}, 10.0) == Part(NEWCOMER)
-    assert standing.heard(live(5), {}, 10.1) == Part(NEWCOMER)
-    assert standing.heard(live(5), {}, 11.0) == Part(1.0, alone=True)
+    assert standing.update(live(5), {}, 10.0) == LimitShare(NEWCOMER)
+    assert standing.update(live(5), {}, 10.1) == LimitShare(NEWCOMER)
+    assert standing.update(live(5), {}, 11.0) == LimitShare(1.0, alone=True)
 
 
 def test_one_reading_that_was_missed_gives_nothing_up_and_takes_nothing() -> None:
-    standing = Standing(1.0)
-    standing.heard(live(5), {"b": live(5)}, 10.0)
-    held = standing.heard(live(5), {"b": live(5)}, 11.0)
-    standing.missed()
+    standing = ShareNegotiation(1.0)
+    standing.update(live(5), {"b": live(5)}, 10.0)
+    held = standing.update(live(5), {"b": live(5)}, 11.0)
+    standing.mark_missed()
 
-    assert standing.heard(live(5), {}, 13.0) == held
+    assert standing.update(live(5), {}, 13.0) == held
 
 
 def test_who_was_quiet_begins_anew() -> None:
-    standing = Standing(1.0)
+    standing = ShareNegotiation(1.0)
     for now in (10.0, 11.0):
-        standing.heard(live(5), {"b": live(5)}, now)
+        standing.update(live(5), {"b": live(5)}, now)
 
-    assert standing.quiet() == Part(NEWCOMER)
-    assert standing.heard(live(5), {"b": live(5)}, 12.0).size == pytest.approx(NEWCOMER)
+    assert standing.reset() == LimitShare(NEWCOMER)
+    assert standing.update(live(5), {"b": live(5)}, 12.0).size == pytest.approx(NEWCOMER)
 
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.floats(0, 3)), min_size=1, max_size=30))
 def test_two_who_hear_of_each_other_late_take_no_more_than_there_is(moves: list[tuple[float, float]]) -> None:
     """Each reads once a second, half a second apart, and hears what the other told last."""
-    standings, told = [Standing(1.0), Standing(1.0)], [live(0.0), live(0.0)]
+    standings, told = [ShareNegotiation(1.0), ShareNegotiation(1.0)], [live(0.0), live(0.0)]
     parts = [NEWCOMER, NEWCOMER]
     for number, wants in enumerate(moves):
         for one, want in enumerate(wants):
             told[one] = live(want)
             if want:
-                parts[one] = standings[one].heard(told[one], {"other": told[1 - one]}, number + one / 2).size
+                parts[one] = standings[one].update(told[one], {"other": told[1 - one]}, number + one / 2).size
             else:
-                parts[one] = standings[one].quiet().size
+                parts[one] = standings[one].reset().size
 
         # What a newcomer starts with comes on top of what who was alone has, for as long as nobody knows of it.
         assert sum(parts) <= 1 + NEWCOMER + 1e-9
