@@ -9,11 +9,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from services.replay.settings import Settings
 
 from shared.canonical.hop import Hop
 from shared.operations.dead_letters.dead_letters import Desk, Sent
 from shared.operations.dead_letters.resend import again
+from shared.runtime.settings import Settings
 from tests.support.clock import FakeClock
 from tests.support.journal import HOP
 from tests.support.messaging import NOON
