@@ -23,7 +23,7 @@ from services.cli import dlq_output as show
 from services.cli.options import INTERRUPTED, NO_REASON, AsJson, Because, operator, run_operation, tool_settings
 from shared.errors import Rejected
 from shared.messaging.dead_letters.reader import DeadLetter
-from shared.operations.dead_letters.dead_letters import Desk, open_desk
+from shared.operations.dead_letters.dead_letters import DeadLetterOperations, open_dead_letters
 from shared.operations.dead_letters.dry_run import DryRunSettings, dry_run, open_previews
 from shared.operations.dead_letters.replay import Report, chosen, meant, ready
 from shared.operations.dead_letters.replay import replay as send_all
@@ -54,11 +54,11 @@ WAIT_SECONDS = 60.0
 MOST_DRY_RUN = 20
 
 
-def _do(work: Callable[[Desk], Coroutine[Any, Any, T]], actor: str = "") -> T:
+def _do(work: Callable[[DeadLetterOperations], Coroutine[Any, Any, T]], actor: str = "") -> T:
     """The result of `work` on the dead letters of the running system."""
 
     async def run() -> T:
-        async with open_desk(tool_settings(Settings), actor or operator()) as desk:
+        async with open_dead_letters(tool_settings(Settings), actor or operator()) as desk:
             return await work(desk)
 
     return run_operation(run())
@@ -71,7 +71,7 @@ def _selection(**given: Any) -> Selection:
     return Selection(**given | {"ids": tuple(given.get("ids") or ())})
 
 
-async def _one(desk: Desk, name: str) -> DeadLetter:
+async def _one(desk: DeadLetterOperations, name: str) -> DeadLetter:
     found = await chosen(desk, Selection(ids=(name,), state="all"))
     if not found:
         raise Rejected(f"there is no dead letter {name}")
@@ -137,7 +137,9 @@ def replay(
         raise SystemExit(INTERRUPTED)
 
 
-async def _rehearse(desk: Desk, selection: Selection, resume: str, *, force: bool) -> list[dict[str, Any]]:
+async def _rehearse(
+    desk: DeadLetterOperations, selection: Selection, resume: str, *, force: bool
+) -> list[dict[str, Any]]:
     letters, skipped = await meant(desk, selection, resume)
     sendings, needless = await ready(desk, letters, "dry-run", force=force)
     told = await _dry_run(sendings[:MOST_DRY_RUN])
@@ -154,7 +156,7 @@ async def _dry_run(sendings: Sequence[Sending]) -> list[dict[str, Any]]:
 
 
 async def _replay(
-    desk: Desk, selection: Selection, resume: str, rate: float, canary: bool, force: bool, wait: float
+    desk: DeadLetterOperations, selection: Selection, resume: str, rate: float, canary: bool, force: bool, wait: float
 ) -> Report:
     # From here on Ctrl-C is a wish to stop between two letters.
     stop = asyncio.Event()
@@ -188,7 +190,7 @@ def edit(
 ) -> None:  # fmt: skip
     """Correct a letter's body and send it, as an event of its own. Opens $EDITOR if nothing is given."""
 
-    async def work(desk: Desk) -> Report | list[dict[str, Any]]:
+    async def work(desk: DeadLetterOperations) -> Report | list[dict[str, Any]]:
         found = await _one(desk, letter)
         run = uuid.uuid4().hex[:12]
         sending = edited(found, _new_body(found, set_ or [], body_file), run)
@@ -255,7 +257,7 @@ def discard(
     if not reason_:
         fail(NO_REASON)
 
-    async def work(desk: Desk) -> list[str]:
+    async def work(desk: DeadLetterOperations) -> list[str]:
         found = await chosen(desk, selection)
         await desk.discard(found, reason_)
         return [one.id for one in found]

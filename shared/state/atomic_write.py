@@ -25,7 +25,7 @@ from shared.state.versions import PUT, Version
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class EffectOutcome:
     """What came of a claimed effect: its `result`; without one, `reason` says why it was certainly not applied.
 
     With `seen`, it counts as not applied only while the claim is still that one.
@@ -37,7 +37,7 @@ class Outcome:
     seen: Claim | None = None
 
 
-class Pair(NamedTuple):
+class LinkPair(NamedTuple):
     """Two records that are the same one. `instead_of`: the Heartland record that was linked before and is gone."""
 
     connection: str
@@ -48,7 +48,7 @@ class Pair(NamedTuple):
     instead_of: str = ""
 
 
-class Mark(NamedTuple):
+class VersionMark(NamedTuple):
     """The version of a record that a target now has."""
 
     connection: str
@@ -59,22 +59,22 @@ class Mark(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class WriteSet:
     """What is noted together. `about` names whose it is: notes about the same are never in one statement."""
 
     about: tuple[str, ...]
     claims: Sequence[Effect] = ()
-    outcomes: Sequence[Outcome] = ()
-    links: Sequence[Pair] = ()
-    versions: Sequence[Mark] = ()
+    outcomes: Sequence[EffectOutcome] = ()
+    links: Sequence[LinkPair] = ()
+    versions: Sequence[VersionMark] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class WriteAnswer:
     """The answer to each claim, in their order, and the links that contradict what is known; all else is noted."""
 
     claims: list[Claim] = field(default_factory=list)
-    conflicts: list[tuple[Pair, NeedsReview]] = field(default_factory=list)
+    conflicts: list[tuple[LinkPair, NeedsReview]] = field(default_factory=list)
 
 
 def _shifted(sql: str, by: int) -> str:
@@ -94,7 +94,7 @@ _WRITE = f"""
     select connection, entity, shopify_id, null, null, null from linked"""  # noqa: S608
 
 
-class Notes:
+class AtomicWriter:
     """Same promises as `Ledger`, `Links` and `Versions` give, for all of them together. Raises TargetDown."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
@@ -105,21 +105,21 @@ class Notes:
         # A claim whose caller is gone must not be made; everything else must not be lost.
         self._write = GroupCommit(self._write_all, lambda note: note.about, db.spawn, keep=lambda note: not note.claims)
 
-    async def write(self, note: Note) -> Noted:
+    async def write(self, note: WriteSet) -> WriteAnswer:
         """Note all of it."""
         return await self._write(note)
 
-    async def _write_all(self, notes: Sequence[Note]) -> list[Noted]:
+    async def _write_all(self, notes: Sequence[WriteSet]) -> list[WriteAnswer]:
         rows = await self._db.fetch(_WRITE, *_values(notes, self._clock))
         claims = {(row["connection"], row["first"]): _new(row) for row in rows if row["second"] is None}
         links = {(row["connection"], row["first"], row["second"]) for row in rows if row["second"] is not None}
         return list(await asyncio.gather(*(self._rest(note, claims, links) for note in notes)))
 
     async def _rest(
-        self, note: Note, claims: Mapping[tuple[str, str], Claim], links: set[tuple[str, str, str]]
-    ) -> Noted:
+        self, note: WriteSet, claims: Mapping[tuple[str, str], Claim], links: set[tuple[str, str, str]]
+    ) -> WriteAnswer:
         """Claims and links that are there already need a second look, which few notes do."""
-        noted = Noted()
+        noted = WriteAnswer()
         for effect in note.claims:
             noted.claims.append(claims.get((effect.connection, effect.id)) or await self._ledger.claim(effect))
         for pair in note.links:
@@ -127,14 +127,14 @@ class Notes:
                 await self._link(pair, noted)
         return noted
 
-    async def _link(self, pair: Pair, noted: Noted) -> None:
+    async def _link(self, pair: LinkPair, noted: WriteAnswer) -> None:
         try:
             await self._links.put(*pair)
         except NeedsReview as conflict:
             noted.conflicts.append((pair, conflict))
 
 
-def _values(notes: Sequence[Note], clock: Clock) -> list[object]:
+def _values(notes: Sequence[WriteSet], clock: Clock) -> list[object]:
     """Rows of each table sorted, so that two processes lock them in the same order."""
     now = clock.now()
     outcomes = [outcome for note in notes for outcome in note.outcomes]

@@ -14,7 +14,7 @@ from shared.state.versions import Version
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class TargetState:
     """None for what is not there. `buyer_id` is the customer's id in Heartland."""
 
     version: Version | None = None
@@ -41,11 +41,11 @@ class TargetStates:
         self._db = db
         self._reads = GroupCommit(self._get, lambda place: place, db.spawn, keep=False)
 
-    async def get(self, connection: str, entity: str, key: str, target: str, customer_id: str = "") -> Standing:
+    async def get(self, connection: str, entity: str, key: str, target: str, customer_id: str = "") -> TargetState:
         """All three at one moment. Raises TargetDown without a database."""
         return await self._reads((connection, entity, clean(key), target, clean(customer_id)))
 
-    async def _get(self, places: Sequence[_Place]) -> list[Standing]:
+    async def _get(self, places: Sequence[_Place]) -> list[TargetState]:
         rows = await self._db.fetch(_READ, *columns(places, 5))
         found = {
             (row["connection"], row["entity"], row["key"], row["target"], row["customer"]): _standing(row)
@@ -54,7 +54,7 @@ class TargetStates:
         return [found[place] for place in places]
 
 
-def _standing(row: asyncpg.Record) -> Standing:
+def _standing(row: asyncpg.Record) -> TargetState:
     version = None if row["version"] is None else Version(row["version"], row["content_hash"])
     link = None
     if row["heartland_id"] is not None:
@@ -66,4 +66,4 @@ def _standing(row: asyncpg.Record) -> Standing:
             heartland_public_id=row["heartland_public_id"],
             linked_at=row["linked_at"],
         )
-    return Standing(version, link, row["buyer_id"])
+    return TargetState(version, link, row["buyer_id"])

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 V = TypeVar("V")
 
 
-class Batch(Generic[V]):
+class BatchLookup(Generic[V]):
     """`load` gets what was asked for within `window_seconds`, and what was asked while the call before was under way,
     each time with the ids of the records that it was asked for.
 

@@ -19,7 +19,7 @@ class ConnectionMisconfigured(TargetDown):
 
 
 @contextmanager
-def told_apart() -> Iterator[None]:
+def only_this_connection() -> Iterator[None]:
     """Turns Misconfigured, which would stop the service, into ConnectionMisconfigured: only this connection waits."""
     try:
         yield
@@ -27,7 +27,7 @@ def told_apart() -> Iterator[None]:
         raise ConnectionMisconfigured(error.reason, _WAIT_SECONDS) from error
 
 
-class Troubles:
+class ConnectionReviews:
     """The review of each connection: opened when its trouble begins or changes, closed once an order went through."""
 
     def __init__(self, reviews: Reviews) -> None:

@@ -18,7 +18,7 @@ FRESH = timedelta(seconds=2)
 TakenAt = Callable[[], Awaitable[datetime | None]]
 
 
-class Turn:
+class ClaimCheck:
     """A claim on its way to a vendor. `at` is when its call went out."""
 
     def __init__(self, ledger: Ledger, clock: Clock, effect: Effect, claim: Claim) -> None:
@@ -43,7 +43,7 @@ async def renewed(ledger: Ledger, effect: Effect, claim: Claim) -> Claim:
     return again
 
 
-class Ours:
+class OwnershipCheck:
     """Whether a record is still ours to change, for changes that leave no claim behind. Counts from its making."""
 
     def __init__(self, taken_at: TakenAt | None, clock: Clock) -> None:

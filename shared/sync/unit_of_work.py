@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from shared.errors import NeedsReview
-from shared.state.atomic_write import Mark, Note, Notes, Outcome, Pair
+from shared.state.atomic_write import AtomicWriter, EffectOutcome, LinkPair, VersionMark, WriteSet
 from shared.state.ledger import Claim, Effect
 from shared.sync.ownership_check import TakenAt
 
@@ -15,7 +15,7 @@ _UNUSED = "the call was not made"
 
 
 @dataclass(slots=True)
-class Pending:
+class UnitOfWork:
     """`done` are creates and the ids they made, `held` claims whose calls are still to come, `unused` those that were
     held for nothing.
 
@@ -24,12 +24,12 @@ class Pending:
 
     about: tuple[str, ...]
     done: list[tuple[Effect, int]] = field(default_factory=list)
-    links: list[Pair] = field(default_factory=list)
+    links: list[LinkPair] = field(default_factory=list)
     held: dict[Effect, Claim] = field(default_factory=dict)
     unused: list[tuple[Effect, Claim]] = field(default_factory=list)
     taken_at: TakenAt | None = None
 
-    def link(self, pair: Pair) -> None:
+    def link(self, pair: LinkPair) -> None:
         self.links.append(pair)
 
     def take(self, effect: Effect) -> Claim | None:
@@ -50,22 +50,27 @@ class Pending:
         return max(sent_at, taken_at) if taken_at is not None else sent_at
 
     async def write(
-        self, notes: Notes, *, claims: Iterable[Effect] = (), versions: Sequence[Mark] = (), give_back: bool = False
-    ) -> list[tuple[Pair, NeedsReview]]:
+        self,
+        notes: AtomicWriter,
+        *,
+        claims: Iterable[Effect] = (),
+        versions: Sequence[VersionMark] = (),
+        give_back: bool = False,
+    ) -> list[tuple[LinkPair, NeedsReview]]:
         """Note all this in one statement and hold the claims. Returns the links that contradict known ones.
 
         `give_back` frees what is held: those calls are not made. Raises TargetDown; then all is still pending.
         """
         wanted = tuple(claims)
-        outcomes = [Outcome(effect, {"id": made}) for effect, made in self.done]
+        outcomes = [EffectOutcome(effect, {"id": made}) for effect, made in self.done]
         unused = list(self.unused)
         if give_back:
             # What is in doubt stays so: somebody else's call may have been made.
             unused += [(effect, claim) for effect, claim in self.held.items() if claim.state == "new"]
-        outcomes += [Outcome(effect, None, _UNUSED, claim) for effect, claim in unused]
+        outcomes += [EffectOutcome(effect, None, _UNUSED, claim) for effect, claim in unused]
         if not (wanted or outcomes or self.links or versions):
             return []
-        noted = await notes.write(Note(self.about, wanted, outcomes, tuple(self.links), versions))
+        noted = await notes.write(WriteSet(self.about, wanted, outcomes, tuple(self.links), versions))
         self.done.clear()
         self.unused.clear()
         self.links.clear()

@@ -24,7 +24,7 @@ from shared.messaging.settings import ConsumerSettings
 from shared.messaging.topics import DEAD_LETTERS
 from shared.runtime.clock import Clock
 from shared.runtime.service import launch, open_shell
-from shared.state.atomic_write import Mark, Note, Notes, Outcome
+from shared.state.atomic_write import AtomicWriter, EffectOutcome, VersionMark, WriteSet
 from shared.state.database import Database
 from shared.state.ledger import Effect
 from shared.state.parked import Parked
@@ -69,7 +69,7 @@ def first(producer: Producer) -> Handler:
 
 def second(database: Database, session: aiohttp.ClientSession, clock: Clock, url: str) -> Handler:
     """Read, map, gate, claim, POST, note."""
-    states, notes = TargetStates(database), Notes(database, clock)
+    states, notes = TargetStates(database), AtomicWriter(database, clock)
 
     async def handle(records: Sequence[Record]) -> Result:
         event = records[-1].envelope
@@ -80,10 +80,10 @@ def second(database: Database, session: aiohttp.ClientSession, clock: Clock, url
         if verdict != "apply":
             return Result(verdict)
         effect = Effect(event.connection, TARGET, "order", event.subject, f"post:{event.id}")
-        await notes.write(Note(place, (effect,)))
+        await notes.write(WriteSet(place, (effect,)))
         made = await _post(session, url, event.id, order)
-        version = Mark(*place, TARGET, Version(event.time, event.id))
-        await notes.write(Note(place, outcomes=[Outcome(effect, {"id": made})], versions=(version,)))
+        version = VersionMark(*place, TARGET, Version(event.time, event.id))
+        await notes.write(WriteSet(place, outcomes=[EffectOutcome(effect, {"id": made})], versions=(version,)))
         return Result("applied", order_number=order["name"], heartland_id=str(made))
 
     return handle

@@ -382,6 +382,6 @@ async def test_who_slept_while_another_took_over_sends_no_older_tracking(shop: S
     wakes_after(shop, meanwhile)
     event = an_event(a_shipment(shipped("TEE"), tracking="OLD"), later=60)
     with pytest.raises(TargetDown, match="took this over"):
-        await shop.shipments.carry_out(event, shop.client, "", LIVE, taken_at)
+        await shop.shipments.write(event, shop.client, "", LIVE, taken_at)
 
     assert [row["tracking_number"] for row in await shop.fulfilments()] == ["NEW"]

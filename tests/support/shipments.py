@@ -9,7 +9,7 @@ from typing import Any
 from shared.canonical.event import content_hash
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.record import Fulfilment, ShippedLine
-from shared.entities.fulfilment.to_shopify.execute import Shipments
+from shared.entities.fulfilment.to_shopify.execute import ShipmentWriter
 from shared.limits.call_context import LIVE
 from shared.messaging.record import Result
 from tests.support.clock import FakeClock
@@ -94,7 +94,7 @@ class Shop:
 
     def restart(self) -> None:
         """Starts a new writer, as after a restart of its process."""
-        self.shipments = Shipments(self.ledger, self.clock, self.read_lag_seconds)
+        self.shipments = ShipmentWriter(self.ledger, self.clock, self.read_lag_seconds)
 
     async def place(self, *lines: tuple[str, int], order: int = ORDER, **changes: Any) -> None:
         """An order; its line ids are the order's id times ten plus 1, 2, 3."""
@@ -109,7 +109,7 @@ class Shop:
         await self.sandbox.control("POST", "/shopify/orders", body)
 
     async def ship(self, record: Fulfilment, later: float = 0, location: str = "") -> Result:
-        return await self.shipments.carry_out(an_event(record, later), self.client, location, LIVE)
+        return await self.shipments.write(an_event(record, later), self.client, location, LIVE)
 
     async def picture(self, order: int = ORDER) -> Json:
         found: Json = await self.sandbox.control("GET", f"/shopify/orders/{order}")

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from shared.errors import IntegrationError, NeedsReview, RetryLater, TargetDown
 from shared.limits.retry import RetrySchedule, backoff
-from shared.messaging.consumer.error_policy import Judgement, Verdict, judge
+from shared.messaging.consumer.error_policy import Policy, PolicyDecision, judge
 from shared.messaging.consumer.loop_guard import LoopGuard
 from shared.messaging.consumer.outages import Outages
 from shared.messaging.consumer.reporter import CARRIED_OUT, Reporter
@@ -76,7 +76,7 @@ class ErrorHandling:
             # Errors of a handler are dealt with in `_run`. What comes here is TargetDown: of our own database, of the
             # broker, or of the target of a parked key; or something that must stop the service.
             judgement = self._judge(error, work)
-            if judgement.verdict is not Verdict.AGAIN:
+            if judgement.verdict is not Policy.AGAIN:
                 raise
             return self._again(work, route, error, judgement, started_at)
 
@@ -118,14 +118,14 @@ class ErrorHandling:
     async def _failed(self, work: Work, route: Route, error: IntegrationError, started_at: datetime) -> Rest | None:
         is_own = self._outages.is_own(work.lane, error, self._clock.monotonic())
         judgement = self._judge(error, work, is_own=is_own)
-        if judgement.verdict is Verdict.STOP:
+        if judgement.verdict is Policy.STOP:
             raise error
-        if judgement.verdict is Verdict.AGAIN:
+        if judgement.verdict is Policy.AGAIN:
             if isinstance(error, TargetDown) and self._lasts(work, judgement.outage):
                 await self._shed(work, route, error, started_at)
                 return None
             return self._again(work, route, error, judgement, started_at)
-        if judgement.verdict is Verdict.PARK:
+        if judgement.verdict is Policy.PARK:
             await self._parking.park(work, route, error, self._first_wait(judgement))
             outcome = "parked"
         elif isinstance(error, NeedsReview):
@@ -179,7 +179,7 @@ class ErrorHandling:
                 details={"hops": hops},
             )
 
-    def _judge(self, error: IntegrationError, work: Work, *, is_own: bool = False) -> Judgement:
+    def _judge(self, error: IntegrationError, work: Work, *, is_own: bool = False) -> PolicyDecision:
         return judge(
             error,
             attempts=work.lane.attempts + 1,
@@ -188,11 +188,11 @@ class ErrorHandling:
             is_own=is_own,
         )
 
-    def _first_wait(self, judgement: Judgement) -> float:
+    def _first_wait(self, judgement: PolicyDecision) -> float:
         return max(self._schedule.wait(1, self._random) or 0.0, judgement.after)
 
     def _again(
-        self, work: Work, route: Route, error: IntegrationError, judgement: Judgement, started_at: datetime
+        self, work: Work, route: Route, error: IntegrationError, judgement: PolicyDecision, started_at: datetime
     ) -> Rest:
         lane = work.lane
         lane.tries += 1
@@ -204,7 +204,7 @@ class ErrorHandling:
             self._reporter.tried(route, work.records[-1], error.reason, started_at)
         return self._rest(lane, judgement)
 
-    def _rest(self, lane: Lane, judgement: Judgement) -> Rest:
+    def _rest(self, lane: Lane, judgement: PolicyDecision) -> Rest:
         base, cap = self._options.backoff_base_seconds, self._options.backoff_cap_seconds
         longest = _LONGEST_AFTER_SECONDS
         if judgement.outage:

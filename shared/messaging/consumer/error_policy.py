@@ -8,7 +8,7 @@ from enum import Enum
 from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown, Waiting
 
 
-class Verdict(Enum):
+class Policy(Enum):
     AGAIN = "again"  # the same record in its lane, after a rest
     PARK = "park"  # the key into the database; other keys flow
     REVIEW = "review"  # a person decides; the record is done
@@ -17,13 +17,13 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class PolicyDecision:
     """`label` is the metric's reason; `after` the earliest sensible wait in seconds; `counts`: uses up an attempt.
 
     `outage` names the vendor that is away as a whole, empty for any other trouble.
     """
 
-    verdict: Verdict
+    verdict: Policy
     label: str = ""
     after: float = 0.0
     counts: bool = False
@@ -32,7 +32,7 @@ class Judgement:
 
 def judge(
     error: Exception, *, attempts: int, lane_attempts: int, longest_rest: float, is_own: bool = False
-) -> Judgement:
+) -> PolicyDecision:
     """The verdict on an error at the record's `attempts`th try (this one included).
 
     `is_own`: the target fails this record alone, and long enough; that is the record's trouble, not the target's.
@@ -40,16 +40,16 @@ def judge(
     """
     match error:
         case TargetDown() if not is_own:
-            return Judgement(Verdict.AGAIN, "target_down", error.after or 0.0, outage=error.target)
+            return PolicyDecision(Policy.AGAIN, "target_down", error.after or 0.0, outage=error.target)
         case RetryLater():
             after = error.after or 0.0
             used_up = is_own or attempts >= lane_attempts or after > longest_rest
-            return Judgement(Verdict.PARK if used_up else Verdict.AGAIN, "retry", after, counts=True)
+            return PolicyDecision(Policy.PARK if used_up else Policy.AGAIN, "retry", after, counts=True)
         case Waiting():
-            return Judgement(Verdict.PARK, "waiting")
+            return PolicyDecision(Policy.PARK, "waiting")
         case NeedsReview():
-            return Judgement(Verdict.REVIEW, "review")
+            return PolicyDecision(Policy.REVIEW, "review")
         case Rejected():
-            return Judgement(Verdict.BURY, "rejected")
+            return PolicyDecision(Policy.BURY, "rejected")
         case _:
-            return Judgement(Verdict.STOP)
+            return PolicyDecision(Policy.STOP)

@@ -26,7 +26,7 @@ class Hops:
 
 
 @dataclass(slots=True, eq=False)
-class Pending:
+class PendingRecord:
     """One record on its way. Somebody waits for `done`, or it is one of `hops` and nobody does."""
 
     topic: str
@@ -68,10 +68,10 @@ class Deadlines:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[float, deque[tuple[float, Pending]]] = {}
+        self._waiting: dict[float, deque[tuple[float, PendingRecord]]] = {}
         self._timers: dict[float, asyncio.TimerHandle] = {}
 
-    def add(self, pending: Pending, seconds: float) -> None:
+    def add(self, pending: PendingRecord, seconds: float) -> None:
         """`pending.done` fails with TargetDown after `seconds`, unless it is over by then."""
         loop = asyncio.get_running_loop()
         waiting = self._waiting.setdefault(seconds, deque())

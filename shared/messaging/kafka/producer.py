@@ -23,7 +23,7 @@ from shared.errors import Rejected, TargetDown
 from shared.messaging.alert import Alert, alert_envelope
 from shared.messaging.envelope import Envelope, Headers
 from shared.messaging.kafka.clients import abandon_producer, connect_producer, stop_producer
-from shared.messaging.kafka.pending_record import Deadlines, Hops, Pending, not_acknowledged
+from shared.messaging.kafka.pending_record import Deadlines, Hops, PendingRecord, not_acknowledged
 from shared.messaging.topics import ALERT, MAX_MESSAGE_BYTES, TRACE, Topic, topic_name
 from shared.messaging.trace import Hop, trace_body, trace_headers
 from shared.runtime.clock import Clock
@@ -69,8 +69,8 @@ class Producer:
         self._client: Client | None = None
         self._generation = 0
         self._poison: Exception | None = None
-        self._queue: deque[Pending] = deque()
-        self._unacked: dict[Pending, None] = {}
+        self._queue: deque[PendingRecord] = deque()
+        self._unacked: dict[PendingRecord, None] = {}
         self._hops = Hops()
         self._closed_hops: list[Hops] = []
         self._unsent_hops: list[Hop] = []
@@ -80,7 +80,7 @@ class Producer:
         self._trace = topic_name(prefix, TRACE)
         self._alert = topic_name(prefix, ALERT)
         # Told before their topic was known, and who asks for the topic.
-        self._early: dict[str, list[Pending]] = {}
+        self._early: dict[str, list[PendingRecord]] = {}
         self._learning: dict[str, asyncio.Task[None]] = {}
         self._connected = asyncio.Event()
         self._wake = asyncio.Event()
@@ -115,7 +115,7 @@ class Producer:
         if name not in self._known:
             await self._know_within(name, seconds)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        pending = Pending(name, key, value, headers, done)
+        pending = PendingRecord(name, key, value, headers, done)
         self._enqueue(pending)
         self._deadlines.add(pending, seconds)
         await done
@@ -145,14 +145,14 @@ class Producer:
             self._hop_timer = None
         if self._unsent_hops:
             hops, self._unsent_hops = self._unsent_hops, []
-            self._tell(Pending(self._trace, None, trace_body(hops), trace_headers(hops[-1]), hops=self._hops))
+            self._tell(PendingRecord(self._trace, None, trace_body(hops), trace_headers(hops[-1]), hops=self._hops))
 
     def alert(self, alert: Alert) -> None:
         """Publish an alert event, as `trace` does a hop."""
         envelope = alert_envelope(alert)
-        self._tell(Pending(self._alert, envelope.key, envelope.body, envelope.headers(), hops=self._hops))
+        self._tell(PendingRecord(self._alert, envelope.key, envelope.body, envelope.headers(), hops=self._hops))
 
-    def _tell(self, pending: Pending) -> None:
+    def _tell(self, pending: PendingRecord) -> None:
         self._hops.add()
         if pending.topic in self._known:
             self._enqueue(pending)
@@ -206,7 +206,7 @@ class Producer:
         if self._task is not None and self._task.done():
             raise RuntimeError("the producer is closed or has crashed") from _error_of(self._task)
 
-    def _enqueue(self, pending: Pending) -> None:
+    def _enqueue(self, pending: PendingRecord) -> None:
         self._check()
         self._queue.append(pending)
         self._wake.set()
@@ -264,7 +264,7 @@ class Producer:
                     return
             queue.popleft()
 
-    async def _give(self, client: Client, pending: Pending) -> None:
+    async def _give(self, client: Client, pending: PendingRecord) -> None:
         stamp = round(self._clock.now().timestamp() * 1000)
         future = await client.send(
             pending.topic, pending.value, pending.key, timestamp_ms=stamp, headers=pending.headers
@@ -272,7 +272,7 @@ class Producer:
         self._unacked[pending] = None
         future.add_done_callback(partial(self._settled, pending, self._generation))
 
-    def _settled(self, pending: Pending, generation: int, future: asyncio.Future[Any]) -> None:
+    def _settled(self, pending: PendingRecord, generation: int, future: asyncio.Future[Any]) -> None:
         error = None if future.cancelled() else future.exception()
         if error is None and not future.cancelled():
             self._unacked.pop(pending, None)
@@ -298,7 +298,7 @@ class Producer:
         self._wake.set()
         return client
 
-    def _give_up(self, pending: Pending) -> bool:
+    def _give_up(self, pending: PendingRecord) -> bool:
         """Whether it is not sent again. A hop always is: nobody else would notice its loss."""
         if pending.is_over:
             return True

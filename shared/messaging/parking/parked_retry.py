@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from shared.errors import IntegrationError, NeedsReview, RetryLater, TargetDown, Waiting
 from shared.limits.retry import RetrySchedule
-from shared.messaging.consumer.error_policy import Verdict, judge
+from shared.messaging.consumer.error_policy import Policy, judge
 from shared.messaging.consumer.outages import Outages, is_outage
 from shared.messaging.consumer.reporter import CARRIED_OUT, Reporter
 from shared.messaging.dead_letters.writer import Cause, DeadLetters
@@ -101,14 +101,14 @@ class Replay:
     ) -> bool:
         # An outage does not come here: what is left of a vendor's failures is the record's own trouble.
         judgement = judge(error, attempts=1, lane_attempts=1, longest_rest=0.0, is_own=True)
-        if judgement.verdict is Verdict.STOP:
+        if judgement.verdict is Policy.STOP:
             raise error
         self._reporter.failed(route.entity, judgement.label)
         if isinstance(error, NeedsReview):
             await open_review(self._reviews, records[-1], route, error)
             self._reporter.ended(route, records, Result("review", error.reason), started_at)
             return True
-        if judgement.verdict is Verdict.PARK and await self._later(key, error, epoch):
+        if judgement.verdict is Policy.PARK and await self._later(key, error, epoch):
             self._reporter.tried(route, records[-1], error.reason, started_at)
             return False
         return await self._give_up(key, route, records, error, started_at, epoch)

@@ -69,7 +69,7 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
             await stop.wait()
 
 
-class Desk:
+class DeadLetterOperations:
     """Letters, their fates and the road back, for the time of one command."""
 
     def __init__(self, settings: Settings, database: Database, producer: Producer, clock: Clock, actor: str) -> None:
@@ -202,10 +202,10 @@ def _invoice_of(letter: DeadLetter) -> str:
 
 
 @asynccontextmanager
-async def open_desk(settings: Settings, actor: str) -> AsyncIterator[Desk]:
+async def open_dead_letters(settings: Settings, actor: str) -> AsyncIterator[DeadLetterOperations]:
     """Raises TargetDown where the database is away."""
     async with Database.open(settings.database_url, 2) as database:
         # Not this machine's clock: an alert's end that seems older than the alert would be dropped.
         clock = await database_clock(database, SystemClock())
         async with open_producer(settings, clock) as producer:
-            yield Desk(settings, database, producer, clock, actor)
+            yield DeadLetterOperations(settings, database, producer, clock, actor)

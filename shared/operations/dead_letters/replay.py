@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from shared.canonical.hop import Hop
 from shared.errors import Rejected
 from shared.messaging.dead_letters.reader import DeadLetter, fate_of
-from shared.operations.dead_letters.dead_letters import Desk, Sent, pause
+from shared.operations.dead_letters.dead_letters import DeadLetterOperations, Sent, pause
 from shared.operations.dead_letters.resend import Sending, again
 from shared.operations.dead_letters.selection import Selection, choose
 
@@ -29,14 +29,16 @@ class Report:
     left: int = 0
 
 
-async def chosen(desk: Desk, selection: Selection) -> list[DeadLetter]:
+async def chosen(desk: DeadLetterOperations, selection: Selection) -> list[DeadLetter]:
     if selection.order:
         selection = dataclasses.replace(selection, keys=await desk.keys_of(selection.order))
     letters, fates = await desk.read()
     return choose(letters, fates, selection)
 
 
-async def meant(desk: Desk, selection: Selection, resume: str) -> tuple[list[DeadLetter], dict[str, str]]:
+async def meant(
+    desk: DeadLetterOperations, selection: Selection, resume: str
+) -> tuple[list[DeadLetter], dict[str, str]]:
     """The letters of a selection, or what is left of the replay `resume`; and what became needless since it began.
 
     Raises Rejected where nothing is left.
@@ -56,7 +58,7 @@ async def meant(desk: Desk, selection: Selection, resume: str) -> tuple[list[Dea
 
 
 async def ready(
-    desk: Desk, letters: Sequence[DeadLetter], run: str, *, force: bool
+    desk: DeadLetterOperations, letters: Sequence[DeadLetter], run: str, *, force: bool
 ) -> tuple[list[Sending], dict[str, str]]:
     """What can be sent, and what need not or cannot be, with the reason."""
     sendings, skipped = [], {}
@@ -75,7 +77,7 @@ async def ready(
 
 
 async def replay(
-    desk: Desk,
+    desk: DeadLetterOperations,
     run: str,
     sendings: Sequence[Sending],
     *,
@@ -130,5 +132,5 @@ def _not_well(first: Sent, hop: Hop | None, seconds: float, *, others: bool) -> 
     return f"{first.id}, sent first, {_NOT_WELL[hop.outcome]} ({hop.detail})"
 
 
-async def _settle(desk: Desk, sent: Sequence[Sent], report: Report) -> None:
+async def _settle(desk: DeadLetterOperations, sent: Sequence[Sent], report: Report) -> None:
     await desk.settle([one.sending.letter for one in sent if report.sent[one.id] != "dead_letter"])

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from services.replay.settings import Settings as ReplaySettings
 
 from deploy.local.engine import Engine
 from shared.entities.order.spec import CANONICAL_ORDER
@@ -24,9 +23,10 @@ from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.producer import open_producer
 from shared.messaging.record import Record
 from shared.messaging.topics import ALERT, DEAD_LETTERS, topic_name
-from shared.operations.dead_letters.dead_letters import open_desk
+from shared.operations.dead_letters.dead_letters import open_dead_letters
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
+from shared.runtime.settings import Settings as ReplaySettings
 from shared.state.database import Database
 from tests.support.engine import ROOT, service_environ
 from tests.support.messaging import NOON, an_envelope, until
@@ -177,5 +177,5 @@ async def test_a_shipment_counts_as_done_when_every_call_of_its_invoice_is(
                    values ('main', $1, 'shopify', 'fulfilment', '1001', $1, $2)""",
                 operation, state,
             )  # fmt: skip
-    async with open_desk(ReplaySettings.from_env(environ), "a test") as desk:
+    async with open_dead_letters(ReplaySettings.from_env(environ), "a test") as desk:
         assert await desk.superseded(letter) == expected

@@ -67,8 +67,8 @@ def no_look_up() -> None:
         for effect in doubtful:
             await self._ledger.failed(effect, "nobody looked")
 
-    put(once.Once, "_find", find)
-    put(doubt.Doubts, "settle", settle)
+    put(once.CreateOnce, "_find", find)
+    put(doubt.InDoubtCalls, "settle", settle)
 
 
 def no_epochs() -> None:

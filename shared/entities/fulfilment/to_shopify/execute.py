@@ -24,8 +24,8 @@ from shared.entities.fulfilment.shopify.allocation import (
     tracking_of,
 )
 from shared.entities.fulfilment.shopify.documents import CREATE_FULFILMENT
-from shared.entities.fulfilment.to_shopify.history import Past, number
-from shared.entities.fulfilment.to_shopify.in_doubt import Doubts
+from shared.entities.fulfilment.to_shopify.history import ShipmentHistory, number
+from shared.entities.fulfilment.to_shopify.in_doubt import InDoubtCalls
 from shared.entities.fulfilment.to_shopify.queries import read_remaining
 from shared.entities.fulfilment.to_shopify.tracking import carry_over
 from shared.errors import NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown, Waiting
@@ -33,20 +33,20 @@ from shared.limits.call_context import CallContext
 from shared.messaging.record import Result
 from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
-from shared.sync.ownership_check import Ours, TakenAt, Turn
+from shared.sync.ownership_check import ClaimCheck, OwnershipCheck, TakenAt
 
 ENTITY = "fulfilment"
 
 
-class Shipments:
+class ShipmentWriter:
     """Carries canonical fulfilments out. One instance per process; the order's key keeps calls of one order apart."""
 
     def __init__(self, ledger: Ledger, clock: Clock, read_lag_seconds: float) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._doubts = Doubts(ledger, clock, read_lag_seconds)
+        self._doubts = InDoubtCalls(ledger, clock, read_lag_seconds)
 
-    async def carry_out(
+    async def write(
         self,
         event: FulfilmentEvent,
         shopify: ShopifyClient,
@@ -60,7 +60,7 @@ class Shipments:
         long for its turn.
         Raises NeedsReview where Shopify has fewer units left than shipped, Waiting while they are on hold.
         """
-        record, ours = event.record, Ours(taken_at, self._clock)
+        record, ours = event.record, OwnershipCheck(taken_at, self._clock)
         past = await self._settled(event, shopify, context, taken_at)
         left = still_to_place(record.lines, past.placed())
         order, allocation = {}, Allocation((), (), held=False)
@@ -77,7 +77,7 @@ class Shipments:
 
     async def _settled(
         self, event: FulfilmentEvent, shopify: ShopifyClient, context: CallContext, taken_at: TakenAt | None
-    ) -> Past:
+    ) -> ShipmentHistory:
         """The past of this invoice with every call in doubt looked up."""
         past = await self._past(event)
         doubtful = {_effect(event, name): claim for name, claim in past.doubtful().items()}
@@ -87,9 +87,9 @@ class Shipments:
         await self._doubts.settle(doubtful, event.record.order_id, shopify, past.known, context, taken)
         return await self._past(event)
 
-    async def _past(self, event: FulfilmentEvent) -> Past:
+    async def _past(self, event: FulfilmentEvent) -> ShipmentHistory:
         effects = await self._ledger.of_key(event.connection, ENTITY, event.record.order_id)
-        return Past.read(event.record.id, effects)
+        return ShipmentHistory.read(event.record.id, effects)
 
     async def _create(
         self,
@@ -117,7 +117,7 @@ class Shipments:
     async def _send(
         self, effect: Effect, claim: Claim, shopify: ShopifyClient, content: Mapping[str, Any], context: CallContext
     ) -> str:
-        turn = Turn(self._ledger, self._clock, effect, claim)
+        turn = ClaimCheck(self._ledger, self._clock, effect, claim)
         try:
             data = await shopify.execute(CREATE_FULFILMENT, {"fulfillment": content}, context.checked_by(turn.check))
             payload = accepted("fulfillmentCreate", data["fulfillmentCreate"])
@@ -161,7 +161,7 @@ def _refuse_missing(record: Fulfilment, allocation: Allocation) -> None:
 
 
 def _result(
-    event: FulfilmentEvent, order: Mapping[str, Any], past: Past, made: Sequence[str], changed: Sequence[str]
+    event: FulfilmentEvent, order: Mapping[str, Any], past: ShipmentHistory, made: Sequence[str], changed: Sequence[str]
 ) -> Result:
     told = f"invoice {event.record.id} -> {', '.join(map(number, [*past.made(), *made])) or 'nothing to ship'}"
     return Result(

@@ -9,7 +9,7 @@ from shared.canonical.event import read_event
 from shared.connectors.shopify.clients import ShopifyClients
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.spec import CANONICAL_FULFILMENT
-from shared.entities.fulfilment.to_shopify.execute import Shipments
+from shared.entities.fulfilment.to_shopify.execute import ShipmentWriter
 from shared.entities.parts import EntityWriter, ShopifyWriterParts
 from shared.messaging.record import Record, Result, Route, context_of
 from shared.runtime.clock import Clock
@@ -43,7 +43,7 @@ class FulfilmentHandler:
     ) -> None:
         self._shops = shops
         self._epochs = epochs
-        self._shipments = Shipments(ledger, clock, read_lag_seconds)
+        self._shipments = ShipmentWriter(ledger, clock, read_lag_seconds)
 
     async def handle(self, records: Sequence[Record]) -> Result:
         """Write one shipment."""
@@ -54,4 +54,4 @@ class FulfilmentHandler:
         taken_at = None
         if self._epochs is not None:
             taken_at = partial(self._epochs.taken_at, record.topic, record.partition)
-        return await self._shipments.carry_out(event, shop.client, location, context_of(records), taken_at)
+        return await self._shipments.write(event, shop.client, location, context_of(records), taken_at)

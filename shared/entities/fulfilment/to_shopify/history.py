@@ -15,7 +15,7 @@ from shared.state.ledger import Claim
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class ShipmentHistory:
     """`calls` and `changes` are effects of this invoice: fulfilments made, and tracking carried over later.
 
     `known` are the fulfilments that any invoice of the order is known to have made.

@@ -15,7 +15,7 @@ from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
 
 
-class Doubts:
+class InDoubtCalls:
     """Settles fulfilments in doubt. A fulfilment may stay invisible to reads for `read_lag_seconds`."""
 
     def __init__(self, ledger: Ledger, clock: Clock, read_lag_seconds: float) -> None:

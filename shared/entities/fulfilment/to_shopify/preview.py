@@ -12,7 +12,7 @@ from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.dry_run import DryRunClient
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.shopify.documents import CREATE_FULFILMENT, UPDATE_TRACKING
-from shared.entities.fulfilment.to_shopify.execute import Shipments
+from shared.entities.fulfilment.to_shopify.execute import ShipmentWriter
 from shared.entities.parts import Preview, PreviewParts
 from shared.errors import IntegrationError
 from shared.limits.call_context import REPAIR
@@ -30,11 +30,11 @@ async def preview(parts: PreviewParts, connection: str, body: bytes) -> Preview:
     event = read_event(FulfilmentEvent, body, "fulfilment")
     shop = parts.clients.shopify.get(connection)
     dry_run = DryRunClient(shop.client, _ANSWERS)
-    shipments = Shipments(DryLedger(parts.database, parts.clock), parts.clock, parts.shopify_read_lag_seconds)
+    shipments = ShipmentWriter(DryLedger(parts.database, parts.clock), parts.clock, parts.shopify_read_lag_seconds)
     location = shop.rules.location_map.get(event.record.location_id, "")
     verdict, problem = "apply", ""
     try:
-        outcome = (await shipments.carry_out(event, cast("ShopifyClient", dry_run), location, REPAIR)).outcome
+        outcome = (await shipments.write(event, cast("ShopifyClient", dry_run), location, REPAIR)).outcome
         verdict = "apply" if outcome == "applied" else outcome
     except IntegrationError as error:
         problem = error.reason

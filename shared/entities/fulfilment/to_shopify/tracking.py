@@ -11,7 +11,7 @@ from shared.connectors.shopify.errors import UserErrors, accepted
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.shopify.allocation import Tracking, shows_tracking, tracking_of
 from shared.entities.fulfilment.shopify.documents import UPDATE_TRACKING
-from shared.entities.fulfilment.to_shopify.history import Past, number
+from shared.entities.fulfilment.to_shopify.history import ShipmentHistory, number
 from shared.entities.fulfilment.to_shopify.queries import read_fulfilments
 from shared.errors import NeedsReview, OutcomeUnknown, Rejected, RetryLater
 from shared.limits.call_context import CallContext
@@ -19,7 +19,7 @@ from shared.state.ledger import Effect, Ledger
 
 
 async def carry_over(
-    event: FulfilmentEvent, past: Past, shopify: ShopifyClient, ledger: Ledger, context: CallContext
+    event: FulfilmentEvent, past: ShipmentHistory, shopify: ShopifyClient, ledger: Ledger, context: CallContext
 ) -> list[str]:
     """The fulfilments that got this version's tracking. Raises NeedsReview where Shopify does not take it."""
     tracking = tracking_of(event.record)

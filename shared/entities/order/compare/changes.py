@@ -13,7 +13,7 @@ from shared.connectors.heartland.decimal_json import normalized
 from shared.connectors.heartland.timestamps import changed_at
 from shared.connectors.shopify.clients import Shopify
 from shared.entities.fulfilment.heartland import invoices_changed_since
-from shared.entities.order.compare.own_records import OwnBooks
+from shared.entities.order.compare.own_records import OwnRecords
 from shared.entities.order.heartland.orders import orders_changed_since
 from shared.entities.order.shopify.changed_orders import changed_orders
 from shared.limits.call_context import REPAIR
@@ -24,7 +24,7 @@ from shared.sync.comparison_memory import Memory
 class Changes:
     """The listings of one connection. Every method raises what the clients and the database raise."""
 
-    def __init__(self, name: str, shopify: Shopify, heartland: Heartland, books: OwnBooks, memory: Memory) -> None:
+    def __init__(self, name: str, shopify: Shopify, heartland: Heartland, books: OwnRecords, memory: Memory) -> None:
         self._name = name
         self._shopify = shopify
         self._heartland = heartland

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.entities.fulfilment.shopify.allocation import FulfilmentCall
-from shared.entities.order.compare.snapshot import Decided, Known
+from shared.entities.order.compare.snapshot import Decided, OwnRecord
 from shared.state.database import Database
 from shared.state.record_queries import RecordQueries
 
@@ -17,11 +17,11 @@ from shared.state.record_queries import RecordQueries
 class Beliefs:
     """`known` by Shopify's order id, `links` from there to Heartland's id."""
 
-    known: Mapping[str, Known] = field(default_factory=dict)
+    known: Mapping[str, OwnRecord] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
 
 
-class OwnBooks:
+class OwnRecords:
     """Every method raises TargetDown without a database."""
 
     def __init__(self, db: Database, entities: Sequence[str], in_flight: timedelta) -> None:
@@ -31,7 +31,7 @@ class OwnBooks:
 
     async def of(self, connection: str, keys: Sequence[str], now: datetime) -> Beliefs:
         """What we believe of these orders."""
-        known = {key: Known() for key in keys}
+        known = {key: OwnRecord() for key in keys}
         for row in await self._queries.versions(connection, "order", "heartland", keys):
             known[row["key"]] = _with_version(known[row["key"]], row)
         await self._add_effects(connection, known)
@@ -56,7 +56,7 @@ class OwnBooks:
         rows = await self._queries.linked(connection, "order", list(heartland_ids))
         return {row["heartland_id"]: row["shopify_id"] for row in rows}
 
-    async def _add_effects(self, connection: str, known: dict[str, Known]) -> None:
+    async def _add_effects(self, connection: str, known: dict[str, OwnRecord]) -> None:
         for row in await self._queries.effects(connection, list(known)):
             before = known[row["key"]]
             if row["state"] == "sent":
@@ -75,7 +75,7 @@ def is_in_flight(received: datetime | None, ended: datetime | None, now: datetim
     return ended is None or ended < received
 
 
-def _with_version(known: Known, row: Any) -> Known:
+def _with_version(known: OwnRecord, row: Any) -> OwnRecord:
     # A mark before the hash: `!` it was not written, a person must act; `?` it was, and a review is open.
     said = str(row["content_hash"])
     blocked = said.startswith("!")

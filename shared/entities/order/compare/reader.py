@@ -22,7 +22,7 @@ from shared.entities.fulfilment.heartland import (
     read_invoice_lines,
     shipped_items,
 )
-from shared.entities.order.compare.own_records import Beliefs, OwnBooks
+from shared.entities.order.compare.own_records import Beliefs, OwnRecords
 from shared.entities.order.compare.snapshot import InHeartland, Snapshot
 from shared.entities.order.event import order_hash
 from shared.entities.order.heartland.items import items_by_id
@@ -42,7 +42,7 @@ _MOST = 50
 class Reader:
     """Of one connection."""
 
-    def __init__(self, name: str, shopify: Shopify, heartland: Heartland, books: OwnBooks) -> None:
+    def __init__(self, name: str, shopify: Shopify, heartland: Heartland, books: OwnRecords) -> None:
         self._name = name
         self._shopify = shopify
         self._heartland = heartland

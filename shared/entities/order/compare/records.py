@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from shared.entities.order.compare.changes import Changes
-from shared.entities.order.compare.own_records import OwnBooks
+from shared.entities.order.compare.own_records import OwnRecords
 from shared.entities.order.compare.reader import Reader
 from shared.entities.order.compare.snapshot import Snapshot
 from shared.sync.comparison import Seen, Slice, Tools, Vendors
@@ -16,7 +16,7 @@ class Orders:
     """See subject.Records."""
 
     def __init__(self, name: str, vendors: Vendors, tools: Tools) -> None:
-        books = OwnBooks(tools.database, tools.entities, tools.in_flight)
+        books = OwnRecords(tools.database, tools.entities, tools.in_flight)
         self._changes = Changes(name, vendors.shopify, vendors.heartland, books, tools.memory)
         self._reader = Reader(name, vendors.shopify, vendors.heartland, books)
 

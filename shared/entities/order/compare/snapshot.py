@@ -35,7 +35,7 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class OwnRecord:
     """What we believe. `version` and `content_hash` are what was written last, None and empty before the first time.
 
     `blocked`: it was not written, a person must act. `shipped` are units that each invoice is known to have fulfilled.
@@ -60,7 +60,7 @@ class Snapshot:
     content_hash: str
     shipped: int | None
     heartland: InHeartland | None
-    known: Known
+    known: OwnRecord
 
     @property
     def key(self) -> str:

@@ -8,15 +8,15 @@ from datetime import datetime
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.clients import Heartland, HeartlandClients
 from shared.connectors.heartland.settings import HeartlandSettings
-from shared.entities.order.to_heartland.actual import Recent
+from shared.entities.order.to_heartland.actual import RecentOrders
 from shared.entities.order.to_heartland.customers import Customers
 from shared.entities.order.to_heartland.items import WINDOW_SECONDS, Items
-from shared.entities.order.to_heartland.location import Places
+from shared.entities.order.to_heartland.location import LocationLookup
 from shared.entities.order.to_heartland.payment_types import PaymentTypes
 from shared.runtime.clock import Clock
-from shared.state.atomic_write import Notes
+from shared.state.atomic_write import AtomicWriter
 from shared.state.ledger import Ledger
-from shared.sync.create_once import Once
+from shared.sync.create_once import CreateOnce
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +27,20 @@ class Account:
     rules: HeartlandSettings
     namespace: str
     heartland: HeartlandClient
-    once: Once
-    notes: Notes
-    recent: Recent
+    once: CreateOnce
+    notes: AtomicWriter
+    recent: RecentOrders
     items: Items
     customers: Customers
     payment_types: PaymentTypes
-    places: Places
+    places: LocationLookup
 
 
 def open_account(
     there: Heartland,
     *,
     ledger: Ledger,
-    notes: Notes,
+    notes: AtomicWriter,
     clock: Clock,
     item_cache_seconds: float = 300.0,
     item_window_seconds: float = WINDOW_SECONDS,
@@ -48,7 +48,7 @@ def open_account(
 ) -> Account:
     """The parts of one account around its client. `started_at`: since when nobody else writes, else from now on."""
     name, heartland, rules = there.connection.name, there.client, there.rules
-    once = Once(ledger, notes, clock, started_at)
+    once = CreateOnce(ledger, notes, clock, started_at)
     return Account(
         name=name,
         rules=rules,
@@ -56,7 +56,7 @@ def open_account(
         heartland=heartland,
         once=once,
         notes=notes,
-        recent=Recent(clock, started_at),
+        recent=RecentOrders(clock, started_at),
         items=Items(
             heartland,
             once,
@@ -68,7 +68,7 @@ def open_account(
         ),
         customers=Customers(heartland, once, rules, name),
         payment_types=PaymentTypes(heartland, once, rules, name),
-        places=Places(heartland, rules),
+        places=LocationLookup(heartland, rules),
     )
 
 
@@ -76,7 +76,7 @@ class Accounts:
     """The account of each connection. It is built again when the connection's credentials or settings change."""
 
     def __init__(
-        self, clients: HeartlandClients, *, ledger: Ledger, notes: Notes, clock: Clock, item_cache_seconds: float
+        self, clients: HeartlandClients, *, ledger: Ledger, notes: AtomicWriter, clock: Clock, item_cache_seconds: float
     ) -> None:
         self._clients = clients
         self._ledger = ledger

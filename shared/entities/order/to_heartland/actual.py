@@ -22,14 +22,14 @@ from shared.entities.order.heartland.orders import (
 )
 from shared.limits.call_context import CallContext
 from shared.runtime.clock import Clock
-from shared.sync.unit_of_work import Pending
+from shared.sync.unit_of_work import UnitOfWork
 
 _CLOSED = {"closed", "complete", "completed"}
 _CANCELED = {"canceled", "cancelled"}
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ActualOrder:
     """`invoiced` is None while unknown. `taxes_stale`: lines changed since, so Heartland may have taxed anew."""
 
     order: SalesOrder
@@ -62,9 +62,9 @@ class Known:
         return self.status in _CANCELED
 
 
-async def read_order(heartland: HeartlandClient, order_id: int, context: CallContext) -> Known:
+async def read_order(heartland: HeartlandClient, order_id: int, context: CallContext) -> ActualOrder:
     """The whole order as it stands. Raises NotFound where it is gone."""
-    return Known(
+    return ActualOrder(
         order=await read_sales_order(heartland, order_id, context),
         lines=tuple(await read_order_lines(heartland, order_id, context)),
         taxes=tuple(await read_order_taxes(heartland, order_id, context)),
@@ -72,7 +72,7 @@ async def read_order(heartland: HeartlandClient, order_id: int, context: CallCon
     )
 
 
-class Recent:
+class RecentOrders:
     """Orders written a moment ago. Heartland's reads may lag behind its writes; until then memory is the better source.
 
     Where memory fails too (a write without an answer, a fresh process), a read must wait until it can be trusted.
@@ -82,18 +82,18 @@ class Recent:
         self._clock = clock
         self._limit = limit
         self._started_at = started_at or clock.now()
-        self._pending: dict[tuple[str, ...], Pending] = {}
-        self._kept: OrderedDict[str, tuple[Known | None, datetime]] = OrderedDict()
+        self._pending: dict[tuple[str, ...], UnitOfWork] = {}
+        self._kept: OrderedDict[str, tuple[ActualOrder | None, datetime]] = OrderedDict()
 
-    def leave(self, pending: Pending) -> None:
+    def leave(self, pending: UnitOfWork) -> None:
         """It could not be noted, the database being away or the attempt cut short: the next attempt takes it up."""
         self._pending[pending.about] = pending
 
-    def pending(self, about: tuple[str, ...]) -> Pending:
+    def pending(self, about: tuple[str, ...]) -> UnitOfWork:
         """What an earlier attempt left to note, else nothing."""
-        return self._pending.pop(about, None) or Pending(about)
+        return self._pending.pop(about, None) or UnitOfWork(about)
 
-    def keep(self, key: str, known: Known) -> None:
+    def keep(self, key: str, known: ActualOrder) -> None:
         """Remember what we wrote. A line whose id we were not told makes the memory useless for edits."""
         self._put(key, known if all(line.id for line in known.lines) else None)
 
@@ -101,7 +101,7 @@ class Recent:
         """A write of this order got no answer."""
         self._put(key, None)
 
-    def recall(self, key: str, lag_seconds: float) -> Known | None:
+    def recall(self, key: str, lag_seconds: float) -> ActualOrder | None:
         """What we wrote, while reads may lag. Whether it was invoiced since is for others to do, and so asked anew."""
         known, at = self._kept.get(key, (None, self._started_at))
         if known is None or self._clock.now() - at >= timedelta(seconds=lag_seconds):
@@ -113,7 +113,7 @@ class Recent:
         at = max(self._kept[key][1] if key in self._kept else self._started_at, written_at or self._started_at)
         return (at - self._clock.now()).total_seconds() + lag_seconds
 
-    def _put(self, key: str, known: Known | None) -> None:
+    def _put(self, key: str, known: ActualOrder | None) -> None:
         self._kept.pop(key, None)
         self._kept[key] = (known, self._clock.now())
         if len(self._kept) > self._limit:

@@ -29,11 +29,11 @@ from shared.entities.order.heartland.customers import (
 from shared.entities.order.record import Order
 from shared.entities.order.to_heartland.steps import Finding
 from shared.limits.call_context import CallContext, PreSendCheck
-from shared.state.atomic_write import Pair
+from shared.state.atomic_write import LinkPair
 from shared.state.ledger import Effect
-from shared.sync.create_once import Find, Made, Once, Send
-from shared.sync.key_locks import Locks
-from shared.sync.unit_of_work import Pending
+from shared.sync.create_once import Created, CreateOnce, Find, Send
+from shared.sync.key_locks import KeyLocks
+from shared.sync.unit_of_work import UnitOfWork
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -55,18 +55,18 @@ class Buyer:
 class Customers:
     """Customers of one account."""
 
-    def __init__(self, heartland: HeartlandClient, once: Once, rules: HeartlandSettings, connection: str) -> None:
+    def __init__(self, heartland: HeartlandClient, once: CreateOnce, rules: HeartlandSettings, connection: str) -> None:
         self._heartland = heartland
         self._once = once
         self._rules = rules
         self._connection = connection
         # Many partitions may have orders of one buyer, so any process may be creating it.
         self._call_seconds = heartland.call_seconds
-        self._locks = Locks()
+        self._locks = KeyLocks()
         self._made: dict[int, list[CustomerAddress]] = {}
         # What this process learnt and other orders of the same buyer may not see in the database yet.
         self._linked: dict[str, int] = {}
-        self._created: dict[str, Made] = {}
+        self._created: dict[str, Created] = {}
         self._settled: dict[Effect, None] = {}
         # Buyers whose customer Heartland would not have on an order.
         self._doubted: dict[str, None] = {}
@@ -74,7 +74,7 @@ class Customers:
     async def of(
         self,
         order: Order,
-        pending: Pending,
+        pending: UnitOfWork,
         context: CallContext,
         *,
         linked_id: int | None = None,
@@ -98,7 +98,7 @@ class Customers:
             return await self._addressed(order, buyer, pending, context, is_new=is_new)
 
     async def _addressed(
-        self, order: Order, buyer: Buyer, pending: Pending, context: CallContext, *, is_new: bool = False
+        self, order: Order, buyer: Buyer, pending: UnitOfWork, context: CallContext, *, is_new: bool = False
     ) -> Buyer:
         wanted = postals(order)
         there = await self._addresses(buyer.customer_id, context) if any(wanted) and not is_new else []
@@ -121,7 +121,7 @@ class Customers:
         return linked_id or self._linked.get(order.customer.shopify_id)
 
     async def _find_or_create(
-        self, order: Order, pending: Pending, context: CallContext, *, gone: int | None
+        self, order: Order, pending: UnitOfWork, context: CallContext, *, gone: int | None
     ) -> tuple[Buyer, bool]:
         """The buyer, and whether just created. `gone` is the customer that was linked and is no more."""
         buyer = await self._by_email(order, context) if order.customer.email else None
@@ -137,11 +137,11 @@ class Customers:
     def _effect(self, order: Order) -> Effect:
         return Effect(self._connection, "heartland", "customer", key_of(order), "customer:create")
 
-    def _link(self, order: Order, buyer: Buyer, pending: Pending, gone: int | None) -> None:
+    def _link(self, order: Order, buyer: Buyer, pending: UnitOfWork, gone: int | None) -> None:
         shopify_id = order.customer.shopify_id
         if shopify_id:
             instead_of = str(gone) if gone is not None else ""
-            pair = Pair(self._connection, "customer", shopify_id, str(buyer.customer_id), instead_of=instead_of)
+            pair = LinkPair(self._connection, "customer", shopify_id, str(buyer.customer_id), instead_of=instead_of)
             pending.link(pair)
             _remember(self._linked, shopify_id, buyer.customer_id)
 
@@ -155,7 +155,7 @@ class Customers:
             await update_customer(self._heartland, found[0].id, gaps, context)
         return Buyer(found[0].id, findings=[_several(order, found)] if len(found) > 1 else [])
 
-    async def _create(self, order: Order, pending: Pending, context: CallContext) -> tuple[Buyer, bool]:
+    async def _create(self, order: Order, pending: UnitOfWork, context: CallContext) -> tuple[Buyer, bool]:
         body = new_customer(order, self._rules)
         effect = self._effect(order)
 
@@ -177,7 +177,7 @@ class Customers:
         _remember(self._created, key_of(order), replace(made, found=True))
         return Buyer(made.id), not made.found
 
-    async def _guarded(self, effect: Effect, send: Send, find: Find, pending: Pending) -> Made:
+    async def _guarded(self, effect: Effect, send: Send, find: Find, pending: UnitOfWork) -> Created:
         lag, call = self._rules.read_lag_seconds, self._call_seconds
         return await self._once.create(effect, send, find, lag, pending=pending, call_seconds=call)
 
@@ -188,7 +188,7 @@ class Customers:
         numbered = await customer_by_number(self._heartland, number_of(order, self._rules), context)
         return numbered.id if numbered else None
 
-    async def _exists(self, made: Made, context: CallContext) -> bool:
+    async def _exists(self, made: Created, context: CallContext) -> bool:
         """Whether a customer made earlier is still there; one made a moment ago may not show in reads yet."""
         if not self._once.must_show(made, self._rules.read_lag_seconds, self._call_seconds):
             return True
@@ -207,7 +207,7 @@ class Customers:
         customer_id: int,
         wanted: dict[str, str],
         there: list[CustomerAddress],
-        pending: Pending,
+        pending: UnitOfWork,
         context: CallContext,
     ) -> int:
         effect = self._address_effect(order, wanted)
@@ -231,7 +231,7 @@ class Customers:
         there.append(self._remember(customer_id, CustomerAddress.model_validate({"id": made.id, **wanted})))
         return made.id
 
-    async def _settle(self, effect: Effect, made: int, pending: Pending) -> None:
+    async def _settle(self, effect: Effect, made: int, pending: UnitOfWork) -> None:
         """If a create of ours was in doubt, this is what it made; once per process is enough to say so.
 
         Also one that took the place of a deleted one, under a name of its own.
@@ -243,7 +243,7 @@ class Customers:
         pending.done += [(effect, made), *((replace(effect, operation=name), made) for name in later)]
         _remember(self._settled, effect, None)
 
-    async def _has_address(self, customer_id: int, made: Made, context: CallContext) -> bool:
+    async def _has_address(self, customer_id: int, made: Created, context: CallContext) -> bool:
         if not self._once.must_show(made, self._rules.read_lag_seconds, self._call_seconds):
             return True
         return made.id in {one.id for one in await read_addresses(self._heartland, customer_id, context)}

@@ -18,7 +18,7 @@ from shared.errors import NeedsReview
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DesiredLine:
     """`line_id` is Shopify's line id, or an extra's name (`tip`). Prices are of one unit, without tax."""
 
     line_id: str
@@ -35,7 +35,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Payment:
+class DesiredPayment:
     transaction_id: str
     gateway: str
     amount: Decimal
@@ -43,17 +43,17 @@ class Payment:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredOrder:
     """`extras` are the SKUs among the lines that the bridge itself keeps as items. `taxes` are by title.
 
     `refunded` is what the shop paid back of the payments, without any goods coming back for it.
     """
 
-    lines: tuple[Line, ...]
+    lines: tuple[DesiredLine, ...]
     extras: frozenset[str]
     shipping: Decimal
     taxes: dict[str, Decimal]
-    payments: tuple[Payment, ...]
+    payments: tuple[DesiredPayment, ...]
     cancelled: bool
     refunded: Decimal = Decimal(0)
 
@@ -66,11 +66,11 @@ class Wanted:
         return frozenset(line.sku for line in self.lines)
 
 
-def want(order: Order, rules: HeartlandSettings) -> Wanted:
+def desired_order(order: Order, rules: HeartlandSettings) -> DesiredOrder:
     """The order as Heartland should hold it. Raises NeedsReview where it would not come to the same total."""
     kept = [_kept(line, share, order) for line, share in zip(order.lines, _order_tax(order), strict=True)]
     extras = list(_extras(order, rules))
-    wanted = Wanted(
+    wanted = DesiredOrder(
         lines=tuple(part for one in kept for part in _parts(one, order, rules)) + tuple(extras),
         extras=frozenset({line.sku for line in extras} | {rules.placeholder_sku}),
         shipping=_shipping(order),
@@ -125,7 +125,7 @@ def _order_tax(order: Order) -> list[Decimal]:
     return split(whole, [line.net for line in order.lines], minor_unit(order.currency))
 
 
-def _parts(kept: _Kept, order: Order, rules: HeartlandSettings) -> Iterator[Line]:
+def _parts(kept: _Kept, order: Order, rules: HeartlandSettings) -> Iterator[DesiredLine]:
     """One line, or two whose unit prices are one minor unit apart."""
     if kept.quantity <= 0:
         return
@@ -134,7 +134,7 @@ def _parts(kept: _Kept, order: Order, rules: HeartlandSettings) -> Iterator[Line
     taxes = split(kept.tax, [price * qty for price, qty in groups], unit)
     line = kept.line
     for (price, qty), tax in zip(groups, taxes, strict=True):
-        yield Line(
+        yield DesiredLine(
             line_id=line.id,
             sku=line.sku or rules.placeholder_sku,
             qty=qty,
@@ -169,7 +169,7 @@ def _original(kept: _Kept, price: Decimal, order: Order, unit: Decimal) -> Decim
     return max(rounded(line.price * (line.net - line.tax) / line.net, unit), price)
 
 
-def _extras(order: Order, rules: HeartlandSettings) -> Iterator[Line]:
+def _extras(order: Order, rules: HeartlandSettings) -> Iterator[DesiredLine]:
     """What Heartland's orders have no place for, as lines of items that are not stocked."""
     off = total(discount.amount for discount in order.order_discounts)
     for name, sku, amount in (
@@ -180,7 +180,7 @@ def _extras(order: Order, rules: HeartlandSettings) -> Iterator[Line]:
         ("discount", rules.discount_sku, -off),
     ):
         if amount:
-            yield Line(line_id=name, sku=sku, qty=1, original=amount, price=amount, tax=Decimal(0))
+            yield DesiredLine(line_id=name, sku=sku, qty=1, original=amount, price=amount, tax=Decimal(0))
 
 
 def _shipping(order: Order) -> Decimal:
@@ -198,7 +198,7 @@ def _taxes(order: Order, kept: Iterable[_Kept]) -> dict[str, Decimal]:
     return {title: amount for title, amount in sums.items() if amount}
 
 
-def _payments(order: Order) -> Iterator[Payment]:
+def _payments(order: Order) -> Iterator[DesiredPayment]:
     for tender in order.tenders:
         if tender.money.currency != order.currency:
             raise NeedsReview(
@@ -208,7 +208,7 @@ def _payments(order: Order) -> Iterator[Payment]:
                 details={"transaction": tender.id, "amount": str(tender.money), "currency": order.currency},
             )
         if tender.money.amount:
-            yield Payment(tender.id, tender.gateway, tender.money.amount, tender.kind == "cash")
+            yield DesiredPayment(tender.id, tender.gateway, tender.money.amount, tender.kind == "cash")
 
 
 def has_returns(order: Order) -> bool:
@@ -216,7 +216,7 @@ def has_returns(order: Order) -> bool:
     return any(line.refunded for line in order.lines)
 
 
-def _balance(order: Order, wanted: Wanted, expected: Decimal) -> None:
+def _balance(order: Order, wanted: DesiredOrder, expected: Decimal) -> None:
     if wanted.total == expected:
         return
     raise NeedsReview(

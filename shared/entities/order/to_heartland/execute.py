@@ -24,34 +24,34 @@ from shared.entities.order.heartland.orders import (
     update_order_line,
 )
 from shared.entities.order.to_heartland import steps
-from shared.entities.order.to_heartland.actual import Known
+from shared.entities.order.to_heartland.actual import ActualOrder
 from shared.entities.order.to_heartland.payments import payment_by_hand
 from shared.entities.order.to_heartland.plan import cancel_by_hand
 from shared.limits.call_context import CallContext, PreSendCheck
 from shared.state.ledger import Effect
-from shared.sync.create_once import Once
-from shared.sync.unit_of_work import Pending
+from shared.sync.create_once import CreateOnce
+from shared.sync.unit_of_work import UnitOfWork
 
-Keep = Callable[[Known], None]
+Keep = Callable[[ActualOrder], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class ExecutionContext:
     """What carrying out needs besides the steps. `lag_seconds`: how late reads may be; `context` of its calls."""
 
     heartland: HeartlandClient
     context: CallContext
-    once: Once
+    once: CreateOnce
     connection: str
     key: str
     lag_seconds: float
-    pending: Pending
+    pending: UnitOfWork
 
     def effect(self, operation: str) -> Effect:
         return Effect(self.connection, "heartland", "order", self.key, operation)
 
 
-async def carry_out(plan: tuple[steps.Step, ...], known: Known, bench: Bench, keep: Keep) -> Known:
+async def execute(plan: tuple[steps.Step, ...], known: ActualOrder, bench: ExecutionContext, keep: Keep) -> ActualOrder:
     """What Heartland holds after the steps. `keep` is told after each, so that a failure loses no knowledge.
 
     Raises what the client raises.
@@ -62,25 +62,25 @@ async def carry_out(plan: tuple[steps.Step, ...], known: Known, bench: Bench, ke
     return known
 
 
-async def _add_line(step: steps.AddLine, known: Known, bench: Bench) -> Known:
+async def _add_line(step: steps.AddLine, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
     line_id = await add_order_line(bench.heartland, known.order.id, step.body, bench.context)
     line = SalesOrderLine.model_validate({"id": line_id or 0, **step.body})
     return replace(known, lines=(*known.lines, line), taxes_stale=True)
 
 
-async def _change_line(step: steps.ChangeLine, known: Known, bench: Bench) -> Known:
+async def _change_line(step: steps.ChangeLine, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
     await update_order_line(bench.heartland, known.order.id, step.line_id, step.changes, bench.context)
     lines = (line.model_copy(update=_typed(step.changes)) if line.id == step.line_id else line for line in known.lines)
     return replace(known, lines=tuple(lines), taxes_stale=True)
 
 
-async def _remove_line(step: steps.RemoveLine, known: Known, bench: Bench) -> Known:
+async def _remove_line(step: steps.RemoveLine, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
     await delete_order_line(bench.heartland, known.order.id, step.line_id, bench.context)
     lines = tuple(line for line in known.lines if line.id != step.line_id)
     return replace(known, lines=lines, taxes_stale=True)
 
 
-async def _change_order(step: steps.ChangeOrder, known: Known, bench: Bench) -> Known:
+async def _change_order(step: steps.ChangeOrder, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
     await update_order(bench.heartland, known.order.id, step.changes, bench.context)
     custom = {name.removeprefix("custom@"): text for name, text in step.changes.items() if name.startswith("custom@")}
     fields = {name: value for name, value in step.changes.items() if not name.startswith("custom@")}
@@ -89,14 +89,14 @@ async def _change_order(step: steps.ChangeOrder, known: Known, bench: Bench) -> 
     return replace(known, order=known.order.model_copy(update=changed), taxes_stale=stale)
 
 
-async def _cancel_order(_: steps.CancelOrder, known: Known, bench: Bench) -> Known:
+async def _cancel_order(_: steps.CancelOrder, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
     try:
         return await _change_order(steps.ChangeOrder({"status": "canceled"}), known, bench)
     except Refused as refusal:
         raise cancel_by_hand(known, f"cancel it in Heartland ({refusal.reason})").error() from refusal
 
 
-async def _read_taxes(_: steps.ReadTaxes, known: Known, bench: Bench) -> Known:
+async def _read_taxes(_: steps.ReadTaxes, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
     there = await read_order_taxes(bench.heartland, known.order.id, bench.context)
     return replace(known, taxes=merged(known.taxes, there), taxes_stale=False)
 
@@ -117,7 +117,7 @@ def merged(ours: Sequence[SalesOrderTax], there: Sequence[SalesOrderTax]) -> tup
     return (*there, *late)
 
 
-async def _read_invoices(_: steps.ReadInvoices, known: Known, bench: Bench) -> Known:
+async def _read_invoices(_: steps.ReadInvoices, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
     invoices = await invoices_of_order(bench.heartland, known.order.id, bench.context)
     return replace(known, invoiced=any(_counts(invoice) for invoice in invoices))
 
@@ -126,12 +126,12 @@ def _counts(invoice: Mapping[str, Any]) -> bool:
     return str(invoice.get("status", "")).lower() not in ("void", "voided", "canceled", "cancelled")
 
 
-async def _add_tax(step: steps.AddTax, known: Known, bench: Bench) -> Known:
+async def _add_tax(step: steps.AddTax, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
     tax_id = await add_order_tax(bench.heartland, known.order.id, step.body, bench.context)
     return replace(known, taxes=(*known.taxes, SalesOrderTax.model_validate({"id": tax_id or 0, **step.body})))
 
 
-async def _add_payment(step: steps.AddPayment, known: Known, bench: Bench) -> Known:
+async def _add_payment(step: steps.AddPayment, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
     """A payment is a fact: the ledger decides, and what we read only helps where the ledger is in doubt."""
     effect, is_there = bench.effect(step.operation), False
     booked = SalesOrderPayment.model_validate(step.body)
@@ -174,7 +174,7 @@ def _typed(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: Decimal(value) if isinstance(value, int) else value for name, value in changes.items()}
 
 
-_DO: dict[type, Callable[[Any, Known, Bench], Awaitable[Known]]] = {
+_DO: dict[type, Callable[[Any, ActualOrder, ExecutionContext], Awaitable[ActualOrder]]] = {
     steps.AddLine: _add_line,
     steps.ChangeLine: _change_line,
     steps.RemoveLine: _remove_line,

@@ -18,7 +18,7 @@ from shared.entities.order.link import Link
 from shared.entities.order.spec import CANONICAL_LINK, CANONICAL_ORDER
 from shared.entities.order.to_heartland.accounts import Account, Accounts
 from shared.entities.order.to_heartland.steps import Finding
-from shared.entities.order.to_heartland.write import Writing, Written, noted_id
+from shared.entities.order.to_heartland.write import OrderWriter, WriteResult, noted_id
 from shared.entities.parts import EntityWriter, HeartlandWriterParts
 from shared.errors import IntegrationError, NeedsReview, RetryLater
 from shared.limits.call_context import REPAIR
@@ -26,13 +26,13 @@ from shared.messaging.envelope import Envelope, child_traceparent, hurrying
 from shared.messaging.kafka.producer import Producer
 from shared.messaging.record import Record, Result, Route, context_of
 from shared.runtime.clock import Clock
-from shared.state.atomic_write import Mark, Note, Notes
+from shared.state.atomic_write import AtomicWriter, VersionMark, WriteSet
 from shared.state.ledger import Ledger
 from shared.state.partition_epochs import PartitionEpochs
 from shared.state.reviews import Reviews
 from shared.state.target_state import TargetStates
 from shared.state.versions import Version, gate
-from shared.sync.misconfigured import ConnectionMisconfigured, Troubles, told_apart
+from shared.sync.misconfigured import ConnectionMisconfigured, ConnectionReviews, only_this_connection
 
 TARGET = "heartland"
 ENTITY = "order"
@@ -49,7 +49,7 @@ BLOCKED, OPEN = "!", "?"
 
 def open_writer(parts: HeartlandWriterParts) -> EntityWriter:
     """The route of canonical orders. Orders may wait for items: `existing` finds those that are there by now."""
-    clock, notes = parts.shell.clock, Notes(parts.database, parts.shell.clock)
+    clock, notes = parts.shell.clock, AtomicWriter(parts.database, parts.shell.clock)
     accounts = Accounts(
         parts.clients,
         ledger=Ledger(parts.database, clock),
@@ -57,7 +57,7 @@ def open_writer(parts: HeartlandWriterParts) -> EntityWriter:
         clock=clock,
         item_cache_seconds=parts.item_cache_seconds,
     )
-    orders = Orders(
+    orders = OrderHandler(
         accounts,
         standings=TargetStates(parts.database),
         owners=PartitionEpochs(parts.database, parts.service, clock),
@@ -70,7 +70,7 @@ def open_writer(parts: HeartlandWriterParts) -> EntityWriter:
     return EntityWriter([route], orders.existing)
 
 
-class Orders:
+class OrderHandler:
     """The handler of canonical orders."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Orders:
         *,
         standings: TargetStates,
         owners: PartitionEpochs,
-        notes: Notes,
+        notes: AtomicWriter,
         reviews: Reviews,
         producer: Producer,
         clock: Clock,
@@ -89,7 +89,7 @@ class Orders:
         self._owners = owners
         self._notes = notes
         self._reviews = reviews
-        self._troubles = Troubles(reviews)
+        self._troubles = ConnectionReviews(reviews)
         self._producer = producer
         self._clock = clock
 
@@ -106,10 +106,10 @@ class Orders:
         if verdict != "apply":
             return _result(verdict, event, standing.link.heartland_id if standing.link else "")
         try:
-            with told_apart():
+            with only_this_connection():
                 account = self._accounts.get(event.connection)
                 taken_at = partial(self._owners.taken_at, record.topic, record.partition)
-                writing = Writing(account, event.record, standing, context_of(records), taken_at)
+                writing = OrderWriter(account, event.record, standing, context_of(records), taken_at)
                 written = await self._write(account, event, writing)
         except ConnectionMisconfigured as trouble:
             await self._troubles.open(event.connection, trouble.reason)
@@ -121,7 +121,7 @@ class Orders:
             writing.leave()
             raise
 
-    async def _write(self, account: Account, event: OrderEvent, writing: Writing) -> Written:
+    async def _write(self, account: Account, event: OrderEvent, writing: OrderWriter) -> WriteResult:
         try:
             return await writing.run()
         except NeedsReview:
@@ -140,8 +140,8 @@ class Orders:
         account: Account,
         envelope: Envelope,
         event: OrderEvent,
-        written: Written,
-        writing: Writing,
+        written: WriteResult,
+        writing: OrderWriter,
         stored: Version | None,
     ) -> Result:
         """Everything that follows the writing; the version comes last, so that a crash repeats the rest."""
@@ -163,7 +163,7 @@ class Orders:
 
     async def _note(self, event: OrderEvent, version: Version) -> None:
         about = (event.connection, ENTITY, event.key)
-        await self._notes.write(Note(about, versions=(Mark(*about, TARGET, version),)))
+        await self._notes.write(WriteSet(about, versions=(VersionMark(*about, TARGET, version),)))
 
     async def _open(self, event: OrderEvent, finding: Finding) -> None:
         await self._reviews.open(
@@ -171,7 +171,7 @@ class Orders:
         )
 
     async def _publish_link(
-        self, account: Account, envelope: Envelope, event: OrderEvent, written: Written, priority: Priority
+        self, account: Account, envelope: Envelope, event: OrderEvent, written: WriteResult, priority: Priority
     ) -> None:
         """Tell Shopify's side our id, until the order itself shows that it knows it."""
         there = written.known.order
@@ -234,9 +234,9 @@ def decide(stored: Version | None, event: OrderEvent, *, again: bool = False) ->
     return "echo" if verdict == "duplicate" and stored and event.version > stored.version else verdict
 
 
-def _mark(event: OrderEvent, mark: str) -> Mark:
+def _mark(event: OrderEvent, mark: str) -> VersionMark:
     noted = Version(event.version, mark + event.content_hash)
-    return Mark(event.connection, ENTITY, event.key, TARGET, noted)
+    return VersionMark(event.connection, ENTITY, event.key, TARGET, noted)
 
 
 def _announce(link: Link, cause: Envelope, event: OrderEvent, priority: Priority) -> Envelope:
@@ -276,7 +276,7 @@ def _refused(refusal: Refused) -> Finding:
     )
 
 
-def _told(written: Written) -> str:
+def _told(written: WriteResult) -> str:
     known = written.known
     verb = "created" if written.created else "brought up to date"
     return f"{verb}: {len(known.lines)} lines, {len(known.payments)} payments, {known.status}"

@@ -13,9 +13,9 @@ from shared.errors import Waiting
 from shared.limits.call_context import CallContext, PreSendCheck
 from shared.runtime.clock import Clock
 from shared.state.ledger import Effect
-from shared.sync.batch_lookup import Batch
-from shared.sync.create_once import Once
-from shared.sync.key_locks import Locks
+from shared.sync.batch_lookup import BatchLookup
+from shared.sync.create_once import CreateOnce
+from shared.sync.key_locks import KeyLocks
 
 # Look-ups of concurrent orders within this time share one call.
 WINDOW_SECONDS = 0.005
@@ -28,7 +28,7 @@ class Items:
     def __init__(
         self,
         heartland: HeartlandClient,
-        once: Once,
+        once: CreateOnce,
         rules: HeartlandSettings,
         connection: str,
         *,
@@ -44,8 +44,10 @@ class Items:
         self._keep_seconds = keep_seconds
         self._kept: dict[str, tuple[int, float]] = {}
         # A batch of its own for each priority, so that no live look-up waits for another.
-        self._batches = {name: Batch(partial(self._load, CallContext(name)), window_seconds) for name in PRIORITIES}
-        self._locks = Locks()
+        self._batches = {
+            name: BatchLookup(partial(self._load, CallContext(name)), window_seconds) for name in PRIORITIES
+        }
+        self._locks = KeyLocks()
 
     async def find(self, skus: Iterable[str], own: Iterable[str], context: CallContext) -> Mapping[str, int]:
         """All of these; those of `own` are created where they are missing. Raises Waiting for any other."""

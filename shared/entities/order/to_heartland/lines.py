@@ -14,11 +14,11 @@ from functools import partial
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.orders import SalesOrderLine
 from shared.entities.order.to_heartland.actual import References
-from shared.entities.order.to_heartland.desired import Line
+from shared.entities.order.to_heartland.desired import DesiredLine
 from shared.entities.order.to_heartland.steps import AddLine, ChangeLine, RemoveLine
 
 Edit = AddLine | ChangeLine | RemoveLine
-Matches = Callable[[Line, SalesOrderLine], bool]
+Matches = Callable[[DesiredLine, SalesOrderLine], bool]
 
 
 @dataclass(slots=True)
@@ -30,7 +30,7 @@ class Edits:
 
 
 def edit_lines(
-    wanted: Sequence[Line], there: Sequence[SalesOrderLine], references: References, rules: HeartlandSettings
+    wanted: Sequence[DesiredLine], there: Sequence[SalesOrderLine], references: References, rules: HeartlandSettings
 ) -> Edits:
     """The steps that make the lines match."""
     missing, spare = list(wanted), [line for line in there if line.type == "ItemLine"]
@@ -48,7 +48,7 @@ def edit_lines(
 
 
 def _alike(
-    line: Line, other: SalesOrderLine, *, items: Mapping[str, int], field: str, marked: bool, exact: bool
+    line: DesiredLine, other: SalesOrderLine, *, items: Mapping[str, int], field: str, marked: bool, exact: bool
 ) -> bool:
     """Whether `other` is `line`: by our mark or, where it has none, by item; `exact`: in quantity and price too."""
     mark = other.custom.get(field, "")
@@ -57,9 +57,11 @@ def _alike(
     return not exact or (line.qty == other.qty and line.price == other.unit_price)
 
 
-def _pair(missing: list[Line], spare: list[SalesOrderLine], matches: Matches) -> list[tuple[Line, SalesOrderLine]]:
+def _pair(
+    missing: list[DesiredLine], spare: list[SalesOrderLine], matches: Matches
+) -> list[tuple[DesiredLine, SalesOrderLine]]:
     """Take what matches off both lists, first come first served."""
-    pairs: list[tuple[Line, SalesOrderLine]] = []
+    pairs: list[tuple[DesiredLine, SalesOrderLine]] = []
     for line in list(missing):
         at = next((at for at, other in enumerate(spare) if matches(line, other)), None)
         if at is not None:
@@ -79,7 +81,7 @@ def _drop(line: SalesOrderLine, edits: Edits, rules: HeartlandSettings) -> None:
         edits.steps.append(ChangeLine(line.id, {"qty": 0, "total_tax": Decimal(0)}))
 
 
-def _changes(line: Line) -> dict[str, object]:
+def _changes(line: DesiredLine) -> dict[str, object]:
     return {
         "qty": line.qty,
         "original_unit_price": line.original,
@@ -88,7 +90,7 @@ def _changes(line: Line) -> dict[str, object]:
     }
 
 
-def _body(line: Line, references: References, rules: HeartlandSettings) -> dict[str, object]:
+def _body(line: DesiredLine, references: References, rules: HeartlandSettings) -> dict[str, object]:
     body = {
         "item_id": references.items[line.sku],
         **_changes(line),

@@ -38,7 +38,7 @@ def fixed(rules: HeartlandSettings) -> Place | None:
     return Place(rules.source_location_id, rules.station_id, ship_from)
 
 
-class Places:
+class LocationLookup:
     """The place of one account, asked for once."""
 
     def __init__(self, heartland: HeartlandClient, rules: HeartlandSettings) -> None:

@@ -9,20 +9,20 @@ from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.payment_types import create_payment_type, read_payment_types
 from shared.limits.call_context import CallContext, PreSendCheck
 from shared.state.ledger import Effect
-from shared.sync.create_once import Once
-from shared.sync.key_locks import Locks
+from shared.sync.create_once import CreateOnce
+from shared.sync.key_locks import KeyLocks
 
 
 class PaymentTypes:
     """Gateway -> payment type id. Types are never deleted while payments hang on them, so they are kept for good."""
 
-    def __init__(self, heartland: HeartlandClient, once: Once, rules: HeartlandSettings, connection: str) -> None:
+    def __init__(self, heartland: HeartlandClient, once: CreateOnce, rules: HeartlandSettings, connection: str) -> None:
         self._heartland = heartland
         self._once = once
         self._rules = rules
         self._connection = connection
         self._by_name: dict[str, int] = {}
-        self._locks = Locks()
+        self._locks = KeyLocks()
 
     async def find(self, gateways: Iterable[str], context: CallContext) -> Mapping[str, int]:
         """The type of each gateway; creates what is missing."""

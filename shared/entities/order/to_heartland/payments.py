@@ -10,8 +10,8 @@ from shared.canonical.money import total
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.orders import SalesOrderPayment
 from shared.entities.order.record import Order
-from shared.entities.order.to_heartland.actual import Known, References
-from shared.entities.order.to_heartland.desired import Payment, Wanted, has_returns
+from shared.entities.order.to_heartland.actual import ActualOrder, References
+from shared.entities.order.to_heartland.desired import DesiredOrder, DesiredPayment, has_returns
 from shared.entities.order.to_heartland.steps import AddPayment, Finding
 
 _PAYMENT = "payment:"
@@ -20,7 +20,7 @@ _PART = "/"
 
 
 def payment_steps(
-    wanted: Wanted, references: References, known: Known, rules: HeartlandSettings, cost: Decimal
+    wanted: DesiredOrder, references: References, known: ActualOrder, rules: HeartlandSettings, cost: Decimal
 ) -> tuple[list[AddPayment], list[Finding]]:
     """What is missing of each payment, but no more than the order still owes of its `cost` in Heartland.
 
@@ -53,7 +53,7 @@ def payment_steps(
     return steps, [_overpaid(wanted, known, cost, over)] if over > 0 else []
 
 
-def _book(payment: Payment, parts_before: int, type_id: int, rules: HeartlandSettings) -> AddPayment:
+def _book(payment: DesiredPayment, parts_before: int, type_id: int, rules: HeartlandSettings) -> AddPayment:
     name = payment.transaction_id + (f"{_PART}{parts_before + 1}" if parts_before else "")
     body = {
         "type": "CustomPayment",
@@ -66,7 +66,10 @@ def _book(payment: Payment, parts_before: int, type_id: int, rules: HeartlandSet
 
 
 def _pair(
-    payments: Sequence[Payment], references: References, there: Sequence[SalesOrderPayment], rules: HeartlandSettings
+    payments: Sequence[DesiredPayment],
+    references: References,
+    there: Sequence[SalesOrderPayment],
+    rules: HeartlandSettings,
 ) -> dict[str, list[SalesOrderPayment]]:
     """What is booked of each payment: by transaction id; where there is none, by type and amount, whole or in part."""
     field, left = rules.transaction_id_field, list(there)
@@ -76,7 +79,7 @@ def _pair(
             left.remove(one)
         return found
 
-    def alike(payment: Payment) -> list[SalesOrderPayment]:
+    def alike(payment: DesiredPayment) -> list[SalesOrderPayment]:
         type_id = references.payment_types[payment.gateway]
         return [one for one in left if one.payment_type_id == type_id and not one.custom.get(field)]
 
@@ -93,7 +96,7 @@ def _pair(
     return booked
 
 
-def _overpaid(wanted: Wanted, known: Known, cost: Decimal, over: Decimal) -> Finding:
+def _overpaid(wanted: DesiredOrder, known: ActualOrder, cost: Decimal, over: Decimal) -> Finding:
     paid = total(payment.amount for payment in wanted.payments)
     return Finding(
         kind="overpaid",
@@ -110,7 +113,7 @@ def _overpaid(wanted: Wanted, known: Known, cost: Decimal, over: Decimal) -> Fin
     )
 
 
-def absent_payments(operations: Iterable[str], known: Known, rules: HeartlandSettings) -> set[str]:
+def absent_payments(operations: Iterable[str], known: ActualOrder, rules: HeartlandSettings) -> set[str]:
     """Those of these operations that book a payment which Heartland surely does not hold.
 
     A payment without a mark may be any of them.
@@ -120,7 +123,7 @@ def absent_payments(operations: Iterable[str], known: Known, rules: HeartlandSet
     return {name for name in operations if name.startswith(_PAYMENT) and name not in there} if all(marks) else set()
 
 
-def payment_by_hand(known: Known, payment: SalesOrderPayment, why: str) -> Finding:
+def payment_by_hand(known: ActualOrder, payment: SalesOrderPayment, why: str) -> Finding:
     return Finding(
         kind="payment_by_hand",
         title=f"A payment of {payment.amount} came in after Heartland order {known.order.public_id} was closed",
@@ -129,7 +132,7 @@ def payment_by_hand(known: Known, payment: SalesOrderPayment, why: str) -> Findi
     )
 
 
-def refund_finding(order: Order, known: Known) -> Finding | None:
+def refund_finding(order: Order, known: ActualOrder) -> Finding | None:
     """Refunds are no part of an order's own writing: say what to pay back by hand, of what Heartland holds."""
     refunded = total(refund.amount for refund in order.refunds)
     held = total(one.amount for one in known.payments)

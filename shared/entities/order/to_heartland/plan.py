@@ -13,8 +13,8 @@ from decimal import Decimal
 from shared.canonical.money import total
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.record import Order
-from shared.entities.order.to_heartland.actual import Known, References
-from shared.entities.order.to_heartland.desired import Wanted
+from shared.entities.order.to_heartland.actual import ActualOrder, References
+from shared.entities.order.to_heartland.desired import DesiredOrder
 from shared.entities.order.to_heartland.lines import Edits, edit_lines
 from shared.entities.order.to_heartland.payments import payment_steps
 from shared.entities.order.to_heartland.steps import (
@@ -33,7 +33,7 @@ TAX_RESET = "Tax computed by Heartland, taken back"
 
 
 def plan_order(
-    order: Order, wanted: Wanted, references: References, known: Known | None, rules: HeartlandSettings
+    order: Order, wanted: DesiredOrder, references: References, known: ActualOrder | None, rules: HeartlandSettings
 ) -> Plan:
     """What to do next about this order. Ask again with what the steps brought, until the plan is complete."""
     if known is None:
@@ -53,12 +53,12 @@ def plan_order(
     return _finish(wanted, references, known, rules, strangers)
 
 
-def _is_late(known: Known) -> bool:
+def _is_late(known: ActualOrder) -> bool:
     """Whether goods are invoiced, as far as we know."""
     return known.closed or bool(known.invoiced)
 
 
-def _change(edits: Edits, header: dict[str, object], known: Known, moves_money: bool) -> Plan:
+def _change(edits: Edits, header: dict[str, object], known: ActualOrder, moves_money: bool) -> Plan:
     """Lines and header first: what Heartland makes of the taxes depends on them."""
     if moves_money and not known.pending and known.invoiced is None:
         return Plan((ReadInvoices(),), complete=False)
@@ -67,7 +67,11 @@ def _change(edits: Edits, header: dict[str, object], known: Known, moves_money: 
 
 
 def _finish(
-    wanted: Wanted, references: References, known: Known, rules: HeartlandSettings, findings: tuple[Finding, ...]
+    wanted: DesiredOrder,
+    references: References,
+    known: ActualOrder,
+    rules: HeartlandSettings,
+    findings: tuple[Finding, ...],
 ) -> Plan:
     """Lines stand as they should: taxes, payments, status."""
     if wanted.cancelled and known.invoiced is None and not (known.pending or known.closed):
@@ -79,7 +83,11 @@ def _finish(
 
 
 def _too_late(
-    wanted: Wanted, references: References, known: Known, rules: HeartlandSettings, findings: tuple[Finding, ...]
+    wanted: DesiredOrder,
+    references: References,
+    known: ActualOrder,
+    rules: HeartlandSettings,
+    findings: tuple[Finding, ...],
 ) -> Plan:
     """The goods are invoiced: what was sold stays as it is, what was paid for that is still brought in."""
     finding = Finding(
@@ -95,7 +103,9 @@ def _too_late(
     return Plan((*payments, *status), (*findings, finding, *more))
 
 
-def order_body(order: Order, wanted: Wanted, references: References, rules: HeartlandSettings) -> dict[str, object]:
+def order_body(
+    order: Order, wanted: DesiredOrder, references: References, rules: HeartlandSettings
+) -> dict[str, object]:
     """A new order's header."""
     at = _utc(order.processed_at or order.created_at)
     body = {
@@ -126,7 +136,7 @@ def _note(order: Order, rules: HeartlandSettings) -> dict[str, str]:
 
 
 def _header(
-    order: Order, wanted: Wanted, references: References, known: Known, rules: HeartlandSettings
+    order: Order, wanted: DesiredOrder, references: References, known: ActualOrder, rules: HeartlandSettings
 ) -> dict[str, object]:
     """Header fields that differ. What we do not know never blanks what Heartland knows."""
     there = known.order
@@ -145,7 +155,7 @@ def _header(
     return changes | {f"custom@{name}": text for name, text in notes if there.custom.get(name, "") != text}
 
 
-def _tax_steps(wanted: Wanted, known: Known) -> Iterator[Step]:
+def _tax_steps(wanted: DesiredOrder, known: ActualOrder) -> Iterator[Step]:
     """Difference by title. What Heartland computed on its own is taken back by one negative line."""
     there: dict[str, Decimal] = {}
     for tax in known.taxes:
@@ -159,7 +169,9 @@ def _tax_steps(wanted: Wanted, known: Known) -> Iterator[Step]:
             yield AddTax({"description": title, "value": difference})
 
 
-def _status_steps(wanted: Wanted, known: Known, rules: HeartlandSettings) -> tuple[list[Step], list[Finding]]:
+def _status_steps(
+    wanted: DesiredOrder, known: ActualOrder, rules: HeartlandSettings
+) -> tuple[list[Step], list[Finding]]:
     if not wanted.cancelled:
         return ([ChangeOrder({"status": "open"})] if known.pending else []), []
     if known.closed or known.invoiced:
@@ -169,7 +181,7 @@ def _status_steps(wanted: Wanted, known: Known, rules: HeartlandSettings) -> tup
     return [CancelOrder()], []
 
 
-def cancel_by_hand(known: Known, what: str) -> Finding:
+def cancel_by_hand(known: ActualOrder, what: str) -> Finding:
     return Finding(
         kind="cancel_by_hand",
         title=f"Heartland order {known.order.public_id} was cancelled in Shopify",
@@ -178,7 +190,7 @@ def cancel_by_hand(known: Known, what: str) -> Finding:
     )
 
 
-def _canceled_there(wanted: Wanted) -> Iterator[Finding]:
+def _canceled_there(wanted: DesiredOrder) -> Iterator[Finding]:
     if not wanted.cancelled:
         yield Finding(
             kind="canceled_in_heartland",

@@ -18,12 +18,12 @@ from shared.connectors.heartland.transport import Answer, Query
 from shared.entities.order.event import OrderEvent
 from shared.entities.order.to_heartland.accounts import open_account
 from shared.entities.order.to_heartland.handler import ENTITY, TARGET, decide
-from shared.entities.order.to_heartland.write import Writing
+from shared.entities.order.to_heartland.write import OrderWriter
 from shared.entities.parts import Preview, PreviewParts
 from shared.errors import IntegrationError
 from shared.limits.call_context import LIVE, CallContext
 from shared.runtime.clock import Clock
-from shared.state.atomic_write import Note, Noted, Notes
+from shared.state.atomic_write import AtomicWriter, WriteAnswer, WriteSet
 from shared.state.database import Database
 from shared.state.dry_ledger import DryLedger
 from shared.state.target_state import TargetStates
@@ -73,15 +73,15 @@ class MadeUp(Answer):
         return self.made_up
 
 
-class DryNotes(Notes):
+class DryNotes(AtomicWriter):
     """Grants claims as the real ledger would, and stores nothing."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         super().__init__(db, clock)
         self._known = DryLedger(db, clock)
 
-    async def write(self, note: Note) -> Noted:
-        return Noted([await self._known.claim(effect) for effect in note.claims])
+    async def write(self, note: WriteSet) -> WriteAnswer:
+        return WriteAnswer([await self._known.claim(effect) for effect in note.claims])
 
 
 async def preview(parts: PreviewParts, connection: str, body: bytes) -> Preview:
@@ -102,7 +102,7 @@ async def preview(parts: PreviewParts, connection: str, body: bytes) -> Preview:
     verdict, problem = decide(stored.version, event), ""
     if verdict == "apply":
         try:
-            await Writing(account, event.record, stored, LIVE).run()
+            await OrderWriter(account, event.record, stored, LIVE).run()
         except IntegrationError as error:
             problem = error.reason
     return Preview(verdict, dry_run.calls, problem)

@@ -10,18 +10,18 @@ from shared.connectors.heartland.errors import NotFound, Refused
 from shared.entities.order.heartland.orders import SalesOrder, create_order, orders_by_custom_field, orders_by_number
 from shared.entities.order.record import Order
 from shared.entities.order.to_heartland.accounts import Account
-from shared.entities.order.to_heartland.actual import Known, References, read_order
+from shared.entities.order.to_heartland.actual import ActualOrder, References, read_order
 from shared.entities.order.to_heartland.customers import Buyer
-from shared.entities.order.to_heartland.desired import Wanted, want
-from shared.entities.order.to_heartland.execute import Bench, carry_out
+from shared.entities.order.to_heartland.desired import DesiredOrder, desired_order
+from shared.entities.order.to_heartland.execute import ExecutionContext, execute
 from shared.entities.order.to_heartland.payments import absent_payments, refund_finding
 from shared.entities.order.to_heartland.plan import plan_order
 from shared.entities.order.to_heartland.steps import AddPayment, CreateOrder, Finding, Plan
 from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, RetryLater, TargetDown
 from shared.limits.call_context import CallContext, PreSendCheck
-from shared.state.atomic_write import Mark, Pair
+from shared.state.atomic_write import LinkPair, VersionMark
 from shared.state.ledger import Claim, Effect
-from shared.state.target_state import Standing
+from shared.state.target_state import TargetState
 from shared.sync.ownership_check import TakenAt
 
 # Create, lines with their taxes, invoices, the rest: more rounds than that mean that something keeps changing.
@@ -30,22 +30,22 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(slots=True)
-class Written:
+class WriteResult:
     """The order as Heartland now holds it, and what a person must look at."""
 
-    known: Known
+    known: ActualOrder
     created: bool
     findings: list[Finding] = field(default_factory=list)
 
 
-class Writing:
+class OrderWriter:
     """One order on its way into one account. `taken_at` tells since when no other process writes it."""
 
     def __init__(
         self,
         account: Account,
         order: Order,
-        standing: Standing,
+        standing: TargetState,
         context: CallContext,
         taken_at: TakenAt | None = None,
     ) -> None:
@@ -58,12 +58,14 @@ class Writing:
         self._pending.taken_at = taken_at
         self._ours = account.once.ours(self._pending)
         checked = context.checked_by(self._ours.check)
-        self._bench = Bench(account.heartland, checked, account.once, account.name, order.id, self._lag, self._pending)
+        self._bench = ExecutionContext(
+            account.heartland, checked, account.once, account.name, order.id, self._lag, self._pending
+        )
         self._findings: list[Finding] = []
         self._created = False
         self._in_doubt: Mapping[str, Claim] = {}
 
-    async def run(self) -> Written:
+    async def run(self) -> WriteResult:
         """Make Heartland match. Raises Waiting, NeedsReview, Refused and what the client raises.
 
         After anything but a certain answer, what was remembered of the order no longer counts, and the next look waits
@@ -86,7 +88,7 @@ class Writing:
             self.leave()
             raise
 
-    async def note(self, mark: Mark) -> None:
+    async def note(self, mark: VersionMark) -> None:
         """Note what is left, together with the version that it makes true."""
         await self._note(versions=(mark,))
 
@@ -94,7 +96,7 @@ class Writing:
         """Nothing more can be noted now: the next attempt does."""
         self._account.recent.leave(self._pending)
 
-    def _settle_doubts(self, known: Known) -> None:
+    def _settle_doubts(self, known: ActualOrder) -> None:
         """What a crash left in doubt is there by now: Heartland matches, and was read after the doubt began.
 
         But for payments that it does not show: they never came, and nothing is owed any more.
@@ -113,7 +115,7 @@ class Writing:
         await self._note(give_back=True)
 
     async def _note(
-        self, *, claims: Sequence[Effect] = (), versions: Sequence[Mark] = (), give_back: bool = False
+        self, *, claims: Sequence[Effect] = (), versions: Sequence[VersionMark] = (), give_back: bool = False
     ) -> None:
         try:
             conflicts = await self._pending.write(
@@ -125,7 +127,7 @@ class Writing:
         for pair, conflict in conflicts:
             self._contradicted(pair, conflict)
 
-    def _contradicted(self, pair: Pair, conflict: NeedsReview) -> None:
+    def _contradicted(self, pair: LinkPair, conflict: NeedsReview) -> None:
         if pair.entity == "order":
             raise conflict
         self._account.customers.forget(pair.shopify_id)
@@ -133,8 +135,8 @@ class Writing:
             Finding("customer_linked_twice", conflict.reason, conflict.advice, dict(conflict.details))
         )
 
-    async def _run(self) -> Written:
-        wanted = want(self._order, self._account.rules)
+    async def _run(self) -> WriteResult:
+        wanted = desired_order(self._order, self._account.rules)
         items = await self._account.items.find(wanted.skus, wanted.extras, self.context)
         gateways = (payment.gateway for payment in wanted.payments)
         payment_types = await self._account.payment_types.find(gateways, self.context)
@@ -159,7 +161,9 @@ class Writing:
         )
         return await self._match(wanted, references, known, buyer)
 
-    async def _match(self, wanted: Wanted, references: References, known: Known | None, buyer: Buyer) -> Written:
+    async def _match(
+        self, wanted: DesiredOrder, references: References, known: ActualOrder | None, buyer: Buyer
+    ) -> WriteResult:
         for _ in range(_ROUNDS):
             plan = plan_order(self._order, wanted, references, known, self._account.rules)
             known = await self._round(plan, known)
@@ -167,14 +171,14 @@ class Writing:
                 self._settle_doubts(known)
                 refund = refund_finding(self._order, known)
                 findings = [*self._findings, *buyer.findings, *plan.findings, *([refund] if refund else [])]
-                return Written(known, self._created, findings)
+                return WriteResult(known, self._created, findings)
         raise RetryLater(f"order {self._order.name} kept changing in Heartland while it was written")
 
-    async def _round(self, plan: Plan, known: Known | None) -> Known:
+    async def _round(self, plan: Plan, known: ActualOrder | None) -> ActualOrder:
         if known is not None:
             if plan.complete:
                 await self._prepare(plan)
-            return await carry_out(plan.steps, known, self._bench, self._keep)
+            return await execute(plan.steps, known, self._bench, self._keep)
         (step,) = plan.steps
         assert isinstance(step, CreateOrder)  # noqa: S101 - the only step there is for an order that is nowhere
         return await self._create(step)
@@ -189,12 +193,12 @@ class Writing:
         """Together with what else there is to note."""
         await self._note(claims=[effect for effect in effects if effect not in self._pending.held])
 
-    def _keep(self, known: Known) -> None:
+    def _keep(self, known: ActualOrder) -> None:
         self._account.recent.keep(self._order.id, known)
 
     # What is there
 
-    async def _there(self) -> Known | None:
+    async def _there(self) -> ActualOrder | None:
         """The order in Heartland by our link; or, after a lost database, where Shopify knows of one."""
         if self._standing.link is not None:
             return await self._read(int(self._standing.link.heartland_id))
@@ -206,7 +210,7 @@ class Writing:
         self._link(found, "")
         return await self._read(found)
 
-    async def _read(self, order_id: int) -> Known:
+    async def _read(self, order_id: int) -> ActualOrder:
         known = self._account.recent.recall(self._order.id, self._lag)
         if known is not None:
             return known
@@ -237,7 +241,7 @@ class Writing:
 
     # Create
 
-    async def _create(self, step: CreateOrder) -> Known:
+    async def _create(self, step: CreateOrder) -> ActualOrder:
         body = dict(step.body)
         adopted = False
 
@@ -265,7 +269,7 @@ class Writing:
             return known
         self._link(made.id, body["public_id"])
         self._created = True
-        known = Known(SalesOrder.model_validate({**body, "id": made.id}), invoiced=False)
+        known = ActualOrder(SalesOrder.model_validate({**body, "id": made.id}), invoiced=False)
         self._keep(known)
         return known
 
@@ -276,7 +280,7 @@ class Writing:
         return f"{public_id}-{self._order.id}"
 
     def _link(self, order_id: int, public_id: str) -> None:
-        self._pending.link(Pair(self._account.name, "order", self._order.id, str(order_id), public_id))
+        self._pending.link(LinkPair(self._account.name, "order", self._order.id, str(order_id), public_id))
 
 
 def noted_id(order: Order, namespace: str) -> str:

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from shared.canonical.alert import Alert
-from shared.entities.order.compare.own_records import OwnBooks
-from shared.entities.order.compare.snapshot import Known
+from shared.entities.order.compare.own_records import OwnRecords
+from shared.entities.order.compare.snapshot import OwnRecord
 from shared.operations.comparison.subjects import subject_of
 from shared.state.alerts import Alerts
 from shared.state.database import Database
@@ -21,8 +21,8 @@ from tests.support.messaging import NOON
 SUBJECT = subject_of("order")
 
 
-async def known(database: Database) -> Known:
-    return (await OwnBooks(database, SUBJECT.names(), timedelta(hours=1)).of("main", ["1"], NOON)).known["1"]
+async def known(database: Database) -> OwnRecord:
+    return (await OwnRecords(database, SUBJECT.names(), timedelta(hours=1)).of("main", ["1"], NOON)).known["1"]
 
 
 async def ask(database: Database, kind: str = "order_unbalanced", entity: str = "order") -> int:

@@ -14,7 +14,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from shared.entities.order.compare.own_records import is_in_flight
-from shared.entities.order.compare.snapshot import InHeartland, Known, Snapshot
+from shared.entities.order.compare.snapshot import InHeartland, OwnRecord, Snapshot
 from shared.entities.order.record import Order
 from shared.operations.comparison.decide import Caps, decide
 from shared.operations.comparison.subjects import subject_of
@@ -101,7 +101,7 @@ class Shop:
         order = _at(self.here).model_copy(update={"updated_at": self.changed_at})
         there = InHeartland("100001", "open", _at(self.there).total, _at(self.there).paid) if self.there else None
         busy = "it is on its way" if is_in_flight(self.received, self.ended, self.now, IN_FLIGHT) else ""
-        return Snapshot("main", order, str(self.here), 0, there, Known(None, str(self.there), busy=busy))
+        return Snapshot("main", order, str(self.here), 0, there, OwnRecord(None, str(self.there), busy=busy))
 
 
 def _at(changes: int) -> Order:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import pytest
 
 from shared.errors import TargetDown
-from shared.sync.batch_lookup import Batch
-from shared.sync.key_locks import Locks
+from shared.sync.batch_lookup import BatchLookup
+from shared.sync.key_locks import KeyLocks
 
 
 class Loads:
@@ -29,7 +29,7 @@ class Loads:
 
 async def test_what_is_asked_together_is_asked_once() -> None:
     loads = Loads()
-    batch = Batch(loads, 0.001)
+    batch = BatchLookup(loads, 0.001)
 
     found = await asyncio.gather(batch.get(["a", "bb"]), batch.get(["bb", "none"]))
 
@@ -40,7 +40,7 @@ async def test_what_is_asked_together_is_asked_once() -> None:
 async def test_what_is_asked_meanwhile_goes_with_the_next_call() -> None:
     loads = Loads()
     loads.go.clear()
-    batch = Batch(loads, 0)
+    batch = BatchLookup(loads, 0)
     first = asyncio.create_task(batch.get(["a"], frozenset({"1"})))
     while not loads.asked:  # noqa: ASYNC110
         await asyncio.sleep(0)
@@ -57,7 +57,7 @@ async def test_what_is_asked_meanwhile_goes_with_the_next_call() -> None:
 async def test_a_failure_is_everybodys_and_the_next_try_is_fresh() -> None:
     loads = Loads()
     loads.error = TargetDown("away")
-    batch = Batch(loads, 0)
+    batch = BatchLookup(loads, 0)
     with pytest.raises(TargetDown):
         await batch.get(["a"])
     loads.error = None
@@ -68,7 +68,7 @@ async def test_a_failure_is_everybodys_and_the_next_try_is_fresh() -> None:
 async def test_one_who_leaves_takes_nothing_from_the_others() -> None:
     loads = Loads()
     loads.go.clear()
-    batch = Batch(loads, 0)
+    batch = BatchLookup(loads, 0)
     leaver, stayer = (asyncio.create_task(batch.get(["a"])) for _ in range(2))
     while not loads.asked:  # noqa: ASYNC110
         await asyncio.sleep(0)
@@ -79,7 +79,7 @@ async def test_one_who_leaves_takes_nothing_from_the_others() -> None:
 
 
 async def test_a_lock_is_gone_when_nobody_holds_it() -> None:
-    locks, order = Locks(), list[int]()
+    locks, order = KeyLocks(), list[int]()
 
     async def work(number: int) -> None:
         async with locks.of("ada"):

@@ -12,8 +12,8 @@ from shared.errors import OutcomeUnknown, TargetDown
 from shared.limits.call_context import PreSendCheck
 from shared.state.ledger import Claim, Effect
 from shared.sync import create_once as once
-from shared.sync.create_once import History, Made, Once
-from shared.sync.unit_of_work import Pending
+from shared.sync.create_once import Created, CreateHistory, CreateOnce
+from shared.sync.unit_of_work import UnitOfWork
 from tests.support.clock import FakeClock
 from tests.support.memory_ledger import MemoryLedger
 from tests.unit.shared.entities.order.to_heartland.heartland import START, Points
@@ -29,8 +29,8 @@ class Two:
         self.clock, self.stored, points = FakeClock(START), Stored(), Points()
         self.ledger = MemoryLedger(self.clock, self.stored, points.at)
         self.notes = MemoryNotes(self.stored, self.ledger, points)
-        self.mine, self.theirs = (Once(self.ledger, self.notes, self.clock) for _ in range(2))  # type: ignore[arg-type]
-        self.pending = Pending(("acme", "order", "5001"))
+        self.mine, self.theirs = (CreateOnce(self.ledger, self.notes, self.clock) for _ in range(2))  # type: ignore[arg-type]
+        self.pending = UnitOfWork(("acme", "order", "5001"))
         self.sent: list[str] = []
         # What happens elsewhere meanwhile. A send during which something does gets no answer.
         self.on_look_up: Callable[[], Awaitable[None]] | None = None
@@ -40,7 +40,7 @@ class Two:
     async def claim(self) -> None:
         await self.pending.write(self.notes, claims=(PAY,))  # type: ignore[arg-type]
 
-    async def create(self, once: Once, pending: Pending | None = None) -> None:
+    async def create(self, once: CreateOnce, pending: UnitOfWork | None = None) -> None:
         async def send(turn: PreSendCheck) -> int:
             if once is self.mine and self.on_turn is not None:
                 self.clock.advance(60)
@@ -167,14 +167,14 @@ class One:
         self.clock, self.stored = FakeClock(START), Stored()
         self.ledger = MemoryLedger(self.clock, self.stored)
         notes = MemoryNotes(self.stored, self.ledger, Points())
-        self.once = Once(self.ledger, notes, self.clock)  # type: ignore[arg-type]
+        self.once = CreateOnce(self.ledger, notes, self.clock)  # type: ignore[arg-type]
         self.answers = list(answers)
         self.shown = shown
         self.sends = self.looks = 0
         self.look_seconds = self.queue_seconds = 0.0
         self.call_seconds: float | None = None
 
-    async def create(self, pending: Pending | None = None) -> Made:
+    async def create(self, pending: UnitOfWork | None = None) -> Created:
         return await self.once.create(
             PAY, self._send, self._find, 10.0, pending=pending, call_seconds=self.call_seconds
         )
@@ -202,9 +202,9 @@ class One:
 async def test_what_is_made_is_noted_with_its_id_and_known_from_then_on() -> None:
     one = One(7)
 
-    assert await one.create() == Made(7, False, START)
+    assert await one.create() == Created(7, False, START)
     one.clock.advance(60)
-    assert await one.create() == Made(7, True, START)
+    assert await one.create() == Created(7, True, START)
 
     assert (one.sends, one.looks) == (1, 0)
     assert (one.claim.state, one.claim.result) == ("done", {"id": 7})
@@ -238,7 +238,7 @@ async def test_a_doubt_is_settled_by_what_is_found() -> None:
     sent_at = one.claim.sent_at
     one.clock.advance(3)
 
-    assert await one.create() == Made(7, True, sent_at)
+    assert await one.create() == Created(7, True, sent_at)
     assert (one.claim.state, one.claim.result) == ("done", {"id": 7})
     assert (one.sends, one.looks) == (1, 1)
 
@@ -255,7 +255,7 @@ async def test_what_is_not_found_is_sent_again_once_it_would_show_and_not_before
     assert one.sends == 1
 
     one.clock.advance(4)
-    assert await one.create() == Made(7, False, one.clock.now() - timedelta(seconds=1))
+    assert await one.create() == Created(7, False, one.clock.now() - timedelta(seconds=1))
     assert one.claim.attempts == 3
 
 
@@ -276,7 +276,7 @@ async def test_the_process_before_may_have_sent_until_this_one_began() -> None:
     one = One(7)
     await one.ledger.claim(PAY)
     one.clock.advance(30)
-    one.once = Once(one.ledger, None, one.clock)  # type: ignore[arg-type]
+    one.once = CreateOnce(one.ledger, None, one.clock)  # type: ignore[arg-type]
 
     with pytest.raises(TargetDown) as early:
         await one.create()
@@ -289,7 +289,7 @@ async def test_the_process_before_may_have_sent_until_this_one_began() -> None:
 async def test_who_is_not_told_the_id_looks_for_it() -> None:
     one = One(None, shown=7)
 
-    assert await one.create() == Made(7, False, START)
+    assert await one.create() == Created(7, False, START)
     assert one.claim.result == {"id": 7}
 
 
@@ -305,7 +305,7 @@ async def test_who_is_not_told_the_id_and_finds_none_is_in_doubt() -> None:
 @pytest.mark.parametrize(("seconds", "attempts"), [(2.0, 1), (2.5, 2)])
 async def test_a_claim_that_waited_long_for_its_call_is_renewed(seconds: float, attempts: int) -> None:
     one = One(7)
-    pending = Pending(("acme", "order", "5001"))
+    pending = UnitOfWork(("acme", "order", "5001"))
     pending.held[PAY] = await one.ledger.claim(PAY)
     one.clock.advance(seconds)
 
@@ -387,7 +387,7 @@ async def test_what_is_remembered_of_calls_that_are_over_is_bounded(monkeypatch:
 
 
 async def test_what_is_made_must_show_when_the_call_and_the_lag_are_over() -> None:
-    one, made = One(), Made(7, True, START)
+    one, made = One(), Created(7, True, START)
 
     one.clock.advance(41.5)
     assert not one.once.must_show(made, 10.0, 30.0)
@@ -396,7 +396,7 @@ async def test_what_is_made_must_show_when_the_call_and_the_lag_are_over() -> No
 
 
 async def test_an_order_that_another_took_over_is_not_ours() -> None:
-    one, pending = One(), Pending(("acme", "order", "5001"))
+    one, pending = One(), UnitOfWork(("acme", "order", "5001"))
 
     async def taken_at() -> datetime:
         return START + timedelta(seconds=20)
@@ -421,7 +421,7 @@ async def test_who_is_not_told_the_id_is_in_doubt_from_that_moment() -> None:
 
 async def test_a_claim_that_nobody_holds_is_made_with_the_notes() -> None:
     one = One(7)
-    pending = Pending(("acme", "order", "5001"))
+    pending = UnitOfWork(("acme", "order", "5001"))
 
     made = await one.create(pending)
 
@@ -431,7 +431,7 @@ async def test_a_claim_that_nobody_holds_is_made_with_the_notes() -> None:
 
 async def test_the_history_of_an_aggregate_is_its_last_call_and_its_doubts() -> None:
     one = One()
-    assert await one.once.history("acme", "order", "5001") == History(None, {})
+    assert await one.once.history("acme", "order", "5001") == CreateHistory(None, {})
 
     await one.ledger.claim(PAY)
     claim = one.claim
@@ -440,4 +440,4 @@ async def test_the_history_of_an_aggregate_is_its_last_call_and_its_doubts() -> 
     await one.ledger.claim(other)
     await one.ledger.done(other, {"id": 1})
 
-    assert await one.once.history("acme", "order", "5001") == History(one.clock.now(), {"payment:1": claim})
+    assert await one.once.history("acme", "order", "5001") == CreateHistory(one.clock.now(), {"payment:1": claim})

@@ -14,7 +14,7 @@ from shared.connectors.heartland.errors import Refused
 from shared.errors import OutcomeUnknown, RetryLater, TargetDown
 from shared.limits.call_context import PreSendCheck
 from shared.state.ledger import Effect
-from shared.sync.create_once import Once
+from shared.sync.create_once import CreateOnce
 from tests.support.clock import FakeClock
 from tests.support.memory_ledger import Effects, MemoryLedger
 
@@ -50,7 +50,7 @@ class Process:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.once = Once(MemoryLedger(world.clock, world.stored, at), None, world.clock)  # type: ignore[arg-type]
+        self.once = CreateOnce(MemoryLedger(world.clock, world.stored, at), None, world.clock)  # type: ignore[arg-type]
         self.delivery: Coroutine[Any, Any, Any] | None = None
         self.flying = False
         self.fate = "made"

@@ -8,18 +8,18 @@ import pytest
 
 from shared.errors import TargetDown
 from shared.state.ledger import Effect
-from shared.sync.ownership_check import Ours, Turn, renewed
+from shared.sync.ownership_check import ClaimCheck, OwnershipCheck, renewed
 from tests.support.clock import FakeClock
 from tests.support.memory_ledger import MemoryLedger
 
 PAY = Effect("main", "heartland", "order", "5001", "payment:1")
 
 
-async def a_turn() -> tuple[Turn, MemoryLedger, FakeClock]:
+async def a_turn() -> tuple[ClaimCheck, MemoryLedger, FakeClock]:
     clock = FakeClock()
     ledger = MemoryLedger(clock)
     claim = await ledger.claim(PAY)
-    return Turn(ledger, clock, PAY, claim), ledger, clock  # type: ignore[arg-type]
+    return ClaimCheck(ledger, clock, PAY, claim), ledger, clock  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("seconds", "attempts"), [(2.0, 1), (2.5, 2)])
@@ -77,7 +77,7 @@ class Partition:
 async def test_whose_a_record_is_is_asked_once_in_two_seconds() -> None:
     clock = FakeClock()
     partition = Partition(clock)
-    ours = Ours(partition.taken_at, clock)
+    ours = OwnershipCheck(partition.taken_at, clock)
 
     for seconds in (0, 2, 0.5, 2, 0.5):
         clock.advance(seconds)
@@ -89,7 +89,7 @@ async def test_whose_a_record_is_is_asked_once_in_two_seconds() -> None:
 async def test_what_another_took_over_since_is_not_ours_any_more() -> None:
     clock = FakeClock()
     partition = Partition(clock)
-    ours = Ours(partition.taken_at, clock)
+    ours = OwnershipCheck(partition.taken_at, clock)
     clock.advance(30)
     partition.taken = clock.now() - timedelta(seconds=1)
 
@@ -103,7 +103,7 @@ async def test_where_partitions_have_no_owners_nothing_is_lost() -> None:
     clock = FakeClock()
     partition = Partition(clock)
     partition.taken = None
-    owned_by_nobody, asks_nobody = Ours(partition.taken_at, clock), Ours(None, clock)
+    owned_by_nobody, asks_nobody = OwnershipCheck(partition.taken_at, clock), OwnershipCheck(None, clock)
     clock.advance(30)
 
     await owned_by_nobody.check()

@@ -11,42 +11,46 @@ from shared.errors import (
     TargetDown,
     Waiting,
 )
-from shared.messaging.consumer.error_policy import Judgement, Verdict, judge
+from shared.messaging.consumer.error_policy import Policy, PolicyDecision, judge
 
 
 @pytest.mark.parametrize(
     ("error", "attempts", "expected"),
     [
-        pytest.param(TargetDown("x"), 99, Judgement(Verdict.AGAIN, "target_down"), id="an outage is sat out for ever"),
         pytest.param(
-            TargetDown("x", after=7), 1, Judgement(Verdict.AGAIN, "target_down", 7.0), id="as long as it asks for"
+            TargetDown("x"), 99, PolicyDecision(Policy.AGAIN, "target_down"), id="an outage is sat out for ever"
         ),
-        pytest.param(OutcomeUnknown("x"), 9, Judgement(Verdict.AGAIN, "target_down"), id="so is an unknown outcome"),
         pytest.param(
-            RetryLater("x"), 2, Judgement(Verdict.AGAIN, "retry", counts=True), id="an own reason gets a few tries"
+            TargetDown("x", after=7), 1, PolicyDecision(Policy.AGAIN, "target_down", 7.0), id="as long as it asks for"
         ),
-        pytest.param(RetryLater("x"), 3, Judgement(Verdict.PARK, "retry", counts=True), id="then it is parked"),
+        pytest.param(
+            OutcomeUnknown("x"), 9, PolicyDecision(Policy.AGAIN, "target_down"), id="so is an unknown outcome"
+        ),
+        pytest.param(
+            RetryLater("x"), 2, PolicyDecision(Policy.AGAIN, "retry", counts=True), id="an own reason gets a few tries"
+        ),
+        pytest.param(RetryLater("x"), 3, PolicyDecision(Policy.PARK, "retry", counts=True), id="then it is parked"),
         pytest.param(
             RetryLater("x", after=31),
             1,
-            Judgement(Verdict.PARK, "retry", 31.0, counts=True),
+            PolicyDecision(Policy.PARK, "retry", 31.0, counts=True),
             id="a long wait is not sat out in a lane",
         ),
-        pytest.param(Waiting("x", "item:1"), 1, Judgement(Verdict.PARK, "waiting"), id="waiting parks at once"),
+        pytest.param(Waiting("x", "item:1"), 1, PolicyDecision(Policy.PARK, "waiting"), id="waiting parks at once"),
         pytest.param(
-            NeedsReview("x", kind="k", advice="a"), 1, Judgement(Verdict.REVIEW, "review"), id="a person decides"
+            NeedsReview("x", kind="k", advice="a"), 1, PolicyDecision(Policy.REVIEW, "review"), id="a person decides"
         ),
-        pytest.param(Rejected("x"), 1, Judgement(Verdict.BURY, "rejected"), id="never is never"),
-        pytest.param(Misconfigured("x"), 1, Judgement(Verdict.STOP), id="a wrong setting stops the service"),
-        pytest.param(KeyError("x"), 1, Judgement(Verdict.STOP), id="so does what nobody expected"),
+        pytest.param(Rejected("x"), 1, PolicyDecision(Policy.BURY, "rejected"), id="never is never"),
+        pytest.param(Misconfigured("x"), 1, PolicyDecision(Policy.STOP), id="a wrong setting stops the service"),
+        pytest.param(KeyError("x"), 1, PolicyDecision(Policy.STOP), id="so does what nobody expected"),
     ],
 )
-def test_each_error_has_its_verdict(error: Exception, attempts: int, expected: Judgement) -> None:
+def test_each_error_has_its_verdict(error: Exception, attempts: int, expected: PolicyDecision) -> None:
     assert judge(error, attempts=attempts, lane_attempts=3, longest_rest=30.0) == expected
 
 
 def test_a_wait_as_long_as_the_longest_is_still_sat_out_in_the_lane() -> None:
-    assert judge(RetryLater("x", after=30.0), attempts=1, lane_attempts=3, longest_rest=30.0).verdict is Verdict.AGAIN
+    assert judge(RetryLater("x", after=30.0), attempts=1, lane_attempts=3, longest_rest=30.0).verdict is Policy.AGAIN
 
 
 @pytest.mark.parametrize(
@@ -61,4 +65,4 @@ def test_a_target_that_fails_one_record_alone_is_that_records_trouble() -> None:
 
     own = judge(error, attempts=1, lane_attempts=3, longest_rest=30.0, is_own=True)
 
-    assert own == Judgement(Verdict.PARK, "retry", 7.0, counts=True)
+    assert own == PolicyDecision(Policy.PARK, "retry", 7.0, counts=True)

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from shared.errors import TargetDown
-from shared.messaging.kafka.pending_record import Deadlines, Hops, Pending
+from shared.messaging.kafka.pending_record import Deadlines, Hops, PendingRecord
 
 
-def pending(**changes: object) -> Pending:
-    return Pending("orders", b"k", b"v", [], **changes)  # type: ignore[arg-type]
+def pending(**changes: object) -> PendingRecord:
+    return PendingRecord("orders", b"k", b"v", [], **changes)  # type: ignore[arg-type]
 
 
 async def test_whoever_waits_learns_the_end_once() -> None:
@@ -72,8 +72,8 @@ async def test_a_hop_more_makes_the_settled_unsettled() -> None:
     assert (hops.open, hops.settled.is_set()) == (1, False)
 
 
-def waiting(loop: asyncio.AbstractEventLoop) -> Pending:
-    return Pending("raw", b"k", b"v", [], loop.create_future())
+def waiting(loop: asyncio.AbstractEventLoop) -> PendingRecord:
+    return PendingRecord("raw", b"k", b"v", [], loop.create_future())
 
 
 async def test_what_is_not_acknowledged_in_time_is_given_up() -> None:

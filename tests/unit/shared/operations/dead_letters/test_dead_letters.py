@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from shared.canonical.hop import Hop
-from shared.operations.dead_letters.dead_letters import Desk, Sent
+from shared.operations.dead_letters.dead_letters import DeadLetterOperations, Sent
 from shared.operations.dead_letters.resend import again
 from shared.runtime.settings import Settings
 from tests.support.clock import FakeClock
@@ -43,9 +43,9 @@ class FakeJournal:
         return self.hops
 
 
-def desk_with(*hops: Hop) -> Desk:
+def desk_with(*hops: Hop) -> DeadLetterOperations:
     database: Any = SimpleNamespace(pool=None)
-    desk = Desk(cast("Settings", None), database, cast("Any", None), FakeClock(), "ann")
+    desk = DeadLetterOperations(cast("Settings", None), database, cast("Any", None), FakeClock(), "ann")
     desk._journal = cast("Any", FakeJournal(list(hops)))
     return desk
 

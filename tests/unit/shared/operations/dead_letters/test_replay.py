@@ -10,7 +10,7 @@ import pytest
 from shared.canonical.hop import Hop
 from shared.errors import Rejected
 from shared.messaging.dead_letters.reader import DeadLetter
-from shared.operations.dead_letters.dead_letters import Desk, Sent
+from shared.operations.dead_letters.dead_letters import DeadLetterOperations, Sent
 from shared.operations.dead_letters.replay import ON_ITS_WAY, Report, meant, ready, replay
 from shared.operations.dead_letters.resend import Sending, again
 from shared.operations.dead_letters.selection import Selection
@@ -68,8 +68,8 @@ class FakeDesk:
         return seconds
 
 
-def desk_of(fake: FakeDesk) -> Desk:
-    return cast("Desk", fake)
+def desk_of(fake: FakeDesk) -> DeadLetterOperations:
+    return cast("DeadLetterOperations", fake)
 
 
 async def run(fake: FakeDesk, sendings: Sequence[Sending] = SENDINGS, **changes: Any) -> Report:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.entities.fulfilment.to_shopify.history import Past
+from shared.entities.fulfilment.to_shopify.history import ShipmentHistory
 from shared.state.ledger import Claim
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -28,7 +28,7 @@ def claim(state: Any = "done", *, made: str = "1", tracking: str = "", of: int =
 
 
 def test_other_invoices_of_the_order_count_as_known_only() -> None:
-    past = Past.read("10", {"fulfilment:10:5": claim(made="1"), "fulfilment:101:5": claim(made="2")})
+    past = ShipmentHistory.read("10", {"fulfilment:10:5": claim(made="1"), "fulfilment:101:5": claim(made="2")})
 
     assert past.made() == [GID + "1"]
     assert past.known == {GID + "1", GID + "2"}
@@ -37,7 +37,7 @@ def test_other_invoices_of_the_order_count_as_known_only() -> None:
 
 def test_what_is_in_doubt_or_failed_placed_nothing() -> None:
     effects = {"fulfilment:10:5": claim("in_doubt"), "fulfilment:10:6": claim("new")}
-    past = Past.read("10", effects)
+    past = ShipmentHistory.read("10", effects)
 
     assert (past.placed(), past.made()) == ([], [])
     assert list(past.doubtful()) == ["fulfilment:10:5"]
@@ -56,11 +56,11 @@ def test_what_is_in_doubt_or_failed_placed_nothing() -> None:
     ],
 )
 def test_a_call_keeps_its_name_until_it_is_done(effects: dict[str, Claim], operation: str) -> None:
-    assert Past.read("10", effects).next_call("gid://shopify/Location/5") == operation
+    assert ShipmentHistory.read("10", effects).next_call("gid://shopify/Location/5") == operation
 
 
 def test_a_location_without_id_has_calls_too() -> None:
-    assert Past.read("10", {}).next_call("") == "fulfilment:10:-"
+    assert ShipmentHistory.read("10", {}).next_call("") == "fulfilment:10:-"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_fulfilment_is_outdated_by_a_younger_version_with_another_tracking(
     effects: list[Claim], version: int, number: str, outdated: bool
 ) -> None:
     names = ("fulfilment:10:5", "tracking:10:1:x")
-    past = Past.read("10", dict(zip(names, effects, strict=False)))
+    past = ShipmentHistory.read("10", dict(zip(names, effects, strict=False)))
 
     found = past.outdated({"number": number} if number else {}, at(version))
 

@@ -10,7 +10,7 @@ import pytest
 
 from shared.connectors.shopify.document import Document
 from shared.entities.fulfilment.shopify.allocation import AllocatedUnits
-from shared.entities.fulfilment.to_shopify.in_doubt import Doubts
+from shared.entities.fulfilment.to_shopify.in_doubt import InDoubtCalls
 from shared.errors import TargetDown
 from shared.limits.call_context import LIVE, CallContext
 from shared.state.ledger import Effect
@@ -56,7 +56,7 @@ class Bench:
     def __init__(self) -> None:
         self.clock = FakeClock()
         self.ledger = MemoryLedger(self.clock)
-        self.doubts = Doubts(self.ledger, self.clock, LAG)  # type: ignore[arg-type]
+        self.doubts = InDoubtCalls(self.ledger, self.clock, LAG)  # type: ignore[arg-type]
 
     async def sent(self, *effects: Effect, quantity: int = 2) -> None:
         for one in effects:

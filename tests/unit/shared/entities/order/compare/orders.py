@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from shared.entities.order.compare.snapshot import InHeartland, Known, Snapshot
+from shared.entities.order.compare.snapshot import InHeartland, OwnRecord, Snapshot
 from shared.entities.order.record import Order
 from tests.support.messaging import NOON
 from tests.support.orders import a_tender, an_order
@@ -29,7 +29,7 @@ def in_agreement(order: Order | None = None, **known: Any) -> Snapshot:
         content_hash=HASH,
         shipped=0,
         heartland=InHeartland("100001", "open", order.total, order.paid),
-        known=replace(Known(version=NOON - timedelta(minutes=1), content_hash=HASH), **known),
+        known=replace(OwnRecord(version=NOON - timedelta(minutes=1), content_hash=HASH), **known),
     )
 
 

@@ -17,7 +17,7 @@ from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.order.compare.own_records import Beliefs
 from shared.entities.order.compare.reader import Reader, Seen
-from shared.entities.order.compare.snapshot import Known
+from shared.entities.order.compare.snapshot import OwnRecord
 from shared.entities.order.shopify.changed_orders import changed_orders, shipped_units
 from shared.entities.order.shopify.documents import MANY, READ_ORDERS, TRANSACTIONS
 from shared.errors import RetryLater, TargetDown
@@ -76,7 +76,7 @@ class Store:
 
 class Books:
     async def of(self, connection: str, keys: Sequence[str], now: datetime) -> Beliefs:
-        return Beliefs({key: Known() for key in keys})
+        return Beliefs({key: OwnRecord() for key in keys})
 
 
 async def read(shop: Shop, store: Store | None = None) -> Seen:

@@ -13,7 +13,7 @@ from shared.connectors.heartland.settings import read_settings
 from shared.entities.order.event import OrderEvent
 from shared.entities.order.record import Order
 from shared.entities.order.to_heartland.accounts import Account, open_account
-from shared.entities.order.to_heartland.handler import Orders
+from shared.entities.order.to_heartland.handler import OrderHandler
 from shared.errors import OutcomeUnknown, RetryLater, TargetDown
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.record import Record, Result
@@ -61,13 +61,13 @@ class Shop:
         taken: datetime | None = await self.points.at("owners.taken_at", lambda: self.partition_taken_at)
         return taken
 
-    def a_process(self) -> tuple[Account, Orders]:
+    def a_process(self) -> tuple[Account, OrderHandler]:
         ledger = MemoryLedger(self.clock, self.stored, self.points.at)
         notes: Any = MemoryNotes(self.stored, ledger, self.points)
         connection = Connection("acme", {}, self.settings)
         there = Heartland(connection, HeartlandClient(self.heartland), read_settings(self.settings))
         account = open_account(there, ledger=ledger, notes=notes, clock=self.clock, item_window_seconds=0)  # type: ignore[arg-type]
-        orders = Orders(
+        orders = OrderHandler(
             self,  # type: ignore[arg-type]
             standings=MemoryTargetStates(self.stored, self.points),  # type: ignore[arg-type]
             owners=self,  # type: ignore[arg-type]

@@ -9,9 +9,9 @@ from typing import Any
 from shared.errors import NeedsReview
 from shared.messaging.envelope import Envelope
 from shared.messaging.topics import Topic
-from shared.state.atomic_write import Note, Noted, Pair
+from shared.state.atomic_write import LinkPair, WriteAnswer, WriteSet
 from shared.state.links import LinkRow
-from shared.state.target_state import Standing
+from shared.state.target_state import TargetState
 from shared.state.versions import Version
 from tests.support.memory_ledger import Effects, MemoryLedger
 from tests.unit.shared.entities.order.to_heartland.heartland import START, Points
@@ -34,10 +34,10 @@ class MemoryTargetStates:
     def __init__(self, stored: Stored, points: Points) -> None:
         self._stored, self._points = stored, points
 
-    async def get(self, connection: str, entity: str, key: str, target: str, customer_id: str = "") -> Standing:
-        def do() -> Standing:
+    async def get(self, connection: str, entity: str, key: str, target: str, customer_id: str = "") -> TargetState:
+        def do() -> TargetState:
             buyer = self._stored.links.get((connection, "customer", customer_id))
-            return Standing(
+            return TargetState(
                 self._stored.versions.get((connection, entity, key, target)),
                 self._stored.links.get((connection, entity, key)),
                 buyer.heartland_id if buyer else None,
@@ -52,11 +52,11 @@ class MemoryNotes:
     def __init__(self, stored: Stored, ledger: MemoryLedger, points: Points) -> None:
         self._stored, self._ledger, self._points = stored, ledger, points
 
-    async def write(self, note: Note) -> Noted:
+    async def write(self, note: WriteSet) -> WriteAnswer:
         return await self._points.at("notes.write", lambda: self._write(note))
 
-    def _write(self, note: Note) -> Noted:
-        noted = Noted([self._ledger.take(effect) for effect in note.claims])
+    def _write(self, note: WriteSet) -> WriteAnswer:
+        noted = WriteAnswer([self._ledger.take(effect) for effect in note.claims])
         for outcome in note.outcomes:
             self._ledger.settle(outcome.effect, outcome.result, outcome.seen)
         for pair in note.links:
@@ -67,7 +67,7 @@ class MemoryNotes:
                 self._stored.versions[mark[:4]] = mark.version
         return noted
 
-    def _link(self, pair: Pair, noted: Noted) -> None:
+    def _link(self, pair: LinkPair, noted: WriteAnswer) -> None:
         rows = self._stored.links.values()
         name = (pair.connection, pair.entity, pair.shopify_id)
         there = self._stored.links.get(name)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.record import Discount, Order, OrderLine, ShippingLine, TaxLine
 from shared.entities.order.shopify.webhook_body import from_webhook
-from shared.entities.order.to_heartland.desired import Line, Wanted, want
+from shared.entities.order.to_heartland.desired import DesiredLine, DesiredOrder, desired_order
 from shared.errors import NeedsReview
 from tests.support.orders import a_line, a_shipping_line, a_tender, an_order
 from tests.support.samples import sample, sample_names
@@ -26,11 +26,11 @@ def tax(amount: str, title: str = "State tax") -> TaxLine:
     return TaxLine(title=title, rate="0.07", amount=amount)
 
 
-def wanted(order: Order) -> Wanted:
-    return want(order, RULES)
+def wanted(order: Order) -> DesiredOrder:
+    return desired_order(order, RULES)
 
 
-def told(line: Line) -> tuple[int, str, str]:
+def told(line: DesiredLine) -> tuple[int, str, str]:
     return line.qty, str(line.price), str(line.tax)
 
 

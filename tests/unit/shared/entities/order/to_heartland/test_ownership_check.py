@@ -9,7 +9,7 @@ import pytest
 
 from shared.entities.order.record import Order
 from shared.entities.order.to_heartland.accounts import Account
-from shared.entities.order.to_heartland.handler import Orders
+from shared.entities.order.to_heartland.handler import OrderHandler
 from shared.errors import TargetDown
 from tests.support.orders import an_order
 from tests.unit.shared.entities.order.to_heartland.shop import Shop, a_record
@@ -25,7 +25,7 @@ class Pair:
         self.other = self._process(slow=False)
         self.shop.clock.advance(60)
 
-    def _process(self, *, slow: bool) -> Orders:
+    def _process(self, *, slow: bool) -> OrderHandler:
         there = self.shop.heartland
         if slow:
             self.shop.heartland = there.waiting(self._turn)
@@ -39,7 +39,7 @@ class Pair:
             self.reached.set()
             await self.go.wait()
 
-    async def work(self, orders: Orders, order: Order) -> None:
+    async def work(self, orders: OrderHandler, order: Order) -> None:
         """As the consumer does: again after the wait that is asked for."""
         for _ in range(12):
             try:

@@ -12,8 +12,8 @@ import pytest
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.orders import SalesOrder, SalesOrderLine, SalesOrderPayment, SalesOrderTax
 from shared.entities.order.record import Order
-from shared.entities.order.to_heartland.actual import Known, References
-from shared.entities.order.to_heartland.desired import want
+from shared.entities.order.to_heartland.actual import ActualOrder, References
+from shared.entities.order.to_heartland.desired import desired_order
 from shared.entities.order.to_heartland.payments import absent_payments
 from shared.entities.order.to_heartland.plan import TAX_RESET, plan_order
 from shared.entities.order.to_heartland.steps import (
@@ -45,8 +45,8 @@ HERE = References(
 )
 
 
-def plan(order: Order, known: Known | None, **rules: Any) -> Plan:
-    return plan_order(order, want(order, RULES), HERE, known, RULES.model_copy(update=rules))
+def plan(order: Order, known: ActualOrder | None, **rules: Any) -> Plan:
+    return plan_order(order, desired_order(order, RULES), HERE, known, RULES.model_copy(update=rules))
 
 
 def a_sales_order(**changes: Any) -> SalesOrder:
@@ -70,7 +70,7 @@ PAID = SalesOrderPayment.model_validate(
 )
 TAX = SalesOrderTax.model_validate({"id": 800, "description": "State tax", "value": "1.40"})
 # Just as `an_order()` should stand.
-SAME = Known(a_sales_order(), (a_known_line(1), a_known_line(2)), (TAX,), (PAID,))
+SAME = ActualOrder(a_sales_order(), (a_known_line(1), a_known_line(2)), (TAX,), (PAID,))
 
 
 def kinds(result: Plan) -> list[type[Step]]:
@@ -94,7 +94,7 @@ def test_an_order_that_is_as_it_should_be_needs_nothing() -> None:
 
 
 def test_a_half_built_order_is_finished_never_rebuilt() -> None:
-    half = Known(a_sales_order(status="pending"), (a_known_line(1),))
+    half = ActualOrder(a_sales_order(status="pending"), (a_known_line(1),))
 
     first = plan(an_order(), half)
     second = plan(an_order(), replace(half, lines=SAME.lines, taxes_stale=True))
@@ -133,7 +133,7 @@ def test_an_edit_of_an_open_order_asks_for_its_invoices_first() -> None:
 
 
 @pytest.mark.parametrize("known", [replace(SAME, invoiced=True), replace(SAME, order=a_sales_order(status="closed"))])
-def test_an_edit_after_the_invoice_is_for_a_person(known: Known) -> None:
+def test_an_edit_after_the_invoice_is_for_a_person(known: ActualOrder) -> None:
     result = plan(lines_of(1, quantity=2), known)
 
     assert [(finding.kind, finding.blocks) for finding in result.findings] == [("edit_after_invoice", True)]
@@ -164,7 +164,7 @@ def test_the_two_parts_of_one_line_are_told_apart_by_price() -> None:
     parts = (a_known_line(1, 2, "9.67"), a_known_line(1, 1, "9.66", id=799))
     order = an_order(lines=(line,))
 
-    result = plan(order, Known(a_sales_order(), parts, (), SAME.payments))
+    result = plan(order, ActualOrder(a_sales_order(), parts, (), SAME.payments))
 
     assert not any(isinstance(step, AddLine | ChangeLine | RemoveLine) for step in result.steps)
 
@@ -267,7 +267,7 @@ def test_no_more_is_booked_than_the_order_owes(
         )
         for mark, amount in there
     )
-    known, wanted = replace(SAME, payments=payments), replace(want(order, RULES), refunded=Decimal(refunded))
+    known, wanted = replace(SAME, payments=payments), replace(desired_order(order, RULES), refunded=Decimal(refunded))
 
     result = plan_order(order, wanted, HERE, known, RULES)
 
@@ -282,7 +282,7 @@ def test_what_is_kept_of_cash_depends_on_the_order_and_makes_no_further_part() -
     known = replace(SAME, payments=(PAID.model_copy(update={"amount": Decimal("24.40")}),))
 
     references = replace(HERE, payment_types={"cash": 7})
-    assert plan_order(order, want(order, RULES), references, known, RULES).steps == ()
+    assert plan_order(order, desired_order(order, RULES), references, known, RULES).steps == ()
 
 
 def test_after_the_invoice_no_more_is_booked_than_heartlands_order_owes() -> None:
@@ -318,7 +318,7 @@ def test_an_account_that_takes_more_than_an_order_owes_gets_it() -> None:
     order = an_order(tenders=(a_tender("30.00", 1),))
     rules = RULES.model_copy(update={"payments_within_balance": False})
 
-    result = plan_order(order, want(order, rules), HERE, replace(SAME, payments=()), rules)
+    result = plan_order(order, desired_order(order, rules), HERE, replace(SAME, payments=()), rules)
 
     [step] = [step for step in result.steps if isinstance(step, AddPayment)]
     assert step.body["amount"] == Decimal("30.00")
@@ -361,7 +361,7 @@ def cancelled() -> Order:
         pytest.param(replace(SAME, order=a_sales_order(status="canceled")), {}, [], [], id="done"),
     ],
 )
-def test_a_cancellation(known: Known, rules: dict[str, Any], steps: list[Step], findings: list[str]) -> None:
+def test_a_cancellation(known: ActualOrder, rules: dict[str, Any], steps: list[Step], findings: list[str]) -> None:
     result = plan(cancelled(), known, **rules)
 
     assert list(result.steps) == steps
