@@ -20,7 +20,7 @@ TYPE = "tillbridge.trace"
 
 def trace_body(hops: Sequence[Hop]) -> bytes:
     """The body of one trace record."""
-    return orjson.dumps([hop.__dict__ for hop in hops])
+    return orjson.dumps([hop.__dict__ for hop in hops], option=orjson.OPT_UTC_Z)
 
 
 def trace_headers(last: Hop) -> Headers:

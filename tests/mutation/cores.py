@@ -51,7 +51,7 @@ CORES = (
     Core("shared/limits/query_cost.py"),
     Core("shared/limits/demand.py"),
     Core("shared/limits/priority_queue.py"),
-    Core("shared/limits/shares.py"),
+    Core("shared/limits/share_allocation.py"),
     Core("shared/entities/fulfilment/poll_position.py"),
     Core("shared/sync/create_once.py"),
     Core("shared/entities/fulfilment/to_shopify/in_doubt.py"),

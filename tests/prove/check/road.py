@@ -124,8 +124,9 @@ def read_road(path: Path, steps: Iterable[Step]) -> Road:
     for row in read_rows(path):
         topic, value = row["topic"], row["value"]
         if topic == "trace":
-            hop = _hop(row, value)
-            road.hops[hop.service, hop.event].append(hop)
+            for one in value:
+                hop = _hop(row, one)
+                road.hops[hop.service, hop.event].append(hop)
         elif topic.startswith("dlq."):
             road.letters.append(_entry(row, value))
         elif topic != "alert":
