@@ -1,4 +1,4 @@
-"""Alerts as they stand: what is raised is one open row for as long as it lasts."""
+"""Alerts: one open row per alert for as long as it lasts."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class AlertRow:
 _COLUMNS = "id, connection, kind, entity, key, service, severity, reason, details, state, times, opened_at, last_at"
 _Found = list[AlertRow]  # inside the class, `list` is the method
 
-# What is older than the row's last word changes nothing, and the same word twice counts once: the journal may read
-# a record again.
+# Idempotent: an event older than the row changes nothing and a repeated one counts once, since the journal may read a
+# record again.
 _RAISE = """
     insert into alerts as a (connection, kind, entity, key, service, severity, reason, details, opened_at, last_at)
     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
@@ -57,7 +57,7 @@ class Alerts:
         self._db = db
 
     async def take(self, alerts: Sequence[Alert]) -> None:
-        """Keep what these alerts say, in their order. Taking them again changes nothing."""
+        """Apply these alert events in order. Idempotent."""
         for alert in alerts:
             trouble = (alert.connection, alert.kind, alert.entity, clean(alert.key))
             if alert.resolved:
@@ -78,7 +78,7 @@ class Alerts:
         return [AlertRow(**dict(row.items())) for row in rows]
 
     async def close(self, at: datetime, *, number: int | None = None, kind: str | None = None) -> _Found:
-        """Resolve by hand the open alert of this number, or all of this kind; which they were. They may open anew."""
+        """Resolve the open alert with this number, or all of this kind, by hand; returns them. They may reopen."""
         rows = await self._db.fetch(
             f"""update alerts set state = 'resolved', last_at = greatest(last_at, $1)
                  where state = 'open' and (id = $2 or kind = $3) returning {_COLUMNS}""",  # noqa: S608
@@ -87,5 +87,5 @@ class Alerts:
         return [AlertRow(**dict(row.items())) for row in rows]
 
     async def forget(self, before: datetime) -> int:
-        """Drop what was resolved before this moment; how many they were."""
+        """Delete alerts resolved before this moment; returns how many."""
         return await self._db.execute("delete from alerts where state = 'resolved' and last_at < $1", before)

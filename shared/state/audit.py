@@ -19,7 +19,7 @@ FIRST = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing done by somebody. `details` hold ids, counts and hashes: no personal data, no secrets."""
+    """One action of an operator. `details` hold ids, counts and hashes: no personal data, no secrets."""
 
     number: int
     at: datetime
@@ -32,13 +32,13 @@ class Entry:
 
 
 def hash_of(number: int, at: datetime, actor: str, action: str, what: str, details: object, previous: str) -> str:
-    """SHA-256 over everything that a row says and the hash before it."""
+    """SHA-256 over all fields of a row and the previous row's hash."""
     said = [number, at.timestamp(), actor, action, what, details, previous]
     return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def first_fault(entries: Iterable[Entry]) -> str | None:
-    """What is wrong with the trail, from its first row on; None if nothing is."""
+    """The first defect of the hash chain; None if it is intact."""
     previous = FIRST
     for number, entry in enumerate(entries, start=1):
         if entry.number != number:
@@ -54,7 +54,7 @@ def first_fault(entries: Iterable[Entry]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a look at the whole trail found. `mark` names its last row, for a later check to compare with."""
+    """Result of verifying the whole trail. `mark` identifies its last row, for a later check to compare with."""
 
     rows: int
     mark: str
@@ -72,7 +72,7 @@ def check(entries: Sequence[Entry], since: str = "") -> Checked:
 
 
 def _spoken(value: Any) -> Any:
-    """Texts from a shell may hold what no JSON and no database takes."""
+    """Remove what JSON and PostgreSQL cannot store; shell input may hold it."""
     if isinstance(value, str):
         return clean(value)
     return {name: _spoken(inner) for name, inner in value.items()} if isinstance(value, dict) else value
@@ -87,7 +87,7 @@ class Audit:
     async def note(self, at: datetime, actor: str, action: str, what: str, details: Mapping[str, Any]) -> None:
         """Append a row."""
         actor, action, what = clean(actor), clean(action), clean(what)
-        # As PostgreSQL gives it back: whole microseconds, and JSON's own kinds of values.
+        # Normalized as PostgreSQL returns it: whole microseconds, JSON value types.
         kept: dict[str, Any] = orjson.loads(orjson.dumps(_spoken(dict(details)), default=str))
         async with self._db.transaction() as connection:
             await connection.execute("select pg_advisory_xact_lock($1)", _LOCK)

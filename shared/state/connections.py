@@ -41,7 +41,7 @@ class ConnectionStore:
         self._key = read_key(secret_key.get_secret_value() if isinstance(secret_key, SecretStr) else secret_key)
 
     async def put(self, connection: Connection) -> None:
-        """Store or replace a connection, and make it active."""
+        """Insert or replace a connection and activate it."""
         _check_name(connection.name)
         await self._db.execute(
             """insert into connections (name, sealed, settings) values ($1, $2, $3)
@@ -53,43 +53,43 @@ class ConnectionStore:
         )
 
     async def all(self) -> list[Connection]:
-        """All active connections by name. Raises Misconfigured if one was sealed with another key."""
+        """All active connections, by name. Raises Misconfigured if one was encrypted with another key."""
         return [self.open(row) for row in await self.rows()]
 
     async def rows(self) -> list[asyncpg.Record]:
-        """Active connections, still sealed."""
+        """Active connections, still encrypted."""
         return await self._db.fetch("select name, sealed, settings from connections where active order by name")
 
     def open(self, row: asyncpg.Record) -> Connection:
-        """Unseal one row. Raises Misconfigured."""
+        """Decrypt one row. Raises Misconfigured."""
         name: str = row["name"]
         return Connection(name, orjson.loads(unseal(self._key, name, row["sealed"])), row["settings"])
 
 
 class Connections:
-    """The connections as last read. They outlive an outage of the database: the last good view stays."""
+    """Cache of the connections. While the database is away, it keeps what was last read."""
 
     def __init__(self, known: Iterable[Connection]) -> None:
         self._known = {connection.name: connection for connection in known}
 
     def get(self, name: str) -> Connection | None:
-        """The connection as it stands; the same object for as long as nothing about it changed."""
+        """The current connection; the same object as long as nothing about it changes."""
         return self._known.get(name)
 
     def names(self) -> list[str]:
         return sorted(self._known)
 
     def replace(self, fresh: Iterable[Connection]) -> None:
-        """Take a new view; what did not change keeps its object, so that holders need not build anew."""
+        """Replace the cache; unchanged connections keep their object, so that nothing built on them is rebuilt."""
         view = {connection.name: connection for connection in fresh}
         self._known = {name: old if (old := self._known.get(name)) == new else new for name, new in view.items()}
 
 
 @asynccontextmanager
 async def open_connections(db: Database, settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[Connections]:
-    """Read the connections now, and again every `connections_refresh_seconds`.
+    """Load the connections now and reload them every `connections_refresh_seconds`.
 
-    Raises TargetDown or Misconfigured if the first reading fails. A later one only logs.
+    Raises TargetDown or Misconfigured if the first load fails. A later failure is only logged.
     """
     store = ConnectionStore(db, settings.secret_key)
     view = Connections(await store.all())
@@ -114,7 +114,7 @@ async def _keep_fresh(store: ConnectionStore, view: Connections, seconds: float,
 def _readable(
     store: ConnectionStore, view: Connections, rows: Iterable[asyncpg.Record], log: FilteringBoundLogger
 ) -> list[Connection]:
-    """One unreadable row must not take the others away: for it, the last good state stays."""
+    """Decrypt each row; an unreadable one keeps its last good state and does not affect the others."""
     found = []
     for row in rows:
         try:
@@ -127,6 +127,6 @@ def _readable(
 
 
 def _check_name(name: str) -> None:
-    """The name stands in addresses, keys and metrics."""
+    """Check a connection's name: it is part of URLs, keys and metrics."""
     if not name or len(name) > 64 or not all(sign.isascii() and (sign.isalnum() or sign in "-_.") for sign in name):
         raise Misconfigured(f"a connection's name is letters, digits, '-', '_' and '.', 64 at most: {name!r}")

@@ -1,4 +1,4 @@
-"""How far each poll has read."""
+"""Poll cursors: the position up to which each feed was read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.state.database import Database
 
 
 class Cursors:
-    """One position per connection and feed; what it holds is the feed's own business."""
+    """One position per connection and feed; its content is defined by the feed."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -22,7 +22,7 @@ class Cursors:
         return dict(row["position"]) if row else None
 
     async def put(self, connection: str, feed: str, position: Mapping[str, Any]) -> None:
-        """Store a position, once all that it covers is published."""
+        """Store a position. Call it once everything up to it is published."""
         await self._db.execute(
             """insert into cursors (connection, feed, position) values ($1, $2, $3)
                on conflict (connection, feed) do update

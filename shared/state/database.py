@@ -1,4 +1,4 @@
-"""PostgreSQL: the pool, how values travel, and what a lost connection means (TargetDown: wait, then go on)."""
+"""PostgreSQL: connection pool, value codecs and error mapping (a lost connection raises TargetDown)."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 COMMAND_SECONDS = 30.0
-# The escape of a NUL; a backslash that is itself escaped and stands before u0000 is none.
+# An escaped NUL; an escaped backslash before u0000 is not one.
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
-# Any number that nobody else uses as an advisory lock in this database.
+# An advisory lock number that nothing else uses in this database.
 _MIGRATION_LOCK = 7_145_520_260
 
-# The database is away, restarts, is full, or chose us as a deadlock's victim: nothing of the statement's own fault.
-# Every statement of ours may be repeated, so it does not matter whether a lost one was carried out.
+# The database is down, restarting, full, or chose us as a deadlock's victim: not the statement's own fault.
+# Every statement is idempotent, so it does not matter whether a lost one was executed.
 _AWAY: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
@@ -68,7 +68,7 @@ def surfaced() -> Iterator[None]:
 
 
 def reaches_database(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """For a method that uses the pool itself: its lost or refused connection is TargetDown too."""
+    """Decorator for methods that use the pool directly: a lost or refused connection raises TargetDown."""
 
     @functools.wraps(method)
     async def reaching(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -79,7 +79,7 @@ def reaches_database(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P,
 
 
 class Database:
-    """One pool per process, shared by all state modules. `open` it; the helpers below take a connection each."""
+    """One connection pool per process, shared by all state modules. Each helper takes a connection of its own."""
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -102,14 +102,14 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for one or a few statements. Never hold it while waiting for anything but the database."""
+        """A connection for a few statements. Never hold it while waiting for anything but the database."""
         with surfaced():
             async with self.pool.acquire(timeout=COMMAND_SECONDS) as connection:
                 yield connection
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """All statements or none."""
+        """A transaction: all statements or none."""
         async with self.connection() as connection, connection.transaction():
             yield connection
 
@@ -127,7 +127,7 @@ class Database:
             return touched(await self.pool.execute(sql, *values))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run a statement that must not die with the task that asked for it; awaited before the pool closes."""
+        """Run a statement independently of the calling task; it is awaited before the pool closes."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -149,7 +149,7 @@ def columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
 
 
 def clean(text: str) -> str:
-    """`text` as PostgreSQL can store it: no NUL, no half of a surrogate pair. Others' text may hold both."""
+    """`text` without NUL and lone surrogates, which PostgreSQL cannot store and foreign text may hold."""
     if "\x00" in text:
         text = text.replace("\x00", "\ufffd")
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
@@ -157,7 +157,7 @@ def clean(text: str) -> str:
 
 @contextlib.contextmanager
 def _connecting() -> Iterator[None]:
-    """While connecting, a wrong URL or login is told apart from a server that is away."""
+    """Map connection errors: a wrong URL or login is Misconfigured, an unreachable server TargetDown."""
     with surfaced():
         try:
             yield
@@ -166,9 +166,9 @@ def _connecting() -> Iterator[None]:
 
 
 class _Plain(asyncpg.Connection):
-    """Nothing here changes a session (no listening, no cursors, no settings), so nothing needs undoing on release.
+    """Skips the session reset on release: no statement here changes session state (LISTEN, cursors, settings).
 
-    The undoing is a round trip after every statement: a fifth of what the database costs a writer.
+    The reset is a round trip after every statement: a fifth of a writer's database time.
     """
 
     def get_reset_query(self) -> str:
@@ -207,7 +207,7 @@ async def _prepare(connection: Connection) -> None:
 
 
 def to_json(value: object) -> bytes:
-    """JSON with decimals as strings, so that no reader makes floats of money, and without what PostgreSQL refuses."""
+    """Encode JSON with decimals as strings, so that money never becomes a float, and without NUL and surrogates."""
     data = orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
     return _NUL.sub(rb"\1\\ufffd", data) if b"\\u0000" in data else data
 
@@ -219,7 +219,7 @@ def _plain(value: object) -> object:
 
 
 async def migrate(url: str) -> list[str]:
-    """Bring the schema up to date and return the names of the files applied now. Any number of processes may call it.
+    """Apply pending migrations and return their names. Safe to call from any number of processes.
 
     Raises TargetDown without a database, Misconfigured if a file was changed after it had been applied.
     """
@@ -230,7 +230,7 @@ async def migrate(url: str) -> list[str]:
             await connection.execute("select pg_advisory_lock($1)", _MIGRATION_LOCK)
             return await _apply(connection)
         finally:
-            # Closing the session gives the lock back.
+            # Closing the session releases the lock.
             await connection.close()
 
 

@@ -19,12 +19,12 @@ from shared.state.database import Database
 
 _REFRESH_SECONDS = 30.0
 _CLOSE = timedelta(seconds=1)
-# A machine whose clock is further off than this is worth a line in the log.
+# A machine's clock that is further off is logged.
 _WORTH_SAYING = timedelta(seconds=5)
 
 
 class DatabaseClock:
-    """What the database last said, and the monotonic clock since: setting the machine's clock moves nothing."""
+    """The database's time, advanced by the monotonic clock: setting the machine's clock has no effect."""
 
     def __init__(self, own: Clock) -> None:
         self._own = own
@@ -37,9 +37,9 @@ class DatabaseClock:
         return self._own.monotonic()
 
     def learn(self, told: datetime, asked_at: float, heard_at: float) -> None:
-        """The database said `told`, somewhere between these two moments of the monotonic clock."""
+        """Set the time: the database returned `told` between these two readings of the monotonic clock."""
         offset = told + timedelta(seconds=(heard_at - asked_at) / 2) - self._own.now()
-        # What the answer took, and the wait for our turn after it, is in there: a clock this close is right.
+        # The interval includes the response time and scheduling delay: a clock within it is correct.
         self._set(offset if abs(offset) > _CLOSE else timedelta(0))
 
     def _set(self, offset: timedelta) -> None:
@@ -49,7 +49,7 @@ class DatabaseClock:
 
 @asynccontextmanager
 async def open_database_clock(database: Database, shell: Shell) -> AsyncIterator[Shell]:
-    """The shell with the shared clock, kept right as long as it is open. While the database is away, as last known."""
+    """The shell with the database's clock, synchronized until exit. While the database is away, it runs on."""
     clock = DatabaseClock(shell.clock)
     await _ask(database, clock)
     if abs(clock.offset) > _WORTH_SAYING:
@@ -64,7 +64,7 @@ async def open_database_clock(database: Database, shell: Shell) -> AsyncIterator
 
 
 async def database_clock(database: Database, own: Clock) -> DatabaseClock:
-    """The shared clock for a command, which ends too soon for it to go wrong. Raises TargetDown."""
+    """The database's clock for a short command, read once. Raises TargetDown."""
     clock = DatabaseClock(own)
     await _ask(database, clock)
     return clock

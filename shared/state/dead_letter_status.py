@@ -1,4 +1,4 @@
-"""What became of dead letters, and how far a replay has come. The letters themselves are on their topic."""
+"""Status of dead letters and progress of replays. The letters themselves are on their Kafka topic."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ State = Literal["open", "replayed", "edited", "discarded"]
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """`times` counts how often it was sent again, `run` is the last replay it was in."""
+    """State of one letter. `times` counts how often it was resent, `run` is its latest replay."""
 
     state: State = "open"
     times: int = 0
@@ -28,12 +28,12 @@ class DeadLetterStatuses:
         self._db = db
 
     async def fates(self) -> dict[str, Fate]:
-        """By letter; one that is absent is open."""
+        """Status by letter id; a letter without one is open."""
         rows = await self._db.fetch("select id, state, times, run, reason from letters")
         return {row["id"]: Fate(row["state"], row["times"], row["run"], row["reason"]) for row in rows}
 
     async def sent(self, letter: str, state: Literal["replayed", "edited"], run: str) -> None:
-        """It went out again."""
+        """Note that a letter was resent."""
         await self._db.execute(
             """insert into letters as l (id, state, times, run) values ($1, $2, 1, $3)
                on conflict (id) do update set state = excluded.state, times = l.times + 1, run = excluded.run,
@@ -45,7 +45,7 @@ class DeadLetterStatuses:
         )
 
     async def discard(self, letter: str, reason: str) -> None:
-        """Nothing is to become of it."""
+        """Discard a letter."""
         await self._db.execute(
             """insert into letters (id, state, reason) values ($1, 'discarded', $2)
                on conflict (id) do update set state = 'discarded', reason = excluded.reason,
@@ -54,7 +54,7 @@ class DeadLetterStatuses:
         )  # fmt: skip
 
     async def begin(self, run: str, letters: Sequence[str]) -> None:
-        """A replay over these letters, in this order."""
+        """Start a replay of these letters, in this order."""
         await self._db.execute(
             """insert into replays (run, position, letter)
                select $1, number, letter from unnest($2::text[]) with ordinality as l (letter, number)""",
@@ -62,14 +62,14 @@ class DeadLetterStatuses:
         )  # fmt: skip
 
     async def left(self, run: str) -> list[str]:
-        """What a replay has not sent yet, in its order."""
+        """Letters that a replay has not sent yet, in order."""
         rows = await self._db.fetch(
             "select letter from replays where run = $1 and sent_at is null order by position", run
         )
         return [row["letter"] for row in rows]
 
     async def skip(self, run: str, letters: Iterable[str]) -> None:
-        """These need not be sent."""
+        """Skip these letters."""
         await self._db.execute(
             "update replays set sent_at = clock_timestamp() where run = $1 and letter = any($2::text[])",
             run, list(letters),

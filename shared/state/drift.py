@@ -1,4 +1,4 @@
-"""The drift ledger: where the two systems differ, and what was done about it."""
+"""Drift ledger: differences between the two systems and their repairs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STATES: tuple[State, ...] = get_args(State)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference. `at_risk` is money in `currency`; `repairable`: what is right is certain, it may be written."""
+    """One difference. `at_risk` is money in `currency`; `repairable`: the right value is certain and may be written."""
 
     connection: str
     entity: str
@@ -35,7 +35,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A finding as the ledger keeps it. `looks` are the passes that saw it since it opened."""
+    """A stored finding. `looks` counts the passes that saw it since it opened."""
 
     id: int
     connection: str
@@ -118,7 +118,7 @@ class DriftLedger:
         return [_drift(row) for row in rows]
 
     async def repairing(self, row: Drift, of: Collection[State] = UNDER_WAY) -> bool:
-        """Claim it for a repair that is to be sent. False if its state is none of `of` by now, or another was first."""
+        """Claim it for a repair. False if its state is not in `of` any more, or another process claimed it first."""
         return await self._db.execute(
             """update drift set state = 'repairing', repairs = repairs + 1
                 where id = $1 and repairs = $2 and state = any($3::text[])""",
@@ -126,11 +126,11 @@ class DriftLedger:
         ) > 0  # fmt: skip
 
     async def undoes(self, number: int, undo: Mapping[str, Any]) -> None:
-        """A repair was sent; `undo` is what the target held before, the notices that ask for it, and when (`at`)."""
+        """Note how to undo a sent repair: the target's former values, the repair notices, and the time (`at`)."""
         await self._db.execute("update drift set undo = $2 where id = $1", number, dict(undo))
 
     async def repaired_since(self, connection: str, entities: Collection[str], moment: datetime) -> _Found:
-        """What of these entities was sent through from then on, not by a person, whatever became of it."""
+        """Automatic repairs of these entities since then, whatever their outcome."""
         rows = await self._db.fetch(
             f"""select {_COLUMNS} from drift where connection = $1 and entity = any($2::text[])
                    and (undo->>'at')::timestamptz >= $3 and not undo ? 'by_hand'""",  # noqa: S608
@@ -139,7 +139,7 @@ class DriftLedger:
         return [_drift(row) for row in rows]
 
     async def becomes(self, number: int, state: State, of: Collection[State] = STATES) -> bool:
-        """Set a row's state by hand or for review. False if there is none in one of these states."""
+        """Set a row's state. False if it is in none of the states `of`."""
         return await self._db.execute(
             "update drift set state = $2 where id = $1 and state = any($3::text[])", number, state, list(of)
         ) > 0  # fmt: skip
@@ -149,7 +149,7 @@ class DriftLedger:
         return _drift(row) if row else None
 
     async def open_keys(self, connection: str, entities: Collection[str], states: Sequence[str]) -> list[str]:
-        """Whose differences, of these entities, are in one of these states."""
+        """Keys of these entities that have differences in one of these states."""
         rows = await self._db.fetch(
             """select distinct key from drift
                 where connection = $1 and entity = any($2::text[]) and state = any($3::text[])""",

@@ -1,4 +1,4 @@
-"""Credentials at rest: AES-256-GCM, bound to the name they belong to, so that a row moved to another name fails."""
+"""Encryption of credentials at rest: AES-256-GCM, bound to the connection's name, so that rows cannot be swapped."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def read_key(text: str) -> bytes:
 
 
 def seal(key: bytes, name: str, plain: bytes) -> bytes:
-    """`plain` sealed for `name`; another result each time."""
+    """Encrypt `plain` for `name`; a fresh nonce each time."""
     nonce = os.urandom(_NONCE_BYTES)
     return _VERSION + nonce + AESGCM(key).encrypt(nonce, plain, name.encode())
 
 
 def unseal(key: bytes, name: str, sealed: bytes) -> bytes:
-    """What was sealed for `name`. Raises Misconfigured if it was another key or another name, or if it was changed."""
+    """Decrypt what was encrypted for `name`. Raises Misconfigured for another key or name, or if it was modified."""
     nonce, secret = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
     try:
         if sealed[:1] != _VERSION:

@@ -1,4 +1,4 @@
-"""What happened to this order: one row per hop, found by order number or by either side's id."""
+"""Journal: one row per hop, searchable by order number or by either system's id."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLUMNS = (
     "order_number, shopify_id, heartland_id, detail, lineage"
 )
 _NAMES = _COLUMNS.split(", ")
-# Lineage is an array itself, which unnest would flatten: it travels as text and is cut again.
+# Lineage is an array, which unnest would flatten: it is passed as text and split again.
 _SEPARATOR = "\x1f"
 
 
@@ -36,14 +36,14 @@ class RecentOrder:
 
 
 class Journal:
-    """Every method raises TargetDown where the database is away."""
+    """Every method raises TargetDown without a database."""
 
     def __init__(self, database: Database) -> None:
         self._pool = database.pool
 
     @reaches_database
     async def add(self, hops: Sequence[Hop]) -> None:
-        """Keep these hops, in one statement. Adding one again changes nothing."""
+        """Insert these hops in one statement. Idempotent."""
         if not hops:
             return
         columns = [[getattr(hop, name) for hop in hops] for name in _NAMES[:-1]]
@@ -52,7 +52,7 @@ class Journal:
 
     @reaches_database
     async def story(self, connection: str | None, query: str) -> list[Hop]:
-        """All hops of what `query` names, in time: an order number (with or without #), an id, a Heartland number."""
+        """All hops for `query`, by time: an order number (with or without #), an id, or a Heartland number."""
         rows = await self._pool.fetch(_STORY, query.removeprefix("#"), connection)
         return [_hop(row) for row in rows]
 
@@ -67,7 +67,7 @@ class Journal:
 
     @reaches_database
     async def answers_to(self, event_id: str, since: datetime) -> list[Hop]:
-        """Hops, ended since then, of other events that were made of this one, in time."""
+        """Hops, finished since then, of events derived from this one, by time."""
         rows = await self._pool.fetch(
             f"""select {_COLUMNS} from journal
                  where finished_at >= $2 and event_id <> $1 and $1 = any(lineage) order by finished_at, id""",  # noqa: S608
@@ -83,7 +83,7 @@ class Journal:
 
     @reaches_database
     async def forget(self, before: datetime) -> int:
-        """Drop hops that ended before this moment; how many they were."""
+        """Delete hops that finished before this moment; returns how many."""
         tag = await self._pool.execute("delete from journal where finished_at < $1", before)
         return int(tag.rpartition(" ")[2])
 
@@ -113,7 +113,7 @@ where (connection, key) in (select connection, key from named) and ($2::text is 
 order by finished_at, id
 """  # noqa: S608
 
-# The newest hops are looked at, not the whole table; an order without a number yet is not shown.
+# Reads the newest hops only, not the whole table; an order without a number yet is not shown.
 _RECENT = """
 with latest as (
     select connection, key, max(id) as id from (

@@ -1,4 +1,4 @@
-"""Leases: of all replicas, one does a thing. Many names over one database session, and all are gone with it.
+"""Leases: only one replica holds a name. All names are advisory locks of one database session and end with it.
 
 The server ends a session that is silent for long, so that a process which was frozen does not keep what it does not
 do: others take over, and when it wakes up it holds nothing. A pulse keeps the session of a living process.
@@ -17,29 +17,29 @@ from shared.errors import TargetDown
 
 _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 2.0
-# What a lost session, a server that is away and a statement that it refuses come as; the last one for a session that
-# ends in the middle of a question.
+# Errors of a lost session, an unreachable server and a refused statement; the last one is raised when the session ends
+# during a statement.
 _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 def lock_number(name: str) -> int:
-    """The advisory lock of a name: 63 bits of its hash, so that two names hardly ever share one."""
+    """The advisory lock number of a name: 63 bits of its hash, so that collisions are negligible."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
 class Leases:
-    """Holds names, or does not: ask `holds` before each step. Made by `open_leases`."""
+    """The leases of one process. Check `holds` before each step. Created by `open_leases`."""
 
     def __init__(self, url: str, idle_seconds: float) -> None:
         self._url = url
         self._idle = idle_seconds
         self._session: asyncpg.Connection[asyncpg.Record] | None = None
         self._held: set[str] = set()
-        # A session does one thing at a time.
+        # A session runs one statement at a time.
         self._turn = asyncio.Lock()
 
     async def holds(self, name: str) -> bool:
-        """Whether `name` is ours, taking it if it is free. Raises TargetDown where the database cannot be asked."""
+        """Whether this process holds `name`; acquires it if it is free. Raises TargetDown without a database."""
         async with self._turn:
             try:
                 session = await self._open()
@@ -53,7 +53,7 @@ class Leases:
             return name in self._held
 
     async def release(self, name: str) -> None:
-        """Let another have it: who cannot do the work must not keep it from those who can."""
+        """Release a lease: a process that cannot do the work must not keep it from one that can."""
         async with self._turn:
             if self._session is not None and name in self._held:
                 self._held.discard(name)
@@ -63,7 +63,7 @@ class Leases:
                     await self._drop()
 
     async def pulse(self) -> None:
-        """Keep the session; where it is lost, so is all that it held."""
+        """Keep the session alive; if it is lost, all leases are."""
         async with self._turn:
             if self._session is not None:
                 try:
@@ -99,7 +99,7 @@ class Leases:
 
 @asynccontextmanager
 async def open_leases(url: str, idle_seconds: float = 10.0) -> AsyncIterator[Leases]:
-    """Leases whose session dies with this process, or after `idle_seconds` in which it shows no life."""
+    """Leases whose session ends with this process, or after `idle_seconds` without a heartbeat."""
     leases = Leases(url, idle_seconds)
     beating = asyncio.create_task(_beat(leases, idle_seconds / 5), name="leases")
     try:

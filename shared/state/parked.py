@@ -1,4 +1,4 @@
-"""Parked keys: what could not be done yet waits here, in order, while all other keys flow.
+"""Parked keys: records that failed wait here in order, while all other keys are processed.
 
 A key of `parked_keys` has its records in `parked`. Only the process that owns the partition touches them: whoever
 takes partitions over raises their epoch, and every change is made in a transaction that checks it. What an operator
@@ -26,7 +26,7 @@ Header = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class ParkedRecord:
-    """A Kafka record as it came. `seq` is the order of waiting; None before it is stored."""
+    """An unchanged Kafka record. `seq` is its position among the key's waiting records; None before it is stored."""
 
     topic: str
     partition: int
@@ -60,7 +60,7 @@ class ParkedKey:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What an assignment brings: the epoch of each partition, and the keys that are parked there."""
+    """Result of taking partitions over: the epoch of each, and the keys parked there."""
 
     epochs: Mapping[int, int]
     keys: Sequence[ParkedKey]
@@ -79,7 +79,7 @@ class Parked:
         self._service = service
 
     async def take(self, topic: str, partitions: Iterable[int], instance: str = "") -> Taken:
-        """These partitions are ours from now on: former owners are fenced off. Before their first record runs."""
+        """Take ownership of partitions and fence off former owners. Must run before their first record is processed."""
         async with self._db.transaction() as connection:
             owned = await connection.fetch(
                 """insert into owners as o (service, topic, partition, epoch, instance)
@@ -89,7 +89,7 @@ class Parked:
                    returning partition, epoch""",
                 self._service, topic, sorted(partitions), instance,
             )  # fmt: skip
-            # A statement of its own: it sees what a former owner committed before we got the rows.
+            # A separate statement: it sees what a former owner committed before we locked the rows.
             rows = await connection.fetch(
                 f"select {_KEY} from parked_keys where service = $1 and topic = $2 and partition = any($3::int[])",  # noqa: S608
                 self._service, topic, [row["partition"] for row in owned],
@@ -97,7 +97,7 @@ class Parked:
         return Taken({row["partition"]: row["epoch"] for row in owned}, [_key(row) for row in rows])
 
     async def park(self, key: ParkedKey, records: Sequence[ParkedRecord], epoch: int) -> None:
-        """Store a key with its records, all or none. Once more is harmless: its first failure and its records stay.
+        """Park a key with its records, atomically. Idempotent: the first failure and the records stay.
 
         This and every other change raises Fenced unless `epoch` is the partition's, TargetDown without a database.
         """
@@ -120,7 +120,7 @@ class Parked:
     async def append(
         self, topic: str, key: str, records: Sequence[ParkedRecord], collapse: bool, epoch: int
     ) -> list[ParkedRecord] | None:
-        """Let records wait behind a parked key. None if it is not parked any more: the caller handles them itself.
+        """Append records to a parked key. None if it is not parked any more: the caller processes them itself.
 
         collapse: they are states, of which only the newest (the highest offset) counts; the others are dropped, and
         returned.
@@ -141,12 +141,12 @@ class Parked:
             return [_record(row, key) for row in dropped]
 
     async def due(self, now: datetime, topic: str, partitions: Iterable[int], limit: int) -> list[ParkedKey]:
-        """Waiting keys whose time has come, the longest overdue first, at most `limit` of each connection."""
+        """Keys due for a retry, longest overdue first, at most `limit` per connection."""
         rows = await self._db.fetch(_DUE, self._service, now, topic, list(partitions), limit)
         return [_key(row) for row in rows]
 
     async def awaited(self) -> dict[str, list[ParkedKey]]:
-        """What is waited for, and by which keys, over all topics and partitions of the service."""
+        """Keys by what they wait for, over all topics and partitions of the service."""
         rows = await self._db.fetch(
             f"select {_KEY} from parked_keys where service = $1 and waits_for is not null and state = 'waiting'",  # noqa: S608
             self._service,
@@ -157,7 +157,7 @@ class Parked:
         return awaited
 
     async def wake(self, names: Iterable[tuple[str, str]], now: datetime) -> int:
-        """What keys waited for, by connection and name, is there: they are due at once. Returns how many were woken."""
+        """Make keys due at once that wait for these (connection, name) pairs. Returns how many."""
         rows = [(connection, clean(name)) for connection, name in names]
         return await self._db.execute(
             """update parked_keys k set next_attempt_at = $2
@@ -176,7 +176,7 @@ class Parked:
         return [_record(row, key) for row in rows]
 
     async def release(self, key: ParkedKey, through_seq: int, epoch: int) -> bool:
-        """Records up to `through_seq` are done. True if none is left: the key flows again.
+        """Delete records up to `through_seq`, which are done. True if none is left and the key is unparked.
 
         Those that are left have failed nothing yet: they begin anew.
         """
@@ -211,7 +211,7 @@ class Parked:
         next_attempt_at: datetime,
         epoch: int,
     ) -> None:
-        """One more attempt failed; the next is at `next_attempt_at`."""
+        """Note a failed attempt; the next is at `next_attempt_at`."""
         async with self._db.transaction() as connection:
             await self._owned(connection, key.topic, key.partition, epoch)
             await connection.execute(
@@ -223,7 +223,7 @@ class Parked:
             )  # fmt: skip
 
     async def halt(self, key: ParkedKey, reason: str, epoch: int) -> None:
-        """No more attempts: the key stays parked until a person releases it."""
+        """Stop retrying: the key stays parked until a person releases it."""
         async with self._db.transaction() as connection:
             await self._owned(connection, key.topic, key.partition, epoch)
             await connection.execute(
@@ -240,7 +240,7 @@ class Parked:
         return {row["entity"]: row["keys"] for row in rows}
 
     async def _owned(self, connection: Connection, topic: str, partition: int, epoch: int) -> None:
-        """Raises Fenced unless the partition is still ours; nobody can take it before the transaction ends."""
+        """Lock our ownership of the partition until the transaction ends. Raises Fenced if it is not ours any more."""
         found = await connection.fetchval(
             "select epoch from owners where service = $1 and topic = $2 and partition = $3 for share",
             self._service, topic, partition,
@@ -249,7 +249,7 @@ class Parked:
             raise Fenced(f"partition {partition} of {topic} belongs to another process by now")
 
     async def _locked(self, connection: Connection, topic: str, key: str) -> bool:
-        """Is the key parked? If so its row is locked, and `append` and `release` cannot miss each other."""
+        """Whether the key is parked. Locks its row, so that `append` and `release` exclude each other."""
         row = await connection.fetchrow(
             "select from parked_keys where service = $1 and topic = $2 and key = $3 for update",
             self._service, topic, clean(key),
@@ -263,7 +263,7 @@ class Parked:
         values = (self._service, *columns(rows, 6))
         if await connection.execute(_INSERT, *values) == f"INSERT 0 {len(rows)}":
             return
-        # They are there already; or other events are, which had these offsets before the broker lost its log.
+        # The records exist already; or other events do, which had these offsets before the broker lost its log.
         if await connection.execute(_ASIDE, *values) != "UPDATE 0":
             await connection.execute(_INSERT, *values)
 
@@ -274,13 +274,13 @@ _INSERT = f"""
     insert into parked (service, topic, partition, "offset", key, headers, body)
     select $1, topic, partition, "offset", key, headers::jsonb, body from {_ROWS}
         on conflict (service, topic, partition, "offset") do nothing"""  # noqa: S608
-# An event whose offset is another's now is the only copy left. It keeps its turn, under an offset that none can have.
+# An event whose offset was reused is the only copy left. It keeps its position, under an offset that cannot occur.
 _ASIDE = f"""
     update parked p set "offset" = -p.seq from {_ROWS}
      where p.service = $1 and p.topic = r.topic and p.partition = r.partition and p."offset" = r."offset"
        and (p.key <> r.key or p.headers <> r.headers::jsonb)"""  # noqa: S608
 
-# One walk over the index per connection that has keys parked, however many those are.
+# One index scan per connection with parked keys, however many keys there are.
 _DUE = f"""
     with recursive shops as (
         select min(connection) as name from parked_keys where service = $1 and topic = $3 and state = 'waiting'
@@ -299,7 +299,7 @@ _DUE = f"""
 
 
 def subject_of(key: str) -> str:
-    """The aggregate's id in a key: what follows the connection."""
+    """The aggregate's id in a key: the part after the connection."""
     return key.partition("|")[2] or key
 
 
@@ -317,9 +317,9 @@ def _record(row: asyncpg.Record, key: str) -> ParkedRecord:
 
 
 def _stored(headers: Iterable[Header]) -> str:
-    """Headers as JSON: text where it is text, so that a person can read the table; else base64. No byte changes.
+    """Headers as JSON, lossless: readable text as text, everything else as base64.
 
-    As text of JSON, since a list within an array of jsonb would be taken for one more dimension of the array.
+    As JSON text, since asyncpg would take a list within an array of jsonb for another array dimension.
     """
     return to_json([[clean(name), _readable(value)] for name, value in headers]).decode()
 
@@ -336,11 +336,11 @@ def _bytes(value: str | dict[str, str]) -> bytes:
     return value.encode() if isinstance(value, str) else base64.b64decode(value["base64"])
 
 
-# What an operator does. The owner of the partition works on: row locks keep the two apart.
+# Operator actions. The partition's owner keeps running: row locks exclude the two.
 
 
 async def retry_now(db: Database, service: str, topic: str, key: str) -> bool:
-    """Make a key due at once, with all its attempts before it, also one that was halted. False if it is not parked.
+    """Make a key due at once with its attempts reset, even if halted. False if it is not parked.
 
     Raises TargetDown without a database.
     """
@@ -355,13 +355,13 @@ async def retry_now(db: Database, service: str, topic: str, key: str) -> bool:
 
 
 async def drop_through(db: Database, service: str, topic: str, key: str, through_seq: int) -> bool:
-    """Give up what waits for a key up to `through_seq`, which is kept elsewhere. True: nothing is left, the key flows.
+    """Delete a key's records up to `through_seq`, which are kept elsewhere. True: none is left, the key is unparked.
 
-    False: more has come meanwhile, and still waits. Raises TargetDown without a database.
+    False: later records still wait. Raises TargetDown without a database.
     """
     async with db.transaction() as connection:
         place = (service, topic, clean(key))
-        # The same lock as the owner takes: what it is appending either waits on here, or finds the key free.
+        # The same lock as the owner takes: a concurrent append either goes first or finds the key unparked.
         locked = await connection.fetchrow(
             "select from parked_keys where service = $1 and topic = $2 and key = $3 for update", *place
         )

@@ -1,10 +1,10 @@
-"""Forgets everything that is known of one connection's records, but not the connection."""
+"""Purge: deletes all state of one connection's records, but not the connection."""
 
 from __future__ import annotations
 
 from shared.state.database import Database
 
-# Parked records go with their keys.
+# Parked records are deleted with their keys (cascade).
 _TABLES = (
     "links", "effects", "versions", "parked_keys", "reviews", "cursors", "journal", "alerts", "drift", "webhook_watch",
     "webhook_counts",
@@ -12,7 +12,7 @@ _TABLES = (
 
 
 async def forget(db: Database, connection: str) -> None:
-    """For a connection whose other side begins anew. Raises TargetDown without a database."""
+    """Delete the state, for a connection whose vendor account starts empty. Raises TargetDown without a database."""
     async with db.transaction() as transaction:
         for table in _TABLES:
             await transaction.execute(f"delete from {table} where connection = $1", connection)  # noqa: S608 - named above

@@ -1,4 +1,4 @@
-"""What a person must decide or do by hand."""
+"""Reviews: problems that a person must decide or fix by hand."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _Found = list[Review]  # inside the class, `list` is the method
 
 
 class Reviews:
-    """One entry per (connection, kind, entity, key): the same trouble twice is one entry."""
+    """Reviews, one per (connection, kind, entity, key): a repeated problem updates its review."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -63,7 +63,7 @@ class Reviews:
     async def open(
         self, connection: str, kind: str, entity: str, key: str, title: str, advice: str, details: Mapping[str, object]
     ) -> None:
-        """Open a review, or bring an open one up to date; one that was closed opens again."""
+        """Open a review or update the open one; a closed one is reopened."""
         await self._db.execute(
             """insert into reviews (connection, kind, entity, key, title, advice, details)
                values ($1, $2, $3, $4, $5, $6, $7)
@@ -75,11 +75,11 @@ class Reviews:
         )  # fmt: skip
 
     async def resolve(self, connection: str, entity: str, key: str, kinds: Iterable[str]) -> int:
-        """The trouble is gone: close the open reviews of these kinds. Returns how many there were."""
+        """Resolve the open reviews of these kinds, since the problem is gone. Returns how many."""
         return await self._resolve(_Over(connection, entity, clean(key), tuple(kinds)))
 
     async def _resolve_all(self, overs: Sequence[_Over]) -> Sequence[int]:
-        """Most orders never had a review, so the question comes with every order: many share one statement."""
+        """Runs with every order, though most never had a review: many orders share one statement."""
         rows = await self._db.fetch(
             """update reviews r set state = 'resolved', updated_at = clock_timestamp()
                  from unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[])
@@ -93,7 +93,7 @@ class Reviews:
         return [closed[number] for number in range(len(overs))]
 
     async def decide(self, number: int, decision: str) -> None:
-        """A person has dealt with it. The same trouble opens it again only if it is met anew.
+        """Mark a review as decided by a person. It reopens only if the problem occurs again.
 
         What was decided, and when it was last asked, is in its details: nothing newer was decided upon.
         """

@@ -1,4 +1,4 @@
-"""How many webhooks came in, by connection and hour."""
+"""Webhook counts per connection and hour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.state.database import Database, columns
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Webhooks of one hour, and when the last of them came."""
+    """Webhooks of one hour, and the time of the latest."""
 
     count: int
     last_at: datetime
@@ -30,7 +30,7 @@ class WebhookCounts:
         self._db = db
 
     async def add(self, counts: Mapping[Place, Seen]) -> None:
-        """Count these too. A batch that is counted twice (after a crash) does no harm: it is a rate that is learnt."""
+        """Add these counts. A batch counted twice after a crash is harmless: only a usual rate is derived."""
         if not counts:
             return
         rows = [(*place, seen.count, seen.last_at) for place, seen in sorted(counts.items())]
@@ -43,12 +43,12 @@ class WebhookCounts:
         )
 
     async def since(self, connection: str, moment: datetime) -> dict[datetime, Seen]:
-        """The hours from this moment on in which anything came."""
+        """Hours since this moment that had webhooks."""
         rows = await self._db.fetch(
             "select hour, seen, last_at from webhook_counts where connection = $1 and hour >= $2", connection, moment
         )
         return {row["hour"]: Seen(row["seen"], row["last_at"]) for row in rows}
 
     async def forget(self, before: datetime) -> int:
-        """Drop the hours before this moment; how many they were."""
+        """Delete the hours before this moment; returns how many."""
         return await self._db.execute("delete from webhook_counts where hour < $1", before)

@@ -1,4 +1,4 @@
-"""What is known of each connection's webhooks: when they were last all right, and which orders may have been missed."""
+"""Webhook monitoring state per connection: last good check, silence, and gaps in which orders may be missed."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import datetime
 
 from shared.state.database import Database
 
-# The one cause of a gap that an operator hears of when it is filled: none other hides it.
+# The one cause of a gap whose filling is reported to the operator: no other cause replaces it.
 LOST = "subscription"
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Orders changed since `since` may not have been heard of, because of `cause`."""
+    """Orders changed since `since` may have been missed, because of `cause`."""
 
     since: datetime
     cause: str
@@ -52,7 +52,7 @@ class WebhookWatch:
         return Watched(row["good_at"], gap, row["silent_since"], row["connected_at"])
 
     async def note_gap(self, connection: str, gap: Gap) -> None:
-        """Remember a gap until it is filled. One still open may grow, and keeps its cause but for LOST."""
+        """Store a gap until it is filled. An open one may grow; it keeps its cause unless the new one is LOST."""
         await self._db.execute(
             """insert into webhook_watch as w (connection, gap_since, gap_cause) values ($1, $2, $3)
                on conflict (connection) do update
@@ -64,7 +64,7 @@ class WebhookWatch:
         )  # fmt: skip
 
     async def close_gap(self, connection: str, gap: Gap, back_to: Gap | None = None) -> None:
-        """It is filled, or was none and what was before is back; unless it has grown meanwhile."""
+        """Close a gap, or restore the previous one (`back_to`), unless it has grown meanwhile."""
         await self._db.execute(
             """update webhook_watch set gap_since = $3, gap_cause = $4, updated_at = clock_timestamp()
                 where connection = $1 and gap_since = $2""",
@@ -72,7 +72,7 @@ class WebhookWatch:
         )  # fmt: skip
 
     async def note_good(self, connection: str, at: datetime) -> None:
-        """All subscriptions were there at this moment."""
+        """Note that all subscriptions were in place at this time."""
         await self._db.execute(
             """insert into webhook_watch as w (connection, good_at) values ($1, $2)
                on conflict (connection) do update
@@ -81,7 +81,7 @@ class WebhookWatch:
         )  # fmt: skip
 
     async def note_silence(self, connection: str, since: datetime | None) -> None:
-        """It is silent since; None: no more."""
+        """Note since when no webhooks came; None: they come again."""
         await self._db.execute(
             """insert into webhook_watch (connection, silent_since) values ($1, $2)
                on conflict (connection) do update
