@@ -46,12 +46,13 @@ class Comparison:
     """How the reconciler compares the entity.
 
     `records` opens what is listed and read as one; without it the entity is compared as part of the records of the
-    entity `within`. `entities` are the comparisons themselves.
+    entity `within`; `companion` then opens what is added to those records. `entities` are the comparisons themselves.
     """
 
     entities: tuple[str, ...]
     records: str = ""
     within: str = ""
+    companion: str = ""
 
 
 @dataclass(frozen=True, slots=True)

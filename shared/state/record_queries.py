@@ -13,9 +13,10 @@ Rows = list[asyncpg.Record]
 _VERSIONS = """
     select key, version, content_hash from versions
      where connection = $1 and entity = $3 and target = $4 and key = any($2::text[])"""
-_EFFECTS = """
-    select key, operation, state, result from effects
-     where connection = $1 and key = any($2::text[]) and (state = 'sent' or operation like 'fulfilment:%')"""
+_IN_DOUBT = "select distinct key from effects where connection = $1 and key = any($2::text[]) and state = 'sent'"
+_DONE = """
+    select key, operation, result from effects
+     where connection = $1 and key = any($2::text[]) and operation like $3 || ':%' and state = 'done'"""
 _PARKED = """
     select distinct split_part(key, '|', 2) as key from parked_keys
      where connection = $1 and key = any($2::text[])"""
@@ -65,9 +66,13 @@ class RecordQueries:
         """`key`, `version` and `content_hash` of what was written last to this target."""
         return await self._db.fetch(_VERSIONS, connection, list(keys), entity, target)
 
-    async def effects(self, connection: str, keys: Sequence[str]) -> Rows:
-        """`key`, `operation`, `state` and `result` of calls in doubt and of fulfilments made."""
-        return await self._db.fetch(_EFFECTS, connection, list(keys))
+    async def in_doubt(self, connection: str, keys: Sequence[str]) -> Rows:
+        """`key` of those with a call whose outcome is unknown."""
+        return await self._db.fetch(_IN_DOUBT, connection, list(keys))
+
+    async def done(self, connection: str, keys: Sequence[str], operation: str) -> Rows:
+        """`key`, `operation` and `result` of calls that were made; their operations begin with `<operation>:`."""
+        return await self._db.fetch(_DONE, connection, list(keys), operation)
 
     async def parked(self, connection: str, keys: Sequence[str]) -> Rows:
         """`key` of those that are parked."""

@@ -98,16 +98,33 @@ class Vendors:
     heartland: Heartland
 
 
+class Companion(Protocol[S]):
+    """What an entity that is compared within another one's records adds to them, for one connection.
+
+    Every method raises what the clients and the database raise.
+    """
+
+    async def changed_since(self, moment: datetime) -> dict[str, datetime]:
+        """Heartland's ids of the records with changes of this entity, and when the newest was."""
+        ...
+
+    async def complete(self, seen: Seen[S]) -> Seen[S]:
+        """The snapshots with what this entity is compared by."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What a subject's records are read with, besides the vendors. `entities` are those of the subject; an event of
-    theirs that was received and has not ended explains a difference for as long as `in_flight`.
+    theirs that was received and has not ended explains a difference for as long as `in_flight`. `companions` open what
+    entities compared within the records add to them.
     """
 
     database: Database
     entities: Sequence[str]
     in_flight: timedelta
     memory: Memory
+    companions: Sequence[Callable[[str, Vendors, Tools], Companion[Any]]] = ()
 
 
 def _not_decided(_: Any) -> bool:
@@ -146,6 +163,7 @@ class Subject(Generic[S]):
     feed: str
     open: Callable[[str, Vendors, Tools], Records[S]]
     entities: Sequence[Entity[S]]
+    companions: Sequence[Callable[[str, Vendors, Tools], Companion[S]]] = ()
 
     def names(self) -> tuple[str, ...]:
         return tuple(one.name for one in self.entities)

@@ -22,8 +22,7 @@ import aiohttp
 import orjson
 from aiokafka import AIOKafkaConsumer
 
-from shared.entities.fulfilment.shopify.documents import SET_METAFIELDS
-from shared.entities.order.shopify.documents import READ_ORDERS
+from shared.entities.order.shopify.documents import READ_ORDERS, SET_METAFIELDS
 
 Json = dict[str, Any]
 _SALES = {"SALE", "CAPTURE"}

@@ -29,14 +29,20 @@ from shared.connectors.shopify.subscriptions import graphql_topic
 from shared.entities.fulfilment.shopify import documents as fulfilment_documents
 from shared.entities.fulfilment.shopify.documents import FULFILMENT_DOCUMENTS, FULFILMENT_SCOPES
 from shared.entities.order.shopify import changed_orders, documents
-from shared.entities.order.shopify.changed_orders import RECONCILE_DOCUMENTS
-from shared.entities.order.shopify.documents import ORDER_DOCUMENTS, ORDER_SCOPES, READ_ORDERS
+from shared.entities.order.shopify.changed_orders import LIST_CHANGED_ORDERS
+from shared.entities.order.shopify.documents import (
+    LINK_DOCUMENTS,
+    LINK_SCOPES,
+    ORDER_DOCUMENTS,
+    ORDER_SCOPES,
+    READ_ORDERS,
+)
 from shared.entities.table import webhooks
 from tests.support.sandbox import open_sandbox
 from tests.support.shop_server import sandbox_client
 from tests.support.shopify_schema import VERSIONS, introspection, published
 
-ALL = (*ORDER_DOCUMENTS, *FULFILMENT_DOCUMENTS, *RECONCILE_DOCUMENTS, *SUBSCRIPTION_DOCUMENTS)
+ALL = (*ORDER_DOCUMENTS, *FULFILMENT_DOCUMENTS, *LINK_DOCUMENTS, LIST_CHANGED_ORDERS, *SUBSCRIPTION_DOCUMENTS)
 ORDER = "gid://shopify/Order/5001"
 SUBSCRIPTION = "gid://shopify/WebhookSubscription/7"
 SUBSCRIBED = {"uri": "https://hooks.example.com/webhooks/shopify/main", "name": "tillbridge-main", "format": "JSON"}
@@ -211,8 +217,12 @@ def granted(scopes: frozenset[str]) -> frozenset[str]:
 @every_version
 @pytest.mark.parametrize(
     ("some", "scopes"),
-    [(ORDER_DOCUMENTS, ORDER_SCOPES), (FULFILMENT_DOCUMENTS, FULFILMENT_SCOPES)],
-    ids=["orders", "fulfilments"],
+    [
+        ((*ORDER_DOCUMENTS, LIST_CHANGED_ORDERS), ORDER_SCOPES),
+        (LINK_DOCUMENTS, LINK_SCOPES),
+        (FULFILMENT_DOCUMENTS, FULFILMENT_SCOPES),
+    ],
+    ids=["orders", "links", "fulfilments"],
 )
 def test_the_scopes_we_ask_for_are_enough(some: tuple[Document, ...], scopes: frozenset[str], version: str) -> None:
     missing = {

@@ -12,7 +12,7 @@ from services.sandbox.shopify.shop import of as shop_of
 from shared.canonical.priority import PRIORITIES
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.client import ShopifyClient
-from shared.entities.fulfilment.shopify.documents import SET_METAFIELDS
+from shared.entities.order.shopify.documents import SET_METAFIELDS
 from shared.limits.call_context import CallContext
 from shared.limits.query_cost import QueryCostLimit
 from shared.limits.vendor_limits import VendorLimits, open_tool_limits

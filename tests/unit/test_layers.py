@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from shared.entities.table import ENTITIES
+
 ROOT = Path(__file__).parents[2]
 
 # A module may import from its own layer and from those below it.
@@ -124,6 +126,19 @@ def test_imports_point_downwards(path: Path) -> None:
 )
 def test_a_forbidden_import_is_noticed(importer: str, imported: str) -> None:
     assert wrong(importer, imported)
+
+
+def entity(name: str) -> str | None:
+    """The entity that a module belongs to."""
+    parts = name.split(".")
+    return parts[2] if name.startswith("shared.entities.") and parts[2] in {spec.name for spec in ENTITIES} else None
+
+
+def test_entities_use_only_those_that_they_depend_on() -> None:
+    allowed = {spec.name: {spec.name, *spec.depends_on} for spec in ENTITIES}
+    used = [(name_of(path), imported) for path in modules() if entity(name_of(path)) for imported in imports(path)]
+
+    assert [pair for pair in used if entity(pair[1]) and entity(pair[1]) not in allowed[str(entity(pair[0]))]] == []
 
 
 def test_no_cycles() -> None:

@@ -26,6 +26,10 @@ FULFILMENT = Spec(
     depends_on=("order",),
     transform="shared.entities.fulfilment.transform:route",
     writers=(("shopify", "shared.entities.fulfilment.to_shopify.handler:open_writer"),),
-    comparison=Comparison(entities=("shared.entities.fulfilment.compare:ENTITY",), within="order"),
+    comparison=Comparison(
+        entities=("shared.entities.fulfilment.compare.fulfilment:ENTITY",),
+        within="order",
+        companion="shared.entities.fulfilment.compare.shipments:OrderShipments",
+    ),
     previews=(("fulfilment", "shared.entities.fulfilment.to_shopify.preview:preview"),),
 )

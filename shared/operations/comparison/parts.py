@@ -54,7 +54,7 @@ class Parts:
         return Pass(
             name,
             subject,
-            subject.open(name, vendors, Tools(self.database, subject.names(), in_flight, memory)),
+            subject.open(name, vendors, Tools(self.database, subject.names(), in_flight, memory, subject.companions)),
             vendors,
             ledger=self.ledger,
             reviews=Reviews(self.database),

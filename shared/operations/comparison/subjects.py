@@ -22,7 +22,8 @@ def _subject(spec: Spec, entities: Sequence[Spec]) -> Subject[Any]:
     compared = [load(name) for comparison in own for name in comparison.entities]
     records = load(spec.comparison.records)
     ordered = tuple(sorted(compared, key=lambda one: str(one.name)))
-    return Subject(spec.name, spec.plural, f"reconciler.{spec.plural}", records, ordered)
+    companions = tuple(load(comparison.companion) for comparison in own if comparison.companion)
+    return Subject(spec.name, spec.plural, f"reconciler.{spec.plural}", records, ordered, companions)
 
 
 def _within(spec: Spec) -> str:

@@ -1,4 +1,4 @@
-"""The GraphQL documents of the way back: what can be fulfilled, the fulfilment itself, and our ids on the order."""
+"""The GraphQL documents about fulfilments: what can be fulfilled, what was, and the fulfilment itself."""
 
 from __future__ import annotations
 
@@ -103,26 +103,24 @@ mutation UpdateTracking($fulfilment: ID!, $tracking: FulfillmentTrackingInput!, 
     cost_hint=12,
 )
 
-SET_METAFIELDS = Document(
-    "SetMetafields",
+READ_SHIPPED = Document(
+    "ReadShipped",
     """
-mutation SetMetafields($metafields: [MetafieldsSetInput!]!) {
-  metafieldsSet(metafields: $metafields) {
-    metafields { id }
-    userErrors { code elementIndex field message }
-  }
+query ReadShipped($ids: [ID!]!) {
+  nodes(ids: $ids) { ... on Order { legacyResourceId fulfillments(first: 50) { status totalQuantity } } }
 }""",
-    cost_hint=12,
+    cost_hint=4,
+    per="ids",
 )
 
 FULFILMENT_DOCUMENTS = (
+    READ_SHIPPED,
     READ_FULFILMENT_ORDERS,
     READ_FULFILMENT_ORDER_LINES,
     READ_FULFILMENTS,
     READ_FULFILMENT_LINES,
     CREATE_FULFILMENT,
     UPDATE_TRACKING,
-    SET_METAFIELDS,
 )
 FULFILMENT_SCOPES = frozenset(
     {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
@@ -12,24 +12,33 @@ from shared.connectors.heartland.clients import Heartland
 from shared.connectors.heartland.decimal_json import normalized
 from shared.connectors.heartland.timestamps import changed_at
 from shared.connectors.shopify.clients import Shopify
-from shared.entities.fulfilment.heartland import invoices_changed_since
 from shared.entities.order.compare.own_records import OwnRecords
+from shared.entities.order.compare.snapshot import Snapshot
 from shared.entities.order.heartland.orders import orders_changed_since
 from shared.entities.order.shopify.changed_orders import changed_orders
 from shared.limits.call_context import REPAIR
-from shared.sync.comparison import Slice
+from shared.sync.comparison import Companion, Slice
 from shared.sync.comparison_memory import Memory
 
 
 class Changes:
     """The listings of one connection. Every method raises what the clients and the database raise."""
 
-    def __init__(self, name: str, shopify: Shopify, heartland: Heartland, books: OwnRecords, memory: Memory) -> None:
+    def __init__(
+        self,
+        name: str,
+        shopify: Shopify,
+        heartland: Heartland,
+        books: OwnRecords,
+        memory: Memory,
+        companions: Sequence[Companion[Snapshot]] = (),
+    ) -> None:
         self._name = name
         self._shopify = shopify
         self._heartland = heartland
         self._books = books
         self._memory = memory
+        self._companions = companions
 
     async def since(self, moment: datetime, *, everything: bool = False) -> list[str]:
         """Shopify's ids. `everything` has also those that were found in agreement."""
@@ -63,31 +72,31 @@ class Changes:
         return Slice(keys, None)
 
     async def _there(self, moment: datetime) -> dict[str, datetime]:
-        """Heartland's order ids with the newest change of the order or of an invoice of it."""
-        client = self._heartland.client
-        found: dict[str, datetime] = {}
-        for rows, name in (
-            (orders_changed_since(client, moment, REPAIR), "id"),
-            (invoices_changed_since(client, moment, REPAIR), "order_id"),
-        ):
-            async for number, stamp in _stamped(rows, name, moment):
-                found[number] = max(stamp, found.get(number, stamp))
+        """Heartland's order ids with the newest change of the order or of what is compared with it."""
+        rows = orders_changed_since(self._heartland.client, moment, REPAIR)
+        found = await newest_changes(rows, "id", moment)
+        for companion in self._companions:
+            for number, at in (await companion.changed_since(moment)).items():
+                found[number] = max(at, found.get(number, at))
         return found
 
 
-async def _stamped(
-    rows: AsyncIterator[dict[str, Any]], name: str, moment: datetime
-) -> AsyncIterator[tuple[str, datetime]]:
-    """Each row's order and time. A filter that the account does not know is ignored without a word: once that shows,
-    nothing more is read, since it would be all there ever was.
+async def newest_changes(rows: AsyncIterator[dict[str, Any]], name: str, moment: datetime) -> dict[str, datetime]:
+    """The newest time of the rows by their field `name`.
+
+    An account may ignore an unknown filter silently. Once a row older than `moment` shows that, reading stops, since
+    all rows there are would follow.
     """
+    found: dict[str, datetime] = {}
     async for given in rows:
         row = normalized(given)
         try:
-            stamp = changed_at(row)
+            at = changed_at(row)
         except ValueError:
             continue
-        if stamp < moment.replace(microsecond=0):
-            return
+        if at < moment.replace(microsecond=0):
+            break
         if row.get(name) is not None:
-            yield str(row[name]), stamp
+            key = str(row[name])
+            found[key] = max(at, found.get(key, at))
+    return found

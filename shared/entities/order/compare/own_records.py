@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.entities.fulfilment.shopify.allocation import FulfilmentCall
 from shared.entities.order.compare.snapshot import Decided, OwnRecord
 from shared.state.database import Database
 from shared.state.record_queries import RecordQueries
@@ -34,8 +33,8 @@ class OwnRecords:
         known = {key: OwnRecord() for key in keys}
         for row in await self._queries.versions(connection, "order", "heartland", keys):
             known[row["key"]] = _with_version(known[row["key"]], row)
-        await self._add_effects(connection, known)
         for why, rows in (
+            ("a call is in doubt", await self._queries.in_doubt(connection, keys)),
             ("it is parked", await self._queries.parked(connection, keys)),
             ("a person was asked", await self._queries.under_review(connection, keys)),
             ("it is a dead letter", await self._queries.dead_letters(connection, keys, self._entities, "order")),
@@ -55,17 +54,6 @@ class OwnRecords:
         """Shopify's ids of those Heartland orders that are ours, by Heartland's."""
         rows = await self._queries.linked(connection, "order", list(heartland_ids))
         return {row["heartland_id"]: row["shopify_id"] for row in rows}
-
-    async def _add_effects(self, connection: str, known: dict[str, OwnRecord]) -> None:
-        for row in await self._queries.effects(connection, list(known)):
-            before = known[row["key"]]
-            if row["state"] == "sent":
-                known[row["key"]] = replace(before, busy="a call is in doubt")
-            elif row["state"] == "done":
-                invoice = row["operation"].split(":")[1]
-                units = sum(part.quantity for part in FulfilmentCall.read(row["result"]).parts)
-                shipped = {**before.shipped, invoice: before.shipped.get(invoice, 0) + units}
-                known[row["key"]] = replace(before, shipped=shipped)
 
 
 def is_in_flight(received: datetime | None, ended: datetime | None, now: datetime, at_most: timedelta) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
@@ -15,26 +14,17 @@ from shared.connectors.heartland.clients import Heartland
 from shared.connectors.heartland.decimal_json import normalized
 from shared.connectors.heartland.timestamps import changed_at
 from shared.connectors.shopify.clients import Shopify
-from shared.entities.fulfilment.heartland import (
-    from_heartland,
-    invoices_of_orders,
-    is_completed,
-    read_invoice_lines,
-    shipped_items,
-)
 from shared.entities.order.compare.own_records import Beliefs, OwnRecords
 from shared.entities.order.compare.snapshot import InHeartland, Snapshot
 from shared.entities.order.event import order_hash
-from shared.entities.order.heartland.items import items_by_id
 from shared.entities.order.heartland.orders import orders_by_custom_field, orders_by_id
 from shared.entities.order.record import Order
-from shared.entities.order.shopify.changed_orders import shipped_units
 from shared.entities.order.shopify.documents import READ_ORDERS
 from shared.entities.order.shopify.pages import complete, read_orders
 from shared.entities.order.shopify.to_canonical import from_shopify
 from shared.errors import IntegrationError, NeedsReview, Rejected, RetryLater, TargetDown
 from shared.limits.call_context import REPAIR
-from shared.sync.comparison import Seen
+from shared.sync.comparison import Companion, Seen
 
 _MOST = 50
 
@@ -42,11 +32,19 @@ _MOST = 50
 class Reader:
     """Of one connection."""
 
-    def __init__(self, name: str, shopify: Shopify, heartland: Heartland, books: OwnRecords) -> None:
+    def __init__(
+        self,
+        name: str,
+        shopify: Shopify,
+        heartland: Heartland,
+        books: OwnRecords,
+        companions: Sequence[Companion[Snapshot]] = (),
+    ) -> None:
         self._name = name
         self._shopify = shopify
         self._heartland = heartland
         self._books = books
+        self._companions = companions
 
     async def snapshots(self, keys: Sequence[str], now: datetime) -> Seen[Snapshot]:
         """Those of these orders that Shopify shows. Raises what the clients and the database raise for an outage."""
@@ -55,20 +53,22 @@ class Reader:
         ids = [order.id for order in orders]
         beliefs = await self._books.of(self._name, ids, now)
         there = await self._in_heartland(ids, beliefs, unread)
-        shipped = await self._shipped(ids)
         snapshots = [
             Snapshot(
                 connection=self._name,
                 order=order,
                 content_hash=order_hash(order, self._shopify.rules.metafield_namespace),
-                shipped=shipped.get(order.id),
+                shipped=None,
                 heartland=there.get(order.id),
                 known=beliefs.known[order.id],
             )
             for order in orders
             if order.id not in unread
         ]
-        return Seen(snapshots, unread)
+        seen = Seen(snapshots, unread)
+        for companion in self._companions:
+            seen = await companion.complete(seen)
+        return seen
 
     async def _orders(self, keys: Sequence[str], unread: dict[str, str]) -> list[Order]:
         execute, found = partial(self._shopify.client.execute, context=REPAIR), []
@@ -77,16 +77,8 @@ class Reader:
             nodes = await read_orders(keys[start : start + size], execute)
             for key, node in nodes.items():
                 if node is not None:
-                    with _apart(key, unread):
+                    with unread_apart(key, unread):
                         found.append(from_shopify(await complete(node, execute)))
-        return found
-
-    async def _shipped(self, ids: Sequence[str]) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for start in range(0, len(ids), _MOST):
-            found |= await shipped_units(
-                partial(self._shopify.client.execute, context=REPAIR), list(ids[start : start + _MOST])
-            )
         return found
 
     async def _in_heartland(
@@ -98,45 +90,15 @@ class Reader:
         rows = {int(row["id"]): row for row in await orders_by_id(client, linked, REPAIR)}
         found = {linked[number]: _in_heartland(row) for number, row in rows.items()}
         for key in ids:
-            with _apart(key, unread):
+            with unread_apart(key, unread):
                 if key not in beliefs.links and (orders := await orders_by_custom_field(client, field, key, REPAIR)):
                     for row in await orders_by_id(client, [orders[0].id], REPAIR):
                         found[key] = _in_heartland(row)
-        return await self._with_invoices(found, beliefs, unread)
-
-    async def _with_invoices(
-        self, found: dict[str, InHeartland], beliefs: Beliefs, unread: dict[str, str]
-    ) -> dict[str, InHeartland]:
-        owners = {there.id: key for key, there in found.items()}
-        invoices = await invoices_of_orders(self._heartland.client, [int(number) for number in owners], REPAIR)
-        for row in map(normalized, invoices):
-            key = owners.get(str(row.get("order_id")))
-            if key is None or not is_completed(row):
-                continue
-            found[key] = replace(found[key], changed_at=_newer(found[key].changed_at, row))
-            if str(row["id"]) in beliefs.known[key].shipped:
-                continue
-            with _apart(key, unread):
-                units = await self._units(row, key)
-                if units != 0:
-                    found[key] = replace(found[key], unknown={**found[key].unknown, str(row["id"]): units})
         return found
-
-    async def _units(self, invoice: dict[str, Any], key: str) -> int | None:
-        """The units that it ships, as the road would read it. Asked only of invoices without a fulfilment: few."""
-        client = self._heartland.client
-        lines = await read_invoice_lines(client, int(invoice["id"]), REPAIR)
-        try:
-            items = await items_by_id(client, shipped_items(lines), REPAIR)
-            skus = {number: item.public_id for number, item in items.items()}
-            shipped = from_heartland(invoice, lines, skus, key, self._heartland.rules)
-        except (Rejected, NeedsReview, KeyError):
-            return None
-        return sum(line.quantity for line in shipped.lines)
 
 
 @contextmanager
-def _apart(key: str, unread: dict[str, str]) -> Iterator[None]:
+def unread_apart(key: str, unread: dict[str, str]) -> Iterator[None]:
     """One order that cannot be read keeps only itself from being compared; an outage of a vendor ends the pass.
 
     The road meets the same order, and tells somebody: by a dead letter, a review or a parked key.
@@ -153,10 +115,12 @@ def _apart(key: str, unread: dict[str, str]) -> Iterator[None]:
 def _in_heartland(row: dict[str, Any]) -> InHeartland:
     record = normalized(row)
     figures = _figure(record, "total"), _figure(record, "total_paid")
-    return InHeartland(str(record["id"]), str(record.get("status") or ""), *figures, changed_at=_newer(None, record))
+    return InHeartland(
+        str(record["id"]), str(record.get("status") or ""), *figures, changed_at=newer_change(None, record)
+    )
 
 
-def _newer(known: datetime | None, row: Any) -> datetime | None:
+def newer_change(known: datetime | None, row: Any) -> datetime | None:
     """The later of what is known and this row's own time, if it has one."""
     try:
         stamp = changed_at(row)

@@ -17,8 +17,9 @@ class Orders:
 
     def __init__(self, name: str, vendors: Vendors, tools: Tools) -> None:
         books = OwnRecords(tools.database, tools.entities, tools.in_flight)
-        self._changes = Changes(name, vendors.shopify, vendors.heartland, books, tools.memory)
-        self._reader = Reader(name, vendors.shopify, vendors.heartland, books)
+        companions = [open_companion(name, vendors, tools) for open_companion in tools.companions]
+        self._changes = Changes(name, vendors.shopify, vendors.heartland, books, tools.memory, companions)
+        self._reader = Reader(name, vendors.shopify, vendors.heartland, books, companions)
 
     async def since(self, moment: datetime, *, everything: bool = False) -> list[str]:
         return await self._changes.since(moment, everything=everything)

@@ -12,7 +12,7 @@ from shared.entities.order.record import Order
 
 @dataclass(frozen=True, slots=True)
 class InHeartland:
-    """The order there; figures are None where the account's lists do not show them.
+    """The order in Heartland; figures are None where the account's lists do not show them.
 
     `unknown` are completed invoices that we know no fulfilment of, with their units (None where that cannot be read).
     `changed_at` is the newest change of the order or of an invoice.
@@ -53,7 +53,10 @@ class OwnRecord:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`content_hash` is that of `order` now; `shipped` the units that Shopify's fulfilments hold, None if unknown."""
+    """`content_hash` is that of `order` now; `shipped` the units that Shopify's fulfilments hold, None if unknown.
+
+    The shipments in it (`shipped`, `heartland.unknown`, `known.shipped`) are added by the fulfilment.
+    """
 
     connection: str
     order: Order

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,16 +25,6 @@ query ListChangedOrders($first: Int!, $after: String, $query: String!) {
 }""",
     cost_hint=40,
 )
-READ_SHIPPED = Document(
-    "ReadShipped",
-    """
-query ReadShipped($ids: [ID!]!) {
-  nodes(ids: $ids) { ... on Order { legacyResourceId fulfillments(first: 50) { status totalQuantity } } }
-}""",
-    cost_hint=4,
-    per="ids",
-)
-RECONCILE_DOCUMENTS = (LIST_CHANGED_ORDERS, READ_SHIPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +56,6 @@ async def changed_orders(execute: Execute, since: datetime) -> AsyncGenerator[Ch
         if not info["hasNextPage"]:
             return
         after = info["endCursor"]
-
-
-async def shipped_units(execute: Execute, ids: list[str]) -> dict[str, int]:
-    """Units in fulfilments that stand, by order; orders that Shopify does not show, or not readably, are absent."""
-    answer = await execute(READ_SHIPPED, {"ids": [f"gid://shopify/Order/{one}" for one in ids]})
-    found: dict[str, int] = {}
-    for node in filter(None, answer.get("nodes") or ()):
-        with suppress(LookupError, TypeError, ValueError):
-            standing = (one for one in node["fulfillments"] if one["status"] == "SUCCESS")
-            found[str(node["legacyResourceId"])] = sum(int(one["totalQuantity"]) for one in standing)
-    return found
 
 
 def _changed_at(row: dict[str, Any], since: datetime) -> datetime:

@@ -186,6 +186,18 @@ query ReadRefundLines($id: ID!, $after: String) {
     cost_hint=20,
 )
 
+SET_METAFIELDS = Document(
+    "SetMetafields",
+    """
+mutation SetMetafields($metafields: [MetafieldsSetInput!]!) {
+  metafieldsSet(metafields: $metafields) {
+    metafields { id }
+    userErrors { code elementIndex field message }
+  }
+}""",
+    cost_hint=12,
+)
+
 # Every document of this file and what it needs; a test holds them against Shopify's published schemas.
 ORDER_DOCUMENTS = (
     READ_ORDERS,
@@ -197,3 +209,5 @@ ORDER_DOCUMENTS = (
     READ_REFUND_LINES,
 )
 ORDER_SCOPES = frozenset({"read_orders", "read_customers", "read_products"})
+LINK_DOCUMENTS = (SET_METAFIELDS,)
+LINK_SCOPES = frozenset({"write_orders"})

@@ -13,8 +13,8 @@ from typing import Any
 from shared.canonical.priority import Priority
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.errors import UserErrors, accepted
-from shared.entities.fulfilment.shopify.documents import SET_METAFIELDS
 from shared.entities.order.link import Link
+from shared.entities.order.shopify.documents import SET_METAFIELDS
 from shared.limits.call_context import CallContext
 
 # Shopify takes 25 metafields a call; a link is two.

@@ -7,8 +7,8 @@ from typing import cast
 from shared.canonical.event import read_event
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.dry_run import DryRunClient, Json
-from shared.entities.fulfilment.shopify.documents import SET_METAFIELDS
 from shared.entities.order.event import LinkEvent
+from shared.entities.order.shopify.documents import SET_METAFIELDS
 from shared.entities.order.to_shopify.link import metafields, set_metafields
 from shared.entities.parts import Preview, PreviewParts
 from shared.errors import IntegrationError

@@ -18,7 +18,7 @@ from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.order.compare.own_records import Beliefs
 from shared.entities.order.compare.reader import Reader, Seen
 from shared.entities.order.compare.snapshot import OwnRecord
-from shared.entities.order.shopify.changed_orders import changed_orders, shipped_units
+from shared.entities.order.shopify.changed_orders import changed_orders
 from shared.entities.order.shopify.documents import MANY, READ_ORDERS, TRANSACTIONS
 from shared.errors import RetryLater, TargetDown
 from shared.limits.call_context import CallContext
@@ -142,13 +142,3 @@ async def test_an_order_without_a_readable_time_is_listed_all_the_same() -> None
         return {"orders": {"pageInfo": {"hasNextPage": False}, "nodes": rows}}
 
     assert [(one.id, one.updated_at) async for one in changed_orders(execute, NOON)] == [("5001", NOON)]
-
-
-async def test_units_that_are_no_number_are_not_known() -> None:
-    def node(order_id: str, quantity: object) -> Node:
-        return {"legacyResourceId": order_id, "fulfillments": [{"status": "SUCCESS", "totalQuantity": quantity}]}
-
-    async def execute(document: Document, variables: Mapping[str, Any]) -> Mapping[str, Any]:
-        return {"nodes": [node("5001", None), node("5002", 2), None]}
-
-    assert await shipped_units(execute, ["5001", "5002", "5003"]) == {"5002": 2}
