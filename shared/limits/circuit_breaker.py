@@ -53,7 +53,7 @@ class _Window(CircuitMemoryStorage):  # type: ignore[misc]
         self._latest: deque[tuple[float, frozenset[str] | None]] = deque(maxlen=2 * most)
 
     def note(self, suspects: frozenset[str] | None) -> None:
-        """A call has ended: well (None), or with a failure that concerns these records."""
+        """Record the end of a call: a success (None), or a failure that concerns these records."""
         self._latest.append((self._clock.monotonic(), suspects))
 
     def clear(self) -> None:
@@ -61,7 +61,7 @@ class _Window(CircuitMemoryStorage):  # type: ignore[misc]
 
     @property
     def counter(self) -> int:
-        """What aiobreaker holds against its `fail_max`."""
+        """Failures in the window, which aiobreaker compares with its `fail_max`."""
         since = self._clock.monotonic() - self._seconds
         failed = [suspects for at, suspects in self._latest if suspects is not None and at >= since]
         return 0 if failed and frozenset.intersection(*failed) else len(failed)
@@ -99,7 +99,7 @@ class _Machine(CircuitBreaker):  # type: ignore[misc]
 
 
 class _Listener(CircuitBreakerListener):  # type: ignore[misc]
-    """Hands changes of aiobreaker's state on."""
+    """Forwards aiobreaker's state changes."""
 
     def __init__(self, changed: Callable[[int], None]) -> None:
         self._changed = changed
@@ -138,9 +138,9 @@ class Breaker:
         self._clock = clock
         self._on_change = on_change
         self._on_first_success = on_first_success
-        # The failure that aiobreaker is being told of: what a change of state comes from.
+        # The failure being reported to aiobreaker: the cause of a state change.
         self._cause: TargetDown | None = None
-        # When calls for the sake of these records last went well: the latest two.
+        # When calls for these records last succeeded: the latest two.
         self._well: dict[frozenset[str], float] = {}
         # A change of state begins a new generation.
         self._generation = 0
@@ -173,7 +173,7 @@ class Breaker:
             self.end(generation, error, subjects)
 
     def check(self) -> None:
-        """Raise what `begin` would raise now, and change nothing: for who would have to queue before it."""
+        """Raise what `begin` would raise now, without side effects: checked before waiting for a rate limit."""
         try:
             self._machine.state.before_call(None)
         except CircuitBreakerError:
@@ -187,7 +187,7 @@ class Breaker:
             )
 
     def begin(self) -> int:
-        """Let a call through, which hands what it gets here to `end`; `call` does both. Raises TargetDown."""
+        """Admit a call; pass the returned generation to `end`. `call` does both. Raises TargetDown."""
         self.check()
         if self.state == OPEN:
             self._machine.half_open()
@@ -199,7 +199,7 @@ class Breaker:
     def end(self, generation: int, error: BaseException | None, subjects: frozenset[str] = frozenset()) -> None:
         """The call for these records has ended, with this error if any."""
         if generation != self._generation:
-            return  # it began before the state changed: what it learnt is old
+            return  # it began before the state changed: its result is stale
         self._probing = False
         self._inside -= 1
         if error is None:
@@ -215,7 +215,7 @@ class Breaker:
             error.well_at = max((at for others, at in self._well.items() if not others & suspects), default=None)
         self._window.note(suspects)
         self._cause = error
-        # Opening is an error of the library's own; the caller gets the failure itself.
+        # The library raises its own error on opening; the caller gets the original failure.
         with suppress(CircuitBreakerError):
             self._machine.state.on_failure(error)
         self._cause = None
@@ -234,7 +234,7 @@ class Breaker:
             self._ramp_up()
 
     def _ramp_up(self) -> None:
-        """One more success while it comes back: each full round doubles the calls at a time."""
+        """Count a success while ramping up: each full round doubles the concurrency."""
         self._left -= 1
         if self._left == 0 and self._room is not None:
             self._room = self._left = self._room * 2
@@ -242,7 +242,7 @@ class Breaker:
                 self._room = None
 
     def _changed(self, state: int) -> None:
-        """aiobreaker has changed its state: what is under way belongs to the last one."""
+        """aiobreaker changed its state: calls in flight belong to the previous generation."""
         self._generation += 1
         self._probing = False
         self._inside = 0
