@@ -1,17 +1,16 @@
-"""What a writer notes about its work, in all tables at once.
+"""Atomic write: claims, outcomes, links, versions and reviews of records, all in one statement.
 
-A record's way into the other system needs claims before its calls, then outcomes, links and a version. Written one by
-one they would cost more than the calls; here one statement takes everything that many lanes want noted at a moment.
+A record's way into the other system needs claims before its calls, then outcomes, links, reviews and a version. Written
+one by one they would cost more than the calls; here one statement takes everything that many lanes write at a moment.
 It is all or nothing, so a version is never there without what it stands for.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import asyncpg
 
@@ -19,14 +18,19 @@ from shared.errors import NeedsReview
 from shared.runtime.clock import Clock
 from shared.state.database import Database, clean, columns
 from shared.state.group_commit import GroupCommit
-from shared.state.ledger import CLAIM, DONE, FAILED, Claim, Effect, Ledger
-from shared.state.links import LINK, Links
-from shared.state.versions import PUT, Version
+from shared.state.ledger import CLAIM_PART, DONE_PART, FAILED_PART, Claim, Effect, Ledger
+from shared.state.links import LINK_PART, Links
+from shared.state.reviews import OPEN_PART, RESOLVE_PART, ReviewClosing, ReviewOpening
+from shared.state.versions import PUT_PART, Version
+
+# What an effect is claimed with, for whoever finds it in doubt.
+Intent = Mapping[str, Any]
+H = TypeVar("H", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
 class EffectOutcome:
-    """What came of a claimed effect: its `result`; without one, `reason` says why it was certainly not applied.
+    """The outcome of a claimed effect: its `result`; without one, `reason` says why it was certainly not applied.
 
     With `seen`, it counts as not applied only while the claim is still that one.
     """
@@ -60,42 +64,72 @@ class VersionMark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WriteSet:
-    """What is noted together. `about` names whose it is: notes about the same are never in one statement."""
+    """What is written together. `about` names its record: two sets about the same one never share a statement.
+
+    `claims` are effects with their intents. A review is not to be opened and resolved in the same set.
+    """
 
     about: tuple[str, ...]
-    claims: Sequence[Effect] = ()
+    claims: Mapping[Effect, Intent | None] = field(default_factory=dict)
     outcomes: Sequence[EffectOutcome] = ()
     links: Sequence[LinkPair] = ()
     versions: Sequence[VersionMark] = ()
+    openings: Sequence[ReviewOpening] = ()
+    closings: Sequence[ReviewClosing] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WriteAnswer:
-    """The answer to each claim, in their order, and the links that contradict what is known; all else is noted."""
+    """The answer to each claim, and the links that contradict known ones; everything else is written."""
 
-    claims: list[Claim] = field(default_factory=list)
+    claims: dict[Effect, Claim] = field(default_factory=dict)
     conflicts: list[tuple[LinkPair, NeedsReview]] = field(default_factory=list)
 
 
-def _shifted(sql: str, by: int) -> str:
-    """Each statement numbers its values from $1; put together they follow each other."""
-    return re.sub(r"\$(\d+)", lambda value: f"${int(value[1]) + by}", sql)
-
-
 _WRITE = f"""
-    with claimed as ({_shifted(CLAIM, 0)}),
-         done as ({_shifted(DONE, 8)}),
-         failed as ({_shifted(FAILED, 16)}),
-         linked as ({_shifted(LINK, 20)}
-                    returning connection, entity, shopify_id),
-         versioned as ({_shifted(PUT, 25)})
+    with claims as (
+             select *, $1::timestamptz as sent_at
+               from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::jsonb[])
+                    as r (connection, effect_id, system, entity, key, operation, result)),
+         results as (
+             select *, $1::timestamptz as done_at
+               from unnest($9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::jsonb[])
+                    as r (connection, effect_id, system, entity, key, operation, result)),
+         failures as (
+             select * from unnest($16::text[], $17::text[], $18::text[], $19::timestamptz[])
+                           as r (connection, effect_id, reason, sent_at)),
+         pairs as (
+             select * from unnest($20::text[], $21::text[], $22::text[], $23::text[], $24::text[])
+                           as r (connection, entity, shopify_id, heartland_id, heartland_public_id)),
+         marks as (
+             select * from unnest($25::text[], $26::text[], $27::text[], $28::text[], $29::timestamptz[], $30::text[],
+                                  $31::int[], $32::bool[], $33::bool[])
+                           as r (connection, entity, key, target, version, content_hash, definitions_version, blocked,
+                                 has_open_reviews)),
+         openings as (
+             select * from unnest($34::text[], $35::text[], $36::text[], $37::text[], $38::text[], $39::text[],
+                                  $40::jsonb[])
+                           as r (connection, kind, entity, key, title, advice, details)),
+         closings as (
+             select * from unnest($41::text[], $42::text[], $43::text[], $44::text[])
+                           as r (connection, entity, key, kind)),
+         claimed as ({CLAIM_PART}),
+         done as ({DONE_PART}),
+         failed as ({FAILED_PART}),
+         linked as ({LINK_PART} returning connection, entity, shopify_id),
+         versioned as ({PUT_PART}),
+         opened as ({OPEN_PART}),
+         resolved as ({RESOLVE_PART})
     select connection, effect_id as first, null as second, result, sent_at, attempts from claimed
      union all
     select connection, entity, shopify_id, null, null, null from linked"""  # noqa: S608
 
 
 class AtomicWriter:
-    """Same promises as `Ledger`, `Links` and `Versions` give, for all of them together. Raises TargetDown."""
+    """Gives the guarantees of `Ledger`, `Links`, `Versions` and `Reviews`, for all of them together.
+
+    Raises TargetDown.
+    """
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db
@@ -103,67 +137,84 @@ class AtomicWriter:
         self._ledger = Ledger(db, clock)
         self._links = Links(db)
         # A claim whose caller is gone must not be made; everything else must not be lost.
-        self._write = GroupCommit(self._write_all, lambda note: note.about, db.spawn, keep=lambda note: not note.claims)
+        self._write = GroupCommit(self._write_all, lambda one: one.about, db.spawn, keep=lambda one: not one.claims)
 
-    async def write(self, note: WriteSet) -> WriteAnswer:
-        """Note all of it."""
-        return await self._write(note)
+    async def write(self, write_set: WriteSet) -> WriteAnswer:
+        """Write all of it, or nothing."""
+        return await self._write(write_set)
 
-    async def _write_all(self, notes: Sequence[WriteSet]) -> list[WriteAnswer]:
-        rows = await self._db.fetch(_WRITE, *_values(notes, self._clock))
+    async def _write_all(self, write_sets: Sequence[WriteSet]) -> list[WriteAnswer]:
+        rows = await self._db.fetch(_WRITE, *_values(write_sets, self._clock))
         claims = {(row["connection"], row["first"]): _new(row) for row in rows if row["second"] is None}
         links = {(row["connection"], row["first"], row["second"]) for row in rows if row["second"] is not None}
-        return list(await asyncio.gather(*(self._rest(note, claims, links) for note in notes)))
+        return list(await asyncio.gather(*(self._answer(one, claims, links) for one in write_sets)))
 
-    async def _rest(
-        self, note: WriteSet, claims: Mapping[tuple[str, str], Claim], links: set[tuple[str, str, str]]
+    async def _answer(
+        self, write_set: WriteSet, claims: Mapping[tuple[str, str], Claim], links: set[tuple[str, str, str]]
     ) -> WriteAnswer:
-        """Claims and links that are there already need a second look, which few notes do."""
-        noted = WriteAnswer()
-        for effect in note.claims:
-            noted.claims.append(claims.get((effect.connection, effect.id)) or await self._ledger.claim(effect))
-        for pair in note.links:
+        """Claims and links that were there already need a second look, which few sets do."""
+        answer = WriteAnswer()
+        for effect, intent in write_set.claims.items():
+            known = claims.get((effect.connection, effect.id))
+            answer.claims[effect] = known or await self._ledger.claim(effect, intent)
+        for pair in write_set.links:
             if (pair.connection, pair.entity, clean(pair.shopify_id)) not in links:
-                await self._link(pair, noted)
-        return noted
+                await self._link(pair, answer)
+        return answer
 
-    async def _link(self, pair: LinkPair, noted: WriteAnswer) -> None:
+    async def _link(self, pair: LinkPair, answer: WriteAnswer) -> None:
         try:
             await self._links.put(*pair)
         except NeedsReview as conflict:
-            noted.conflicts.append((pair, conflict))
+            answer.conflicts.append((pair, conflict))
 
 
-def _values(notes: Sequence[WriteSet], clock: Clock) -> list[object]:
-    """Rows of each table sorted, so that two processes lock them in the same order."""
-    now = clock.now()
-    outcomes = [outcome for note in notes for outcome in note.outcomes]
-    claims = [_effect(effect, None) for note in notes for effect in note.claims]
-    done = [_effect(one.effect, one.result) for one in outcomes if one.result is not None]
-    failed = [
+def _values(write_sets: Sequence[WriteSet], clock: Clock) -> list[object]:
+    """The values of `_WRITE`: rows of each table sorted, so that two processes lock them in the same order."""
+    outcomes = [outcome for one in write_sets for outcome in one.outcomes]
+    claims = [_effect(effect, intent) for one in write_sets for effect, intent in one.claims.items()]
+    results = [_effect(one.effect, one.result) for one in outcomes if one.result is not None]
+    failures = [
         (one.effect.connection, one.effect.id, clean(one.reason), one.seen and one.seen.sent_at)
         for one in outcomes
         if one.result is None
     ]
-    links = [tuple(map(clean, pair[:5])) for note in notes for pair in note.links]
-    versions = [
-        (mark.connection, mark.entity, clean(mark.key), mark.target, mark.version.version, mark.version.content_hash)
-        for note in notes
-        for mark in note.versions
+    links = [tuple(map(clean, pair[:5])) for one in write_sets for pair in one.links]
+    marks = [_mark(mark) for one in write_sets for mark in one.versions]
+    openings = [_opening(opening) for one in write_sets for opening in one.openings]
+    closings = [
+        (*map(clean, closing[:3]), kind) for one in write_sets for closing in one.closings for kind in closing.kinds
     ]
     return [
-        *_sorted(claims, 7), now, *_sorted(done, 7), now, *_sorted(failed, 4), *_sorted(links, 5), *_sorted(versions, 6)
+        clock.now(), *_sorted(claims, 7), *_sorted(results, 7), *_sorted(failures, 4), *_sorted(links, 5),
+        *_sorted(marks, 9), *_sorted(_last_of_each(openings, 4), 7), *_sorted(closings, 4),
     ]  # fmt: skip
 
 
-def _sorted(rows: list[tuple[Any, ...]], width: int) -> list[list[Any]]:
-    order = sorted(range(len(rows)), key=lambda number: rows[number][: min(width - 1, 4)])
-    return columns([rows[number] for number in order], width)
+def _sorted(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
+    return columns(sorted(rows, key=lambda row: tuple(row[: min(width - 1, 4)])), width)
+
+
+def _last_of_each(rows: Sequence[tuple[Any, ...]], key_width: int) -> Sequence[tuple[Any, ...]]:
+    """One row of each key: a statement may touch a row once."""
+    return list({row[:key_width]: row for row in rows}.values())
 
 
 def _effect(effect: Effect, result: Mapping[str, Any] | None) -> tuple[Any, ...]:
     named = (effect.connection, effect.id, effect.system, effect.entity, clean(effect.key), clean(effect.operation))
     return (*named, None if result is None else dict(result))
+
+
+def _mark(mark: VersionMark) -> tuple[Any, ...]:
+    written = mark.version
+    return (
+        mark.connection, mark.entity, clean(mark.key), mark.target, written.version, written.content_hash,
+        written.definitions_version, written.blocked, written.has_open_reviews,
+    )  # fmt: skip
+
+
+def _opening(one: ReviewOpening) -> tuple[Any, ...]:
+    return (one.connection, one.kind, one.entity, *map(clean, (one.key, one.title, one.advice)), dict(one.details))
 
 
 def _new(row: asyncpg.Record) -> Claim:

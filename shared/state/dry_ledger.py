@@ -1,4 +1,4 @@
-"""The ledger for rehearsals: it knows what the real one knows, and keeps to itself what it is told."""
+"""Ledger and atomic writer for dry runs: they read what the real ones have stored, and store nothing."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.runtime.clock import Clock
+from shared.state.atomic_write import AtomicWriter, WriteAnswer, WriteSet
 from shared.state.database import Database
 from shared.state.ledger import Claim, Effect, Ledger
 
@@ -38,3 +39,16 @@ class DryLedger(Ledger):
             if (effect.connection, effect.entity, effect.key) == (connection, entity, key)
         }
         return await super().of_key(connection, entity, key) | told
+
+
+class DryAtomicWriter(AtomicWriter):
+    """Grants claims as the real ledger would, and stores nothing. Raises TargetDown without a database."""
+
+    def __init__(self, db: Database, clock: Clock, ledger: DryLedger | None = None) -> None:
+        super().__init__(db, clock)
+        self._known = ledger or DryLedger(db, clock)
+
+    async def write(self, write_set: WriteSet) -> WriteAnswer:
+        return WriteAnswer(
+            {effect: await self._known.claim(effect, intent) for effect, intent in write_set.claims.items()}
+        )

@@ -68,30 +68,47 @@ class _Row:
         return self.effect.connection, self.id
 
 
-# Also part of the statement in `notes`.
-CLAIM = """
+# Each part reads its rows from a CTE of its own, so that one statement can hold several parts (see atomic_write).
+CLAIM_PART = """
     insert into effects as e (connection, effect_id, system, entity, key, operation, result, state, sent_at)
-    select *, 'sent', $8
-      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
+    select connection, effect_id, system, entity, key, operation, result, 'sent', sent_at from claims
     on conflict (connection, effect_id) do update
        set state = 'sent', attempts = e.attempts + 1, sent_at = excluded.sent_at, reason = null,
            result = excluded.result
      where e.state = 'failed'
     returning connection, effect_id, 'new' as state, result, sent_at, attempts"""
 
-DONE = """
+DONE_PART = """
     insert into effects as e (connection, effect_id, system, entity, key, operation, result, state, sent_at, done_at)
-    select *, 'done', $8, $8
-      from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
+    select connection, effect_id, system, entity, key, operation, result, 'done', done_at, done_at from results
     on conflict (connection, effect_id) do update
        set state = 'done', result = excluded.result, done_at = excluded.done_at, reason = null
      where e.state <> 'done'"""
 
-FAILED = """
-    update effects as e set state = 'failed', reason = f.reason
-      from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[]) as f (connection, effect_id, reason, sent_at)
+FAILED_PART = """
+    update effects as e set state = 'failed', reason = f.reason from failures as f
      where e.connection = f.connection and e.effect_id = f.effect_id and e.state = 'sent'
        and (f.sent_at is null or e.sent_at = f.sent_at)"""
+
+CLAIM = f"""
+    with claims as (
+        select *, $8::timestamptz as sent_at
+          from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
+               as r (connection, effect_id, system, entity, key, operation, result))
+    {CLAIM_PART}"""  # noqa: S608
+
+DONE = f"""
+    with results as (
+        select *, $8::timestamptz as done_at
+          from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
+               as r (connection, effect_id, system, entity, key, operation, result))
+    {DONE_PART}"""  # noqa: S608
+
+FAILED = f"""
+    with failures as (
+        select * from unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+                      as r (connection, effect_id, reason, sent_at))
+    {FAILED_PART}"""  # noqa: S608
 
 _READ = """
     select connection, effect_id, state, result, sent_at, attempts

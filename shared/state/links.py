@@ -22,10 +22,15 @@ class LinkRow:
     linked_at: datetime
 
 
-# Also part of the statement in `notes`.
-LINK = """
+# Reads its rows from the CTE `pairs` (see ledger.CLAIM_PART).
+LINK_PART = """
     insert into links (connection, entity, shopify_id, heartland_id, heartland_public_id)
-    select * from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) on conflict do nothing"""
+    select connection, entity, shopify_id, heartland_id, heartland_public_id from pairs on conflict do nothing"""
+_LINK = f"""
+    with pairs as (
+        select $1::text as connection, $2::text as entity, $3::text as shopify_id, $4::text as heartland_id,
+               $5::text as heartland_public_id)
+    {LINK_PART}"""
 _MOVE = """
     update links set heartland_id = $4, heartland_public_id = $5, linked_at = now()
      where connection = $1 and entity = $2 and shopify_id = $3 and heartland_id = $6
@@ -34,6 +39,8 @@ _COLUMNS = "connection, entity, shopify_id, heartland_id, heartland_public_id, l
 
 
 class Links:
+    """The links of all connections. Every method raises TargetDown without a database."""
+
     def __init__(self, db: Database) -> None:
         self._db = db
 
@@ -73,7 +80,7 @@ class Links:
         Raises NeedsReview if either is already linked to another record.
         """
         values = (connection, entity, clean(shopify_id), clean(heartland_id), clean(heartland_public_id))
-        if await self._db.execute(LINK, *([value] for value in values)):
+        if await self._db.execute(_LINK, *values):
             return
         if instead_of and await self._db.execute(_MOVE, *values, clean(instead_of)):
             return

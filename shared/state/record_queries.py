@@ -11,7 +11,7 @@ from shared.state.database import Database
 Rows = list[asyncpg.Record]
 
 _VERSIONS = """
-    select key, version, content_hash from versions
+    select key, version, content_hash, blocked from versions
      where connection = $1 and entity = $3 and target = $4 and key = any($2::text[])"""
 _IN_DOUBT = "select distinct key from effects where connection = $1 and key = any($2::text[]) and state = 'sent'"
 _DONE = """
@@ -63,7 +63,7 @@ class RecordQueries:
         self._db = db
 
     async def versions(self, connection: str, entity: str, target: str, keys: Sequence[str]) -> Rows:
-        """`key`, `version` and `content_hash` of what was written last to this target."""
+        """`key`, `version`, `content_hash` and `blocked` of what was written last to this target."""
         return await self._db.fetch(_VERSIONS, connection, list(keys), entity, target)
 
     async def in_doubt(self, connection: str, keys: Sequence[str]) -> Rows:

@@ -1,4 +1,4 @@
-"""How a record stands with a target before it is written: its version there, its link, and its buyer's link."""
+"""Target state: what is stored of a record and a target before it is written: version, link, and its buyer's link."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ class TargetState:
     buyer_id: str | None = None
 
 
-_Place = tuple[str, str, str, str, str]  # connection, entity, key, target, Shopify's customer id
+_Key = tuple[str, str, str, str, str]  # connection, entity, key, target, Shopify's customer id
 
 _READ = """
     select w.connection, w.entity, w.key, w.target, w.customer, v.version, v.content_hash,
+           v.definitions_version, v.blocked, v.has_open_reviews,
            l.heartland_id, l.heartland_public_id, l.linked_at, b.heartland_id as buyer_id
       from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
            as w (connection, entity, key, target, customer)
@@ -39,23 +40,31 @@ class TargetStates:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._reads = GroupCommit(self._get, lambda place: place, db.spawn, keep=False)
+        self._reads = GroupCommit(self._get, lambda key: key, db.spawn, keep=False)
 
     async def get(self, connection: str, entity: str, key: str, target: str, customer_id: str = "") -> TargetState:
         """All three at one moment. Raises TargetDown without a database."""
         return await self._reads((connection, entity, clean(key), target, clean(customer_id)))
 
-    async def _get(self, places: Sequence[_Place]) -> list[TargetState]:
-        rows = await self._db.fetch(_READ, *columns(places, 5))
+    async def _get(self, keys: Sequence[_Key]) -> list[TargetState]:
+        rows = await self._db.fetch(_READ, *columns(keys, 5))
         found = {
-            (row["connection"], row["entity"], row["key"], row["target"], row["customer"]): _standing(row)
+            (row["connection"], row["entity"], row["key"], row["target"], row["customer"]): _target_state(row)
             for row in rows
         }
-        return [found[place] for place in places]
+        return [found[key] for key in keys]
 
 
-def _standing(row: asyncpg.Record) -> TargetState:
-    version = None if row["version"] is None else Version(row["version"], row["content_hash"])
+def _target_state(row: asyncpg.Record) -> TargetState:
+    version = None
+    if row["version"] is not None:
+        version = Version(
+            version=row["version"],
+            content_hash=row["content_hash"],
+            definitions_version=row["definitions_version"],
+            blocked=row["blocked"],
+            has_open_reviews=row["has_open_reviews"],
+        )
     link = None
     if row["heartland_id"] is not None:
         link = LinkRow(

@@ -1,24 +1,30 @@
-"""A create that happens once, over crashes, timeouts and replicas: noted before it is sent, looked up when in doubt."""
+"""Create once, over crashes, timeouts and replicas: claim before the call, look up when in doubt.
+
+Neither vendor's creates are idempotent. So an effect is claimed in the ledger before its call is sent, and its outcome
+is stored after it. A claim without an outcome is in doubt: it is looked up, and sent again only once a look-up would
+show it. The same holds for changes that must not be repeated, such as those that a customer is told of.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.connectors.heartland.errors import Refused
-from shared.errors import OutcomeUnknown, TargetDown
+from shared.errors import OutcomeUnknown, Rejected, RetryLater, TargetDown
 from shared.limits.call_context import PreSendCheck
 from shared.runtime.clock import Clock
-from shared.state.atomic_write import AtomicWriter, WriteSet
+from shared.state.atomic_write import Intent
 from shared.state.ledger import Claim, Effect, Ledger
-from shared.sync.ownership_check import FRESH, ClaimCheck, OwnershipCheck, renewed
+from shared.sync.ownership_check import FRESH, ClaimOwnership, OwnershipCheck
 from shared.sync.unit_of_work import UnitOfWork
 
-# Makes the call; what it is given runs just before the request is sent.
-Send = Callable[[PreSendCheck], Awaitable[int | None]]
-Find = Callable[[], Awaitable[int | None]]
+# Makes the call, and runs what it is given just before the request goes out. The vendor's id of what was made; None
+# where the vendor does not say it.
+Send = Callable[[PreSendCheck], Awaitable[str | None]]
+# Looks the record up by what we know it by. Its id; None where there is none to be seen.
+Find = Callable[[], Awaitable[str | None]]
 
 _REMEMBERED = 1000
 # How soon, at least, what another process may be making is looked for again.
@@ -26,90 +32,102 @@ _LOOK_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
-    """`id` in Heartland. `found`: it was there already, with whatever hangs on it; `sent_at` is when it was sent."""
+class ReadLag:
+    """How late reads show a create: `seconds` after its call is over.
 
-    id: int
+    `call_seconds` is for what processes may create side by side, the partition's owner or not: how long a call of
+    another process may be under way. None for what only the partition's owner creates.
+    """
+
+    seconds: float
+    call_seconds: float | None = None
+
+    @property
+    def after_claim(self) -> float:
+        """How many seconds after its claim a create shows in reads at the latest."""
+        return self.seconds if self.call_seconds is None else self.seconds + FRESH.total_seconds() + self.call_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """`id` at the vendor. `found`: it was there already, with whatever hangs on it; `sent_at` is when it was sent."""
+
+    id: str
     found: bool
     sent_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class CreateHistory:
-    """When the last create went out, and the claims of those of which nobody noted the end, by operation."""
+    """When the last create was sent, and the claims of those whose outcome is unknown, by operation."""
 
     last_sent: datetime | None
     in_doubt: Mapping[str, Claim]
 
 
 class CreateOnce:
-    """VendorLimits creates by the ledger.
+    """Sends each create once, by the ledger. Knows no vendor.
 
-    A look-up that finds nothing proves something only `lag_seconds` after the write could last have been sent: by this
-    process, or by the one before it, of which we only know that it ended before we started.
+    A look-up that finds nothing proves something only when the lag is over since the call could last have been sent: by
+    this process, or by the one before it, of which we only know that it ended before we started.
     """
 
-    def __init__(self, ledger: Ledger, notes: AtomicWriter, clock: Clock, started_at: datetime | None = None) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, started_at: datetime | None = None) -> None:
         self._ledger = ledger
-        self._notes = notes
         self._clock = clock
         self._started_at = started_at or clock.now()
         # Claims whose call by this process is over, without an answer: nothing of it is under way any more.
         self._over: dict[str, datetime] = {}
 
-    async def create(
+    async def __call__(
         self,
         effect: Effect,
         send: Send,
         find: Find,
-        lag_seconds: float,
+        lag: ReadLag,
         *,
-        pending: UnitOfWork | None = None,
-        call_seconds: float | None = None,
+        work: UnitOfWork | None = None,
+        intent: Intent | None = None,
     ) -> Created:
         """The record's id, made by `send` or found. Raises what these raise; OutcomeUnknown asks for a retry.
 
-        With `pending`, a claim held there is used, and the outcome is added there instead of being noted at once.
-        `call_seconds` is for what processes may create side by side, the partition's owner or not: how long a call of
-        another one may be under way.
+        With `work`, a claim held there is used, and the outcome is stored with the work instead of at once. `intent` is
+        kept with the claim, and with the outcome.
         """
-        claim = await self._claim(effect, pending)
+        claim = await (self._ledger.claim(effect, intent) if work is None else work.claimed(effect, intent))
         if claim.state == "done":
-            return Created(_id(claim.result), True, claim.sent_at)
+            return Created(created_id(claim), True, claim.sent_at)
         if claim.state == "in_doubt":
-            is_over = self._over.get(effect.id) == claim.sent_at
-            late = lag_seconds if is_over else shown_after(lag_seconds, call_seconds)
-            found = await self._find(effect, claim, find, (lag_seconds, late), pending)
+            found = await self._look_up(effect, claim, find, lag, work)
             if found is not None:
                 return found
-            claim = await renewed(self._ledger, effect, claim)
         made = await self._send(effect, claim, send, find)
-        if pending is None:
-            await self._ledger.done(effect, {"id": made.id})
+        result = {**(intent or {}), "id": made.id}
+        if work is None:
+            await self._ledger.done(effect, result)
         else:
-            pending.done.append((effect, made.id))
+            work.done[effect] = result
         return made
 
-    async def seen(self, effect: Effect, made: int) -> None:
+    async def settle(self, effect: Effect, claim: Claim, find: Find, lag: ReadLag, work: UnitOfWork) -> Created | None:
+        """Settle a claim in doubt whose call is not to be repeated as it was: find what it made, or give it back.
+
+        None where it was certainly not made. Raises TargetDown while that cannot be told.
+        """
+        found = await self._look_up(effect, claim, find, lag, work)
+        if found is None:
+            # Of two processes that did not find it, one may have sent it again by now: only who still sees the same
+            # claim may give it back.
+            ownership = ClaimOwnership(self._ledger, effect, claim)
+            await ownership.prove()
+            await self._ledger.failed(effect, "looked up: it was not made", ownership.claim)
+        return found
+
+    async def seen(self, effect: Effect, made: str) -> None:
         """The record was found without asking the ledger: a create that was in doubt is so no longer."""
         claim = (await self._ledger.of_key(effect.connection, effect.entity, effect.key)).get(effect.operation)
         if claim is not None and claim.state == "in_doubt":
-            await self._ledger.done(effect, {"id": made})
-
-    async def hold(self, effects: Sequence[Effect], pending: UnitOfWork) -> None:
-        """Claim several creates of one order with one statement; each is used when its turn comes."""
-        wanted = tuple(effect for effect in dict.fromkeys(effects) if effect not in pending.held)
-        noted = await self._notes.write(WriteSet(pending.about, wanted))
-        pending.held.update(zip(wanted, noted.claims, strict=True))
-
-    def ours(self, pending: UnitOfWork) -> OwnershipCheck:
-        """Tells from now on whether the order that `pending` is about was taken over by another process."""
-        return OwnershipCheck(pending.taken_at, self._clock)
-
-    async def _claim(self, effect: Effect, pending: UnitOfWork | None) -> Claim:
-        if pending is None:
-            return await self._ledger.claim(effect)
-        return pending.take(effect) or (await self._notes.write(WriteSet(pending.about, (effect,)))).claims[0]
+            await self._ledger.done(effect, {**(claim.result or {}), "id": made})
 
     async def history(self, connection: str, entity: str, key: str) -> CreateHistory:
         """What was created for this aggregate, by whichever process."""
@@ -119,53 +137,61 @@ class CreateOnce:
             in_doubt={operation: claim for operation, claim in claims.items() if claim.state == "in_doubt"},
         )
 
-    def unsettled_seconds(self, sent_at: datetime, lag_seconds: float, looked_at: datetime | None = None) -> float:
-        """How long until a look-up (one made at `looked_at`) shows what was sent at `sent_at`, at the latest."""
-        since = max(sent_at, self._started_at)
-        return (since + timedelta(seconds=lag_seconds) - (looked_at or self._clock.now())).total_seconds()
-
-    def must_show(self, made: Created, lag_seconds: float, call_seconds: float) -> bool:
+    def must_show(self, made: Created, lag: ReadLag) -> bool:
         """Whether a look-up now shows what is known to be made, by whichever process."""
-        return self._clock.now() - made.sent_at >= timedelta(seconds=shown_after(lag_seconds, call_seconds))
+        return self._clock.now() - made.sent_at >= timedelta(seconds=lag.after_claim)
 
-    async def _find(
-        self, effect: Effect, claim: Claim, find: Find, lags: tuple[float, float], pending: UnitOfWork | None
+    async def _look_up(
+        self, effect: Effect, claim: Claim, find: Find, lag: ReadLag, work: UnitOfWork | None
     ) -> Created | None:
-        lag_seconds, late_seconds = lags
-        sent_at = claim.sent_at if pending is None else await pending.since(claim.sent_at)
+        """What a call in doubt made; None where it was certainly not made. Raises TargetDown while nobody can tell."""
+        sent_at = claim.sent_at if work is None else await work.last_sent(claim.sent_at)
         looked_at = self._clock.now()
         found = await find()
         if found is not None:
-            await self._ledger.done(effect, {"id": found})
+            await self._ledger.done(effect, {**(claim.result or {}), "id": found})
             return Created(found, True, claim.sent_at)
-        wait = self.unsettled_seconds(sent_at, late_seconds, looked_at)
+        wait = self._unsettled_seconds(effect, claim, sent_at, lag, looked_at)
         if wait > 0:
-            # It may show, or be noted by who sends it, long before it must.
+            # It may show, or be settled by the process that sends it, long before it must.
+            vendor = effect.system.capitalize()
             raise TargetDown(
-                f"{effect.operation} of {effect.key} is in doubt and cannot be seen in Heartland yet",
-                min(wait, max(lag_seconds, _LOOK_SECONDS)),
+                f"{effect.operation} of {effect.key} is in doubt and cannot be seen in {vendor} yet",
+                min(wait, max(lag.seconds, _LOOK_SECONDS)),
             )
         return None
 
+    def _unsettled_seconds(
+        self, effect: Effect, claim: Claim, sent_at: datetime, lag: ReadLag, looked_at: datetime
+    ) -> float:
+        """How long until a look-up shows what was sent at `sent_at`, at the latest, given one made at `looked_at`."""
+        is_over = self._over.get(effect.id) == claim.sent_at
+        shown_after = timedelta(seconds=lag.seconds if is_over else lag.after_claim)
+        return (max(sent_at, self._started_at) + shown_after - looked_at).total_seconds()
+
     async def _send(self, effect: Effect, claim: Claim, send: Send, find: Find) -> Created:
-        turn = ClaimCheck(self._ledger, self._clock, effect, claim)
+        ownership = ClaimOwnership(self._ledger, effect, claim)
+        if claim.state == "in_doubt":  # looked up, and not there
+            await ownership.prove()
+        check = OwnershipCheck(ownership, self._clock, ownership.claim.sent_at)
         try:
-            made = await send(turn.check)
+            made = await send(check.check)
         except OutcomeUnknown:
-            await self._doubt(effect, turn.claim)
+            await self._doubt(effect, ownership.claim)
             raise
-        except (TargetDown, Refused) as error:
-            await self._ledger.failed(effect, error.reason, turn.claim)
+        except (RetryLater, Rejected) as error:
+            await self._ledger.failed(effect, error.reason, ownership.claim)
             raise
         if made is None:
-            await self._doubt(effect, turn.claim)
+            await self._doubt(effect, ownership.claim)
             made = await find()
         if made is None:
-            raise OutcomeUnknown(f"Heartland did not say what {effect.operation} of {effect.key} made")
-        return Created(made, False, turn.at)
+            vendor = effect.system.capitalize()
+            raise OutcomeUnknown(f"{vendor} did not say what {effect.operation} of {effect.key} made")
+        return Created(made, False, check.checked_at)
 
     async def _doubt(self, effect: Effect, claim: Claim) -> None:
-        """The call is over, who knows how: the doubt begins now, not when it was noted."""
+        """The call is over, its outcome unknown: the doubt begins now, not when the effect was claimed."""
         later = await self._ledger.again(effect, claim)
         if later.state == "new":
             self._over[effect.id] = later.sent_at
@@ -173,10 +199,7 @@ class CreateOnce:
                 del self._over[next(iter(self._over))]
 
 
-def shown_after(lag_seconds: float, call_seconds: float | None) -> float:
-    """How long after its claim a create shows in reads at the latest; `call_seconds` as in `CreateOnce.create`."""
-    return lag_seconds if call_seconds is None else lag_seconds + FRESH.total_seconds() + call_seconds
-
-
-def _id(result: Mapping[str, Any] | None) -> int:
-    return int((result or {})["id"])
+def created_id(claim: Claim) -> str:
+    """The vendor's id of what a claim that is done made."""
+    result: Mapping[str, Any] = claim.result or {}
+    return str(result["id"])

@@ -1,64 +1,98 @@
-"""What a write asks when its turn has come: it may have waited long for that, or its process slept, and meanwhile
-another one may have taken over what it was about to do.
+"""Ownership check: run just before a write goes out, to prove that no other process has taken it over.
+
+A request may have waited long for its turn, or its process slept; meanwhile another process may own the partition, or
+may have taken the claim over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from shared.errors import TargetDown
+from shared.limits.call_context import PreSendCheck
 from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
 
-# What was made sure of this long ago still holds: whoever takes it over waits longer than that.
+# A proof that is not older than this still holds: whoever takes something over waits longer than that.
 FRESH = timedelta(seconds=2)
 
 # Since when no other process works on the record; None where that is not known.
 TakenAt = Callable[[], Awaitable[datetime | None]]
 
 
-class ClaimCheck:
-    """A claim on its way to a vendor. `at` is when its call went out."""
-
-    def __init__(self, ledger: Ledger, clock: Clock, effect: Effect, claim: Claim) -> None:
-        self._ledger = ledger
-        self._clock = clock
-        self._effect = effect
-        self.claim = claim
-        self.at = clock.now()
-
-    async def check(self) -> None:
-        """The claim is ours, and renewed if it is old. Raises TargetDown where somebody else took it over."""
-        self.at = self._clock.now()
-        if self.at - self.claim.sent_at > FRESH:
-            self.claim = await renewed(self._ledger, self._effect, self.claim)
+class OwnershipLost(TargetDown):
+    """Another process took the record or the claim over: this one must not write."""
 
 
-async def renewed(ledger: Ledger, effect: Effect, claim: Claim) -> Claim:
-    """The same claim with a later time. Raises TargetDown where somebody else took it over, or it is done by now."""
-    again = await ledger.again(effect, claim)
-    if again.state != "new":
-        raise TargetDown(f"{effect.operation} of {effect.key} is being settled elsewhere")
-    return again
+class Ownership(Protocol):
+    """What is owned, and how that is proven."""
+
+    async def prove(self) -> None:
+        """Raises OwnershipLost where another process owns it by now, TargetDown without a database."""
+        ...
 
 
 class OwnershipCheck:
-    """Whether a record is still ours to change, for changes that leave no claim behind. Counts from its making."""
+    """The pre-send check of one record's writes. `checked_at` is when it ran last: when the request went out."""
 
-    def __init__(self, taken_at: TakenAt | None, clock: Clock) -> None:
-        self._taken_at = taken_at
+    def __init__(self, ownership: Ownership, clock: Clock, proven_at: datetime | None = None) -> None:
+        self._ownership = ownership
         self._clock = clock
-        self._began = self._asked = clock.now()
+        self._proven_at = proven_at or clock.now()
+        self.checked_at = clock.now()
         self.lost = False
 
     async def check(self) -> None:
-        """Raises TargetDown where another process took the record over since."""
-        now = self._clock.now()
-        if self._taken_at is None or now - self._asked <= FRESH:
+        """Prove the ownership again if the last proof is no longer fresh. Raises OwnershipLost, TargetDown."""
+        self.checked_at = self._clock.now()
+        if self.checked_at - self._proven_at <= FRESH:
             return
-        taken_at = await self._taken_at()
-        self.lost = taken_at is not None and taken_at > self._began
-        if self.lost:
-            raise TargetDown("another process took this over")
-        self._asked = now
+        try:
+            await self._ownership.prove()
+        except OwnershipLost:
+            self.lost = True
+            raise
+        self._proven_at = self.checked_at
+
+
+class PartitionOwnership:
+    """Ownership of a record by its partition, for changes that leave no claim. Counts from when this is built."""
+
+    def __init__(self, taken_at: TakenAt | None, clock: Clock) -> None:
+        self._taken_at = taken_at
+        self._began = clock.now()
+
+    async def prove(self) -> None:
+        """The partition was not assigned anew since. Without `taken_at`, no other process can own the record."""
+        taken_at = await self._taken_at() if self._taken_at is not None else None
+        if taken_at is not None and taken_at > self._began:
+            raise OwnershipLost("another process took this record over")
+
+
+class ClaimOwnership:
+    """Ownership of a claim on its way to a vendor. `claim` is the one that holds now."""
+
+    def __init__(self, ledger: Ledger, effect: Effect, claim: Claim) -> None:
+        self._ledger = ledger
+        self._effect = effect
+        self.claim = claim
+
+    async def prove(self) -> None:
+        """Renew the claim: the same one with a later time."""
+        again = await self._ledger.again(self._effect, self.claim)
+        if again.state != "new":
+            raise OwnershipLost(f"{self._effect.operation} of {self._effect.key} is being settled elsewhere")
+        self.claim = again
+
+
+def both(first: PreSendCheck | None, second: PreSendCheck) -> PreSendCheck:
+    """A check that runs two: of a change that has a claim, and that a newer change of another process may overtake."""
+
+    async def check() -> None:
+        if first is not None:
+            await first()
+        await second()
+
+    return check

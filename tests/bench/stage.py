@@ -69,21 +69,22 @@ def first(producer: Producer) -> Handler:
 
 def second(database: Database, session: aiohttp.ClientSession, clock: Clock, url: str) -> Handler:
     """Read, map, gate, claim, POST, note."""
-    states, notes = TargetStates(database), AtomicWriter(database, clock)
+    states, writer = TargetStates(database), AtomicWriter(database, clock)
 
     async def handle(records: Sequence[Record]) -> Result:
         event = records[-1].envelope
         order = orjson.loads(event.body)
         place = (event.connection, "order", event.subject)
         stored = (await states.get(*place, TARGET)).version
-        verdict = gate(stored, event.time, event.id)
+        version = Version(event.time, event.id)
+        verdict = gate(stored, version)
         if verdict != "apply":
             return Result(verdict)
         effect = Effect(event.connection, TARGET, "order", event.subject, f"post:{event.id}")
-        await notes.write(WriteSet(place, (effect,)))
+        await writer.write(WriteSet(place, {effect: None}))
         made = await _post(session, url, event.id, order)
-        version = VersionMark(*place, TARGET, Version(event.time, event.id))
-        await notes.write(WriteSet(place, outcomes=[EffectOutcome(effect, {"id": made})], versions=(version,)))
+        mark = VersionMark(*place, TARGET, version)
+        await writer.write(WriteSet(place, outcomes=[EffectOutcome(effect, {"id": made})], versions=(mark,)))
         return Result("applied", order_number=order["name"], heartland_id=str(made))
 
     return handle

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,9 +12,9 @@ from services.sandbox.shopify import shop as vendor
 from shared.connectors.shopify.document import Document
 from shared.entities.fulfilment.shopify.documents import CREATE_FULFILMENT
 from shared.errors import NeedsReview, RetryLater, TargetDown, Waiting
-from shared.limits.call_context import LIVE, CallContext
+from shared.limits.call_context import CallContext
 from tests.support.sandbox import open_sandbox
-from tests.support.shipments import ORDER, Shop, a_shipment, an_event, shipped
+from tests.support.shipments import ORDER, Shop, a_shipment, shipped
 
 ANNEX = 900002
 
@@ -370,18 +370,15 @@ async def test_who_slept_while_another_fulfilled_it_does_so_no_more(shop: Shop) 
 async def test_who_slept_while_another_took_over_sends_no_older_tracking(shop: Shop) -> None:
     await shop.place(("TEE", 1))
     await shop.ship(a_shipment(shipped("TEE")))
-    other, began = Shop(shop.sandbox, shop.ledger, shop.clock), shop.clock.now()
-
-    async def taken_at() -> datetime:
-        return began + timedelta(seconds=30)
+    other = Shop(shop.sandbox, shop.ledger, shop.clock)
+    shop.taken_at = shop.clock.now() + timedelta(seconds=30)
 
     async def meanwhile() -> None:
         shop.clock.advance(31)
         await other.ship(a_shipment(shipped("TEE"), tracking="NEW"), later=120)
 
     wakes_after(shop, meanwhile)
-    event = an_event(a_shipment(shipped("TEE"), tracking="OLD"), later=60)
-    with pytest.raises(TargetDown, match="took this over"):
-        await shop.shipments.write(event, shop.client, "", LIVE, taken_at)
+    with pytest.raises(TargetDown, match="took this record over"):
+        await shop.ship(a_shipment(shipped("TEE"), tracking="OLD"), later=60)
 
     assert [row["tracking_number"] for row in await shop.fulfilments()] == ["NEW"]

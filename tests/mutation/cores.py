@@ -54,6 +54,7 @@ CORES = (
     Core("shared/limits/share_allocation.py"),
     Core("shared/entities/fulfilment/poll_position.py"),
     Core("shared/sync/create_once.py"),
+    Core("shared/sync/unit_of_work.py"),
     Core("shared/entities/fulfilment/to_shopify/in_doubt.py"),
     Core("shared/entities/fulfilment/to_shopify/history.py"),
 )

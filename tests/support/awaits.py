@@ -1,13 +1,20 @@
-"""Every await of some modules, by function, and which of them were suspended when a call was made."""
+"""Every await that some functions can reach, and which of them were suspended when a call was made.
+
+What is reachable is told by names: a function reaches every function, method and class of its packages whose name is in
+its code. That is rather too much than too little.
+"""
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import inspect
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from types import CodeType, FrameType, ModuleType
+from importlib import import_module
+from types import CodeType, CoroutineType, FrameType, FunctionType, ModuleType
+from typing import Any
 
 _COMPREHENSION = re.compile(r"\.<locals>\.<(listcomp|setcomp|dictcomp|genexpr)>")
 
@@ -22,20 +29,36 @@ class Await:
 
 
 class Awaits:
-    """Collects which awaits of `modules` some calls passed through."""
+    """Collects which of the awaits that `entries` reach some calls passed through.
 
-    def __init__(self, *modules: ModuleType) -> None:
-        self._all = [one for module in modules for one in _awaits(module)]
+    `packages` are followed; what lies outside of them is a call, or leads to one.
+    """
+
+    def __init__(self, *entries: Callable[..., Any], packages: tuple[str, ...]) -> None:
+        modules = _imported({entry.__module__ for entry in entries}, packages)
+        reached = {_qualified(function) for function in _reachable(entries, modules)}
+        self._all = [one for module in modules for one in _awaits(module) if _owner(one.function) in reached]
         self._names = {code: f"{module.__name__}:{_function(code)}" for module in modules for code in _codes(module)}
         self._seen: set[tuple[str, int]] = set()
 
+    @property
+    def functions(self) -> set[str]:
+        """The functions in which the awaits stand."""
+        return {one.function for one in self._all}
+
     def note(self, frame: FrameType | None) -> None:
-        """Notes every await on the stack that ends in `frame`."""
+        """Notes every await on the stack that ends in `frame`, and those at which other tasks are suspended."""
         while frame is not None:
-            name = self._names.get(frame.f_code)
-            if name is not None:
-                self._seen.add((name, frame.f_lineno))
+            self._note(frame)
             frame = frame.f_back
+        for task in asyncio.all_tasks():
+            for suspended in _suspended(task.get_coro()):
+                self._note(suspended)
+
+    def _note(self, frame: FrameType) -> None:
+        name = self._names.get(frame.f_code)
+        if name is not None:
+            self._seen.add((name, frame.f_lineno))
 
     def missed(self) -> list[str]:
         """The awaits that no call passed through."""
@@ -47,6 +70,94 @@ class Awaits:
             for one in self._all
             if not any(one.first <= line <= one.last for line in lines.get(one.function, ()))
         ]
+
+
+def _suspended(coroutine: Any) -> Iterator[FrameType]:
+    while isinstance(coroutine, CoroutineType):
+        if coroutine.cr_frame is not None:
+            yield coroutine.cr_frame
+        coroutine = coroutine.cr_await
+
+
+# What can be reached
+
+
+def _imported(names: Iterable[str], packages: tuple[str, ...]) -> list[ModuleType]:
+    """These modules and what they import of the packages, and so on."""
+    found: dict[str, ModuleType] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name in found or not name.startswith(packages) or not _is_module(name):
+            continue
+        found[name] = import_module(name)
+        for node in ast.walk(ast.parse(inspect.getsource(found[name]) or "")):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return list(found.values())
+
+
+def _is_module(name: str) -> bool:
+    try:
+        module = import_module(name)
+    except ImportError:
+        return False
+    return bool(getattr(module, "__file__", None)) and module.__name__ == name and not hasattr(module, "__path__")
+
+
+def _reachable(entries: Iterable[Callable[..., Any]], modules: Iterable[ModuleType]) -> set[FunctionType]:
+    by_name: dict[str, list[FunctionType]] = {}
+    for module in modules:
+        for name, function in _named(module):
+            by_name.setdefault(name, []).append(function)
+    found: set[FunctionType] = set()
+    waiting = [entry for entry in entries if isinstance(entry, FunctionType)]
+    while waiting:
+        function = waiting.pop()
+        if function in found:
+            continue
+        found.add(function)
+        for name in _mentioned(function):
+            waiting += by_name.get(name, [])
+            waiting += _listed(function.__globals__.get(name))
+    return found
+
+
+def _named(module: ModuleType) -> Iterator[tuple[str, FunctionType]]:
+    """The functions of a module by what reaches them. A class reaches what Python calls by itself."""
+    for value in vars(module).values():
+        if inspect.isclass(value) and value.__module__ == module.__name__:
+            for name, member in vars(value).items():
+                function = inspect.unwrap(getattr(member, "fget", None) or getattr(member, "__func__", member))
+                if isinstance(function, FunctionType):
+                    yield name, function
+                    if name.startswith("__"):
+                        yield value.__name__, function
+        function = inspect.unwrap(value) if callable(value) else value
+        if isinstance(function, FunctionType) and function.__module__ == module.__name__:
+            yield function.__name__, function
+
+
+def _mentioned(function: FunctionType) -> set[str]:
+    return {name for code in _within([function.__code__]) for name in (*code.co_names, *code.co_freevars)}
+
+
+def _listed(value: Any) -> list[FunctionType]:
+    """The functions in a table."""
+    values = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return [one for one in values if isinstance(one, FunctionType)]
+
+
+def _qualified(function: FunctionType) -> str:
+    return f"{function.__module__}:{function.__qualname__}"
+
+
+def _owner(name: str) -> str:
+    """The function at a module's or a class's top that an inner function is part of."""
+    return name.partition(".<locals>")[0]
+
+
+# Where awaits stand
 
 
 def _codes(module: ModuleType) -> Iterator[CodeType]:

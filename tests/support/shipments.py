@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 from shared.canonical.event import content_hash
+from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.record import Fulfilment, ShippedLine
-from shared.entities.fulfilment.to_shopify.execute import ShipmentWriter
-from shared.limits.call_context import LIVE
-from shared.messaging.record import Result
+from shared.entities.fulfilment.to_shopify.fulfilment_sync import FulfilmentInShopify
+from shared.messaging.record import Record, Result
+from shared.sync.create_once import CreateOnce, ReadLag
+from shared.sync.sync import Sync
 from tests.support.clock import FakeClock
 from tests.support.memory_ledger import MemoryLedger
+from tests.support.memory_state import MemoryAtomicWriter, Points, Stored
+from tests.support.messaging import a_record
 from tests.support.sandbox import Sandbox
 from tests.support.shop_server import sandbox_client
 
@@ -56,6 +61,11 @@ def an_event(record: Fulfilment, later: float = 0) -> FulfilmentEvent:
     )
 
 
+def a_shipment_record(record: Fulfilment, later: float = 0) -> Record:
+    """The canonical event as the writer gets it."""
+    return a_record(record.order_id, body=an_event(record, later).model_dump_json().encode())
+
+
 def an_invoice(number: int = 100877, **changes: Any) -> Json:
     """A completed invoice as Heartland's REST shows it."""
     row: Json = {
@@ -86,15 +96,28 @@ class Shop:
     ledger: Any = None
     clock: Any = field(default_factory=FakeClock)
     read_lag_seconds: float = 10.0
+    writer: Any = None
+    taken_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        self.client = sandbox_client(self.sandbox)
-        self.ledger = self.ledger or MemoryLedger(self.clock)
+        self.client: Any = sandbox_client(self.sandbox)
+        self.ledger = self.ledger or MemoryLedger(self.clock, Stored())
+        self.writer = self.writer or MemoryAtomicWriter(self.ledger.stored, self.ledger, Points())
+        self.locations: dict[str, str] = {}
         self.restart()
 
     def restart(self) -> None:
         """Starts a new writer, as after a restart of its process."""
-        self.shipments = ShipmentWriter(self.ledger, self.clock, self.read_lag_seconds)
+        create_once = CreateOnce(self.ledger, self.clock)
+        entity = FulfilmentInShopify(self._shop, self.ledger, create_once, ReadLag(self.read_lag_seconds))
+        epochs: Any = SimpleNamespace(taken_at=self._taken_at)
+        self.shipments = Sync(entity, writer=self.writer, clock=self.clock, epochs=epochs)
+
+    async def _taken_at(self, topic: str, partition: int) -> datetime | None:
+        return self.taken_at
+
+    def _shop(self, _: str) -> Any:
+        return SimpleNamespace(client=self.client, rules=ShopifySettings(location_map=self.locations))
 
     async def place(self, *lines: tuple[str, int], order: int = ORDER, **changes: Any) -> None:
         """An order; its line ids are the order's id times ten plus 1, 2, 3."""
@@ -109,7 +132,9 @@ class Shop:
         await self.sandbox.control("POST", "/shopify/orders", body)
 
     async def ship(self, record: Fulfilment, later: float = 0, location: str = "") -> Result:
-        return await self.shipments.write(an_event(record, later), self.client, location, LIVE)
+        """`location` is the Shopify location of the record's, a gid."""
+        self.locations = {record.location_id: location}
+        return await self.shipments.handle([a_shipment_record(record, later)])
 
     async def picture(self, order: int = ORDER) -> Json:
         found: Json = await self.sandbox.control("GET", f"/shopify/orders/{order}")

@@ -101,8 +101,7 @@ class DeadLetterOperations:
             return ""
         if stored.version > version.version:
             return "a newer version of it was written since"
-        # A mark before the hash says that a review is open (?), or that it was not written at all (!).
-        is_same = stored.content_hash.removeprefix("?") == version.content_hash
+        is_same = not stored.blocked and stored.content_hash == version.content_hash
         return "exactly this was written already" if is_same else ""
 
     async def _is_shipped(self, letter: DeadLetter) -> bool:

@@ -5,7 +5,9 @@ import asyncio
 import pytest
 
 from shared.errors import Misconfigured
+from shared.state import database
 from shared.state.database import Database, migrate
+from shared.state.versions import read_version
 
 
 async def test_of_several_processes_one_migrates_and_all_succeed(empty_database_url: str) -> None:
@@ -24,3 +26,35 @@ async def test_a_migration_changed_afterwards_is_refused(empty_database_url: str
 
     with pytest.raises(Misconfigured, match="001_first was changed"):
         await migrate(empty_database_url)
+
+
+async def test_marks_before_a_content_hash_become_columns(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database of an earlier release: `!` stood for blocked, `?` for an open review."""
+    everything = database._migrations()
+    monkeypatch.setattr(database, "_migrations", lambda: [one for one in everything if one[0] < "009"])
+    await migrate(empty_database_url)
+    monkeypatch.undo()
+    async with Database.open(empty_database_url, 1) as db:
+        for key, content_hash in (("1", "!abc"), ("2", "?abc"), ("3", "abc")):
+            await db.execute(
+                "insert into versions (connection, entity, key, target, version, content_hash) "
+                "values ('demo', 'order', $1, 'heartland', now(), $2)",
+                key, content_hash,
+            )  # fmt: skip
+        await db.execute(
+            "insert into effects (connection, effect_id, system, entity, key, operation, state, result) "
+            "values ('demo', '1', 'shopify', 'fulfilment', '1', 'fulfilment:10:5', 'done', $1)",
+            {"fulfilment": "gid://1", "parts": []},
+        )
+        await migrate(empty_database_url)
+
+        found = [await read_version(db, "demo", "order", key, "heartland") for key in "123"]
+        [effect] = await db.fetch("select result from effects")
+
+    assert [(one.content_hash, one.blocked, one.has_open_reviews) for one in found if one] == [
+        ("abc", True, True), ("abc", False, True), ("abc", False, False),
+    ]  # fmt: skip
+    assert {one.definitions_version for one in found if one} == {0}
+    assert effect["result"] == {"id": "gid://1", "fulfilment": "gid://1", "parts": []}

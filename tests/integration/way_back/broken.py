@@ -10,6 +10,7 @@ from services.sandbox.shopify import shop as vendor
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.document import Document
 from shared.limits.call_context import CallContext
+from shared.state.atomic_write import AtomicWriter, WriteAnswer, WriteSet
 from shared.state.ledger import Claim, Effect, Ledger
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox
@@ -56,6 +57,17 @@ class BrokenLedger:
     async def of_key(self, connection: str, entity: str, key: str) -> dict[str, Claim]:
         found: dict[str, Claim] = await self._points.at("of_key", lambda: self._ledger.of_key(connection, entity, key))
         return found
+
+
+class BrokenAtomicWriter:
+    """The real atomic writer, with points."""
+
+    def __init__(self, writer: AtomicWriter, points: Points) -> None:
+        self._writer, self._points = writer, points
+
+    async def write(self, write_set: WriteSet) -> WriteAnswer:
+        answer: WriteAnswer = await self._points.at("atomic_write", lambda: self._writer.write(write_set))
+        return answer
 
 
 class BrokenClient:

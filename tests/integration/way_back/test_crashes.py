@@ -11,9 +11,10 @@ import pytest
 
 from shared.entities.fulfilment.record import Fulfilment
 from shared.errors import OutcomeUnknown, RetryLater, TargetDown
+from shared.state.atomic_write import AtomicWriter
 from shared.state.database import Database
 from shared.state.ledger import Ledger
-from tests.integration.way_back.broken import BrokenClient, BrokenLedger, Points
+from tests.integration.way_back.broken import BrokenAtomicWriter, BrokenClient, BrokenLedger, Points
 from tests.support.clock import FakeClock
 from tests.support.sandbox import Sandbox, open_sandbox
 from tests.support.shipments import Shop, a_shipment, shipped
@@ -51,19 +52,20 @@ BREAKS: dict[str, tuple[Callable[[], BaseException], Callable[[str], bool], bool
 class Place:
     """One sandbox and one database for all the tries of a test; each try has an order of its own."""
 
-    def __init__(self, sandbox: Sandbox, ledger: Ledger, clock: FakeClock, lag: float) -> None:
+    def __init__(self, sandbox: Sandbox, database: Database, clock: FakeClock, lag: float) -> None:
         self.sandbox, self.clock, self.lag = sandbox, clock, lag
-        self._ledger = ledger
+        self._ledger, self._writer = Ledger(database, clock), AtomicWriter(database, clock)
         self._numbers = count(6001)
 
     async def shop(self, points: Points, locations: int) -> tuple[Shop, int]:
-        shop = Shop(self.sandbox, BrokenLedger(self._ledger, points), self.clock, LAG_SECONDS + 2)
+        ledger, writer = BrokenLedger(self._ledger, points), BrokenAtomicWriter(self._writer, points)
+        shop = Shop(self.sandbox, ledger, self.clock, LAG_SECONDS + 2, writer)
         order = next(self._numbers)
         line = order * 10 + 1
         places = (self.home, ANNEX)[:locations]
         at = [{"location_id": place, "line_items": [{"line_item_id": line, "quantity": 2}]} for place in places]
         await shop.place(("TEE", 2 * locations), order=order, fulfillment_orders=at)
-        shop.client = BrokenClient(shop.client, points, self.sandbox, self.clock, self.lag)  # type: ignore[assignment]
+        shop.client = BrokenClient(shop.client, points, self.sandbox, self.clock, self.lag)
         return shop, order
 
     async def prepare(self) -> None:
@@ -80,7 +82,7 @@ async def place(request: pytest.FixtureRequest, database_url: str) -> AsyncItera
         Database.open(database_url, 2) as database,
         open_sandbox(sandbox_plan="unlimited") as sandbox,
     ):
-        opened = Place(sandbox, Ledger(database, clock), clock, request.param)
+        opened = Place(sandbox, database, clock, request.param)
         await opened.prepare()
         yield opened
 
@@ -182,7 +184,7 @@ async def test_two_processes_with_the_same_shipment_fulfil_it_once(place: Place)
     """A rebalance: the old owner of the key does not know yet that it is no longer its."""
     for _ in range(10):
         shop, order = await place.shop(Points(), 1)
-        other = Shop(place.sandbox, shop.ledger, place.clock, LAG_SECONDS)
+        other = Shop(place.sandbox, shop.ledger, place.clock, LAG_SECONDS, shop.writer)
         other.client = shop.client
         record = a_shipment(shipped("TEE", 1), order_id=str(order))
 

@@ -10,8 +10,6 @@ from typing import Any, Final
 
 from services.ingress import publisher
 from shared.entities.fulfilment import poll_position as feed
-from shared.entities.fulfilment.to_shopify import in_doubt as doubt
-from shared.entities.order.to_heartland import handler as order
 from shared.messaging import record
 from shared.messaging.consumer import outages
 from shared.messaging.dead_letters import writer as dead_letter
@@ -19,7 +17,7 @@ from shared.messaging.kafka import producer
 from shared.messaging.lanes import lanes, watermark
 from shared.messaging.lanes.lane import synthetic
 from shared.state import ledger, parked
-from shared.sync import create_once as once
+from shared.sync import create_once, sync
 
 LATE_SECONDS: Final = 12.0
 _later: set[asyncio.Task[Any]] = set()
@@ -60,15 +58,10 @@ def no_ledger() -> None:
 def no_look_up() -> None:
     """A call whose outcome is unknown is simply made again."""
 
-    async def find(*_: Any) -> None:
+    async def look_up(*_: Any) -> None:
         return None
 
-    async def settle(self: Any, doubtful: Mapping[Any, Any], *_: Any) -> None:
-        for effect in doubtful:
-            await self._ledger.failed(effect, "nobody looked")
-
-    put(once.CreateOnce, "_find", find)
-    put(doubt.InDoubtCalls, "settle", settle)
+    put(create_once.CreateOnce, "_look_up", look_up)
 
 
 def no_epochs() -> None:
@@ -113,21 +106,21 @@ def no_parked_rows() -> None:
 def no_version_gate() -> None:
     """What comes last is written, however old it is."""
 
-    def newest(records: Sequence[Any]) -> tuple[Any, Any]:
-        return records[-1], order.read_event(order.OrderEvent, records[-1].envelope.body, "order")
+    def newest(records: Sequence[Any], read: Callable[[bytes], Any]) -> tuple[Any, Any]:
+        return records[-1], read(records[-1].envelope.body)
 
-    put(order, "newest", newest)
-    put(order, "decide", lambda *_, **__: "apply")
+    put(sync, "newest", newest)
+    put(sync, "gate", lambda *_, **__: "apply")
 
 
 def no_echo_filter() -> None:
     """What says the same as what was written is written again."""
 
-    def decide(*given: Any, **named: Any) -> str:
+    def gate(*given: Any, **named: Any) -> str:
         verdict = before(*given, **named)
         return "apply" if verdict in ("echo", "duplicate") else verdict
 
-    before = put(order, "decide", decide)
+    before = put(sync, "gate", gate)
 
 
 def commit_when_taken() -> None:

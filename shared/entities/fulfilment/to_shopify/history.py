@@ -1,4 +1,4 @@
-"""What the ledger knows of one invoice: which fulfilments its calls made, with which units and tracking. Pure.
+"""The history of one invoice in the ledger: which fulfilments its calls made, with which units and tracking. Pure.
 
 One call fulfils at one location, so an invoice may take several calls; and what was on hold at first takes one more.
 """
@@ -31,28 +31,28 @@ class ShipmentHistory:
         def named(kind: str) -> dict[str, Claim]:
             return {name: claim for name, claim in effects.items() if name.startswith(f"{kind}:{invoice}:")}
 
-        made = {_result(claim)["fulfilment"] for claim in effects.values() if claim.state == "done"}
-        return cls(invoice, named("fulfilment"), named("tracking"), frozenset(made))
+        made = _done({name: claim for name, claim in effects.items() if name.startswith("fulfilment:")})
+        return cls(invoice, named("fulfilment"), named("tracking"), frozenset(result["id"] for result in made))
 
-    def doubtful(self) -> dict[str, Claim]:
-        """The calls that were sent and whose outcome is not known."""
-        return {name: claim for name, claim in self.calls.items() if claim.state == "in_doubt"}
+    def in_doubt(self) -> dict[str, Claim]:
+        """The calls that were sent and whose outcome is unknown, the oldest first."""
+        claims = {name: claim for name, claim in self.calls.items() if claim.state == "in_doubt"}
+        return dict(sorted(claims.items(), key=lambda pair: (pair[1].sent_at, pair[0])))
 
     def placed(self) -> list[AllocatedUnits]:
         return [part for result in _done(self.calls) for part in FulfilmentCall.read(result).parts]
 
     def made(self) -> list[str]:
         """Ids of the invoice's fulfilments."""
-        return [result["fulfilment"] for result in _done(self.calls)]
+        return [result["id"] for result in _done(self.calls)]
 
     def next_call(self, location: str) -> str:
         """The operation of the next call at a location. It is a new one only when those before it are done."""
-        first = f"fulfilment:{self.invoice}:{number(location) or '-'}"
-        done = sum(
-            claim.state == "done" and (name == first or name.startswith(f"{first}:"))
-            for name, claim in self.calls.items()
-        )
-        return f"{first}:{done + 1}" if done else first
+        return _next(f"fulfilment:{self.invoice}:{number(location) or '-'}", self.calls)
+
+    def next_change(self, fulfilment: str, version: str, digest: str) -> str:
+        """The operation of the next change to the tracking with this digest."""
+        return _next(f"tracking:{self.invoice}:{number(fulfilment)}:{version}:{digest}", self.changes)
 
     def outdated(self, tracking: Tracking, version: datetime) -> list[str]:
         """The fulfilments that carry another tracking, of a version of the invoice that is not younger.
@@ -60,8 +60,9 @@ class ShipmentHistory:
         Versions are whole seconds, so two of them can be alike; the topic keeps their order.
         """
         shown: dict[str, tuple[datetime, Tracking]] = {}
-        for result in [*_done(self.calls), *_done(self.changes)]:
-            gid, of = result["fulfilment"], datetime.fromisoformat(result["version"])
+        made = [(result["id"], result) for result in _done(self.calls)]
+        for gid, result in [*made, *((result["fulfilment"], result) for result in _done(self.changes))]:
+            of = datetime.fromisoformat(result["version"])
             if gid not in shown or shown[gid][0] <= of:
                 shown[gid] = (of, result["tracking"])
         return [gid for gid, (of, there) in shown.items() if tracking and there != tracking and of <= version]
@@ -72,9 +73,12 @@ def number(gid: str) -> str:
     return gid.rpartition("/")[2]
 
 
+def _next(first: str, claims: Mapping[str, Claim]) -> str:
+    done = sum(
+        claim.state == "done" and (name == first or name.startswith(f"{first}:")) for name, claim in claims.items()
+    )
+    return f"{first}:{done + 1}" if done else first
+
+
 def _done(claims: Mapping[str, Claim]) -> Sequence[dict[str, Any]]:
-    return [_result(claim) for claim in claims.values() if claim.state == "done"]
-
-
-def _result(claim: Claim) -> dict[str, Any]:
-    return claim.result or {}
+    return [claim.result or {} for claim in claims.values() if claim.state == "done"]

@@ -64,7 +64,4 @@ def is_in_flight(received: datetime | None, ended: datetime | None, now: datetim
 
 
 def _with_version(known: OwnRecord, row: Any) -> OwnRecord:
-    # A mark before the hash: `!` it was not written, a person must act; `?` it was, and a review is open.
-    said = str(row["content_hash"])
-    blocked = said.startswith("!")
-    return replace(known, version=row["version"], content_hash=said.lstrip("!?"), blocked=blocked)
+    return replace(known, version=row["version"], content_hash=row["content_hash"], blocked=row["blocked"])

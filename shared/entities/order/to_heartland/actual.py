@@ -1,65 +1,100 @@
-"""What Heartland holds of an order, as far as we know it: read back, or remembered from what we just wrote."""
+"""Finds and reads the order that Heartland holds, or recalls it while reads may lag."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime
 
-from shared.canonical.money import total
 from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.errors import NotFound
 from shared.entities.order.heartland.orders import (
     SalesOrder,
-    SalesOrderLine,
-    SalesOrderPayment,
-    SalesOrderTax,
+    orders_by_custom_field,
+    orders_by_number,
     read_order_lines,
     read_order_payments,
     read_order_taxes,
     read_sales_order,
 )
+from shared.entities.order.record import Order
+from shared.entities.order.to_heartland.account import Account
+from shared.entities.order.to_heartland.actual_order import ActualOrder
+from shared.errors import NeedsReview, TargetDown
 from shared.limits.call_context import CallContext
-from shared.runtime.clock import Clock
+from shared.state.atomic_write import LinkPair
+from shared.state.ledger import Claim
+from shared.state.links import LinkRow
+from shared.sync.plan import Finding
 from shared.sync.unit_of_work import UnitOfWork
 
-_CLOSED = {"closed", "complete", "completed"}
-_CANCELED = {"canceled", "cancelled"}
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class ActualOrder:
-    """`invoiced` is None while unknown. `taxes_stale`: lines changed since, so Heartland may have taxed anew."""
+class ActualOrderReader:
+    """Reads one order, for one attempt. Every method raises what the client and the database raise.
 
-    order: SalesOrder
-    lines: tuple[SalesOrderLine, ...] = ()
-    taxes: tuple[SalesOrderTax, ...] = ()
-    payments: tuple[SalesOrderPayment, ...] = ()
-    invoiced: bool | None = None
-    taxes_stale: bool = False
+    `in_doubt` are creates of the order whose outcome was unknown when it was read. `duplicates` is set where several
+    Heartland orders stand for it.
+    """
 
-    @property
-    def cost(self) -> Decimal:
-        """What its parts come to, as far as they are known."""
-        lines = total(line.unit_price * line.qty for line in self.lines)
-        return lines + total(tax.value for tax in self.taxes) + (self.order.shipping_charge or Decimal(0))
+    def __init__(self, account: Account, order: Order, work: UnitOfWork, context: CallContext) -> None:
+        self._account = account
+        self._order = order
+        self._work = work
+        self._context = context
+        self.in_doubt: Mapping[str, Claim] = {}
+        self.duplicates: Finding | None = None
 
-    @property
-    def status(self) -> str:
-        return self.order.status.lower()
+    async def find(self, link: LinkRow | None) -> ActualOrder | None:
+        """The order by our link; or, after the database was lost, where Shopify knows of one."""
+        if link is not None:
+            return await self.read(int(link.heartland_id))
+        if not noted_id(self._order, self._account.namespace):
+            return None
+        found = await self.look_up()
+        if found is None:
+            return None
+        self.link(found, "")
+        return await self.read(found)
 
-    @property
-    def pending(self) -> bool:
-        return self.status == "pending"
+    async def read(self, order_id: int) -> ActualOrder:
+        """The whole order. Raises TargetDown while a read cannot be trusted, NeedsReview where it is gone."""
+        lag_seconds = self._account.rules.read_lag_seconds
+        recent = self._account.recent.recall(self._order.id, lag_seconds)
+        if recent is not None:
+            return recent
+        history = await self._account.create_once.history(self._account.name, "order", self._order.id)
+        # A change of lines leaves no effect behind: who took the order over knows only when that was.
+        others = await self._work.last_sent(history.last_sent or _LONG_AGO)
+        wait = self._account.recent.unsettled_seconds(self._order.id, others, lag_seconds)
+        if wait > 0:
+            raise TargetDown(f"order {self._order.name} was written a moment ago and cannot be read reliably yet", wait)
+        self.in_doubt = history.in_doubt
+        try:
+            return await read_order(self._account.heartland, order_id, self._context)
+        except NotFound as error:
+            raise NeedsReview(
+                f"Heartland order {order_id} of Shopify order {self._order.name} is gone",
+                kind="order_missing",
+                advice="Check who removed it in Heartland; enter it again by hand if it was a mistake.",
+                details={"heartland_order_id": order_id},
+            ) from error
 
-    @property
-    def closed(self) -> bool:
-        return self.status in _CLOSED
+    async def look_up(self) -> int | None:
+        """By Shopify's id in the custom field; two orders may share a name, so the number proves nothing."""
+        field = self._account.rules.order_id_field
+        found = await orders_by_custom_field(self._account.heartland, field, self._order.id, self._context)
+        if len(found) > 1:
+            self.duplicates = _duplicates(self._order, found)
+        return found[0].id if found else None
 
-    @property
-    def canceled(self) -> bool:
-        return self.status in _CANCELED
+    async def is_number_taken(self, public_id: str) -> bool:
+        """Whether any order has this number."""
+        return bool(await orders_by_number(self._account.heartland, public_id, self._context))
+
+    def link(self, order_id: int, public_id: str) -> None:
+        """Link the order with Heartland's; stored with the unit of work."""
+        self._work.links.append(LinkPair(self._account.name, "order", self._order.id, str(order_id), public_id))
 
 
 async def read_order(heartland: HeartlandClient, order_id: int, context: CallContext) -> ActualOrder:
@@ -72,63 +107,16 @@ async def read_order(heartland: HeartlandClient, order_id: int, context: CallCon
     )
 
 
-class RecentOrders:
-    """Orders written a moment ago. Heartland's reads may lag behind its writes; until then memory is the better source.
-
-    Where memory fails too (a write without an answer, a fresh process), a read must wait until it can be trusted.
-    """
-
-    def __init__(self, clock: Clock, started_at: datetime | None = None, limit: int = 500) -> None:
-        self._clock = clock
-        self._limit = limit
-        self._started_at = started_at or clock.now()
-        self._pending: dict[tuple[str, ...], UnitOfWork] = {}
-        self._kept: OrderedDict[str, tuple[ActualOrder | None, datetime]] = OrderedDict()
-
-    def leave(self, pending: UnitOfWork) -> None:
-        """It could not be noted, the database being away or the attempt cut short: the next attempt takes it up."""
-        self._pending[pending.about] = pending
-
-    def pending(self, about: tuple[str, ...]) -> UnitOfWork:
-        """What an earlier attempt left to note, else nothing."""
-        return self._pending.pop(about, None) or UnitOfWork(about)
-
-    def keep(self, key: str, known: ActualOrder) -> None:
-        """Remember what we wrote. A line whose id we were not told makes the memory useless for edits."""
-        self._put(key, known if all(line.id for line in known.lines) else None)
-
-    def doubt(self, key: str) -> None:
-        """A write of this order got no answer."""
-        self._put(key, None)
-
-    def recall(self, key: str, lag_seconds: float) -> ActualOrder | None:
-        """What we wrote, while reads may lag. Whether it was invoiced since is for others to do, and so asked anew."""
-        known, at = self._kept.get(key, (None, self._started_at))
-        if known is None or self._clock.now() - at >= timedelta(seconds=lag_seconds):
-            return None
-        return known if known.invoiced else replace(known, invoiced=None)
-
-    def unsettled_seconds(self, key: str, written_at: datetime | None, lag_seconds: float) -> float:
-        """How long until a read shows all that may have been written, by us, before a restart, or at `written_at`."""
-        at = max(self._kept[key][1] if key in self._kept else self._started_at, written_at or self._started_at)
-        return (at - self._clock.now()).total_seconds() + lag_seconds
-
-    def _put(self, key: str, known: ActualOrder | None) -> None:
-        self._kept.pop(key, None)
-        self._kept[key] = (known, self._clock.now())
-        if len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
+def noted_id(order: Order, namespace: str) -> str:
+    """The Heartland id that the Shopify order carries in its metafield; empty if none."""
+    keys = (namespace, "heartland_order_id")
+    return next((value for space, key, value in order.metafields if (space, key) == keys), "")
 
 
-@dataclass(frozen=True, slots=True)
-class References:
-    """The ids in Heartland that an order's calls name. `items` by SKU, `payment_types` by gateway."""
-
-    items: Mapping[str, int]
-    payment_types: Mapping[str, int]
-    customer_id: int | None
-    billing_address_id: int | None
-    shipping_address_id: int | None
-    source_location_id: int
-    station_id: int
-    ship_from_location_id: int
+def _duplicates(order: Order, found: list[SalesOrder]) -> Finding:
+    return Finding(
+        kind="duplicate_orders",
+        title=f"{len(found)} Heartland orders stand for Shopify order {order.name}",
+        advice=f"Keep {found[0].public_id or found[0].id} and cancel the others in Heartland.",
+        details={"heartland_order_ids": [one.id for one in found]},
+    )

@@ -1,4 +1,4 @@
-"""What an order should look like in Heartland, in Heartland's terms but before any of its ids.
+"""The order as Heartland should hold it, in Heartland's terms but before any of its ids. Pure.
 
 The surprise: Heartland knows unit prices, Shopify knows line totals. A discount that does not divide evenly by the
 quantity becomes two lines, one unit price a cent apart, so that nothing is rounded away. And Heartland's prices are
@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 
-from shared.canonical.money import minor_unit, rounded, split, total
+from shared.canonical.money import minor_unit, split, total
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.record import Order, OrderLine, TaxLine
+from shared.entities.order.to_heartland.discounts import list_price, order_discount
 from shared.errors import NeedsReview
 
 
@@ -70,7 +71,7 @@ def desired_order(order: Order, rules: HeartlandSettings) -> DesiredOrder:
     """The order as Heartland should hold it. Raises NeedsReview where it would not come to the same total."""
     kept = [_kept(line, share, order) for line, share in zip(order.lines, _order_tax(order), strict=True)]
     extras = list(_extras(order, rules))
-    wanted = DesiredOrder(
+    desired = DesiredOrder(
         lines=tuple(part for one in kept for part in _parts(one, order, rules)) + tuple(extras),
         extras=frozenset({line.sku for line in extras} | {rules.placeholder_sku}),
         shipping=_shipping(order),
@@ -80,8 +81,8 @@ def desired_order(order: Order, rules: HeartlandSettings) -> DesiredOrder:
         refunded=Decimal(0) if has_returns(order) else total(refund.amount for refund in order.refunds),
     )
     removed = total(one.removed for one in kept)
-    _balance(order, wanted, order.total - removed)
-    return wanted
+    _balance(order, desired, order.total - removed)
+    return desired
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def _parts(kept: _Kept, order: Order, rules: HeartlandSettings) -> Iterator[Desi
             line_id=line.id,
             sku=line.sku or rules.placeholder_sku,
             qty=qty,
-            original=_original(kept, price, order, unit),
+            original=list_price(line, price, order, unit),
             price=price,
             tax=tax,
             description="" if line.sku else line.title,
@@ -159,25 +160,14 @@ def _unit_prices(net: Decimal, quantity: int, unit: Decimal) -> list[tuple[Decim
     return [group for group in groups if group[1] > 0]
 
 
-def _original(kept: _Kept, price: Decimal, order: Order, unit: Decimal) -> Decimal:
-    """The list price of one unit, without tax; Heartland shows the difference to `price` as discount."""
-    line = kept.line
-    if not line.discount:
-        return price
-    if not order.taxes_included or not line.net:
-        return max(line.price, price)
-    return max(rounded(line.price * (line.net - line.tax) / line.net, unit), price)
-
-
 def _extras(order: Order, rules: HeartlandSettings) -> Iterator[DesiredLine]:
     """What Heartland's orders have no place for, as lines of items that are not stocked."""
-    off = total(discount.amount for discount in order.order_discounts)
     for name, sku, amount in (
         ("tip", rules.tip_sku, order.tip),
         ("duty", rules.duty_sku, order.duties),
         ("fee", rules.fee_sku, order.fees),
         ("rounding", rules.rounding_sku, order.rounding),
-        ("discount", rules.discount_sku, -off),
+        ("discount", rules.discount_sku, -order_discount(order)),
     ):
         if amount:
             yield DesiredLine(line_id=name, sku=sku, qty=1, original=amount, price=amount, tax=Decimal(0))
@@ -216,12 +206,12 @@ def has_returns(order: Order) -> bool:
     return any(line.refunded for line in order.lines)
 
 
-def _balance(order: Order, wanted: DesiredOrder, expected: Decimal) -> None:
-    if wanted.total == expected:
+def _balance(order: Order, desired: DesiredOrder, expected: Decimal) -> None:
+    if desired.total == expected:
         return
     raise NeedsReview(
-        f"order {order.name} would come to {wanted.total} in Heartland, Shopify says {expected} {order.currency}",
+        f"order {order.name} would come to {desired.total} in Heartland, Shopify says {expected} {order.currency}",
         kind="order_not_exact",
         advice="Compare the order's lines, taxes and discounts in Shopify with its total; enter it by hand if need be.",
-        details={"stated": str(expected), "computed": str(wanted.total), "difference": str(expected - wanted.total)},
+        details={"stated": str(expected), "computed": str(desired.total), "difference": str(expected - desired.total)},
     )

@@ -1,8 +1,8 @@
-"""Does what the plan says, call by call, and keeps track of what Heartland then holds. Decides nothing."""
+"""Executes the steps of a plan, call by call, and tracks what Heartland then holds. Decides nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -24,87 +24,98 @@ from shared.entities.order.heartland.orders import (
     update_order_line,
 )
 from shared.entities.order.to_heartland import steps
-from shared.entities.order.to_heartland.actual import ActualOrder
+from shared.entities.order.to_heartland.account import Account
+from shared.entities.order.to_heartland.actual import ActualOrderReader
+from shared.entities.order.to_heartland.actual_order import ActualOrder
+from shared.entities.order.to_heartland.create_order import OrderCreation
+from shared.entities.order.to_heartland.ids import text_id
 from shared.entities.order.to_heartland.payments import payment_by_hand
 from shared.entities.order.to_heartland.plan import cancel_by_hand
 from shared.limits.call_context import CallContext, PreSendCheck
 from shared.state.ledger import Effect
-from shared.sync.create_once import CreateOnce
 from shared.sync.unit_of_work import UnitOfWork
 
-Keep = Callable[[ActualOrder], None]
+CREATE = "order:create"
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutionContext:
-    """What carrying out needs besides the steps. `lag_seconds`: how late reads may be; `context` of its calls."""
+    """What executing an order's steps needs besides them."""
 
-    heartland: HeartlandClient
-    context: CallContext
-    once: CreateOnce
-    connection: str
-    key: str
-    lag_seconds: float
-    pending: UnitOfWork
+    account: Account
+    order_id: str
+    reader: ActualOrderReader
+    work: UnitOfWork
+    call_context: CallContext
+
+    @property
+    def heartland(self) -> HeartlandClient:
+        return self.account.heartland
 
     def effect(self, operation: str) -> Effect:
-        return Effect(self.connection, "heartland", "order", self.key, operation)
+        return Effect(self.account.name, "heartland", "order", self.order_id, operation)
 
 
-async def execute(plan: tuple[steps.Step, ...], known: ActualOrder, bench: ExecutionContext, keep: Keep) -> ActualOrder:
-    """What Heartland holds after the steps. `keep` is told after each, so that a failure loses no knowledge.
+async def execute(step: steps.Step, actual: ActualOrder | None, execution: ExecutionContext) -> ActualOrder:
+    """Take one step. What Heartland then holds. Raises what the client raises."""
+    if isinstance(step, steps.CreateOrder):
+        creation = OrderCreation(
+            step.body, execution.account, execution.order_id, execution.reader, execution.call_context
+        )
+        return await creation.run(execution.effect(CREATE), execution.work)
+    assert actual is not None  # noqa: S101 - an order that is nowhere is created first
+    return await _EXECUTE[type(step)](step, actual, execution)
 
-    Raises what the client raises.
-    """
-    for step in plan:
-        known = await _DO[type(step)](step, known, bench)
-        keep(known)
-    return known
+
+def effects_of(plan: Iterable[steps.Step], execution: ExecutionContext) -> list[Effect]:
+    """The effects of these steps: the order's create and its payments."""
+    names = (CREATE if isinstance(step, steps.CreateOrder) else getattr(step, "operation", "") for step in plan)
+    return [execution.effect(name) for name in names if name]
 
 
-async def _add_line(step: steps.AddLine, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
-    line_id = await add_order_line(bench.heartland, known.order.id, step.body, bench.context)
+async def _add_line(step: steps.AddLine, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
+    line_id = await add_order_line(execution.heartland, actual.order.id, step.body, execution.call_context)
     line = SalesOrderLine.model_validate({"id": line_id or 0, **step.body})
-    return replace(known, lines=(*known.lines, line), taxes_stale=True)
+    return replace(actual, lines=(*actual.lines, line), taxes_stale=True)
 
 
-async def _change_line(step: steps.ChangeLine, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
-    await update_order_line(bench.heartland, known.order.id, step.line_id, step.changes, bench.context)
-    lines = (line.model_copy(update=_typed(step.changes)) if line.id == step.line_id else line for line in known.lines)
-    return replace(known, lines=tuple(lines), taxes_stale=True)
+async def _change_line(step: steps.ChangeLine, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
+    await update_order_line(execution.heartland, actual.order.id, step.line_id, step.changes, execution.call_context)
+    lines = (line.model_copy(update=_typed(step.changes)) if line.id == step.line_id else line for line in actual.lines)
+    return replace(actual, lines=tuple(lines), taxes_stale=True)
 
 
-async def _remove_line(step: steps.RemoveLine, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
-    await delete_order_line(bench.heartland, known.order.id, step.line_id, bench.context)
-    lines = tuple(line for line in known.lines if line.id != step.line_id)
-    return replace(known, lines=lines, taxes_stale=True)
+async def _remove_line(step: steps.RemoveLine, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
+    await delete_order_line(execution.heartland, actual.order.id, step.line_id, execution.call_context)
+    lines = tuple(line for line in actual.lines if line.id != step.line_id)
+    return replace(actual, lines=lines, taxes_stale=True)
 
 
-async def _change_order(step: steps.ChangeOrder, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
-    await update_order(bench.heartland, known.order.id, step.changes, bench.context)
+async def _change_order(step: steps.ChangeOrder, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
+    await update_order(execution.heartland, actual.order.id, step.changes, execution.call_context)
     custom = {name.removeprefix("custom@"): text for name, text in step.changes.items() if name.startswith("custom@")}
     fields = {name: value for name, value in step.changes.items() if not name.startswith("custom@")}
-    changed = {**fields, "custom": {**known.order.custom, **custom}}
-    stale = known.taxes_stale or "shipping_charge" in fields
-    return replace(known, order=known.order.model_copy(update=changed), taxes_stale=stale)
+    changed = {**fields, "custom": {**actual.order.custom, **custom}}
+    stale = actual.taxes_stale or "shipping_charge" in fields
+    return replace(actual, order=actual.order.model_copy(update=changed), taxes_stale=stale)
 
 
-async def _cancel_order(_: steps.CancelOrder, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
+async def _cancel_order(_: steps.CancelOrder, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
     try:
-        return await _change_order(steps.ChangeOrder({"status": "canceled"}), known, bench)
+        return await _change_order(steps.ChangeOrder({"status": "canceled"}), actual, execution)
     except Refused as refusal:
-        raise cancel_by_hand(known, f"cancel it in Heartland ({refusal.reason})").error() from refusal
+        raise cancel_by_hand(actual, f"cancel it in Heartland ({refusal.reason})").error() from refusal
 
 
-async def _read_taxes(_: steps.ReadTaxes, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
-    there = await read_order_taxes(bench.heartland, known.order.id, bench.context)
-    return replace(known, taxes=merged(known.taxes, there), taxes_stale=False)
+async def _read_taxes(_: steps.ReadTaxes, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
+    there = await read_order_taxes(execution.heartland, actual.order.id, execution.call_context)
+    return replace(actual, taxes=merged(actual.taxes, there), taxes_stale=False)
 
 
 def merged(ours: Sequence[SalesOrderTax], there: Sequence[SalesOrderTax]) -> tuple[SalesOrderTax, ...]:
     """What is there and what we know to be there: a tax added a moment ago may not show in reads yet.
 
-    Heartland does not always say the id of a tax that it took; such a one is known by what it says.
+    Heartland does not always say the id of a tax that it took; such a one is actual by what it says.
     """
     ids = {tax.id for tax in ours}
     new = [(tax.description, tax.value) for tax in there if tax.id not in ids]
@@ -117,47 +128,47 @@ def merged(ours: Sequence[SalesOrderTax], there: Sequence[SalesOrderTax]) -> tup
     return (*there, *late)
 
 
-async def _read_invoices(_: steps.ReadInvoices, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
-    invoices = await invoices_of_order(bench.heartland, known.order.id, bench.context)
-    return replace(known, invoiced=any(_counts(invoice) for invoice in invoices))
+async def _read_invoices(_: steps.ReadInvoices, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
+    invoices = await invoices_of_order(execution.heartland, actual.order.id, execution.call_context)
+    return replace(actual, invoiced=any(_counts(invoice) for invoice in invoices))
 
 
 def _counts(invoice: Mapping[str, Any]) -> bool:
     return str(invoice.get("status", "")).lower() not in ("void", "voided", "canceled", "cancelled")
 
 
-async def _add_tax(step: steps.AddTax, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
-    tax_id = await add_order_tax(bench.heartland, known.order.id, step.body, bench.context)
-    return replace(known, taxes=(*known.taxes, SalesOrderTax.model_validate({"id": tax_id or 0, **step.body})))
+async def _add_tax(step: steps.AddTax, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
+    tax_id = await add_order_tax(execution.heartland, actual.order.id, step.body, execution.call_context)
+    return replace(actual, taxes=(*actual.taxes, SalesOrderTax.model_validate({"id": tax_id or 0, **step.body})))
 
 
-async def _add_payment(step: steps.AddPayment, known: ActualOrder, bench: ExecutionContext) -> ActualOrder:
+async def _add_payment(step: steps.AddPayment, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
     """A payment is a fact: the ledger decides, and what we read only helps where the ledger is in doubt."""
-    effect, is_there = bench.effect(step.operation), False
+    account, is_there = execution.account, False
     booked = SalesOrderPayment.model_validate(step.body)
 
-    async def send(check: PreSendCheck) -> int:
+    async def send(check: PreSendCheck) -> str:
         nonlocal is_there
-        context = bench.context.checked_by(check)
-        made = await add_order_payment(bench.heartland, known.order.id, step.body, context) or 0
+        checked = execution.call_context.checked_by(check)
+        made = await add_order_payment(account.heartland, actual.order.id, step.body, checked)
         is_there = True
-        return made
+        return str(made or 0)
 
-    async def find() -> int | None:
+    async def find() -> str | None:
         nonlocal is_there
-        there = await read_order_payments(bench.heartland, known.order.id, bench.context)
-        found = _found(booked, there, known.payments)
+        there = await read_order_payments(account.heartland, actual.order.id, execution.call_context)
+        found = _found(booked, there, actual.payments)
         is_there = found is not None
-        return found
+        return text_id(found)
 
     try:
-        await bench.once.create(effect, send, find, bench.lag_seconds, pending=bench.pending)
+        await account.create_once(execution.effect(step.operation), send, find, account.lag, work=execution.work)
     except Refused as refusal:
-        if known.closed:
-            raise payment_by_hand(known, booked, refusal.reason).error() from refusal
+        if actual.closed:
+            raise payment_by_hand(actual, booked, refusal.reason).error() from refusal
         raise
     # Booked long ago, and not there: somebody deleted it. It is not booked again, nor told of as if it were there.
-    return replace(known, payments=(*known.payments, booked)) if is_there else known
+    return replace(actual, payments=(*actual.payments, booked)) if is_there else actual
 
 
 def _found(
@@ -174,7 +185,7 @@ def _typed(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {name: Decimal(value) if isinstance(value, int) else value for name, value in changes.items()}
 
 
-_DO: dict[type, Callable[[Any, ActualOrder, ExecutionContext], Awaitable[ActualOrder]]] = {
+_EXECUTE: dict[type, Callable[[Any, ActualOrder, ExecutionContext], Awaitable[ActualOrder]]] = {
     steps.AddLine: _add_line,
     steps.ChangeLine: _change_line,
     steps.RemoveLine: _remove_line,

@@ -1,4 +1,4 @@
-"""Items of one account by SKU: found in batches, kept for a while, and the bridge's own made when first needed."""
+"""Items of one account by SKU: looked up in batches and cached; the bridge's own are created when first needed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from shared.canonical.priority import PRIORITIES
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.items import create_item, items_by_sku
+from shared.entities.order.to_heartland.ids import text_id
 from shared.errors import Waiting
 from shared.limits.call_context import CallContext, PreSendCheck
 from shared.runtime.clock import Clock
 from shared.state.ledger import Effect
 from shared.sync.batch_lookup import BatchLookup
-from shared.sync.create_once import CreateOnce
+from shared.sync.create_once import CreateOnce, ReadLag
 from shared.sync.key_locks import KeyLocks
 
 # Look-ups of concurrent orders within this time share one call.
@@ -28,7 +29,8 @@ class Items:
     def __init__(
         self,
         heartland: HeartlandClient,
-        once: CreateOnce,
+        create_once: CreateOnce,
+        lag: ReadLag,
         rules: HeartlandSettings,
         connection: str,
         *,
@@ -37,7 +39,8 @@ class Items:
         window_seconds: float = WINDOW_SECONDS,
     ) -> None:
         self._heartland = heartland
-        self._once = once
+        self._create_once = create_once
+        self._lag = lag
         self._rules = rules
         self._connection = connection
         self._clock = clock
@@ -87,19 +90,19 @@ class Items:
     async def _create(self, sku: str, context: CallContext) -> int:
         """An item that stands for no goods: not stocked, priced on each line."""
 
-        async def send(check: PreSendCheck) -> int | None:
-            return await create_item(self._heartland, own_item(sku, self._rules), context.checked_by(check))
+        async def send(check: PreSendCheck) -> str | None:
+            body = own_item(sku, self._rules)
+            return text_id(await create_item(self._heartland, body, context.checked_by(check)))
 
-        async def find() -> int | None:
+        async def find() -> str | None:
             item = (await items_by_sku(self._heartland, [sku], context)).get(sku)
-            return item.id if item else None
+            return text_id(item.id) if item else None
 
         async with self._locks.of(sku):
             effect = Effect(self._connection, "heartland", "product", sku, "product:create")
-            lag, call = self._rules.read_lag_seconds, self._heartland.call_seconds
-            made = await self._once.create(effect, send, find, lag, call_seconds=call)
-        self._keep(sku, made.id)
-        return made.id
+            item_id = int((await self._create_once(effect, send, find, self._lag)).id)
+        self._keep(sku, item_id)
+        return item_id
 
 
 def own_item(sku: str, rules: HeartlandSettings) -> dict[str, object]:

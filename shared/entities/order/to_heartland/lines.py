@@ -1,7 +1,7 @@
-"""Which order lines Heartland has, which it should have, and what turns the one into the other. Pure.
+"""Plans the order lines to add, change and remove. Pure.
 
 Lines are recognised by Shopify's line id in their custom field; where Heartland did not keep it, by item, quantity and
-price. One Shopify line may stand as two lines (see `wanted`), so the id alone does not tell which.
+price. One Shopify line may be two lines in Heartland (see desired.py), so the id alone does not tell which.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from functools import partial
 
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.orders import SalesOrderLine
-from shared.entities.order.to_heartland.actual import References
 from shared.entities.order.to_heartland.desired import DesiredLine
+from shared.entities.order.to_heartland.references import References
 from shared.entities.order.to_heartland.steps import AddLine, ChangeLine, RemoveLine
 
 Edit = AddLine | ChangeLine | RemoveLine
@@ -30,10 +30,10 @@ class Edits:
 
 
 def edit_lines(
-    wanted: Sequence[DesiredLine], there: Sequence[SalesOrderLine], references: References, rules: HeartlandSettings
+    desired: Sequence[DesiredLine], there: Sequence[SalesOrderLine], references: References, rules: HeartlandSettings
 ) -> Edits:
     """The steps that make the lines match."""
-    missing, spare = list(wanted), [line for line in there if line.type == "ItemLine"]
+    missing, spare = list(desired), [line for line in there if line.type == "ItemLine"]
     likeness = partial(_alike, items=references.items, field=rules.line_id_field)
     for marked in (True, False):
         _pair(missing, spare, partial(likeness, marked=marked, exact=True))

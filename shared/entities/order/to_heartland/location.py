@@ -14,44 +14,44 @@ from shared.limits.call_context import CallContext
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class BookingLocation:
     source_location_id: int
     station_id: int
     ship_from_location_id: int
 
 
-def choose(rules: HeartlandSettings, locations: Sequence[Location]) -> Place:
-    """The place that the settings name, else the only location with a register. Raises Misconfigured, listing all."""
+def choose(rules: HeartlandSettings, locations: Sequence[Location]) -> BookingLocation:
+    """The location that the settings name, else the only one with a register. Raises Misconfigured, listing all."""
     location = _location(rules, locations)
     stations = [station.id for station in location.stations if station.active]
     station = rules.station_id if rules.station_id is not None else next(iter(stations), None)
     if station is None:
         raise Misconfigured(f"Heartland location {location.id} has no station; set station_id. {_listed(locations)}")
-    return Place(location.id, station, rules.ship_from_location_id or location.id)
+    return BookingLocation(location.id, station, rules.ship_from_location_id or location.id)
 
 
-def fixed(rules: HeartlandSettings) -> Place | None:
-    """The place where the settings alone say it."""
+def fixed(rules: HeartlandSettings) -> BookingLocation | None:
+    """The location where the settings alone determine it."""
     if rules.source_location_id is None or rules.station_id is None:
         return None
     ship_from = rules.ship_from_location_id or rules.source_location_id
-    return Place(rules.source_location_id, rules.station_id, ship_from)
+    return BookingLocation(rules.source_location_id, rules.station_id, ship_from)
 
 
 class LocationLookup:
-    """The place of one account, asked for once."""
+    """The location of one account, read once."""
 
     def __init__(self, heartland: HeartlandClient, rules: HeartlandSettings) -> None:
         self._heartland = heartland
         self._rules = rules
-        self._place = fixed(rules)
+        self._location = fixed(rules)
         self._lock = asyncio.Lock()
 
-    async def get(self, context: CallContext) -> Place:
+    async def get(self, context: CallContext) -> BookingLocation:
         async with self._lock:
-            if self._place is None:
-                self._place = choose(self._rules, await read_locations(self._heartland, context))
-            return self._place
+            if self._location is None:
+                self._location = choose(self._rules, await read_locations(self._heartland, context))
+            return self._location
 
 
 def _location(rules: HeartlandSettings, locations: Sequence[Location]) -> Location:

@@ -1,4 +1,4 @@
-"""Which Heartland payment type stands for a Shopify gateway: as configured, else by name, else made once."""
+"""The Heartland payment type of a Shopify gateway: as configured, else found by name, else created once."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from collections.abc import Iterable, Mapping
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.payment_types import create_payment_type, read_payment_types
+from shared.entities.order.to_heartland.ids import text_id
 from shared.limits.call_context import CallContext, PreSendCheck
 from shared.state.ledger import Effect
-from shared.sync.create_once import CreateOnce
+from shared.sync.create_once import CreateOnce, ReadLag
 from shared.sync.key_locks import KeyLocks
 
 
 class PaymentTypes:
     """Gateway -> payment type id. Types are never deleted while payments hang on them, so they are kept for good."""
 
-    def __init__(self, heartland: HeartlandClient, once: CreateOnce, rules: HeartlandSettings, connection: str) -> None:
+    def __init__(
+        self,
+        heartland: HeartlandClient,
+        create_once: CreateOnce,
+        lag: ReadLag,
+        rules: HeartlandSettings,
+        connection: str,
+    ) -> None:
         self._heartland = heartland
-        self._once = once
+        self._create_once = create_once
+        self._lag = lag
         self._rules = rules
         self._connection = connection
         self._by_name: dict[str, int] = {}
@@ -40,20 +49,19 @@ class PaymentTypes:
         return self._by_name[name]
 
     async def _find_or_create(self, gateway: str, name: str, context: CallContext) -> int:
-        async def send(check: PreSendCheck) -> int | None:
-            return await create_payment_type(self._heartland, name, context.checked_by(check))
+        async def send(check: PreSendCheck) -> str | None:
+            return text_id(await create_payment_type(self._heartland, name, context.checked_by(check)))
 
-        async def find() -> int | None:
+        async def find() -> str | None:
             types = sorted(await read_payment_types(self._heartland, context), key=lambda one: one.id)
-            return next((one.id for one in types if one.name.lower() == name.lower()), None)
+            return next((str(one.id) for one in types if one.name.lower() == name.lower()), None)
 
         effect = Effect(self._connection, "heartland", "payment_type", gateway, "payment_type:create")
         found = await find()
         if found is not None:
-            await self._once.seen(effect, found)
-            return found
-        lag, call = self._rules.read_lag_seconds, self._heartland.call_seconds
-        return (await self._once.create(effect, send, find, lag, call_seconds=call)).id
+            await self._create_once.seen(effect, found)
+            return int(found)
+        return int((await self._create_once(effect, send, find, self._lag)).id)
 
 
 def type_name(gateway: str) -> str:

@@ -1,4 +1,4 @@
-"""What is to be booked of the payments that the shop took, and what a person must do about them. Pure."""
+"""Plans which payments are booked in Heartland, and what a person must do about the others. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from shared.canonical.money import total
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.orders import SalesOrderPayment
 from shared.entities.order.record import Order
-from shared.entities.order.to_heartland.actual import ActualOrder, References
+from shared.entities.order.to_heartland.actual_order import ActualOrder
 from shared.entities.order.to_heartland.desired import DesiredOrder, DesiredPayment, has_returns
-from shared.entities.order.to_heartland.steps import AddPayment, Finding
+from shared.entities.order.to_heartland.references import References
+from shared.entities.order.to_heartland.steps import AddPayment
+from shared.sync.plan import Finding
 
 _PAYMENT = "payment:"
 # Between a payment's transaction id and the number of its part, from the second on.
@@ -20,25 +22,25 @@ _PART = "/"
 
 
 def payment_steps(
-    wanted: DesiredOrder, references: References, known: ActualOrder, rules: HeartlandSettings, cost: Decimal
+    desired: DesiredOrder, references: References, actual: ActualOrder, rules: HeartlandSettings, cost: Decimal
 ) -> tuple[list[AddPayment], list[Finding]]:
     """What is missing of each payment, but no more than the order still owes of its `cost` in Heartland.
 
     A shop may have taken more: the order was edited down after it was paid. Should it grow again, the rest is booked as
     a further part of the same payment, unless it was paid back meanwhile.
     """
-    booked = _pair(wanted.payments, references, known.payments, rules)
+    booked = _pair(desired.payments, references, actual.payments, rules)
     missing = {
         payment.transaction_id: payment.amount - total(one.amount for one in booked[payment.transaction_id])
-        for payment in wanted.payments
+        for payment in desired.payments
     }
-    untouched = [payment for payment in wanted.payments if not booked[payment.transaction_id]]
+    untouched = [payment for payment in desired.payments if not booked[payment.transaction_id]]
     # Of cash, what is kept depends on what the order comes to: there the rest is change, which nobody holds.
     begun = [
-        one for one in wanted.payments if one not in untouched and not one.cash and missing[one.transaction_id] > 0
+        one for one in desired.payments if one not in untouched and not one.cash and missing[one.transaction_id] > 0
     ]
-    rest = max(total(missing[one.transaction_id] for one in begun) - wanted.refunded, Decimal(0))
-    owed = max(cost - total(one.amount for one in known.payments), Decimal(0))
+    rest = max(total(missing[one.transaction_id] for one in begun) - desired.refunded, Decimal(0))
+    owed = max(cost - total(one.amount for one in actual.payments), Decimal(0))
     steps, unbooked = [], Decimal(0)
     for payment in (*untouched, *begun):
         most = owed if payment in untouched else min(owed, rest)
@@ -49,8 +51,8 @@ def payment_steps(
         if amount:
             part = replace(payment, amount=amount)
             steps.append(_book(part, len(booked[name]), references.payment_types[payment.gateway], rules))
-    over = max(unbooked, total(one.amount for one in wanted.payments) - cost) - wanted.refunded
-    return steps, [_overpaid(wanted, known, cost, over)] if over > 0 else []
+    over = max(unbooked, total(one.amount for one in desired.payments) - cost) - desired.refunded
+    return steps, [_overpaid(desired, actual, cost, over)] if over > 0 else []
 
 
 def _book(payment: DesiredPayment, parts_before: int, type_id: int, rules: HeartlandSettings) -> AddPayment:
@@ -96,46 +98,46 @@ def _pair(
     return booked
 
 
-def _overpaid(wanted: DesiredOrder, known: ActualOrder, cost: Decimal, over: Decimal) -> Finding:
-    paid = total(payment.amount for payment in wanted.payments)
+def _overpaid(desired: DesiredOrder, actual: ActualOrder, cost: Decimal, over: Decimal) -> Finding:
+    paid = total(payment.amount for payment in desired.payments)
     return Finding(
         kind="overpaid",
-        title=f"{over} more was paid for Heartland order {known.order.public_id} than it costs",
+        title=f"{over} more was paid for Heartland order {actual.order.public_id} than it costs",
         advice="If the order was edited down, pay the difference back in Shopify; if a payment was taken in the store "
         "too, give that one back. What is not booked in Heartland yet follows by itself should the order grow again.",
         details={
-            "heartland_order_id": known.order.id,
+            "heartland_order_id": actual.order.id,
             "cost": str(cost),
             "paid_in_shopify": str(paid),
-            "paid_in_heartland": str(total(one.amount for one in known.payments)),
+            "paid_in_heartland": str(total(one.amount for one in actual.payments)),
             "over": str(over),
         },
     )
 
 
-def absent_payments(operations: Iterable[str], known: ActualOrder, rules: HeartlandSettings) -> set[str]:
+def absent_payments(operations: Iterable[str], actual: ActualOrder, rules: HeartlandSettings) -> set[str]:
     """Those of these operations that book a payment which Heartland surely does not hold.
 
     A payment without a mark may be any of them.
     """
-    marks = [one.custom.get(rules.transaction_id_field, "") for one in known.payments]
+    marks = [one.custom.get(rules.transaction_id_field, "") for one in actual.payments]
     there = {_PAYMENT + mark for mark in marks}
     return {name for name in operations if name.startswith(_PAYMENT) and name not in there} if all(marks) else set()
 
 
-def payment_by_hand(known: ActualOrder, payment: SalesOrderPayment, why: str) -> Finding:
+def payment_by_hand(actual: ActualOrder, payment: SalesOrderPayment, why: str) -> Finding:
     return Finding(
         kind="payment_by_hand",
-        title=f"A payment of {payment.amount} came in after Heartland order {known.order.public_id} was closed",
+        title=f"A payment of {payment.amount} came in after Heartland order {actual.order.public_id} was closed",
         advice=f"Book it in Heartland by hand. {why}.",
-        details={"heartland_order_id": known.order.id, "amount": str(payment.amount), "custom": dict(payment.custom)},
+        details={"heartland_order_id": actual.order.id, "amount": str(payment.amount), "custom": dict(payment.custom)},
     )
 
 
-def refund_finding(order: Order, known: ActualOrder) -> Finding | None:
+def refund_finding(order: Order, actual: ActualOrder) -> Finding | None:
     """Refunds are no part of an order's own writing: say what to pay back by hand, of what Heartland holds."""
     refunded = total(refund.amount for refund in order.refunds)
-    held = total(one.amount for one in known.payments)
+    held = total(one.amount for one in actual.payments)
     # Goods that came back do, whatever Heartland holds; money alone only where Heartland holds more than the shop kept.
     amount = refunded if has_returns(order) else min(refunded, held - (order.paid - refunded))
     if amount <= 0:

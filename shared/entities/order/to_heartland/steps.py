@@ -1,12 +1,10 @@
-"""The calls that a plan consists of: frozen values, decided before anything is sent."""
+"""The steps of an order's plan, a call each: frozen values, decided before anything is sent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
-
-from shared.errors import NeedsReview
 
 Body = Mapping[str, Any]
 
@@ -80,26 +78,3 @@ Step = (
     | AddTax
     | AddPayment
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something a person must look at. It does not stop the order unless it says so."""
-
-    kind: str
-    title: str
-    advice: str
-    details: dict[str, object] = field(default_factory=dict)
-    blocks: bool = False
-
-    def error(self) -> NeedsReview:
-        return NeedsReview(self.title, kind=self.kind, advice=self.advice, details=self.details)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """`complete`: after these steps Heartland matches. Otherwise the next plan needs what they bring to light."""
-
-    steps: tuple[Step, ...]
-    findings: tuple[Finding, ...] = ()
-    complete: bool = True

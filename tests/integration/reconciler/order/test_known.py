@@ -48,8 +48,8 @@ async def test_an_order_is_busy_while_a_review_is_open_and_then_what_was_decided
 async def test_an_order_that_was_not_written_is_busy_only_while_its_review_is_open(database_url: str) -> None:
     async with Database.open(database_url, 1) as database:
         await database.execute(
-            "insert into versions (connection, entity, key, target, version, content_hash) "
-            "values ('main', 'order', '1', 'heartland', $1, '!abc')",
+            "insert into versions (connection, entity, key, target, version, content_hash, blocked) "
+            "values ('main', 'order', '1', 'heartland', $1, 'abc', true)",
             NOON,
         )
         there = await known(database)

@@ -19,13 +19,38 @@ MINUTE = timedelta(minutes=1)
         pytest.param(Version(NOON, "a"), NOON - MINUTE, "b", "stale", id="older than what was written"),
         pytest.param(Version(NOON, "a"), NOON - MINUTE, "a", "stale", id="older, although the same"),
         pytest.param(Version(NOON, "a"), NOON, "a", "duplicate", id="the same once more"),
-        pytest.param(Version(NOON, "a"), NOON + MINUTE, "a", "duplicate", id="newer with the same content: an echo"),
+        pytest.param(Version(NOON, "a"), NOON + MINUTE, "a", "echo", id="newer with the same content"),
+        pytest.param(Version(NOON, "a", blocked=True), NOON, "a", "apply", id="the same, but blocked"),
+        pytest.param(Version(NOON, "a", has_open_reviews=True), NOON, "a", "duplicate", id="with an open review"),
+        pytest.param(Version(NOON, "a", 3), NOON, "a", "duplicate", id="written with other definitions"),
         pytest.param(Version(NOON, "a"), NOON, "b", "apply", id="two changes within one tick of the source's clock"),
         pytest.param(Version(NOON, "a"), NOON + MINUTE, "b", "apply", id="newer"),
     ],
 )
 def test_gate(stored: Version | None, version: datetime, content: str, expected: str) -> None:
-    assert gate(stored, version, content) == expected
+    assert gate(stored, Version(version, content, 4)) == expected
+
+
+@pytest.mark.parametrize(
+    ("stored", "version", "expected"),
+    [
+        pytest.param(None, NOON, "apply", id="nothing was written yet"),
+        pytest.param(Version(NOON, "a"), NOON - MINUTE, "stale", id="older stays out"),
+        pytest.param(Version(NOON, "a"), NOON, "apply", id="the same"),
+        pytest.param(Version(NOON, "a"), NOON + MINUTE, "apply", id="newer with the same content"),
+        pytest.param(Version(NOON, "a", 3), NOON, "apply", id="re-applied with other definitions"),
+    ],
+)
+def test_what_asks_again_is_applied_unless_it_is_older(
+    stored: Version | None, version: datetime, expected: str
+) -> None:
+    assert gate(stored, Version(version, "a", 4), asks_again=True) == expected
+
+
+def test_the_same_content_may_have_a_later_time() -> None:
+    written = Version(NOON, "a", 3, blocked=False, has_open_reviews=True)
+
+    assert written.at(NOON + MINUTE) == Version(NOON + MINUTE, "a", 3, has_open_reviews=True)
 
 
 contents = st.lists(st.sampled_from("abc"), min_size=1, max_size=6)
@@ -40,11 +65,11 @@ def test_however_versions_are_shuffled_and_doubled_the_newest_stays(made: list[s
 
     for number in arrivals:
         version = Version(NOON + number * MINUTE, made[number])
-        verdict = gate(stored, version.version, version.content_hash)
+        verdict = gate(stored, version)
         if verdict == "apply":
             assert stored is None or stored.version <= version.version, "went back"
             stored = version
-        elif verdict == "duplicate":
+        elif verdict in ("duplicate", "echo"):
             assert stored is not None
             assert stored.content_hash == version.content_hash
             # As the writers do: what is there already is noted with its newer time.

@@ -1,4 +1,8 @@
-"""Whatever happens to a create, in whichever of two processes, Heartland makes it once, and in the end it is made."""
+"""Whatever happens to a create, in whichever of two processes, the vendor makes it once, and in the end it is made.
+
+Both kinds of use: a create that is sent again as it was, and one that is settled first, given back where it was not
+made, and claimed anew.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +14,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from shared.connectors.heartland.errors import Refused
-from shared.errors import OutcomeUnknown, RetryLater, TargetDown
+from shared.errors import OutcomeUnknown, Rejected, RetryLater, TargetDown
 from shared.limits.call_context import PreSendCheck
 from shared.state.ledger import Effect
-from shared.sync.create_once import CreateOnce
+from shared.sync.create_once import Created, CreateOnce, ReadLag, created_id
+from shared.sync.unit_of_work import UnitOfWork
 from tests.support.clock import FakeClock
-from tests.support.memory_ledger import Effects, MemoryLedger
+from tests.support.memory_ledger import MemoryLedger
+from tests.support.memory_state import MemoryAtomicWriter, Points, Stored
 
 PAY = Effect("main", "heartland", "order", "1001", "payment:1")
 LAG_SECONDS = 10.0
+LAG = ReadLag(LAG_SECONDS)
 # A call may wait for its turn as long as it likes. Then it ends within this time, and shows in reads that much later:
 # together with the age at which a claim still counts as fresh, no more than the lag.
 UNDER_WAY_SECONDS = 4.0
@@ -42,6 +48,11 @@ async def at(name: str, do: Callable[[], Any]) -> Any:
     return result
 
 
+class PausingPoints(Points):
+    async def at(self, name: str, do: Callable[[], Any]) -> Any:
+        return await at(name, do)
+
+
 class Process:
     """One of two writers. `delivery` is the event it works on, `flying` a call that Heartland may yet carry out.
 
@@ -50,15 +61,38 @@ class Process:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.once = CreateOnce(MemoryLedger(world.clock, world.stored, at), None, world.clock)  # type: ignore[arg-type]
+        ledger: Any = MemoryLedger(world.clock, world.stored, at)
+        self.once = CreateOnce(ledger, world.clock)
+        self._ledger, self._writer = ledger, MemoryAtomicWriter(world.stored, ledger, PausingPoints())
         self.delivery: Coroutine[Any, Any, Any] | None = None
         self.flying = False
         self.fate = "made"
         self.left: float | None = None
 
     def take(self) -> None:
-        self.delivery = self.once.create(PAY, self.send, self.find, LAG_SECONDS)
+        self.delivery = self.settled_first() if self._world.settles else self.created()
         self.left = None
+
+    async def created(self) -> Created:
+        """As orders are: sent again as it was."""
+        return await self.once(PAY, self.send, self.find, LAG)
+
+    async def settled_first(self) -> Created:
+        """As shipments are: what is in doubt is settled, then all that is left is claimed and sent."""
+        writer: Any = self._writer
+        work = UnitOfWork(("main", "order", "1001"), writer)
+        known = (await self._ledger.of_key("main", "order", "1001")).get(PAY.operation)
+        if known is not None and known.state == "in_doubt":
+            await self.once.settle(PAY, known, self.find, LAG, work)
+            known = (await self._ledger.of_key("main", "order", "1001")).get(PAY.operation)
+        if known is not None and known.state == "done":
+            return Created(created_id(known), True, known.sent_at)
+        await work.claim({PAY: {"version": "1"}})
+        if work.held[PAY].state != "new":
+            raise TargetDown("it is being made by another process")
+        made = await self.once(PAY, self.send, self.find, LAG, work=work, intent={"version": "1"})
+        await work.store()
+        return made
 
     def step(self) -> Any:
         """To the next await. What was made, once that is known."""
@@ -68,7 +102,7 @@ class Process:
         except StopIteration as end:
             self.delivery = None
             return end.value
-        except (RetryLater, Refused):
+        except (RetryLater, Rejected):
             self.delivery = None
         return None
 
@@ -76,7 +110,7 @@ class Process:
         if self.delivery is not None:
             self.delivery.close()
 
-    async def send(self, turn: PreSendCheck) -> int | None:
+    async def send(self, turn: PreSendCheck) -> str | None:
         await _Pause()
         self.left = UNDER_WAY_SECONDS
         try:
@@ -87,7 +121,7 @@ class Process:
             self.flying, self.left = False, None
         match self.fate:
             case "refused":
-                raise Refused("no such order", code="invalid_request", status=400)
+                raise Rejected("no such order")
             case "down":
                 raise TargetDown("Heartland cannot be reached")
             case "not made, no answer":
@@ -99,25 +133,29 @@ class Process:
         await _Pause()
         return made if fate == "made" else None
 
-    async def find(self) -> int | None:
+    async def find(self) -> str | None:
         return await at("find", self._world.shown)
 
 
 class World(RuleBasedStateMachine):
+    """`settles`: which kind of use."""
+
+    settles = False
+
     def __init__(self) -> None:
         super().__init__()
-        self.clock, self.stored = FakeClock(), Effects()
+        self.clock, self.stored = FakeClock(), Stored()
         self.made: list[Any] = []
         self.late = 0.0
         self.processes = [Process(self), Process(self)]
 
-    def make(self) -> int:
+    def make(self) -> str:
         self.made.append(self.clock.now() + timedelta(seconds=self.late))
-        return len(self.made)
+        return str(len(self.made))
 
-    def shown(self) -> int | None:
+    def shown(self) -> str | None:
         """What a read shows by now."""
-        return next((number for number, at in enumerate(self.made, start=1) if at <= self.clock.now()), None)
+        return next((str(number) for number, at in enumerate(self.made, start=1) if at <= self.clock.now()), None)
 
     @rule(which=st.sampled_from((0, 1)), steps=st.integers(1, 8), fate=st.sampled_from(FATES))
     def work(self, which: int, steps: int, fate: str) -> None:
@@ -127,7 +165,7 @@ class World(RuleBasedStateMachine):
             process.take()
         while process.delivery is not None and steps:
             told = process.step()
-            assert told is None or told.id == 1
+            assert told is None or told.id == "1"
             steps -= 1
 
     @rule(which=st.sampled_from((0, 1)), arrives=st.booleans())
@@ -160,7 +198,8 @@ class World(RuleBasedStateMachine):
     def what_is_noted_as_done_was_made(self) -> None:
         claim = self.stored.effects.get(PAY.id)
         if claim is not None and claim.state == "done":
-            assert (claim.result, len(self.made)) == ({"id": 1}, 1)
+            assert claim.result is not None
+            assert (claim.result["id"], len(self.made)) == ("1", 1)
 
     def teardown(self) -> None:
         """Left alone, it ends, and soon."""
@@ -171,12 +210,18 @@ class World(RuleBasedStateMachine):
             process.take()
             while process.delivery is not None:
                 if (told := process.step()) is not None:
-                    assert (told.id, len(self.made)) == (1, 1)
+                    assert (told.id, len(self.made)) == ("1", 1)
                     assert self.stored.effects[PAY.id].state == "done"
                     return
             self.clock.advance(LAG_SECONDS + 1)
         raise AssertionError("it never ends")
 
 
+class SettlingWorld(World):
+    settles = True
+
+
 TestOnce = World.TestCase
 TestOnce.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestSettledFirst = SettlingWorld.TestCase
+TestSettledFirst.settings = TestOnce.settings

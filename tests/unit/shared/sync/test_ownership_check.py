@@ -1,112 +1,157 @@
-"""What a write makes sure of when its turn has come."""
+"""What a write proves just before it goes out."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from shared.errors import TargetDown
 from shared.state.ledger import Effect
-from shared.sync.ownership_check import ClaimCheck, OwnershipCheck, renewed
+from shared.sync.ownership_check import ClaimOwnership, OwnershipCheck, OwnershipLost, PartitionOwnership
 from tests.support.clock import FakeClock
 from tests.support.memory_ledger import MemoryLedger
 
 PAY = Effect("main", "heartland", "order", "5001", "payment:1")
 
 
-async def a_turn() -> tuple[ClaimCheck, MemoryLedger, FakeClock]:
-    clock = FakeClock()
-    ledger = MemoryLedger(clock)
-    claim = await ledger.claim(PAY)
-    return ClaimCheck(ledger, clock, PAY, claim), ledger, clock  # type: ignore[arg-type]
+class Claimed:
+    """A claim made now, and the check of it."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.memory = MemoryLedger(self.clock)
+
+    async def check(self) -> OwnershipCheck:
+        ledger: Any = self.memory
+        self.ownership = ClaimOwnership(ledger, PAY, await self.memory.claim(PAY))
+        return OwnershipCheck(self.ownership, self.clock, self.ownership.claim.sent_at)
 
 
 @pytest.mark.parametrize(("seconds", "attempts"), [(2.0, 1), (2.5, 2)])
 async def test_a_claim_that_is_old_by_then_is_renewed(seconds: float, attempts: int) -> None:
-    turn, _, clock = await a_turn()
-    assert turn.at == clock.now()
-    clock.advance(seconds)
+    claimed = Claimed()
+    check = await claimed.check()
+    assert check.checked_at == claimed.clock.now()
+    claimed.clock.advance(seconds)
 
-    await turn.check()
+    await check.check()
 
-    assert (turn.claim.state, turn.claim.attempts, turn.at) == ("new", attempts, clock.now())
+    claim = claimed.ownership.claim
+    assert (claim.state, claim.attempts, check.checked_at) == ("new", attempts, claimed.clock.now())
+
+
+async def test_a_claim_made_long_ago_is_renewed_although_its_check_is_new() -> None:
+    claimed = Claimed()
+    await claimed.check()
+    claimed.clock.advance(60)
+    check = OwnershipCheck(claimed.ownership, claimed.clock, claimed.ownership.claim.sent_at)
+
+    await check.check()
+
+    assert claimed.ownership.claim.attempts == 2
 
 
 async def test_a_renewed_claim_is_fresh_again() -> None:
-    turn, ledger, clock = await a_turn()
-    clock.advance(60)
-    await turn.check()
-    clock.advance(2)
+    claimed = Claimed()
+    check = await claimed.check()
+    claimed.clock.advance(60)
+    await check.check()
+    claimed.clock.advance(2)
 
-    await turn.check()
+    await check.check()
 
-    assert turn.claim.attempts == 2
-    assert ledger.stored.effects[PAY.id].sent_at == turn.claim.sent_at
+    assert claimed.ownership.claim.attempts == 2
+    assert claimed.memory.stored.effects[PAY.id].sent_at == claimed.ownership.claim.sent_at
 
 
 async def test_a_claim_that_another_has_by_then_is_not_sent() -> None:
-    turn, ledger, clock = await a_turn()
-    clock.advance(60)
-    await ledger.again(PAY, turn.claim)
+    claimed = Claimed()
+    check = await claimed.check()
+    claimed.clock.advance(60)
+    await claimed.memory.again(PAY, claimed.ownership.claim)
 
-    with pytest.raises(TargetDown, match="payment:1 of 5001 is being settled elsewhere"):
-        await turn.check()
+    with pytest.raises(OwnershipLost, match="payment:1 of 5001 is being settled elsewhere"):
+        await check.check()
+
+    assert check.lost
 
 
 async def test_a_claim_that_is_done_is_not_renewed() -> None:
-    turn, ledger, _ = await a_turn()
-    await ledger.done(PAY, {"id": 7})
+    claimed = Claimed()
+    await claimed.check()
+    await claimed.memory.done(PAY, {"id": "7"})
 
     with pytest.raises(TargetDown):
-        await renewed(ledger, PAY, turn.claim)  # type: ignore[arg-type]
+        await claimed.ownership.prove()
 
 
 class Partition:
-    """Who asks since when it is ours."""
+    """Answers since when it is ours."""
 
     def __init__(self, clock: FakeClock) -> None:
         self.taken: datetime | None = clock.now()
         self.asked = 0
+        self.away = False
 
     async def taken_at(self) -> datetime | None:
         self.asked += 1
+        if self.away:
+            raise TargetDown("the database is away")
         return self.taken
+
+
+def owned(partition: Partition, clock: FakeClock) -> OwnershipCheck:
+    return OwnershipCheck(PartitionOwnership(partition.taken_at, clock), clock)
 
 
 async def test_whose_a_record_is_is_asked_once_in_two_seconds() -> None:
     clock = FakeClock()
     partition = Partition(clock)
-    ours = OwnershipCheck(partition.taken_at, clock)
+    check = owned(partition, clock)
 
     for seconds in (0, 2, 0.5, 2, 0.5):
         clock.advance(seconds)
-        await ours.check()
+        await check.check()
 
-    assert (partition.asked, ours.lost) == (2, False)
+    assert (partition.asked, check.lost) == (2, False)
 
 
 async def test_what_another_took_over_since_is_not_ours_any_more() -> None:
     clock = FakeClock()
     partition = Partition(clock)
-    ours = OwnershipCheck(partition.taken_at, clock)
+    check = owned(partition, clock)
     clock.advance(30)
     partition.taken = clock.now() - timedelta(seconds=1)
 
-    with pytest.raises(TargetDown, match="another process took this over"):
-        await ours.check()
+    with pytest.raises(OwnershipLost, match="another process took this record over"):
+        await check.check()
 
-    assert ours.lost
+    assert check.lost
+
+
+async def test_what_cannot_be_asked_is_not_lost_and_asked_again() -> None:
+    clock = FakeClock()
+    partition = Partition(clock)
+    check = owned(partition, clock)
+    clock.advance(30)
+    partition.away = True
+    for _ in range(2):
+        with pytest.raises(TargetDown, match="database"):
+            await check.check()
+
+    assert (partition.asked, check.lost) == (2, False)
 
 
 async def test_where_partitions_have_no_owners_nothing_is_lost() -> None:
     clock = FakeClock()
     partition = Partition(clock)
     partition.taken = None
-    owned_by_nobody, asks_nobody = OwnershipCheck(partition.taken_at, clock), OwnershipCheck(None, clock)
+    by_nobody, unasked = owned(partition, clock), OwnershipCheck(PartitionOwnership(None, clock), clock)
     clock.advance(30)
 
-    await owned_by_nobody.check()
-    await asks_nobody.check()
+    await by_nobody.check()
+    await unasked.check()
 
-    assert (owned_by_nobody.lost, asks_nobody.lost) == (False, False)
+    assert (by_nobody.lost, unasked.lost) == (False, False)

@@ -24,7 +24,7 @@ def at(seconds: int) -> datetime:
 def claim(state: Any = "done", *, made: str = "1", tracking: str = "", of: int = 0) -> Claim:
     told = {"number": tracking} if tracking else {}
     result = {"parts": [PART], "before": [], "tracking": told, "version": at(of).isoformat()}
-    return Claim(state, {**result, "fulfilment": GID + made} if state == "done" else result, NOON, 1)
+    return Claim(state, {**result, "id": GID + made, "fulfilment": GID + made} if state == "done" else result, NOON, 1)
 
 
 def test_other_invoices_of_the_order_count_as_known_only() -> None:
@@ -40,7 +40,7 @@ def test_what_is_in_doubt_or_failed_placed_nothing() -> None:
     past = ShipmentHistory.read("10", effects)
 
     assert (past.placed(), past.made()) == ([], [])
-    assert list(past.doubtful()) == ["fulfilment:10:5"]
+    assert list(past.in_doubt()) == ["fulfilment:10:5"]
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,25 @@ def test_a_fulfilment_is_outdated_by_a_younger_version_with_another_tracking(
     found = past.outdated({"number": number} if number else {}, at(version))
 
     assert found == ([GID + "1"] if outdated else [])
+
+
+def test_what_is_in_doubt_is_settled_from_the_oldest_on() -> None:
+    later, earlier = claim("in_doubt"), Claim("in_doubt", {}, at(-60), 1)
+    past = ShipmentHistory.read(
+        "10", {"fulfilment:10:5": later, "fulfilment:10:6": earlier, "fulfilment:10:7": claim()}
+    )
+
+    assert list(past.in_doubt()) == ["fulfilment:10:6", "fulfilment:10:5"]
+
+
+@pytest.mark.parametrize(
+    ("effects", "operation"),
+    [
+        pytest.param({}, "tracking:10:1:v:d", id="the first change"),
+        pytest.param({"tracking:10:1:v:d": claim("in_doubt")}, "tracking:10:1:v:d", id="in doubt"),
+        pytest.param({"tracking:10:1:v:d": claim()}, "tracking:10:1:v:d:2", id="changed, and changed back"),
+        pytest.param({"tracking:10:1:v:e": claim()}, "tracking:10:1:v:d", id="another tracking"),
+    ],
+)
+def test_a_change_of_tracking_keeps_its_name_until_it_is_done(effects: dict[str, Claim], operation: str) -> None:
+    assert ShipmentHistory.read("10", effects).next_change(GID + "1", "v", "d") == operation

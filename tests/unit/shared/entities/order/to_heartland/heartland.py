@@ -16,29 +16,12 @@ from shared.connectors.heartland.transport import Answer, Query
 from shared.entities.order.heartland.locations import Location, Station
 from shared.limits.call_context import CallContext
 from tests.support.clock import FakeClock
+from tests.support.memory_state import Points
 
 Row = dict[str, Any]
 # Which field of a sub-record holds the id of its record.
 PARENTS = {"lines": "order", "taxes": "order", "payments": "order", "addresses": "customer"}
 START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
-
-
-class Points:
-    """Every await of the writer passes here; `strike(number, after)` may raise before or after the thing is done."""
-
-    def __init__(self) -> None:
-        self.passed: list[str] = []
-        # The priorities at which Heartland was called.
-        self.priorities: set[str] = set()
-        self.strike: Callable[[int, str, bool], None] = lambda number, name, after: None
-
-    async def at(self, name: str, do: Callable[[], Any]) -> Any:
-        self.passed.append(name)
-        number = len(self.passed)
-        self.strike(number, name, False)
-        result = do()
-        self.strike(number, name, True)
-        return result
 
 
 @dataclass

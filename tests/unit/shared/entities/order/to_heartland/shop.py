@@ -12,22 +12,27 @@ from shared.connectors.heartland.clients import Heartland
 from shared.connectors.heartland.settings import read_settings
 from shared.entities.order.event import OrderEvent
 from shared.entities.order.record import Order
-from shared.entities.order.to_heartland.accounts import Account, open_account
-from shared.entities.order.to_heartland.handler import OrderHandler
+from shared.entities.order.to_heartland.account import Account, open_account
+from shared.entities.order.to_heartland.handler import AwaitedItems
+from shared.entities.order.to_heartland.order_sync import OrderInHeartland
 from shared.errors import OutcomeUnknown, RetryLater, TargetDown
 from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.record import Record, Result
 from shared.state.connections import Connection
+from shared.sync.misconfigured import ConnectionReviews
+from shared.sync.sync import Sync
 from tests.support.clock import FakeClock
 from tests.support.memory_ledger import MemoryLedger
-from tests.unit.shared.entities.order.to_heartland.heartland import START, FakeHeartland, Points
-from tests.unit.shared.entities.order.to_heartland.state import (
-    MemoryNotes,
+from tests.support.memory_state import (
+    START,
+    MemoryAtomicWriter,
     MemoryProducer,
     MemoryReviews,
     MemoryTargetStates,
+    Points,
     Stored,
-)  # fmt: skip
+)
+from tests.unit.shared.entities.order.to_heartland.heartland import FakeHeartland
 
 
 class Crash(BaseException):
@@ -58,28 +63,31 @@ class Shop:
         (self.account, self.orders), self.standby = self.standby, (self.account, self.orders)
 
     async def taken_at(self, topic: str, partition: int) -> datetime | None:
-        taken: datetime | None = await self.points.at("owners.taken_at", lambda: self.partition_taken_at)
+        taken: datetime | None = await self.points.at("epochs.taken_at", lambda: self.partition_taken_at)
         return taken
 
-    def a_process(self) -> tuple[Account, OrderHandler]:
-        ledger = MemoryLedger(self.clock, self.stored, self.points.at)
-        notes: Any = MemoryNotes(self.stored, ledger, self.points)
-        connection = Connection("acme", {}, self.settings)
+    def a_process(self, definitions_version: int = 0) -> tuple[Account, Sync[OrderEvent]]:
+        ledger: Any = MemoryLedger(self.clock, self.stored, self.points.at)
+        writer: Any = MemoryAtomicWriter(self.stored, ledger, self.points)
+        states: Any = MemoryTargetStates(self.stored, self.points)
+        producer: Any = MemoryProducer(self.stored, self.points)
+        reviews: Any = MemoryReviews(self.stored, self.points)
+        epochs: Any = self
+        connection = Connection("acme", {}, self.settings, definitions_version)
         there = Heartland(connection, HeartlandClient(self.heartland), read_settings(self.settings))
-        account = open_account(there, ledger=ledger, notes=notes, clock=self.clock, item_window_seconds=0)  # type: ignore[arg-type]
-        orders = OrderHandler(
-            self,  # type: ignore[arg-type]
-            standings=MemoryTargetStates(self.stored, self.points),  # type: ignore[arg-type]
-            owners=self,  # type: ignore[arg-type]
-            notes=notes,
-            reviews=MemoryReviews(self.stored, self.points),  # type: ignore[arg-type]
-            producer=MemoryProducer(self.stored, self.points),  # type: ignore[arg-type]
+        account = open_account(there, ledger=ledger, clock=self.clock, item_window_seconds=0)
+        orders = Sync(
+            OrderInHeartland(lambda _: account, self.clock, producer),
+            writer=writer,
             clock=self.clock,
+            states=states,
+            epochs=epochs,
+            connections=ConnectionReviews(reviews),
         )
         return account, orders
 
-    def get(self, name: str) -> Any:
-        return self.account
+    async def existing(self, names: set[str]) -> set[str]:
+        return await AwaitedItems(lambda _: self.account).existing(names)
 
     async def deliver(self, *orders: Order) -> Result:
         return await self.orders.handle([a_record(order) for order in orders])

@@ -14,7 +14,7 @@ from shared.canonical.address import Address
 from shared.connectors.heartland.errors import Refused
 from shared.entities.order.event import LinkEvent
 from shared.entities.order.record import Customer, Order, RefundSummary
-from shared.entities.order.to_heartland.handler import KINDS
+from shared.entities.order.to_heartland.order_sync import REVIEW_KINDS
 from shared.errors import NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown, Waiting
 from tests.support.orders import AT, a_line, a_tender, an_order
 from tests.unit.shared.entities.order.to_heartland.shop import Shop, a_record
@@ -114,11 +114,13 @@ async def test_what_is_open_about_an_order_stays_noted_through_an_echo() -> None
     await shop.deliver(an_order())
     (name,) = [name for name in shop.stored.versions if name[1] == "order"]
     noted = shop.stored.versions[name]
-    shop.stored.versions[name] = type(noted)(noted.version, f"?{noted.content_hash}")
+    shop.stored.versions[name] = replace(noted, has_open_reviews=True)
 
     await shop.deliver(later(an_order(), 2))
 
-    assert shop.stored.versions[name].content_hash == f"?{noted.content_hash}"
+    assert shop.stored.versions[name] == replace(
+        noted, version=noted.version + timedelta(minutes=2), has_open_reviews=True
+    )
 
 
 async def test_an_older_version_is_stale() -> None:
@@ -160,7 +162,7 @@ async def test_an_unknown_sku_waits_and_nothing_is_written() -> None:
 async def test_awaited_items_are_asked_for_in_one_call() -> None:
     shop = Shop()
 
-    found = await shop.orders.existing({"acme|item:SKU-1", "acme|item:NEW-1", "acme|item:SKU-2"})
+    found = await shop.existing({"acme|item:SKU-1", "acme|item:NEW-1", "acme|item:SKU-2"})
 
     assert found == {"acme|item:SKU-1", "acme|item:SKU-2"}
     assert shop.calls() == ["GET items"]
@@ -645,7 +647,7 @@ def test_kinds_cover_every_review_that_is_opened() -> None:
     folder = Path(__file__).parents[6] / "shared" / "entities" / "order" / "to_heartland"
     code = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py"))
 
-    assert set(findall(r'kind="(\w+)"', code)) <= set(KINDS)
+    assert set(findall(r'kind="(\w+)"', code)) <= set(REVIEW_KINDS)
 
 
 async def test_every_call_for_a_repair_is_made_at_its_priority_and_its_link_hurries_no_more() -> None:
@@ -666,5 +668,5 @@ async def test_a_new_order_of_a_new_buyer_takes_four_statements_to_note() -> Non
 
     await shop.deliver(an_order(id="5002", name="#1002", customer=guest("bob@example.com")))
 
-    noted = [name for name in shop.points.passed if name.startswith(("notes", "ledger", "owners"))]
-    assert noted == ["notes.write"] * 4
+    noted = [name for name in shop.points.passed if name.startswith(("atomic_write", "ledger", "epochs"))]
+    assert noted == ["atomic_write"] * 4

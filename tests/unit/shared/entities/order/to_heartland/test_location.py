@@ -4,7 +4,7 @@ import pytest
 
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.locations import Location, Station
-from shared.entities.order.to_heartland.location import Place, choose, fixed
+from shared.entities.order.to_heartland.location import BookingLocation, choose, fixed
 from shared.errors import Misconfigured
 
 ONLINE = Location(id=1, public_id="WEB", name="Online", stations=(Station(id=10, active=False), Station(id=11)))
@@ -13,19 +13,24 @@ STORE_ROOM = Location(id=3, name="Store room")
 
 
 @pytest.mark.parametrize(
-    ("rules", "locations", "place"),
+    ("rules", "locations", "chosen"),
     [
-        pytest.param({}, [STORE_ROOM, MAIN], Place(2, 20, 2), id="the only one with a station"),
-        pytest.param({"source_location": "online"}, [ONLINE, MAIN], Place(1, 11, 1), id="by name"),
-        pytest.param({"source_location": "WEB"}, [ONLINE, MAIN], Place(1, 11, 1), id="by number"),
-        pytest.param({"source_location_id": 2}, [ONLINE, MAIN], Place(2, 20, 2), id="by id"),
+        pytest.param({}, [STORE_ROOM, MAIN], BookingLocation(2, 20, 2), id="the only one with a station"),
+        pytest.param({"source_location": "online"}, [ONLINE, MAIN], BookingLocation(1, 11, 1), id="by name"),
+        pytest.param({"source_location": "WEB"}, [ONLINE, MAIN], BookingLocation(1, 11, 1), id="by number"),
+        pytest.param({"source_location_id": 2}, [ONLINE, MAIN], BookingLocation(2, 20, 2), id="by id"),
         pytest.param(
-            {"source_location_id": 1, "station_id": 10, "ship_from_location_id": 3}, [ONLINE], Place(1, 10, 3), id="all"
+            {"source_location_id": 1, "station_id": 10, "ship_from_location_id": 3},
+            [ONLINE],
+            BookingLocation(1, 10, 3),
+            id="all",
         ),
     ],
 )
-def test_where_web_orders_are_booked(rules: dict[str, object], locations: list[Location], place: Place) -> None:
-    assert choose(HeartlandSettings.model_validate(rules), locations) == place
+def test_where_web_orders_are_booked(
+    rules: dict[str, object], locations: list[Location], chosen: BookingLocation
+) -> None:
+    assert choose(HeartlandSettings.model_validate(rules), locations) == chosen
 
 
 @pytest.mark.parametrize(
@@ -40,5 +45,5 @@ def test_what_is_unclear_lists_what_there_is(rules: dict[str, object], locations
 
 
 def test_with_both_ids_nothing_is_asked() -> None:
-    assert fixed(HeartlandSettings(source_location_id=1, station_id=2)) == Place(1, 2, 1)
+    assert fixed(HeartlandSettings(source_location_id=1, station_id=2)) == BookingLocation(1, 2, 1)
     assert fixed(HeartlandSettings(source_location_id=1)) is None

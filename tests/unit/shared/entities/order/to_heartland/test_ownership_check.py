@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import pytest
 
+from shared.entities.order.event import OrderEvent
 from shared.entities.order.record import Order
-from shared.entities.order.to_heartland.accounts import Account
-from shared.entities.order.to_heartland.handler import OrderHandler
 from shared.errors import TargetDown
+from shared.sync.sync import Sync
 from tests.support.orders import an_order
 from tests.unit.shared.entities.order.to_heartland.shop import Shop, a_record
 
@@ -25,13 +24,12 @@ class Pair:
         self.other = self._process(slow=False)
         self.shop.clock.advance(60)
 
-    def _process(self, *, slow: bool) -> OrderHandler:
+    def _process(self, *, slow: bool) -> Sync[OrderEvent]:
         there = self.shop.heartland
         if slow:
             self.shop.heartland = there.waiting(self._turn)
-        account, orders = self.shop.a_process()
+        _, orders = self.shop.a_process()
         self.shop.heartland = there
-        orders._accounts = _Only(account)  # type: ignore[assignment]
         return orders
 
     async def _turn(self, call: str) -> None:
@@ -39,7 +37,7 @@ class Pair:
             self.reached.set()
             await self.go.wait()
 
-    async def work(self, orders: OrderHandler, order: Order) -> None:
+    async def work(self, orders: Sync[OrderEvent], order: Order) -> None:
         """As the consumer does: again after the wait that is asked for."""
         for _ in range(12):
             try:
@@ -49,14 +47,6 @@ class Pair:
             else:
                 return
         raise AssertionError("never done")
-
-
-class _Only:
-    def __init__(self, account: Account) -> None:
-        self._account = account
-
-    def get(self, *_: Any) -> Account:
-        return self._account
 
 
 async def test_a_buyer_whose_create_waits_for_its_turn_becomes_one_customer() -> None:

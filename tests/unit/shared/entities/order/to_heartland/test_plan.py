@@ -12,10 +12,11 @@ import pytest
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.orders import SalesOrder, SalesOrderLine, SalesOrderPayment, SalesOrderTax
 from shared.entities.order.record import Order
-from shared.entities.order.to_heartland.actual import ActualOrder, References
+from shared.entities.order.to_heartland.actual_order import ActualOrder
 from shared.entities.order.to_heartland.desired import desired_order
 from shared.entities.order.to_heartland.payments import absent_payments
 from shared.entities.order.to_heartland.plan import TAX_RESET, plan_order
+from shared.entities.order.to_heartland.references import References
 from shared.entities.order.to_heartland.steps import (
     AddLine,
     AddPayment,
@@ -24,12 +25,12 @@ from shared.entities.order.to_heartland.steps import (
     ChangeLine,
     ChangeOrder,
     CreateOrder,
-    Plan,
     ReadInvoices,
     ReadTaxes,
     RemoveLine,
     Step,
 )  # fmt: skip
+from shared.sync.plan import Plan
 from tests.support.orders import AT, a_line, a_tender, an_order
 
 RULES = HeartlandSettings()
@@ -45,7 +46,7 @@ HERE = References(
 )
 
 
-def plan(order: Order, known: ActualOrder | None, **rules: Any) -> Plan:
+def plan(order: Order, known: ActualOrder | None, **rules: Any) -> Plan[Step]:
     return plan_order(order, desired_order(order, RULES), HERE, known, RULES.model_copy(update=rules))
 
 

@@ -8,39 +8,41 @@ from datetime import datetime
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.clients import Heartland, HeartlandClients
 from shared.connectors.heartland.settings import HeartlandSettings
-from shared.entities.order.to_heartland.actual import RecentOrders
 from shared.entities.order.to_heartland.customers import Customers
 from shared.entities.order.to_heartland.items import WINDOW_SECONDS, Items
 from shared.entities.order.to_heartland.location import LocationLookup
 from shared.entities.order.to_heartland.payment_types import PaymentTypes
+from shared.entities.order.to_heartland.recent_orders import RecentOrders
 from shared.runtime.clock import Clock
-from shared.state.atomic_write import AtomicWriter
 from shared.state.ledger import Ledger
-from shared.sync.create_once import CreateOnce
+from shared.sync.create_once import CreateOnce, ReadLag
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`namespace` is where Shopify's metafields hold our ids."""
+    """`namespace` is where Shopify's metafields hold our ids. `lag` is that of what only an order's owner creates.
+
+    `definitions_version` is the version of the connection's settings.
+    """
 
     name: str
+    definitions_version: int
     rules: HeartlandSettings
     namespace: str
     heartland: HeartlandClient
-    once: CreateOnce
-    notes: AtomicWriter
+    create_once: CreateOnce
+    lag: ReadLag
     recent: RecentOrders
     items: Items
     customers: Customers
     payment_types: PaymentTypes
-    places: LocationLookup
+    location: LocationLookup
 
 
 def open_account(
     there: Heartland,
     *,
     ledger: Ledger,
-    notes: AtomicWriter,
     clock: Clock,
     item_cache_seconds: float = 300.0,
     item_window_seconds: float = WINDOW_SECONDS,
@@ -48,39 +50,40 @@ def open_account(
 ) -> Account:
     """The parts of one account around its client. `started_at`: since when nobody else writes, else from now on."""
     name, heartland, rules = there.connection.name, there.client, there.rules
-    once = CreateOnce(ledger, notes, clock, started_at)
+    create_once = CreateOnce(ledger, clock, started_at)
+    # Many partitions may have orders of one buyer, so any process may be creating the buyer; so it is with items.
+    shared_lag = ReadLag(rules.read_lag_seconds, heartland.call_seconds)
     return Account(
         name=name,
+        definitions_version=there.connection.definitions_version,
         rules=rules,
         namespace=str(there.connection.settings.get("metafield_namespace") or "tillbridge"),
         heartland=heartland,
-        once=once,
-        notes=notes,
+        create_once=create_once,
+        lag=ReadLag(rules.read_lag_seconds),
         recent=RecentOrders(clock, started_at),
         items=Items(
             heartland,
-            once,
+            create_once,
+            shared_lag,
             rules,
             name,
             clock=clock,
             keep_seconds=item_cache_seconds,
             window_seconds=item_window_seconds,
         ),
-        customers=Customers(heartland, once, rules, name),
-        payment_types=PaymentTypes(heartland, once, rules, name),
-        places=LocationLookup(heartland, rules),
+        customers=Customers(heartland, create_once, shared_lag, rules, name),
+        payment_types=PaymentTypes(heartland, create_once, shared_lag, rules, name),
+        location=LocationLookup(heartland, rules),
     )
 
 
 class Accounts:
     """The account of each connection. It is built again when the connection's credentials or settings change."""
 
-    def __init__(
-        self, clients: HeartlandClients, *, ledger: Ledger, notes: AtomicWriter, clock: Clock, item_cache_seconds: float
-    ) -> None:
+    def __init__(self, clients: HeartlandClients, *, ledger: Ledger, clock: Clock, item_cache_seconds: float) -> None:
         self._clients = clients
         self._ledger = ledger
-        self._notes = notes
         self._clock = clock
         self._item_cache_seconds = item_cache_seconds
         self._open: dict[str, tuple[Heartland, Account]] = {}
@@ -97,10 +100,4 @@ class Accounts:
         return known[1]
 
     def _build(self, there: Heartland) -> Account:
-        return open_account(
-            there,
-            ledger=self._ledger,
-            notes=self._notes,
-            clock=self._clock,
-            item_cache_seconds=self._item_cache_seconds,
-        )
+        return open_account(there, ledger=self._ledger, clock=self._clock, item_cache_seconds=self._item_cache_seconds)

@@ -1,9 +1,10 @@
-"""The state modules in memory, for tests that stop the writer at every await."""
+"""The state modules in memory, for tests that interrupt a writer at every await."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from shared.errors import NeedsReview
@@ -14,7 +15,26 @@ from shared.state.links import LinkRow
 from shared.state.target_state import TargetState
 from shared.state.versions import Version
 from tests.support.memory_ledger import Effects, MemoryLedger
-from tests.unit.shared.entities.order.to_heartland.heartland import START, Points
+
+START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+
+
+class Points:
+    """Every await of the writer passes here; `strike(number, after)` may raise before or after the thing is done."""
+
+    def __init__(self) -> None:
+        self.passed: list[str] = []
+        # The priorities at which Heartland was called.
+        self.priorities: set[str] = set()
+        self.strike: Callable[[int, str, bool], None] = lambda number, name, after: None
+
+    async def at(self, name: str, do: Callable[[], Any]) -> Any:
+        self.passed.append(name)
+        number = len(self.passed)
+        self.strike(number, name, False)
+        result = do()
+        self.strike(number, name, True)
+        return result
 
 
 @dataclass
@@ -43,31 +63,41 @@ class MemoryTargetStates:
                 buyer.heartland_id if buyer else None,
             )
 
-        return await self._points.at("standings.get", do)
+        return await self._points.at("target_states.get", do)
 
 
-class MemoryNotes:
+class MemoryAtomicWriter:
     """One statement: all of it or nothing."""
 
     def __init__(self, stored: Stored, ledger: MemoryLedger, points: Points) -> None:
         self._stored, self._ledger, self._points = stored, ledger, points
 
-    async def write(self, note: WriteSet) -> WriteAnswer:
-        return await self._points.at("notes.write", lambda: self._write(note))
+    async def write(self, write_set: WriteSet) -> WriteAnswer:
+        return await self._points.at("atomic_write", lambda: self._write(write_set))
 
-    def _write(self, note: WriteSet) -> WriteAnswer:
-        noted = WriteAnswer([self._ledger.take(effect) for effect in note.claims])
-        for outcome in note.outcomes:
+    def _write(self, write_set: WriteSet) -> WriteAnswer:
+        answer = WriteAnswer({effect: self._ledger.take(effect, intent) for effect, intent in write_set.claims.items()})
+        for outcome in write_set.outcomes:
             self._ledger.settle(outcome.effect, outcome.result, outcome.seen)
-        for pair in note.links:
-            self._link(pair, noted)
-        for mark in note.versions:
+        for pair in write_set.links:
+            self._link(pair, answer)
+        for one in write_set.openings:
+            row = {"title": one.title, "advice": one.advice, "details": one.details, "state": "open"}
+            self._stored.reviews[one[:4]] = row
+        for closing in write_set.closings:
+            for kind in closing.kinds:
+                self._resolve((closing.connection, kind, closing.entity, closing.key))
+        for mark in write_set.versions:
             there = self._stored.versions.get(mark[:4])
             if there is None or there.version <= mark.version.version:
                 self._stored.versions[mark[:4]] = mark.version
-        return noted
+        return answer
 
-    def _link(self, pair: LinkPair, noted: WriteAnswer) -> None:
+    def _resolve(self, name: tuple[str, str, str, str]) -> None:
+        if name in self._stored.reviews and self._stored.reviews[name]["state"] == "open":
+            self._stored.reviews[name]["state"] = "resolved"
+
+    def _link(self, pair: LinkPair, answer: WriteAnswer) -> None:
         rows = self._stored.links.values()
         name = (pair.connection, pair.entity, pair.shopify_id)
         there = self._stored.links.get(name)
@@ -76,7 +106,7 @@ class MemoryNotes:
         same = [row for row in rows if (row.connection, row.entity) == (pair.connection, pair.entity)]
         if any((row.shopify_id == pair.shopify_id) != (row.heartland_id == pair.heartland_id) for row in same):
             error = NeedsReview("linked to another", kind="link_conflict", advice="Compare them.")
-            noted.conflicts.append((pair, error))
+            answer.conflicts.append((pair, error))
             return
         self._stored.links.setdefault((pair.connection, pair.entity, pair.shopify_id), LinkRow(*pair[:5], START))
 

@@ -1,0 +1,75 @@
+"""Reads what Shopify holds of a shipment: what the ledger knows of its calls, and what is left to fulfil."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from shared.connectors.shopify.client import ShopifyClient
+from shared.entities.fulfilment.shopify.allocation import FulfilmentCall, still_to_place
+from shared.entities.fulfilment.to_shopify.desired import DesiredShipment
+from shared.entities.fulfilment.to_shopify.history import ShipmentHistory
+from shared.entities.fulfilment.to_shopify.in_doubt import find_fulfilment
+from shared.entities.fulfilment.to_shopify.queries import read_remaining
+from shared.limits.call_context import CallContext
+from shared.state.ledger import Effect, Ledger
+from shared.sync.create_once import CreateOnce, ReadLag
+from shared.sync.unit_of_work import UnitOfWork
+
+ENTITY = "fulfilment"
+
+
+@dataclass(frozen=True, slots=True)
+class ActualShipment:
+    """`history` is of earlier attempts; `made` and `changed` are the fulfilments of this one.
+
+    `order` is Shopify's, with what is left to fulfil; empty if nothing of the shipment is.
+    """
+
+    history: ShipmentHistory
+    order: Mapping[str, Any]
+    made: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShipmentReader:
+    """Reads the shipments of one order, for one attempt."""
+
+    connection: str
+    order_id: str
+    shopify: ShopifyClient
+    ledger: Ledger
+    create_once: CreateOnce
+    lag: ReadLag
+    work: UnitOfWork
+    context: CallContext
+
+    async def read(self, desired: DesiredShipment) -> ActualShipment:
+        """Raises NeedsReview for an order that Shopify does not show, TargetDown while a call in doubt may not show."""
+        history = await self._history(desired.invoice)
+        if history.in_doubt():
+            await self._settle(history)
+            history = await self._history(desired.invoice)
+        order: Mapping[str, Any] = {}
+        if still_to_place(desired.lines, history.placed()):
+            order = await read_remaining(self.shopify, self.order_id, self.context)
+        return ActualShipment(history, order)
+
+    def effect(self, operation: str) -> Effect:
+        return Effect(self.connection, "shopify", ENTITY, self.order_id, operation)
+
+    async def _history(self, invoice: str) -> ShipmentHistory:
+        return ShipmentHistory.read(invoice, await self.ledger.of_key(self.connection, ENTITY, self.order_id))
+
+    async def _settle(self, history: ShipmentHistory) -> None:
+        """Each call in doubt is found, or given back: its units are then placed anew, by what is left by now."""
+        known = set(history.known)
+        for operation, claim in history.in_doubt().items():
+            call = FulfilmentCall.read(claim.result or {})
+            find = partial(find_fulfilment, self.shopify, self.order_id, call, known, self.context)
+            made = await self.create_once.settle(self.effect(operation), claim, find, self.lag, self.work)
+            if made is not None:
+                known.add(made.id)

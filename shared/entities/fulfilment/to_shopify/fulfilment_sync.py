@@ -1,0 +1,100 @@
+"""A Heartland shipment becomes Shopify fulfilments, once per invoice and location, however often it is seen.
+
+The sequence is in shared/sync/sync.py; this is what the fulfilment brings to it. A fulfilment is a fact: there is no
+version gate, the ledger tells what was done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.canonical.event import read_event
+from shared.connectors.shopify.clients import Shopify
+from shared.entities.fulfilment.event import FulfilmentEvent
+from shared.entities.fulfilment.to_shopify.actual import ENTITY, ActualShipment, ShipmentReader
+from shared.entities.fulfilment.to_shopify.desired import DesiredShipment, desired_shipment
+from shared.entities.fulfilment.to_shopify.execute import execute
+from shared.entities.fulfilment.to_shopify.history import number
+from shared.entities.fulfilment.to_shopify.plan import plan_shipment
+from shared.entities.fulfilment.to_shopify.steps import Step
+from shared.messaging.record import Result
+from shared.state.atomic_write import Intent
+from shared.state.ledger import Effect, Ledger
+from shared.state.target_state import TargetState
+from shared.state.versions import Verdict
+from shared.sync.create_once import CreateOnce, ReadLag
+from shared.sync.plan import Plan
+from shared.sync.sync import Attempt, RecordSync
+
+
+@dataclass(frozen=True, slots=True)
+class FulfilmentInShopify:
+    """Fulfilments with Shopify as their target: see `shared.sync.sync.SyncedEntity`. `shop_of` is by connection."""
+
+    shop_of: Callable[[str], Shopify]
+    ledger: Ledger
+    create_once: CreateOnce
+    lag: ReadLag
+    entity: str = ENTITY
+    target: str = "shopify"
+    review_kinds: Sequence[str] = ()
+
+    def read(self, body: bytes) -> FulfilmentEvent:
+        return read_event(FulfilmentEvent, body, ENTITY)
+
+    def customer_of(self, event: FulfilmentEvent) -> str:
+        return ""
+
+    def open(self, attempt: Attempt[FulfilmentEvent]) -> FulfilmentSync:
+        event = attempt.event
+        shop = self.shop_of(event.connection)
+        reader = ShipmentReader(
+            connection=event.connection,
+            order_id=event.record.order_id,
+            shopify=shop.client,
+            ledger=self.ledger,
+            create_once=self.create_once,
+            lag=self.lag,
+            work=attempt.work,
+            context=attempt.context,
+        )
+        return FulfilmentSync(event, shop, reader)
+
+    def skipped(self, verdict: Verdict, event: FulfilmentEvent, state: TargetState) -> Result:
+        return Result(verdict, shopify_id=event.record.order_id, heartland_id=event.record.heartland_order_id)
+
+
+class FulfilmentSync(RecordSync[DesiredShipment, ActualShipment, Step]):
+    """One invoice on its way to one shop."""
+
+    def __init__(self, event: FulfilmentEvent, shop: Shopify, reader: ShipmentReader) -> None:
+        self._event = event
+        self._reader = reader
+        self._desired = desired_shipment(event, shop.rules.location_map.get(event.record.location_id, ""))
+
+    def desired(self) -> DesiredShipment:
+        return self._desired
+
+    async def actual(self, desired: DesiredShipment) -> ActualShipment:
+        return await self._reader.read(desired)
+
+    def plan(self, desired: DesiredShipment, actual: ActualShipment) -> Plan[Step]:
+        return plan_shipment(desired, actual)
+
+    def effects(self, plan: Plan[Step]) -> Mapping[Effect, Intent | None]:
+        return {self._reader.effect(step.operation): step.intent for step in plan.steps}
+
+    async def execute(self, step: Step, actual: ActualShipment) -> ActualShipment:
+        return await execute(step, actual, self._desired, self._reader)
+
+    def result(self, actual: ActualShipment) -> Result:
+        record, earlier = self._event.record, actual.history.made()
+        detail = f"invoice {record.id} -> {', '.join(map(number, [*earlier, *actual.made])) or 'nothing to ship'}"
+        return Result(
+            outcome="applied" if actual.made or actual.changed else "duplicate" if earlier else "skipped",
+            order_number=str(actual.order.get("name") or ""),
+            shopify_id=record.order_id,
+            heartland_id=record.heartland_order_id,
+            detail=f"{detail}, new tracking" if actual.changed else detail,
+        )

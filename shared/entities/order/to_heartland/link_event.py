@@ -1,0 +1,48 @@
+"""The canonical event that tells Shopify's side which Heartland order stands for an order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from shared.canonical.event import content_hash
+from shared.canonical.priority import Priority
+from shared.entities.order.event import LinkEvent, OrderEvent
+from shared.entities.order.heartland.orders import SalesOrder
+from shared.entities.order.link import Link
+from shared.messaging.envelope import Envelope, child_traceparent, hurrying
+
+
+def link_event(there: SalesOrder, event: OrderEvent, cause: Envelope, priority: Priority, now: datetime) -> Envelope:
+    """The link of the order of `event` with `there`. `cause` is the event's envelope."""
+    link = Link(
+        entity="order",
+        shopify_id=event.record.id,
+        heartland_id=str(there.id),
+        heartland_public_id=there.public_id,
+        linked_at=now,
+    )
+    body = LinkEvent(
+        schema_name="tillbridge.link/1",
+        connection=event.connection,
+        entity="link",
+        source="heartland",
+        key=event.key,
+        version=link.linked_at,
+        content_hash=content_hash(link, ignore=frozenset({"linked_at"})),
+        lineage=(cause.id,),
+        read_at=link.linked_at,
+        record=link,
+    )
+    return Envelope(
+        id=f"heartland:order:{link.heartland_id}:link",
+        source="heartland",
+        type="canonical.link",
+        time=link.linked_at,
+        connection=event.connection,
+        entity="link",
+        subject=event.key,
+        body=body.model_dump_json().encode(),
+        traceparent=child_traceparent(cause.traceparent),
+        hop=cause.hop + 1,
+        extra=hurrying(priority),
+    )

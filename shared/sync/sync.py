@@ -1,0 +1,395 @@
+"""Level-triggered writing of records to a target. The sequence is the same for each entity and vendor:
+
+    newest event of the key
+      -> gate: stale | duplicate | echo | apply
+      -> desired: the record as the target should hold it
+      -> actual: the record as the target holds it
+      -> plan: the steps that remain; again until the plan is complete
+      -> execute: each step, its effects claimed before
+      -> settle: link published; reviews and, with them, the version stored last
+
+An entity brings these functions as a `RecordSync`. The gate, the unit of work, the ownership check, the reviews and the
+stored version are handled here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
+
+from shared.canonical.event import CanonicalEvent
+from shared.canonical.priority import Priority
+from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, Rejected, RetryLater, Waiting
+from shared.limits.call_context import REPAIR, CallContext
+from shared.messaging.envelope import Envelope
+from shared.messaging.record import Record, Result, context_of
+from shared.runtime.clock import Clock
+from shared.state.atomic_write import AtomicWriter, Intent, LinkPair, VersionMark, WriteSet
+from shared.state.ledger import Effect
+from shared.state.partition_epochs import PartitionEpochs
+from shared.state.reviews import ReviewClosing, ReviewOpening
+from shared.state.target_state import TargetState, TargetStates
+from shared.state.versions import Verdict, Version, gate
+from shared.sync.misconfigured import ConnectionMisconfigured, ConnectionReviews, only_this_connection
+from shared.sync.ownership_check import OwnershipCheck, PartitionOwnership, TakenAt
+from shared.sync.plan import Finding, Plan
+from shared.sync.unit_of_work import UnitOfWork
+
+E = TypeVar("E", bound=CanonicalEvent[Any])
+D = TypeVar("D")
+A = TypeVar("A")
+S = TypeVar("S")
+
+# Create, lines with their taxes, invoices, the rest: more rounds than that mean that something keeps changing.
+_ROUNDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt(Generic[E]):
+    """One attempt to write an event. `state` is what is stored of its record and the target.
+
+    `context` is for all requests of the attempt: before a write it runs the check of `ownership`.
+    """
+
+    event: E
+    state: TargetState
+    work: UnitOfWork
+    context: CallContext
+    ownership: OwnershipCheck
+
+
+class RecordSync(ABC, Generic[D, A, S]):
+    """What an entity brings for one attempt: how a record is written to its target.
+
+    Only `actual`, `execute` and `publish` do I/O; they raise what the clients and the database raise.
+    `definitions_version` is the version of the connection's settings, `read_lag_seconds` how late the target's reads
+    may show a write.
+    """
+
+    definitions_version: int = 0
+    read_lag_seconds: float = 0.0
+
+    @abstractmethod
+    def desired(self) -> D:
+        """The record as the target should hold it. Raises NeedsReview where that cannot be exact."""
+
+    @abstractmethod
+    async def actual(self, desired: D) -> A:
+        """The record as the target holds it: read, or remembered where that is certain."""
+
+    @abstractmethod
+    def plan(self, desired: D, actual: A) -> Plan[S]:
+        """The steps that remain."""
+
+    @abstractmethod
+    async def execute(self, step: S, actual: A) -> A:
+        """Take one step. What the target then holds."""
+
+    @abstractmethod
+    def result(self, actual: A) -> Result:
+        """How the event ended, once the target matches."""
+
+    def effects(self, plan: Plan[S]) -> Mapping[Effect, Intent | None]:
+        """The effects that the plan's steps have, with their intents: they are claimed before the first step."""
+        return {}
+
+    def settled(self, actual: A) -> Sequence[Finding]:
+        """Called once the target matches: settles what was in doubt. What else a person must look at."""
+        return ()
+
+    async def publish(self, actual: A, cause: Envelope, priority: Priority) -> None:
+        """Tell other services of the write."""
+
+    def forget(self) -> None:
+        """What is remembered of the record is no longer certain: the next attempt must read."""
+
+    def refusal(self, error: Rejected) -> Finding | None:
+        """What a person must do about a refused call; None where the event can never work."""
+        return None
+
+    def conflict(self, pair: LinkPair, conflict: NeedsReview) -> Finding:
+        """A link contradicts a known one. Raises `conflict` where the record must not be written then."""
+        raise conflict
+
+
+class SyncedEntity(Protocol[E]):
+    """An entity with one of its targets. `review_kinds` are those of every review that its findings open."""
+
+    @property
+    def entity(self) -> str: ...
+
+    @property
+    def target(self) -> str: ...
+
+    @property
+    def review_kinds(self) -> Sequence[str]: ...
+
+    def read(self, body: bytes) -> E:
+        """The canonical event. Raises Rejected for a body that is none."""
+        ...
+
+    def customer_of(self, event: E) -> str:
+        """Shopify's id of the customer whose link is needed too; empty for none."""
+        ...
+
+    def open(self, attempt: Attempt[E]) -> RecordSync[Any, Any, Any]:
+        """Raises RetryLater for a connection that is not known, Misconfigured for one that cannot work."""
+        ...
+
+    def skipped(self, verdict: Verdict, event: E, state: TargetState) -> Result:
+        """The result of an event that the gate keeps out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Written(Generic[A]):
+    """The target matches: what it holds, and what is yet to be told of it."""
+
+    actual: A
+    findings: Sequence[Finding]
+    waits: Waiting | None
+
+    @property
+    def blocking(self) -> Finding | None:
+        return next((finding for finding in self.findings if finding.blocks), None)
+
+    @property
+    def problem(self) -> IntegrationError | None:
+        """Why the event has not ended, though all that could be written is."""
+        return self.blocking.error() if self.blocking else self.waits
+
+
+class Sync(Generic[E]):
+    """Writes the records of one entity to one target.
+
+    Without `states` there is no version gate, as for facts: each event is applied, and the ledger tells what was done.
+    Without `epochs` no other process is taken to own the partition. `connections` are told of those that cannot work.
+    """
+
+    def __init__(
+        self,
+        entity: SyncedEntity[E],
+        *,
+        writer: AtomicWriter,
+        clock: Clock,
+        states: TargetStates | None = None,
+        epochs: PartitionEpochs | None = None,
+        connections: ConnectionReviews | None = None,
+    ) -> None:
+        self._entity = entity
+        self._writer = writer
+        self._clock = clock
+        self._states = states
+        self._epochs = epochs
+        self._connections = connections
+        # What could not be stored, the database being away or the attempt cut short: the next attempt takes it up.
+        self._unstored: dict[tuple[str, ...], UnitOfWork] = {}
+
+    async def handle(self, records: Sequence[Record]) -> Result:
+        """Write the newest of these records of one key. Raises what the error policy acts upon."""
+        record, event = newest(records, self._entity.read)
+        state = await self._state(event)
+        verdict = self._gate(state, event, asks_again=any(one.envelope.asks_again for one in records))
+        if verdict == "echo" and state.version:
+            # It stands for its moment: a change from before it, late or replayed, must not come through.
+            await self._writer.write(
+                WriteSet(self._about(event), versions=[self._mark(event, state.version.at(event.version))])
+            )
+        if verdict != "apply":
+            return self._entity.skipped(verdict, event, state)
+        taken_at = partial(self._epochs.taken_at, record.topic, record.partition) if self._epochs else None
+        attempt = self._attempt(event, state, context_of(records), taken_at)
+        with self._keeping(attempt.work):
+            sync, written = await self._write(attempt)
+            return await self._settle(attempt, sync, written, record.envelope)
+
+    async def preview(self, body: bytes) -> tuple[str, str]:
+        """The verdict on an event, and why it would not go through.
+
+        The same as `handle` up to the last step. A dry-run client, ledger and writer keep it from writing.
+        """
+        event = self._entity.read(body)
+        state = await self._state(event)
+        verdict = self._gate(state, event, asks_again=False)
+        if verdict != "apply":
+            return verdict, ""
+        attempt = self._attempt(event, state, REPAIR, None)
+        try:
+            sync = self._entity.open(attempt)
+            written = await self._converge(sync, attempt.work)
+        except IntegrationError as error:
+            return verdict, error.reason
+        if written.problem is not None:
+            return verdict, written.problem.reason
+        outcome = sync.result(written.actual).outcome
+        return (verdict if outcome == "applied" else outcome), ""
+
+    # Gate
+
+    async def _state(self, event: E) -> TargetState:
+        if self._states is None:
+            return TargetState()
+        customer = self._entity.customer_of(event)
+        return await self._states.get(*self._about(event), self._entity.target, customer)
+
+    def _gate(self, state: TargetState, event: E, *, asks_again: bool) -> Verdict:
+        if self._states is None:
+            return "apply"
+        return gate(state.version, Version(event.version, event.content_hash), asks_again=asks_again)
+
+    def _about(self, event: E) -> tuple[str, str, str]:
+        return event.connection, self._entity.entity, event.key
+
+    def _attempt(self, event: E, state: TargetState, context: CallContext, taken_at: TakenAt | None) -> Attempt[E]:
+        work = self._unstored.pop(self._about(event), None) or UnitOfWork(self._about(event), self._writer)
+        work.taken_at = taken_at
+        ownership = OwnershipCheck(PartitionOwnership(taken_at, self._clock), self._clock)
+        return Attempt(event, state, work, context.checked_by(ownership.check), ownership)
+
+    @contextmanager
+    def _keeping(self, work: UnitOfWork) -> Iterator[None]:
+        """What an attempt that failed could not store is stored by the next one."""
+        try:
+            yield
+        except BaseException:
+            if work.is_unstored:
+                self._unstored[work.about] = work
+            raise
+
+    # Desired, actual, plan, execute
+
+    async def _write(self, attempt: Attempt[E]) -> tuple[RecordSync[Any, Any, Any], _Written[Any]]:
+        connection = attempt.event.connection
+        try:
+            with only_this_connection():
+                sync = self._entity.open(attempt)
+                written = await self._write_or_give_back(attempt, sync)
+        except ConnectionMisconfigured as error:
+            if self._connections is not None:
+                await self._connections.open(connection, error.reason)
+            raise
+        if self._connections is not None:
+            await self._connections.close(connection)
+        return sync, written
+
+    async def _write_or_give_back(self, attempt: Attempt[E], sync: RecordSync[D, A, S]) -> _Written[A]:
+        """Where a write ends without a certain answer, nothing that is remembered of the record counts any more."""
+        try:
+            return await self._converge(sync, attempt.work)
+        except OutcomeUnknown as error:
+            sync.forget()
+            await self._give_back(attempt, sync, error)
+            error.after = max(error.after or 0.0, sync.read_lag_seconds)
+            raise
+        except IntegrationError as error:
+            if attempt.ownership.lost:
+                sync.forget()
+            await self._give_back(attempt, sync, error)
+            raise
+        except BaseException:
+            sync.forget()
+            raise
+
+    async def _converge(self, sync: RecordSync[D, A, S], work: UnitOfWork) -> _Written[A]:
+        """Plan and execute until the target matches."""
+        desired = sync.desired()
+        actual = await sync.actual(desired)
+        findings: list[Finding] = []
+        for _ in range(_ROUNDS):
+            plan = sync.plan(desired, actual)
+            await self._claim(sync, plan, work)
+            findings += _contradictions(sync, work)
+            for step in plan.steps:
+                actual = await sync.execute(step, actual)
+            if plan.complete:
+                findings += [*plan.findings, *sync.settled(actual)]
+                return _Written(actual, findings, plan.waits)
+        entity, key = work.about[1:]
+        raise RetryLater(f"{entity} {key} kept changing in {self._entity.target.capitalize()} while it was written")
+
+    async def _claim(self, sync: RecordSync[D, A, S], plan: Plan[S], work: UnitOfWork) -> None:
+        """Claim what the steps do, and store links: who acts on a record once it is complete needs its link by then."""
+        effects = sync.effects(plan)
+        if effects:
+            await work.claim(effects)
+        if plan.complete and work.links:
+            await work.store()
+
+    async def _give_back(self, attempt: Attempt[E], sync: RecordSync[D, A, S], error: IntegrationError) -> None:
+        """The attempt is over: store what is done, free what was claimed for calls that were not made.
+
+        A refused call becomes a review. Raises RetryLater for it, since a person may change what was refused.
+        """
+        finding = sync.refusal(error) if isinstance(error, Rejected) else None
+        blocked = finding is not None or isinstance(error, NeedsReview)
+        await attempt.work.store(
+            versions=self._marks(attempt.event, sync, blocked=True, has_open_reviews=True) if blocked else (),
+            openings=self._openings(attempt.event, [finding] if finding else []),
+            give_back=True,
+        )
+        _contradictions(sync, attempt.work)
+        if finding is not None:
+            raise RetryLater(error.reason) from error
+
+    # Settle
+
+    async def _settle(
+        self, attempt: Attempt[E], sync: RecordSync[D, A, S], written: _Written[A], cause: Envelope
+    ) -> Result:
+        """What follows the writing, the version last: a crash before it repeats the rest.
+
+        A finding that blocks is raised for the error policy, which opens its review and parks the key.
+        """
+        event, findings = attempt.event, written.findings
+        await sync.publish(written.actual, cause, attempt.context.priority)
+        await attempt.work.store(
+            versions=self._marks(event, sync, blocked=written.blocking is not None, has_open_reviews=bool(findings)),
+            openings=self._openings(event, [one for one in findings if one is not written.blocking]),
+            closings=self._closings(attempt, findings),
+        )
+        if written.problem is not None:
+            raise written.problem
+        return sync.result(written.actual)
+
+    def _marks(
+        self, event: E, sync: RecordSync[D, A, S], *, blocked: bool, has_open_reviews: bool
+    ) -> Sequence[VersionMark]:
+        if self._states is None:
+            return ()
+        version = Version(event.version, event.content_hash, sync.definitions_version, blocked, has_open_reviews)
+        return [self._mark(event, version)]
+
+    def _mark(self, event: E, version: Version) -> VersionMark:
+        return VersionMark(*self._about(event), self._entity.target, version)
+
+    def _openings(self, event: E, findings: Sequence[Finding]) -> Sequence[ReviewOpening]:
+        connection, entity, key = self._about(event)
+        return [
+            ReviewOpening(connection, one.kind, entity, key, one.title, one.advice, one.details) for one in findings
+        ]
+
+    def _closings(self, attempt: Attempt[E], findings: Sequence[Finding]) -> Sequence[ReviewClosing]:
+        """Reviews of an earlier attempt whose problem is gone."""
+        stored = attempt.state.version
+        if stored is None or not stored.has_open_reviews:
+            return ()
+        over = set(self._entity.review_kinds) - {finding.kind for finding in findings}
+        return [ReviewClosing(*self._about(attempt.event), tuple(sorted(over)))]
+
+
+def _contradictions(sync: RecordSync[D, A, S], work: UnitOfWork) -> list[Finding]:
+    conflicts, work.conflicts = work.conflicts, []
+    return [sync.conflict(pair, conflict) for pair, conflict in conflicts]
+
+
+def newest(records: Sequence[Record], read: Callable[[bytes], E]) -> tuple[Record, E]:
+    """The record with the newest version: a replay may bring an older one in last. Raises Rejected.
+
+    Shopify's timestamps are whole seconds; within one second, what was read later is newer.
+    """
+    events = [(record, read(record.envelope.body)) for record in records]
+    return max(events, key=lambda pair: (pair[1].version, pair[1].read_at))
