@@ -21,7 +21,7 @@ from shared.state.webhook_counts import WebhookCounts
 from shared.state.webhook_watch import LOST, Gap, Watched, WebhookWatch
 
 RECREATED, REFUSED, SILENCE = "subscription_recreated", "subscription_refused", "webhook_silence"
-# Causes of gaps beside those of the sync.
+# Causes of gaps besides those of the subscription sync.
 _SILENT, _AGAIN = "silence", "again"
 # For so long an operator sees that subscriptions had to be made anew.
 _TOLD_FOR = timedelta(hours=1)

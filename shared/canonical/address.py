@@ -1,4 +1,4 @@
-"""A postal address as both sides agree on it."""
+"""The canonical postal address."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An alert: something that an operator should know of now, said once for as long as it lasts."""
+"""An alert: a condition that an operator should know of now, raised once for as long as it lasts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Severity = Literal["info", "warning", "critical"]
 
 
 class Alert(CanonicalRecord):
-    """`kind`, `connection`, `entity` and `key` together name the trouble: raised again, it is the same alert.
+    """`kind`, `connection`, `entity` and `key` together identify the condition: raised again, it is the same alert.
 
-    `kind` is a word (`dead_letter`, `breaker_open`), `reason` a sentence, `at` aware UTC. `resolved` says that the
-    trouble is over. No personal data and no secrets, as in hops.
+    `kind` is a word (`dead_letter`, `breaker_open`), `reason` a sentence, `at` aware UTC. `resolved`: the
+    condition is over. No personal data and no secrets, as in hops.
     """
 
     kind: str
@@ -32,7 +32,7 @@ class Alert(CanonicalRecord):
 
 
 def dealt_with(kind: str, connection: str, entity: str, key: str, *, service: str, at: datetime) -> Alert:
-    """The end of a trouble by an operator's hand."""
+    """The end of a condition that an operator dealt with."""
     return Alert(
         kind=kind,
         connection=connection,

@@ -1,4 +1,4 @@
-"""The canonical event: a record as it stood, where it came from, and which notices it stands for."""
+"""The canonical event: a record at one version, its source, and the notices that it answers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CanonicalEvent(CanonicalRecord, Generic[R]):
 
 
 def read_event(kind: type[E], body: bytes, entity: str) -> E:
-    """The canonical event in `body`. Raises Rejected for what is none: where it is wrong, without the values."""
+    """The canonical event in `body`. Raises Rejected for anything else: the faulty fields, without their values."""
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:

@@ -6,8 +6,7 @@ from datetime import datetime
 
 from shared.canonical.record import CanonicalRecord
 
-# How a hop can end. `received` and `published` are ingress's and the poller's; `opened`, `half_open` and `closed` are
-# a breaker's, which is no event's hop.
+# Outcomes of hops. `opened`, `half_open` and `closed` are a circuit breaker's, which belong to no event.
 OUTCOMES = (
     "received", "published", "applied", "superseded", "duplicate", "echo", "stale", "parked", "review",
     "dead_letter", "retrying", "skipped", "opened", "half_open", "closed",

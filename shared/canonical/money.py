@@ -1,4 +1,4 @@
-"""Exact money: a Decimal with its currency. Never a float, on no path."""
+"""Exact money: a Decimal with its currency, never a float."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much a piece of work hurries: live before repair before backfill."""
+"""Priorities of work: live before repair before backfill."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ Demand = Mapping[Priority, float]
 
 
 def most_urgent(priorities: Iterable[Priority]) -> Priority:
-    """The first of them in the order of worth; live where there is none."""
+    """The highest of these priorities; live for none."""
     return min(priorities, key=PRIORITIES.index, default="live")

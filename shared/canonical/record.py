@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class CanonicalRecord(BaseModel):
-    """A canonical value: immutable; readers ignore what they do not know."""
+    """A canonical value: immutable; unknown fields are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -126,7 +126,6 @@ class ConsumerOptions:
     dead_letter_share: above it, among the last events, the service stops.
     awaited: asked every `awaited_check_seconds`, while keys wait for something named, which of the names now exist.
     Names have the form `<connection>|<waits_for>`; it answers with those of them that exist.
-    traced: False for a consumer that only watches (the journal): its records end without a hop.
     """
 
     concurrency: int = 32
@@ -148,7 +147,6 @@ class ConsumerOptions:
     max_hops: int = 12
     loop_writes: int = 15
     loop_seconds: float = 60.0
-    traced: bool = True
     backoff_base_seconds: float = 0.2
     backoff_cap_seconds: float = 30.0
     session_timeout_seconds: float = 30.0

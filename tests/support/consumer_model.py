@@ -119,7 +119,7 @@ class Process:
         world, options = self.world, OPTIONS
         self.lanes = Lanes({"orders": world.collapse}, concurrency=CONCURRENCY, max_records=99, max_bytes=10**9)
         metrics = ServiceMetrics("writer", CollectorRegistry())
-        reporter = Reporter("writer", metrics, world.letters, world.clock, traced=True)  # type: ignore[arg-type]
+        reporter = Reporter("writer", metrics, world.letters, world.clock)  # type: ignore[arg-type]
         letters = DeadLetters(world.letters, "dlq", service="writer", version="", limit=10**6)  # type: ignore[arg-type]
         self.parking = Parking(self.lanes, world.parked, reporter, options, world.clock)  # type: ignore[arg-type]
         shared = (Outages(options.outage_park_seconds), reporter, options, world.clock, lambda: 0.5)

@@ -1,4 +1,4 @@
-"""How one Heartland account is reached: address and secrets, from a connection's credentials."""
+"""One Heartland account: its address and secrets, from a connection's credentials."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ class HeartlandAccount:
 
 
 def root(address: str) -> str:
-    """The address without `/api`. People copy it from the browser or from a guide: with and without scheme and path."""
+    """The address without `/api`. People copy it with and without scheme and path."""
     url = address.strip().rstrip("/").removesuffix("/api").rstrip("/")
     return url if "://" in url else f"https://{url}"

@@ -1,4 +1,4 @@
-"""Heartland's JSON: money is a bare number there, so numerals are read and written without ever being a float."""
+"""Heartland's JSON: money is a bare number there, so numbers are read and written as Decimal, never as float."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def loads(body: bytes) -> Any:
 
 
 def dumps(value: object) -> bytes:
-    """`value` as JSON; each Decimal as the numeral it is. Raises TypeError for what JSON does not have."""
+    """`value` as JSON; each Decimal as a number, digit by digit. Raises TypeError for what JSON cannot express."""
     return orjson.dumps(value, default=_numeral)
 
 

@@ -1,4 +1,4 @@
-"""What Heartland can say no with. Everything else that goes wrong is one of the errors in `shared.errors`."""
+"""Heartland's refusals. Everything else that goes wrong is one of the errors in `shared.errors`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Details = Mapping[str, tuple[str, ...]]
 
 
 class Refused(Rejected):
-    """Heartland understood the call and said no: nothing was applied.
+    """Heartland understood the request and refused it: nothing was applied.
 
-    `code` is Heartland's word (`validation_error`, `payment_error`, `invalid_request`, ...) or `http_<status>`;
+    `code` is Heartland's own (`validation_error`, `payment_error`, `invalid_request`, ...) or `http_<status>`;
     `details` has its messages by field.
     """
 
@@ -23,7 +23,7 @@ class Refused(Rejected):
         self.details: Details = details or {}
 
     def names(self, field: str) -> bool:
-        """Whether it is this field that was refused."""
+        """Whether this field was refused."""
         return field in self.details
 
 
@@ -37,9 +37,9 @@ def refusal(operation: str, status: int, answer: object) -> Refused:
     details = _details(body.get("details") or body.get("errors"))
     code = str(body.get("error") or ("validation_error" if details else f"http_{status}"))
     message = str(body.get("message") or code)
-    told = "".join(f"; {field} {', '.join(texts)}" for field, texts in details.items())
+    fields = "".join(f"; {field} {', '.join(texts)}" for field, texts in details.items())
     kind = NotFound if status == 404 else Refused
-    return kind(f"Heartland refused {operation}: {message}{told}", code=code, status=status, details=details)
+    return kind(f"Heartland refused {operation}: {message}{fields}", code=code, status=status, details=details)
 
 
 def _details(value: object) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""One HTTP call to Heartland. Here, and only here, what comes back becomes an answer or one of our errors."""
+"""Sends one HTTP request to Heartland. The only place where a response becomes data or one of our errors."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from shared.runtime.clock import Clock
 
 Query = Sequence[tuple[str, str]]
 
-# What any web server says of a call that will never fit, in words of its own.
+# Any web server in between may refuse an oversized request, with a body of its own.
 _TOO_LARGE = (413, 414, 431)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`total_seconds` covers a call from the first byte to the last, `connect_seconds` the connection alone.
+    """Limits of one request: `total_seconds` for all of it, `connect_seconds` for the connection alone.
 
-    `empty_refusals`: a 4xx without a body is Heartland's own word too.
+    `empty_refusals`: a 4xx without a body is Heartland's refusal too, not a proxy's.
     """
 
     total_seconds: float = 30.0
@@ -48,7 +48,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`data` is the parsed body, None where it is empty. `location` names what a POST made, if the vendor said so."""
+    """`data` is the parsed body, None where it is empty. `location` is the Location header of a POST, or empty."""
 
     data: Any
     location: str = ""
@@ -67,7 +67,7 @@ TARGET = "heartland"
 
 
 class Transport:
-    """Calls to one account, within its request budget and behind its breaker."""
+    """Requests to one account, within its rate limit and behind its circuit breaker."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Transport:
         self._session = session
         self._throttled = throttled
         self._base = str(URL(f"{account.base_url}/api/"))
-        # Complete and in aiohttp's own type, so that no call copies or adds anything.
+        # Complete, and in aiohttp's own type, so that no request copies or adds headers.
         self._headers = CIMultiDict(
             {
                 "Authorization": f"Bearer {account.api_token}",
@@ -153,7 +153,7 @@ class Transport:
             raise
 
     def _url(self, path: str, query: Query) -> URL:
-        # Made of what needs no quoting and of what is quoted here: to have it looked through again costs a lot.
+        # Already quoted: letting yarl quote it again is expensive.
         return URL(f"{self._base}{path}?{urlencode(query)}" if query else self._base + path, encoded=True)
 
     async def _exchange(self, operation: str, method: str, url: URL, body: Mapping[str, object] | None) -> Answer:
@@ -202,11 +202,11 @@ class Transport:
             raise TargetDown(f"Heartland answered {operation} with status {status}: check the address of the account")
         answer = _maybe(body)
         if not self._is_heartlands(status, body, answer):
-            _lost(operation, method, f"status {status} in words that are not Heartland's")
+            _lost(operation, method, f"status {status}, but the response is not Heartland's")
         raise refusal(operation, status, answer)
 
     def _is_heartlands(self, status: int, body: bytes, answer: object) -> bool:
-        """Whether Heartland itself says no. A proxy's page of its maintenance must not make a record gone."""
+        """Whether Heartland itself refused. A proxy's maintenance page must not look like a missing record."""
         if isinstance(answer, Mapping) or status in _TOO_LARGE:
             return True
         return self._limits.empty_refusals and not body.strip()
@@ -229,14 +229,14 @@ class Transport:
 def _lost(
     operation: str, method: str, what: str, *, after: float | None = None, cause: BaseException | None = None
 ) -> NoReturn:
-    """No answer that can be trusted: a read is simply repeated, a write may have been applied."""
+    """Raise the error for a response that cannot be trusted: a read is repeated, a write may have been applied."""
     kind = TargetDown if method == "GET" else OutcomeUnknown
     answered = not isinstance(cause, (aiohttp.ClientError, TimeoutError, OSError))
     raise kind(f"Heartland, {operation}: {what}", after, answered=answered) from cause
 
 
 def _parsed(operation: str, method: str, body: bytes, location: str) -> Any:
-    # A POST that names what it made has told all we need, whatever its body is.
+    # A POST with a Location header says all we need, whatever its body is.
     if not body.strip():
         if method == "GET":
             _lost(operation, method, "an empty answer")

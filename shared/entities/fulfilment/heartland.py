@@ -1,4 +1,4 @@
-"""A completed Heartland invoice becomes a canonical fulfilment.
+"""Heartland's invoices: requests, and the canonical fulfilment in a completed one.
 
 There is no shipment object in Heartland: "it has left" is an invoice with status complete whose `order_id` is our
 order; its item lines say what and how many. Tracking number and carrier stand in custom fields by convention.

@@ -190,7 +190,7 @@ class InvoiceFeed:
         return {heartland_id: row.shopify_id for heartland_id, row in rows.items()}
 
     def _readable(self, rows: Iterable[Json]) -> list[Invoice]:
-        """One row that cannot be read must not stop the others for good: it is observer of and passed over."""
+        """The rows that can be read. One that cannot must not block the others: it is reported and skipped."""
         found = []
         for row in rows:
             try:

@@ -1,4 +1,4 @@
-"""A shipment that has left: a completed Heartland invoice, to become a Shopify fulfilment. A fact: it never changes."""
+"""The canonical fulfilment: a completed Heartland invoice, to be fulfilled in Shopify. A fact: it never changes."""
 
 from __future__ import annotations
 

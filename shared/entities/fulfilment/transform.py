@@ -1,6 +1,6 @@
-"""Heartland invoices of our orders become canonical fulfilments.
+"""Transforms notices of Heartland invoices into canonical fulfilments.
 
-The poller's notice carries the invoice and its lines as read; what is added here is the SKU of each item.
+The poller's notice carries the invoice and its lines as read; the SKU of each item is added here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _REMEMBERED_ITEMS = 10_000
 
 
 class Skus:
-    """SKUs of Heartland's items, remembered for a while: people correct item numbers now and then."""
+    """SKUs of Heartland's items, cached for ten minutes: item numbers are corrected now and then."""
 
     def __init__(self, heartland: HeartlandClient, clock: Clock) -> None:
         self._heartland = heartland
@@ -95,7 +95,7 @@ def canonical(record: Record, fulfilment: Fulfilment, version: datetime, clock: 
 
 
 def envelope(event: FulfilmentEvent, notice: Envelope, priority: Priority = "live") -> Envelope:
-    """The same invoice as of the same time with the same content is the same event, however often it is seen."""
+    """The event's envelope. Its id is derived from invoice, version and content: the same invoice is one event."""
     name = f"{event.connection}|{event.record.id}|{event.version.isoformat()}|{event.content_hash}"
     return Envelope(
         id=str(uuid.uuid5(_NAMESPACE, name)),
@@ -119,7 +119,7 @@ def route(parts: TransformParts) -> Route:
 
 
 def handler(clients: HeartlandClients, producer: Producer, clock: Clock) -> Handler:
-    """The handler of invoice notices. Facts come one at a time."""
+    """The handler of invoice notices, one at a time: each is a fact of its own."""
     known: dict[str, tuple[Heartland, Skus]] = {}
 
     async def handle(records: Sequence[Record]) -> Result:

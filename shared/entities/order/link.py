@@ -1,4 +1,4 @@
-"""That two records are the same thing. Written into both vendors too, so links can be rebuilt from nothing."""
+"""The canonical link: two records are the same thing. Both vendors store it too, so links can be rebuilt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order as both sides agree on it: what was sold, to whom, for how much, how it was paid.
+"""The canonical order: what was sold, to whom, for how much, and how it was paid.
 
 Amounts are in the shop's currency unless they stand under `presentment`. Quantities are whole units. `price` is what
 one unit costs on the list; `discounts` are allocations to this line; taxes are carried, never recomputed.
@@ -99,7 +99,7 @@ TenderKind = Literal["card", "gift_card", "store_credit", "cash", "manual", "oth
 
 
 class Tender(CanonicalRecord):
-    """Money that really moved towards the shop: a successful sale or capture. `id` is the vendor's transaction id."""
+    """Money that the shop received: a successful sale or capture. `id` is the vendor's transaction id."""
 
     id: str
     gateway: str

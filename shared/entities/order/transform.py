@@ -1,7 +1,7 @@
-"""Shopify's order notices become canonical orders.
+"""Transforms notices of Shopify orders into canonical orders.
 
-A notice only says which order changed. The order is read back, since a body lacks the payments and may be out of
-date by the time it arrives; many notices of one order become one event, which names them all.
+A notice only says which order changed. The order is read back, since a webhook's body lacks the payments and may be
+stale on arrival. Waiting notices of one order become one event, whose lineage names them all.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ UNBALANCED = "order_unbalanced"
 GONE = "order_gone"
 _NAMESPACE = uuid.UUID("6f1b6a3e-33b0-5a52-8c0e-6d2f5a3f6c40")
 _ID_DIGITS = 20
-# Shopify's reads lag its notices now and then: so often an order may be missing or old before that is believed.
+# Shopify's reads may lag behind its webhooks: attempts before a missing or stale order is accepted as such.
 _LOOKS = 3
-# A new order that stays unseen is looked for longer, parked in between, before a person is asked.
+# A new order is looked for longer, parked in between, before a review is opened.
 _MOST_LOOKS = 5
 
 
@@ -63,7 +63,7 @@ def route(parts: TransformParts) -> Route:
 def handler(
     shop_of: Callable[[str], Awaitable[OrderSource]], producer: Producer, reviews: Resolves, clock: Clock
 ) -> Handler:
-    """Takes all waiting notices of one order, oldest first."""
+    """The handler of all waiting notices of one order, oldest first."""
 
     async def handle(records: Sequence[Record]) -> Result:
         last = records[-1].envelope
@@ -72,7 +72,7 @@ def handler(
         order = await read(records, order_id, shop)
         require_balance(order)
         event = canonical(records, order, shop.settings, clock.now())
-        # Before the event is out: what the writer finds wrong with it must not be closed here.
+        # Before the event is published: reviews that the writer opens about it must not be closed here.
         await reviews.resolve(last.connection, "order", order.id, (UNBALANCED, GONE, "order_too_long"))
         await producer.send(CANONICAL_ORDER, envelope(event, last, carried(records)))
         return Result(
@@ -87,7 +87,7 @@ def handler(
 
 
 def subject_of(notice: Envelope) -> str:
-    """The order's id. Raises Rejected for what cannot be one."""
+    """The order's id. Raises Rejected where the subject is not a number."""
     subject = notice.subject
     if not (subject.isascii() and subject.isdigit() and len(subject) <= _ID_DIGITS):
         raise Rejected("the notice does not name an order by its number")
@@ -95,7 +95,7 @@ def subject_of(notice: Envelope) -> str:
 
 
 async def read(records: Sequence[Record], order_id: str, shop: OrderSource) -> Order:
-    """The order as it now stands."""
+    """The order as it is now. Raises RetryLater, NeedsReview and Rejected."""
     last = records[-1]
     if not shop.settings.read_back and (trusted := _from_body(last.envelope, order_id)):
         return trusted
@@ -103,8 +103,8 @@ async def read(records: Sequence[Record], order_id: str, shop: OrderSource) -> O
     if node is None:
         raise _missing(order_id, last)
     order = from_shopify(node)
-    told = [at for record in records if (at := updated_at(record.envelope.body))]
-    if told and order.updated_at < max(told) and last.attempts < _LOOKS:
+    stated_at = [at for record in records if (at := updated_at(record.envelope.body))]
+    if stated_at and order.updated_at < max(stated_at) and last.attempts < _LOOKS:
         raise RetryLater("Shopify still shows the order as it was before the notice", after=1)
     return order
 
@@ -119,7 +119,7 @@ def updated_at(body: bytes) -> datetime | None:
 
 
 def _from_body(notice: Envelope, order_id: str) -> Order | None:
-    """The order in the notice's own body, where that says all there is."""
+    """The order in the notice's own body, where that is complete."""
     if not notice.type.startswith("shopify.orders/") or notice.type == ORDER_REPAIR:
         return None
     body = webhook.parse(notice.body)
@@ -147,7 +147,7 @@ def require_balance(order: Order) -> None:
         f"the parts of order {order.name} come to {order.computed_total}, Shopify says {order.total} {order.currency}",
         kind=UNBALANCED,
         advice="Compare the order's lines, discounts and taxes in Shopify with its total, and enter it by hand if need "
-        "be. A later change that makes it add up is carried over by itself.",
+        "be. A later change after which it adds up is written automatically.",
         details={
             "order": order.name,
             "currency": order.currency,
@@ -176,16 +176,16 @@ def parts(order: Order) -> dict[str, str]:
 
 
 def canonical(records: Sequence[Record], order: Order, settings: ShopifySettings, now: datetime) -> OrderEvent:
-    """The order's event, which stands for all these notices."""
+    """The canonical event of the order, which answers all these notices."""
     lineage = tuple(dict.fromkeys(record.envelope.id for record in records))
     connection, namespace = records[-1].envelope.connection, settings.metafield_namespace
     return order_event(order, connection, namespace=namespace, read_at=now, lineage=lineage)
 
 
 def carried(records: Sequence[Record]) -> dict[str, str]:
-    """What notices ask of those after us: to hurry less, or to write what they think is written.
+    """The headers that notices pass on: their priority, and the cause that has a written order written again.
 
-    One ordinary notice among them makes the event urgent; one that asks to write again is enough for that.
+    One live notice among them makes the event live; one that asks to write again is enough for that.
     """
     caused = [record.envelope for record in records if CAUSE in record.envelope.extra]
     telling = [notice for notice in caused if notice.asks_again] or caused
@@ -193,7 +193,7 @@ def carried(records: Sequence[Record]) -> dict[str, str]:
 
 
 def envelope(event: OrderEvent, notice: Envelope, extra: Mapping[str, str] | None = None) -> Envelope:
-    """The same order in the same state is the same event, however often it is read."""
+    """The event's envelope. Its id is derived from the content: the same state read twice is one event."""
     name = f"{event.connection}|{event.key}|{event.content_hash}|{event.version.isoformat()}"
     return Envelope(
         id=str(uuid.uuid5(_NAMESPACE, name)),

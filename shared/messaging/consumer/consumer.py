@@ -319,7 +319,7 @@ async def open_consumer(
         max_records=options.max_records,
         max_bytes=options.max_bytes,
     )
-    reporter = Reporter(shell.name, shell.metrics, producer, shell.clock, traced=options.traced)
+    reporter = Reporter(shell.name, shell.metrics, producer, shell.clock)
     letters = DeadLetters(
         producer,
         topic_name(prefix, dead_letters),

@@ -26,16 +26,13 @@ _DETAIL_CHARACTERS = 500
 
 
 class Reporter:
-    """Counts and traces for one consumer. `traced` False keeps hops to itself, as for the journal."""
+    """Counts and traces for one consumer."""
 
-    def __init__(
-        self, service: str, metrics: ServiceMetrics, producer: Producer, clock: Clock, *, traced: bool
-    ) -> None:
+    def __init__(self, service: str, metrics: ServiceMetrics, producer: Producer, clock: Clock) -> None:
         self._service = service
         self._metrics = metrics
         self._producer = producer
         self._clock = clock
-        self._traced = traced
         # Looking a labelled metric up costs as much as all the rest of a record's end.
         self._outcome = lru_cache(lambda entity, outcome: metrics.outcomes.labels(entity=entity, outcome=outcome))
         self._latency = lru_cache(lambda entity: metrics.latency_seconds.labels(entity=entity))
@@ -94,8 +91,6 @@ class Reporter:
         resolved: bool = False,
         **details: str,
     ) -> None:
-        if not self._traced:
-            return
         alert = Alert(
             kind=kind,
             connection=connection,
@@ -135,7 +130,7 @@ class Reporter:
 
     def _hop(self, route: Route, record: Record, result: Result, started_at: datetime, now: datetime) -> None:
         # A hop about a hop would be traced again, without end.
-        if not self._traced or route.topic == TRACE:
+        if route.topic == TRACE:
             return
         envelope = record.envelope
         self._producer.trace(
@@ -162,7 +157,7 @@ class Reporter:
     def unreadable(self, route: Route, record: Unreadable) -> None:
         """A record without a readable envelope went to the dead letters. Its hop says what could be read."""
         self._outcome(route.entity, "dead_letter").inc()
-        if not self._traced or route.topic == TRACE:
+        if route.topic == TRACE:
             return
         now = self._clock.now()
         named = {name: header_text(value) for name, value in record.headers}

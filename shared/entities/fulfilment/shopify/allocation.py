@@ -1,7 +1,7 @@
-"""What of an order can be fulfilled in Shopify, and which calls bring a shipment there. Pure.
+"""Allocates a shipment to Shopify's fulfilment orders, and builds the calls that fulfil it. Pure.
 
 Shopify fulfils *fulfilment orders*: the part of an order that one location ships. One `fulfillmentCreate` may span
-several of them as long as their location is one, and it wants the ids of their lines, not those of the order's.
+several of them if they share one location, and it takes the ids of their lines, not those of the order's lines.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Tracking = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class RemainingLine:
-    """One line of one fulfilment order with what is still to ship. `held`: not as long as its status is what it is."""
+    """One line of a fulfilment order with the units left to ship. `held`: its status does not allow that now."""
 
     fulfilment_order: str
     line: str
@@ -103,7 +103,7 @@ def allocate(lines: Sequence[ShippedLine], remaining: Sequence[RemainingLine], p
     left = {entry.line: entry for entry in remaining}
     parts: list[AllocatedUnits] = []
     missing: list[ShippedLine] = []
-    # Who names its order line chooses first: the others can go anywhere.
+    # Lines that name their order line are placed first: the others can go anywhere.
     for shipped in sorted(lines, key=lambda line: not line.order_line_id):
         wanted = shipped.quantity
         for entry in _candidates(shipped, left.values(), preferred_location):
@@ -133,11 +133,11 @@ def still_to_place(lines: Sequence[ShippedLine], placed: Sequence[AllocatedUnits
 def tracking_of(record: Fulfilment) -> dict[str, str]:
     """The shipment's `FulfillmentTrackingInput`, empty where nothing is known.
 
-    A tracking address that is none is left out: Shopify would refuse the whole shipment for it.
+    An invalid tracking URL is left out: Shopify would refuse the whole fulfilment because of it.
     """
     url = record.tracking_url if _is_address(record.tracking_url) else ""
-    told = {"number": record.tracking_number, "company": record.carrier, "url": url}
-    return {name: value for name, value in told.items() if value}
+    tracking = {"number": record.tracking_number, "company": record.carrier, "url": url}
+    return {name: value for name, value in tracking.items() if value}
 
 
 def creation_input(call: FulfilmentCall, *, notify: bool) -> dict[str, Any]:
@@ -160,10 +160,10 @@ def creation_input(call: FulfilmentCall, *, notify: bool) -> dict[str, Any]:
 
 
 def candidates(order: Mapping[str, Any], call: FulfilmentCall, known: Collection[str]) -> list[Mapping[str, Any]]:
-    """The fulfilments that a call with an unknown outcome may have made; what they hold is yet to be compared.
+    """The fulfilments that a call with an unknown outcome may have made; their units are compared afterwards.
 
-    Shopify keeps no reference of ours on a fulfilment. So it is ours if it was not there before the call, is not one
-    we `know`, and has the call's tracking number and units: calls of one order never run side by side.
+    Shopify stores no reference of ours on a fulfilment. So it is ours if it did not exist before the call, is not in
+    `known`, and has the call's tracking number and units: calls of one order never run concurrently.
     """
     return [
         made

@@ -1,9 +1,9 @@
-"""Which reading of Shopify's stated adds up to its total. Pure.
+"""Finds the interpretation of Shopify's amounts that adds up to its total. Pure.
 
-Quantities, allocations and tax lines of a line count refunded and removed units for ever, and so does totalPriceSet
-("before returns"): the plain reading is ordered quantities against totalPriceSet. The other readings answer what
-Shopify's schema leaves open or old records lack; each differs from the plain one in a stated way, and one is taken
-only if it balances to the cent. Nothing is ever made to fit: what no reading explains goes to a person.
+Quantities, allocations and tax lines of a line keep counting refunded and removed units, and so does totalPriceSet
+("before returns"): the plain interpretation is ordered quantities against totalPriceSet. The others cover what
+Shopify's schema leaves open or old records lack; each differs from the plain one in a stated way, and is used only if
+it balances to the cent. Amounts are never adjusted: what no interpretation explains goes to review.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ class StatedTotals:
 
 
 def balanced(order: Order, stated: StatedTotals) -> Order:
-    """The plainest reading that balances; the plainest of all if none does."""
+    """The plainest interpretation that balances; the plainest of all if none does."""
     plainest: Order | None = None
-    for reading in interpretations(order, stated):
-        if reading.difference == 0:
-            return reading
-        plainest = plainest or reading
-    assert plainest is not None  # noqa: S101 - the plain reading is always there
+    for interpretation in interpretations(order, stated):
+        if interpretation.difference == 0:
+            return interpretation
+        plainest = plainest or interpretation
+    assert plainest is not None  # noqa: S101 - there is always the plain one
     return plainest
 
 
 def interpretations(order: Order, stated: StatedTotals) -> Iterator[Order]:
-    """Every reading, those first that differ least from the plain one."""
+    """Every interpretation, ordered by how little it differs from the plain one."""
     dimensions = [
         _quantities(order, stated),
         _totals(order, stated),
@@ -61,10 +61,10 @@ def interpretations(order: Order, stated: StatedTotals) -> Iterator[Order]:
     ]
     choices = product(*(range(len(dimension)) for dimension in dimensions))
     for choice in sorted(choices, key=lambda picks: (sum(picks), picks)):
-        reading = order
+        interpretation = order
         for dimension, pick in zip(dimensions, choice, strict=True):
-            reading = dimension[pick](reading)
-        yield reading
+            interpretation = dimension[pick](interpretation)
+        yield interpretation
 
 
 def _charged(order: Order) -> list[OrderLine | ShippingLine]:
@@ -80,10 +80,10 @@ def _quantities(order: Order, stated: StatedTotals) -> list[Interpretation]:
     if not stated.removed_shipping and not any(line.removed for line in order.lines):
         return [_as_it_is]
 
-    def edited(reading: Order) -> Order:
-        lines = tuple(_less_removed(line, stated.unit) for line in reading.lines)
-        shipping = tuple(line for line in reading.shipping_lines if line.id not in stated.removed_shipping)
-        return reading.model_copy(update={"lines": lines, "shipping_lines": shipping})
+    def edited(interpretation: Order) -> Order:
+        lines = tuple(_less_removed(line, stated.unit) for line in interpretation.lines)
+        shipping = tuple(line for line in interpretation.shipping_lines if line.id not in stated.removed_shipping)
+        return interpretation.model_copy(update={"lines": lines, "shipping_lines": shipping})
 
     return [_as_it_is, edited]
 
@@ -104,7 +104,7 @@ def _totals(order: Order, stated: StatedTotals) -> list[Interpretation]:
     """totalPriceSet; or currentTotalPriceSet, which alone moves when a line is added to an order of an old API."""
     if stated.current_total == order.total:
         return [_as_it_is]
-    return [_as_it_is, lambda reading: reading.model_copy(update={"total": stated.current_total})]
+    return [_as_it_is, lambda interpretation: interpretation.model_copy(update={"total": stated.current_total})]
 
 
 def _taxes(order: Order, stated: StatedTotals) -> list[Interpretation]:
@@ -116,8 +116,8 @@ def _taxes(order: Order, stated: StatedTotals) -> list[Interpretation]:
     if not beyond:
         return [_as_it_is]
 
-    def whole(reading: Order) -> Order:
-        return reading.model_copy(update={"order_taxes": beyond})
+    def whole(interpretation: Order) -> Order:
+        return interpretation.model_copy(update={"order_taxes": beyond})
 
     on_lines = any(line.taxes for line in _charged(order))
     return [_as_it_is, whole] if on_lines else [whole]
@@ -143,7 +143,7 @@ def _discounts(order: Order, stated: StatedTotals) -> list[Interpretation]:
     if rest <= 0:
         return [_as_it_is]
     discount = (Discount(label=stated.discount_label, amount=rest),)
-    return [_as_it_is, lambda reading: reading.model_copy(update={"order_discounts": discount})]
+    return [_as_it_is, lambda interpretation: interpretation.model_copy(update={"order_discounts": discount})]
 
 
 def _rounding(order: Order, stated: StatedTotals) -> list[Interpretation]:
@@ -154,12 +154,12 @@ def _rounding(order: Order, stated: StatedTotals) -> list[Interpretation]:
     if not stated.rounding:
         return [_as_it_is]
 
-    def on_top(reading: Order) -> Order:
-        payable = reading.total + stated.rounding
-        return reading.model_copy(update={"rounding": stated.rounding, "total": payable})
+    def on_top(interpretation: Order) -> Order:
+        payable = interpretation.total + stated.rounding
+        return interpretation.model_copy(update={"rounding": stated.rounding, "total": payable})
 
-    def inside(reading: Order) -> Order:
-        return reading.model_copy(update={"rounding": stated.rounding})
+    def inside(interpretation: Order) -> Order:
+        return interpretation.model_copy(update={"rounding": stated.rounding})
 
     return [_as_it_is if order.paid == order.total else on_top, inside]
 
@@ -170,8 +170,10 @@ def _tip(order: Order) -> list[Interpretation]:
     if line is None:
         return [_as_it_is]
 
-    def once(reading: Order) -> Order:
-        return reading.model_copy(update={"lines": tuple(each for each in reading.lines if each.id != line.id)})
+    def once(interpretation: Order) -> Order:
+        return interpretation.model_copy(
+            update={"lines": tuple(each for each in interpretation.lines if each.id != line.id)}
+        )
 
     return [_as_it_is, once]
 
@@ -184,4 +186,4 @@ def _part(order: Order, field: str) -> list[Interpretation]:
     """A sum that is part of the total; or is collected apart from it."""
     if not getattr(order, field):
         return [_as_it_is]
-    return [_as_it_is, lambda reading: reading.model_copy(update={field: Decimal(0)})]
+    return [_as_it_is, lambda interpretation: interpretation.model_copy(update={field: Decimal(0)})]

@@ -1,8 +1,8 @@
-"""Reads orders for many keys at a time: those who ask shortly after one another share one query.
+"""Reads orders in batches: requests that arrive shortly after one another share one query.
 
-A batch leaves when nobody has joined it for one window, when it is as large as one query may be, or after eight
-windows. So a quiet shop waits for one short window and a burst, however it trickles in, is read in full batches. Two
-queries are under way at most; while they are, the next ones fill up.
+A batch is sent when no order joined it for one window, when it is as large as one query may be, or after eight windows.
+So an idle shop waits for one short window, and a burst is read in full batches. At most two queries are in flight; the
+next batches fill up meanwhile.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Reads(Protocol):
 
 
 class RecentReads:
-    """Which orders were read a moment ago.
+    """Orders that were read within the last 30 seconds.
 
-    Our own metafields on an order make Shopify tell us that it changed, a second after it was read. Such a notice is
-    read like any other, but it may wait for others: that makes few queries of what would be many.
+    Writing our own metafields makes Shopify send another webhook a second after the order was read. Such an order is
+    read again, but may wait longer for others to join the query.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -104,7 +104,7 @@ class OrderReader:
         return await complete(node, self._executor(order_id)) if node else None
 
     async def close(self) -> None:
-        """Give up what is under way; whoever waits is cancelled with it."""
+        """Cancel the queries in flight and their callers."""
         if self._timer is not None:
             self._timer.cancel()
         for query in self._queries:
@@ -120,7 +120,7 @@ class OrderReader:
         return max(1, min(self._most, self._client.fitting(READ_ORDERS)))
 
     def _send_in_time(self) -> None:
-        """An order that was read a moment ago waits for company; any other that asks takes it along at once."""
+        """A recently read order waits for others; the next other order takes it along at once."""
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._latest = loop.time() + self._again.seconds
@@ -158,7 +158,7 @@ class OrderReader:
         except asyncio.CancelledError:
             _cancel(batch)
             raise
-        # An error nobody expected belongs to those who wait too: it stops the service from there.
+        # An unexpected error is raised in the callers, where it stops the service.
         except Exception as error:
             found = dict.fromkeys(batch, error)
         _settle(batch, found)
@@ -169,8 +169,8 @@ class OrderReader:
         except (QueryTooLarge, Rejected) as error:
             return await self._halves(ids, error)
         except IntegrationError as error:
-            # Shopify answers, and fails: it may be one order that it cannot show. If it is all of Shopify, the breaker
-            # opens within a few of these.
+            # Shopify responds with a failure: one order may cause it. If Shopify fails as a whole, the breaker opens
+            # within a few of these.
             if isinstance(error, TargetDown) and error.answered:
                 return await self._halves(ids, error)
             return dict.fromkeys(ids, error)
@@ -178,7 +178,7 @@ class OrderReader:
         return dict(nodes)
 
     async def _halves(self, ids: Sequence[str], error: IntegrationError) -> dict[str, Node | Exception | None]:
-        """What was too much at once may do by halves; and one order that is refused must not take others with it."""
+        """Retry by halves: a smaller query may fit, and one refused order must not fail the others."""
         if len(ids) == 1:
             return {ids[0]: error}
         half = len(ids) // 2

@@ -1,4 +1,4 @@
-"""Which orders changed since a moment: ids and times only, cheap enough to ask all day."""
+"""Lists the orders that changed since a time: ids and times only, so that it costs little."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def changed_orders(execute: Execute, since: datetime) -> AsyncGenerator[Ch
         page: dict[str, Any] = (await execute(LIST_CHANGED_ORDERS, variables)).get("orders") or {}
         for row in _rows(page):
             found = ChangedOrder(str(row["legacyResourceId"]), str(row["name"]), _changed_at(row, since))
-            # A filter that the shop does not know is ignored without a word.
+            # Shopify ignores an unknown filter silently.
             if found.updated_at >= since.replace(microsecond=0):
                 yield found
         info = page["pageInfo"]

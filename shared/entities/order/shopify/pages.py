@@ -1,4 +1,4 @@
-"""An order whole, however long: what did not fit in the first page is read in follow-up pages and put behind it."""
+"""Reads orders completely: what does not fit into the first pages is read in follow-up pages."""
 
 from __future__ import annotations
 

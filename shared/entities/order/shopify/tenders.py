@@ -1,6 +1,6 @@
-"""Which of an order's transactions are money that came in. Pure.
+"""Which of an order's transactions brought money in. Pure.
 
-An authorisation reserves and moves nothing, and so does EMV_AUTHORIZATION; refunds are an entity of their own.
+AUTHORIZATION and EMV_AUTHORIZATION only reserve money; refunds are an entity of their own.
 """
 
 from __future__ import annotations

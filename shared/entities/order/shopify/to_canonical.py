@@ -1,8 +1,8 @@
-"""A Shopify order as the canonical one. Pure.
+"""Converts a Shopify order into the canonical order. Pure.
 
-What surprises: Shopify counts refunded and removed units in quantities, discounts and taxes for ever, tips are both a
-line and a total, old records state taxes for the whole order only, and not every total includes everything.
-`balance.py` finds out which reading of the stated adds up.
+Pitfalls: Shopify keeps counting refunded and removed units in quantities, discounts and taxes; tips are both a line and
+a total; old records state taxes for the whole order only; and not every total includes everything. `balance.py` finds
+the interpretation of the amounts that adds up.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ from shared.errors import Rejected
 def from_shopify(node: Node) -> Order:
     """The order in a node of `documents.READ_ORDERS`, whole (see `pages.py`).
 
-    Its `difference` is zero wherever one reading of Shopify's stated adds up, else what the plainest one lacks.
-    Raises Rejected where the node is no readable order.
+    Its `difference` is zero if one interpretation of Shopify's amounts adds up, else that of the plainest one.
+    Raises Rejected where the node cannot be read as an order.
     """
     try:
         order = _plain(node)
         return balanced(order, _stated_totals(node, order))
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
         raise Rejected(
-            f"the order {numeric_id(node.get('id'))} as Shopify states it cannot be read: {_trouble(error)}"
+            f"the order {numeric_id(node.get('id'))} as Shopify states it cannot be read: {_fault(error)}"
         ) from error
 
 
-def _trouble(error: Exception) -> str:
-    """What is wrong. Values stay out of it: they are personal."""
+def _fault(error: Exception) -> str:
+    """What is wrong, without the values, which may be personal data."""
     if isinstance(error, InvalidValue):
         return str(error)
     return f"{error} is missing" if isinstance(error, KeyError) else type(error).__name__
@@ -217,7 +217,7 @@ def address(node: Node | None) -> Address | None:
 
 
 def customer(node: Node | None, email: str, phone: str, at: Address | None) -> Customer:
-    """The customer's own data, the order's where they have none; a guest is named as the address `at` is."""
+    """The customer's own data, the order's where they have none; a guest gets the name in the address `at`."""
     if not node:
         named = at or Address()
         return Customer(email=email, phone=phone, first_name=named.first_name, last_name=named.last_name)

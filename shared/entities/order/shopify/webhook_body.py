@@ -1,7 +1,7 @@
-"""A notice's own body as an order, for shops that do not want every order read back. Pure.
+"""The order in a webhook's body, for shops that do not have every order read back. Pure.
 
-A body is the order as REST knows it: snake_case, numeric ids, and no payments. Payments decide what Heartland books,
-and their ids are what they are booked under; so a body is used only where no payment can be missing from it.
+A body is the order in REST form: snake_case, numeric ids, and no payments. Payments decide what Heartland books, under
+their transaction ids; so a body is used only where no payment can be missing from it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def parse(body: bytes) -> Body:
 def is_complete(body: Body) -> bool:
     """Whether the body is an order whose payments are known: it carries them, or none has been made yet.
 
-    A sum and a gateway's name would not do: a payment is booked under its transaction's id, which is not in a body.
+    Amount and gateway are not enough: a payment is booked under its transaction's id, which is not in a body.
     """
     if not all(body.get(field) for field in ("id", "name", "line_items", "currency", "updated_at", "total_price")):
         return False

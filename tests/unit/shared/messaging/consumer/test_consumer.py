@@ -90,7 +90,7 @@ class Bench:
         metrics = ServiceMetrics("writer", CollectorRegistry())
         self.lanes = Lanes({"orders": False}, concurrency=4, max_records=4, max_bytes=10**6)
         parked, reviews = MemoryParked(), MemoryReviews()
-        reporter = Reporter("writer", metrics, self.producer, clock, traced=True)  # type: ignore[arg-type]
+        reporter = Reporter("writer", metrics, self.producer, clock)  # type: ignore[arg-type]
         letters = DeadLetters(self.producer, "dlq", service="writer", version="", limit=99)  # type: ignore[arg-type]
         parking = Parking(self.lanes, parked, reporter, options, clock)  # type: ignore[arg-type]
         shared = (Outages(options.outage_park_seconds), reporter, options, clock, lambda: 0.5)

@@ -43,7 +43,7 @@ class Bench:
         self.metrics = ServiceMetrics("writer", CollectorRegistry())
         options = ConsumerOptions(park_schedule=(60.0, 300.0))
         self.lanes = Lanes({"orders": collapse}, concurrency=4, max_records=100, max_bytes=10**6)
-        reporter = Reporter("writer", self.metrics, self.producer, self.clock, traced=True)  # type: ignore[arg-type]
+        reporter = Reporter("writer", self.metrics, self.producer, self.clock)  # type: ignore[arg-type]
         letters = DeadLetters(self.producer, "dlq", service="writer", version="", limit=99, share=0.5)  # type: ignore[arg-type]
         self.parking = Parking(self.lanes, self.parked, reporter, options, self.clock)  # type: ignore[arg-type]
         shared = (Outages(options.outage_park_seconds), reporter, options, self.clock, lambda: 0.5)
