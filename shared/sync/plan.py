@@ -1,4 +1,4 @@
-"""What a plan consists of: steps, and findings that a person must look at."""
+"""What a plan consists of: steps, and problems that a person must look at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Problem:
     """Something a person must look at: it becomes a review.
 
     It does not stop the record unless it `blocks`: then the steps are executed, and the same content is tried again
@@ -36,6 +36,6 @@ class Plan(Generic[S]):
     """
 
     steps: tuple[S, ...]
-    findings: tuple[Finding, ...] = ()
+    problems: tuple[Problem, ...] = ()
     complete: bool = True
     waits: Waiting | None = None

@@ -36,7 +36,7 @@ from shared.state.target_state import TargetState, TargetStates
 from shared.state.versions import Verdict, Version, gate
 from shared.sync.misconfigured import ConnectionMisconfigured, ConnectionReviews, only_this_connection
 from shared.sync.ownership_check import OwnershipCheck, PartitionOwnership, TakenAt
-from shared.sync.plan import Finding, Plan
+from shared.sync.plan import Plan, Problem
 from shared.sync.unit_of_work import UnitOfWork
 
 E = TypeVar("E", bound=CanonicalEvent[Any])
@@ -97,7 +97,7 @@ class RecordSync(ABC, Generic[D, A, S]):
         """The effects that the plan's steps have, with their intents: they are claimed before the first step."""
         return {}
 
-    def settled(self, actual: A) -> Sequence[Finding]:
+    def settled(self, actual: A) -> Sequence[Problem]:
         """Called once the target matches: settles what was in doubt. What else a person must look at."""
         return ()
 
@@ -107,17 +107,17 @@ class RecordSync(ABC, Generic[D, A, S]):
     def forget(self) -> None:
         """What is remembered of the record is no longer certain: the next attempt must read."""
 
-    def refusal(self, error: Rejected) -> Finding | None:
+    def refusal(self, error: Rejected) -> Problem | None:
         """What a person must do about a refused call; None where the event can never work."""
         return None
 
-    def conflict(self, pair: LinkPair, conflict: NeedsReview) -> Finding:
+    def conflict(self, pair: LinkPair, conflict: NeedsReview) -> Problem:
         """A link contradicts a known one. Raises `conflict` where the record must not be written then."""
         raise conflict
 
 
 class SyncedEntity(Protocol[E]):
-    """An entity with one of its targets. `review_kinds` are those of every review that its findings open."""
+    """An entity with one of its targets. `review_kinds` are those of every review that its problems open."""
 
     @property
     def entity(self) -> str: ...
@@ -150,16 +150,16 @@ class _Written(Generic[A]):
     """The target matches: what it holds, and what is yet to be told of it."""
 
     actual: A
-    findings: Sequence[Finding]
+    problems: Sequence[Problem]
     waits: Waiting | None
 
     @property
-    def blocking(self) -> Finding | None:
-        return next((finding for finding in self.findings if finding.blocks), None)
+    def blocking(self) -> Problem | None:
+        return next((problem for problem in self.problems if problem.blocks), None)
 
     @property
-    def problem(self) -> IntegrationError | None:
-        """Why the event has not ended, though all that could be written is."""
+    def error(self) -> IntegrationError | None:
+        """Why the event has not ended, though everything that could be written is."""
         return self.blocking.error() if self.blocking else self.waits
 
 
@@ -223,8 +223,8 @@ class Sync(Generic[E]):
             written = await self._converge(sync, attempt.work)
         except IntegrationError as error:
             return verdict, error.reason
-        if written.problem is not None:
-            return verdict, written.problem.reason
+        if written.error is not None:
+            return verdict, written.error.reason
         outcome = sync.result(written.actual).outcome
         return (verdict if outcome == "applied" else outcome), ""
 
@@ -298,16 +298,16 @@ class Sync(Generic[E]):
         """Plan and execute until the target matches."""
         desired = sync.desired()
         actual = await sync.actual(desired)
-        findings: list[Finding] = []
+        problems: list[Problem] = []
         for _ in range(_ROUNDS):
             plan = sync.plan(desired, actual)
             await self._claim(sync, plan, work)
-            findings += _contradictions(sync, work)
+            problems += _contradictions(sync, work)
             for step in plan.steps:
                 actual = await sync.execute(step, actual)
             if plan.complete:
-                findings += [*plan.findings, *sync.settled(actual)]
-                return _Written(actual, findings, plan.waits)
+                problems += [*plan.problems, *sync.settled(actual)]
+                return _Written(actual, problems, plan.waits)
         entity, key = work.about[1:]
         raise RetryLater(f"{entity} {key} kept changing in {self._entity.target.capitalize()} while it was written")
 
@@ -324,15 +324,15 @@ class Sync(Generic[E]):
 
         A refused call becomes a review. Raises RetryLater for it, since a person may change what was refused.
         """
-        finding = sync.refusal(error) if isinstance(error, Rejected) else None
-        blocked = finding is not None or isinstance(error, NeedsReview)
+        problem = sync.refusal(error) if isinstance(error, Rejected) else None
+        blocked = problem is not None or isinstance(error, NeedsReview)
         await attempt.work.store(
             versions=self._marks(attempt.event, sync, blocked=True, has_open_reviews=True) if blocked else (),
-            openings=self._openings(attempt.event, [finding] if finding else []),
+            openings=self._openings(attempt.event, [problem] if problem else []),
             give_back=True,
         )
         _contradictions(sync, attempt.work)
-        if finding is not None:
+        if problem is not None:
             raise RetryLater(error.reason) from error
 
     # Settle
@@ -340,19 +340,19 @@ class Sync(Generic[E]):
     async def _settle(
         self, attempt: Attempt[E], sync: RecordSync[D, A, S], written: _Written[A], cause: Envelope
     ) -> Result:
-        """What follows the writing, the version last: a crash before it repeats the rest.
+        """What follows the write, the version last: a crash before it repeats the rest.
 
-        A finding that blocks is raised for the error policy, which opens its review and parks the key.
+        A problem that blocks is raised for the error policy, which opens its review and parks the key.
         """
-        event, findings = attempt.event, written.findings
+        event, problems = attempt.event, written.problems
         await sync.publish(written.actual, cause, attempt.context.priority)
         await attempt.work.store(
-            versions=self._marks(event, sync, blocked=written.blocking is not None, has_open_reviews=bool(findings)),
-            openings=self._openings(event, [one for one in findings if one is not written.blocking]),
-            closings=self._closings(attempt, findings),
+            versions=self._marks(event, sync, blocked=written.blocking is not None, has_open_reviews=bool(problems)),
+            openings=self._openings(event, [one for one in problems if one is not written.blocking]),
+            closings=self._closings(attempt, problems),
         )
-        if written.problem is not None:
-            raise written.problem
+        if written.error is not None:
+            raise written.error
         return sync.result(written.actual)
 
     def _marks(
@@ -366,22 +366,22 @@ class Sync(Generic[E]):
     def _mark(self, event: E, version: Version) -> VersionMark:
         return VersionMark(*self._about(event), self._entity.target, version)
 
-    def _openings(self, event: E, findings: Sequence[Finding]) -> Sequence[ReviewOpening]:
+    def _openings(self, event: E, problems: Sequence[Problem]) -> Sequence[ReviewOpening]:
         connection, entity, key = self._about(event)
         return [
-            ReviewOpening(connection, one.kind, entity, key, one.title, one.advice, one.details) for one in findings
+            ReviewOpening(connection, one.kind, entity, key, one.title, one.advice, one.details) for one in problems
         ]
 
-    def _closings(self, attempt: Attempt[E], findings: Sequence[Finding]) -> Sequence[ReviewClosing]:
+    def _closings(self, attempt: Attempt[E], problems: Sequence[Problem]) -> Sequence[ReviewClosing]:
         """Reviews of an earlier attempt whose problem is gone."""
         stored = attempt.state.version
         if stored is None or not stored.has_open_reviews:
             return ()
-        over = set(self._entity.review_kinds) - {finding.kind for finding in findings}
+        over = set(self._entity.review_kinds) - {problem.kind for problem in problems}
         return [ReviewClosing(*self._about(attempt.event), tuple(sorted(over)))]
 
 
-def _contradictions(sync: RecordSync[D, A, S], work: UnitOfWork) -> list[Finding]:
+def _contradictions(sync: RecordSync[D, A, S], work: UnitOfWork) -> list[Problem]:
     conflicts, work.conflicts = work.conflicts, []
     return [sync.conflict(pair, conflict) for pair, conflict in conflicts]
 

@@ -21,9 +21,10 @@ _COMPREHENSION = re.compile(r"\.<locals>\.<(listcomp|setcomp|dictcomp|genexpr)>"
 
 @dataclass(frozen=True, slots=True)
 class Await:
-    """One await: the function it stands in, and its first and last line."""
+    """One await: the function it stands in, its code, and its first and last line."""
 
     function: str
+    code: str
     first: int
     last: int
 
@@ -61,12 +62,12 @@ class Awaits:
             self._seen.add((name, frame.f_lineno))
 
     def missed(self) -> list[str]:
-        """The awaits that no call passed through."""
+        """The awaits that no call passed through, each as `module:function: await code`."""
         lines: dict[str, set[int]] = {}
         for name, line in self._seen:
             lines.setdefault(name, set()).add(line)
         return [
-            f"{one.function} (line {one.first})"
+            f"{one.function}: {one.code}"
             for one in self._all
             if not any(one.first <= line <= one.last for line in lines.get(one.function, ()))
         ]
@@ -195,7 +196,7 @@ def _in_node(node: ast.AST, module: str, qualname: str) -> Iterator[Await]:
             inner += "" if isinstance(child, ast.ClassDef) else ".<locals>"
         function = f"{module}:{qualname.removesuffix('.<locals>')}"
         if isinstance(child, ast.Await):
-            yield Await(function, child.lineno, child.end_lineno or child.lineno)
+            yield Await(function, ast.unparse(child), child.lineno, child.end_lineno or child.lineno)
         elif isinstance(child, ast.comprehension) and child.is_async:
-            yield Await(function, child.iter.lineno, child.iter.end_lineno or child.iter.lineno)
+            yield Await(function, ast.unparse(child), child.iter.lineno, child.iter.end_lineno or child.iter.lineno)
         yield from _in_node(child, module, inner)

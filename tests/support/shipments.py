@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -98,6 +99,8 @@ class Shop:
     read_lag_seconds: float = 10.0
     writer: Any = None
     taken_at: datetime | None = None
+    # What the question for it passes through.
+    at: Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]] | None = None
 
     def __post_init__(self) -> None:
         self.client: Any = sandbox_client(self.sandbox)
@@ -114,7 +117,11 @@ class Shop:
         self.shipments = Sync(entity, writer=self.writer, clock=self.clock, epochs=epochs)
 
     async def _taken_at(self, topic: str, partition: int) -> datetime | None:
-        return self.taken_at
+        async def answer() -> datetime | None:
+            return self.taken_at
+
+        found: datetime | None = await (self.at("taken_at", answer) if self.at else answer())
+        return found
 
     def _shop(self, _: str) -> Any:
         return SimpleNamespace(client=self.client, rules=ShopifySettings(location_map=self.locations))

@@ -23,7 +23,7 @@ from shared.entities.fulfilment.to_shopify.actual import ActualShipment
 from shared.entities.fulfilment.to_shopify.desired import DesiredShipment
 from shared.entities.fulfilment.to_shopify.steps import ChangeTracking, CreateFulfilment, Step
 from shared.errors import Waiting
-from shared.sync.plan import Finding, Plan
+from shared.sync.plan import Plan, Problem
 
 
 def plan_shipment(desired: DesiredShipment, actual: ActualShipment) -> Plan[Step]:
@@ -63,8 +63,8 @@ def _digest(tracking: Tracking) -> str:
     return hashlib.sha256(orjson.dumps(dict(tracking), option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
-def _not_expected(desired: DesiredShipment, units: str) -> Finding:
-    return Finding(
+def _not_expected(desired: DesiredShipment, units: str) -> Problem:
+    return Problem(
         kind="shipment_without_order_lines",
         title=f"Heartland invoice {desired.invoice} ships {units} that Shopify does not expect any more",
         advice="Look whether the order was cancelled, or fulfilled in Shopify by hand, or more was shipped than "

@@ -24,7 +24,7 @@ from shared.limits.call_context import CallContext
 from shared.state.atomic_write import LinkPair
 from shared.state.ledger import Claim
 from shared.state.links import LinkRow
-from shared.sync.plan import Finding
+from shared.sync.plan import Problem
 from shared.sync.unit_of_work import UnitOfWork
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -43,7 +43,7 @@ class ActualOrderReader:
         self._work = work
         self._context = context
         self.in_doubt: Mapping[str, Claim] = {}
-        self.duplicates: Finding | None = None
+        self.duplicates: Problem | None = None
 
     async def find(self, link: LinkRow | None) -> ActualOrder | None:
         """The order by our link; or, after the database was lost, where Shopify knows of one."""
@@ -113,8 +113,8 @@ def noted_id(order: Order, namespace: str) -> str:
     return next((value for space, key, value in order.metafields if (space, key) == keys), "")
 
 
-def _duplicates(order: Order, found: list[SalesOrder]) -> Finding:
-    return Finding(
+def _duplicates(order: Order, found: list[SalesOrder]) -> Problem:
+    return Problem(
         kind="duplicate_orders",
         title=f"{len(found)} Heartland orders stand for Shopify order {order.name}",
         advice=f"Keep {found[0].public_id or found[0].id} and cancel the others in Heartland.",

@@ -29,7 +29,7 @@ from shared.state.atomic_write import LinkPair
 from shared.state.ledger import Effect
 from shared.sync.create_once import Created, CreateOnce, ReadLag
 from shared.sync.key_locks import KeyLocks
-from shared.sync.plan import Finding
+from shared.sync.plan import Problem
 from shared.sync.unit_of_work import UnitOfWork
 
 
@@ -40,7 +40,7 @@ class Buyer:
     customer_id: int
     billing_address_id: int | None = None
     shipping_address_id: int | None = None
-    findings: list[Finding] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
 
 class Customers:
@@ -142,7 +142,7 @@ class Customers:
         gaps = missing(found[0], order)
         if gaps:
             await update_customer(self._heartland, found[0].id, gaps, context)
-        return Buyer(found[0].id, findings=[_several(order, found)] if len(found) > 1 else [])
+        return Buyer(found[0].id, problems=[_several(order, found)] if len(found) > 1 else [])
 
     async def _create(self, order: Order, work: UnitOfWork, context: CallContext) -> tuple[Buyer, bool]:
         effect = self._effect(order)
@@ -213,8 +213,8 @@ def missing(there: HeartlandCustomer, order: Order) -> dict[str, str]:
     return {name: value for name, value in ours.items() if value and getattr(there, name).strip() in blank}
 
 
-def _several(order: Order, found: Sequence[HeartlandCustomer]) -> Finding:
-    return Finding(
+def _several(order: Order, found: Sequence[HeartlandCustomer]) -> Problem:
+    return Problem(
         kind="duplicate_customers",
         title=f"{len(found)} customers in Heartland share the e-mail address of order {order.name}",
         advice=f"Merge them in Heartland; the order went to the oldest, {found[0].public_id or found[0].id}.",

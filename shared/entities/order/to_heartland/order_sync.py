@@ -21,7 +21,7 @@ from shared.entities.order.to_heartland.actual_order import ActualOrder
 from shared.entities.order.to_heartland.desired import DesiredOrder, desired_order
 from shared.entities.order.to_heartland.execute import ExecutionContext, effects_of, execute
 from shared.entities.order.to_heartland.link_event import link_event
-from shared.entities.order.to_heartland.payments import absent_payments, refund_finding
+from shared.entities.order.to_heartland.payments import absent_payments, refund_problem
 from shared.entities.order.to_heartland.plan import plan_order
 from shared.entities.order.to_heartland.references import References, references
 from shared.entities.order.to_heartland.steps import Step
@@ -34,12 +34,12 @@ from shared.state.atomic_write import Intent, LinkPair
 from shared.state.ledger import Effect
 from shared.state.target_state import TargetState
 from shared.state.versions import Verdict
-from shared.sync.plan import Finding, Plan
+from shared.sync.plan import Plan, Problem
 from shared.sync.sync import Attempt, RecordSync
 
 TARGET = "heartland"
 ENTITY = "order"
-# Every review that a finding of this entity opens, so that it can be resolved once it is over.
+# Every review that a problem of this entity opens, so that it can be resolved once it is over.
 REVIEW_KINDS = (
     "cancel_by_hand", "canceled_in_heartland", "customer_linked_twice", "duplicate_customers", "duplicate_orders",
     "edit_after_invoice", "extra_lines", "heartland_refused", "link_conflict", "order_missing", "order_not_exact",
@@ -80,7 +80,7 @@ class Actual:
 
     order: ActualOrder | None
     references: References
-    findings: Sequence[Finding]
+    problems: Sequence[Problem]
 
     @property
     def there(self) -> ActualOrder:
@@ -124,7 +124,7 @@ class OrderSync(RecordSync[DesiredOrder, Actual, Step]):
             linked_id=int(self._state.buyer_id) if self._state.buyer_id else None,
             known_id=order.order.customer_id if order else None,
         )
-        return Actual(order, references(items, payment_types, location, buyer), buyer.findings)
+        return Actual(order, references(items, payment_types, location, buyer), buyer.problems)
 
     def plan(self, desired: DesiredOrder, actual: Actual) -> Plan[Step]:
         return plan_order(self._order, desired, actual.references, actual.order, self._account.rules)
@@ -137,10 +137,10 @@ class OrderSync(RecordSync[DesiredOrder, Actual, Step]):
         self._account.recent.keep(self._order.id, order)
         return replace(actual, order=order)
 
-    def settled(self, actual: Actual) -> Sequence[Finding]:
+    def settled(self, actual: Actual) -> Sequence[Problem]:
         self._settle_doubts(actual.there)
-        found = [self._reader.duplicates, refund_finding(self._order, actual.there)]
-        return [*actual.findings, *filter(None, found)]
+        found = [self._reader.duplicates, refund_problem(self._order, actual.there)]
+        return [*actual.problems, *filter(None, found)]
 
     def _settle_doubts(self, order: ActualOrder) -> None:
         """What a crash left in doubt is there by now: Heartland matches, and was read after the doubt began.
@@ -165,26 +165,26 @@ class OrderSync(RecordSync[DesiredOrder, Actual, Step]):
     def forget(self) -> None:
         self._account.recent.forget(self._order.id)
 
-    def refusal(self, error: Rejected) -> Finding | None:
+    def refusal(self, error: Rejected) -> Problem | None:
         """A person may change in Heartland what it asks for; meanwhile what was cached may be the reason."""
         if not isinstance(error, Refused):
             return None
         self._account.items.forget(line.sku for line in self._order.lines)
         if error.names("customer_id"):
             self._account.customers.doubt(self._order)
-        return Finding(
+        return Problem(
             kind="heartland_refused",
             title=error.reason,
             advice="Change in Heartland what it asks for (a required field, a setting); it is tried again by itself.",
             details={"code": error.code, "fields": {name: list(texts) for name, texts in error.details.items()}},
         )
 
-    def conflict(self, pair: LinkPair, conflict: NeedsReview) -> Finding:
+    def conflict(self, pair: LinkPair, conflict: NeedsReview) -> Problem:
         """A customer that is linked to another Shopify customer does not stop the order."""
         if pair.entity == ENTITY:
             raise conflict
         self._account.customers.forget(pair.shopify_id)
-        return Finding("customer_linked_twice", conflict.reason, conflict.advice, dict(conflict.details))
+        return Problem("customer_linked_twice", conflict.reason, conflict.advice, dict(conflict.details))
 
     def result(self, actual: Actual) -> Result:
         order = actual.there

@@ -14,7 +14,7 @@ from shared.entities.order.to_heartland.actual_order import ActualOrder
 from shared.entities.order.to_heartland.desired import DesiredOrder, DesiredPayment, has_returns
 from shared.entities.order.to_heartland.references import References
 from shared.entities.order.to_heartland.steps import AddPayment
-from shared.sync.plan import Finding
+from shared.sync.plan import Problem
 
 _PAYMENT = "payment:"
 # Between a payment's transaction id and the number of its part, from the second on.
@@ -23,7 +23,7 @@ _PART = "/"
 
 def payment_steps(
     desired: DesiredOrder, references: References, actual: ActualOrder, rules: HeartlandSettings, cost: Decimal
-) -> tuple[list[AddPayment], list[Finding]]:
+) -> tuple[list[AddPayment], list[Problem]]:
     """What is missing of each payment, but no more than the order still owes of its `cost` in Heartland.
 
     A shop may have taken more: the order was edited down after it was paid. Should it grow again, the rest is booked as
@@ -98,9 +98,9 @@ def _pair(
     return booked
 
 
-def _overpaid(desired: DesiredOrder, actual: ActualOrder, cost: Decimal, over: Decimal) -> Finding:
+def _overpaid(desired: DesiredOrder, actual: ActualOrder, cost: Decimal, over: Decimal) -> Problem:
     paid = total(payment.amount for payment in desired.payments)
-    return Finding(
+    return Problem(
         kind="overpaid",
         title=f"{over} more was paid for Heartland order {actual.order.public_id} than it costs",
         advice="If the order was edited down, pay the difference back in Shopify; if a payment was taken in the store "
@@ -125,8 +125,8 @@ def absent_payments(operations: Iterable[str], actual: ActualOrder, rules: Heart
     return {name for name in operations if name.startswith(_PAYMENT) and name not in there} if all(marks) else set()
 
 
-def payment_by_hand(actual: ActualOrder, payment: SalesOrderPayment, why: str) -> Finding:
-    return Finding(
+def payment_by_hand(actual: ActualOrder, payment: SalesOrderPayment, why: str) -> Problem:
+    return Problem(
         kind="payment_by_hand",
         title=f"A payment of {payment.amount} came in after Heartland order {actual.order.public_id} was closed",
         advice=f"Book it in Heartland by hand. {why}.",
@@ -134,7 +134,7 @@ def payment_by_hand(actual: ActualOrder, payment: SalesOrderPayment, why: str) -
     )
 
 
-def refund_finding(order: Order, actual: ActualOrder) -> Finding | None:
+def refund_problem(order: Order, actual: ActualOrder) -> Problem | None:
     """Refunds are no part of an order's own writing: say what to pay back by hand, of what Heartland holds."""
     refunded = total(refund.amount for refund in order.refunds)
     held = total(one.amount for one in actual.payments)
@@ -142,7 +142,7 @@ def refund_finding(order: Order, actual: ActualOrder) -> Finding | None:
     amount = refunded if has_returns(order) else min(refunded, held - (order.paid - refunded))
     if amount <= 0:
         return None
-    return Finding(
+    return Problem(
         kind="refund_by_hand",
         title=f"Shopify refunded {amount} {order.currency} of order {order.name}",
         advice=f"Goods that were invoiced: enter a return over {amount} {order.currency} in Heartland, or check that "

@@ -27,7 +27,7 @@ from shared.entities.order.to_heartland.steps import (
     ReadTaxes,
     Step,
 )
-from shared.sync.plan import Finding, Plan
+from shared.sync.plan import Plan, Problem
 
 TAX_RESET = "Tax computed by Heartland, taken back"
 
@@ -71,7 +71,7 @@ def _finish(
     references: References,
     actual: ActualOrder,
     rules: HeartlandSettings,
-    findings: tuple[Finding, ...],
+    problems: tuple[Problem, ...],
 ) -> Plan[Step]:
     """Lines are as desired: what remains are taxes, payments and status."""
     if desired.cancelled and actual.invoiced is None and not (actual.pending or actual.closed):
@@ -79,7 +79,7 @@ def _finish(
     taxes = [] if actual.closed else list(_tax_steps(desired, actual))
     payments, over = payment_steps(desired, references, actual, rules, desired.total)
     status, more = _status_steps(desired, actual, rules)
-    return Plan((*taxes, *payments, *status), (*findings, *over, *more))
+    return Plan((*taxes, *payments, *status), (*problems, *over, *more))
 
 
 def _too_late(
@@ -87,10 +87,10 @@ def _too_late(
     references: References,
     actual: ActualOrder,
     rules: HeartlandSettings,
-    findings: tuple[Finding, ...],
+    problems: tuple[Problem, ...],
 ) -> Plan[Step]:
     """The goods are invoiced: what was sold stays as it is, what was paid for that is still brought in."""
-    finding = Finding(
+    problem = Problem(
         kind="edit_after_invoice",
         title=f"Heartland order {actual.order.public_id} was invoiced before it was edited in Shopify",
         advice="Book the difference in Heartland by hand: a return for what came off, a ticket with its payment for "
@@ -98,9 +98,9 @@ def _too_late(
         details={"heartland_order_id": actual.order.id, "shopify_total": str(desired.total)},
         blocks=True,
     )
-    payments, _ = payment_steps(desired, references, actual, rules, actual.cost)  # the finding speaks of the difference
+    payments, _ = payment_steps(desired, references, actual, rules, actual.cost)  # the problem speaks of the difference
     status, more = _status_steps(desired, actual, rules)
-    return Plan((*payments, *status), (*findings, finding, *more))
+    return Plan((*payments, *status), (*problems, problem, *more))
 
 
 def order_body(
@@ -171,7 +171,7 @@ def _tax_steps(desired: DesiredOrder, actual: ActualOrder) -> Iterator[Step]:
 
 def _status_steps(
     desired: DesiredOrder, actual: ActualOrder, rules: HeartlandSettings
-) -> tuple[list[Step], list[Finding]]:
+) -> tuple[list[Step], list[Problem]]:
     if not desired.cancelled:
         return ([ChangeOrder({"status": "open"})] if actual.pending else []), []
     if actual.closed or actual.invoiced:
@@ -181,8 +181,8 @@ def _status_steps(
     return [CancelOrder()], []
 
 
-def cancel_by_hand(actual: ActualOrder, what: str) -> Finding:
-    return Finding(
+def cancel_by_hand(actual: ActualOrder, what: str) -> Problem:
+    return Problem(
         kind="cancel_by_hand",
         title=f"Heartland order {actual.order.public_id} was cancelled in Shopify",
         advice=f"Order {actual.order.public_id}: {what}.",
@@ -190,18 +190,18 @@ def cancel_by_hand(actual: ActualOrder, what: str) -> Finding:
     )
 
 
-def _canceled_there(desired: DesiredOrder) -> Iterator[Finding]:
+def _canceled_there(desired: DesiredOrder) -> Iterator[Problem]:
     if not desired.cancelled:
-        yield Finding(
+        yield Problem(
             kind="canceled_in_heartland",
             title="The order was canceled in Heartland but stands in Shopify",
             advice="Cancel it in Shopify too, or enter it again in Heartland.",
         )
 
 
-def _strangers(edits: Edits) -> Iterator[Finding]:
+def _strangers(edits: Edits) -> Iterator[Problem]:
     if edits.strangers:
-        yield Finding(
+        yield Problem(
             kind="extra_lines",
             title="The Heartland order has lines that Shopify does not have",
             advice="Check whether somebody added them on purpose; remove them in Heartland otherwise.",

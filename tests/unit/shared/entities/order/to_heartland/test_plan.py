@@ -137,7 +137,7 @@ def test_an_edit_of_an_open_order_asks_for_its_invoices_first() -> None:
 def test_an_edit_after_the_invoice_is_for_a_person(known: ActualOrder) -> None:
     result = plan(lines_of(1, quantity=2), known)
 
-    assert [(finding.kind, finding.blocks) for finding in result.findings] == [("edit_after_invoice", True)]
+    assert [(problem.kind, problem.blocks) for problem in result.problems] == [("edit_after_invoice", True)]
     assert not any(isinstance(step, AddLine | ChangeLine | AddTax) for step in result.steps)
 
 
@@ -157,7 +157,7 @@ def test_somebody_elses_line_is_left_alone_and_reported() -> None:
     result = plan(an_order(), replace(SAME, lines=(*SAME.lines, a_known_line(3, mark=""))))
 
     assert result.steps == ()
-    assert [finding.kind for finding in result.findings] == ["extra_lines"]
+    assert [problem.kind for problem in result.problems] == ["extra_lines"]
 
 
 def test_the_two_parts_of_one_line_are_told_apart_by_price() -> None:
@@ -275,7 +275,7 @@ def test_no_more_is_booked_than_the_order_owes(
     steps = [step for step in result.steps if isinstance(step, AddPayment)]
     assert [(step.transaction_id, str(step.body["amount"])) for step in steps] == booked
     assert [step.operation for step in steps] == [f"payment:{transaction}" for transaction, _ in booked]
-    assert [finding.details["over"] for finding in result.findings] == ([over] if over else [])
+    assert [problem.details["over"] for problem in result.problems] == ([over] if over else [])
 
 
 def test_what_is_kept_of_cash_depends_on_the_order_and_makes_no_further_part() -> None:
@@ -295,7 +295,7 @@ def test_after_the_invoice_no_more_is_booked_than_heartlands_order_owes() -> Non
     result = plan(order, replace(SAME, invoiced=True))
 
     assert result.steps == ()
-    assert [finding.kind for finding in result.findings] == ["edit_after_invoice"]
+    assert [problem.kind for problem in result.problems] == ["edit_after_invoice"]
 
 
 @pytest.mark.parametrize(
@@ -323,7 +323,7 @@ def test_an_account_that_takes_more_than_an_order_owes_gets_it() -> None:
 
     [step] = [step for step in result.steps if isinstance(step, AddPayment)]
     assert step.body["amount"] == Decimal("30.00")
-    assert [finding.details["over"] for finding in result.findings] == ["3.60"]
+    assert [problem.details["over"] for problem in result.problems] == ["3.60"]
 
 
 def test_a_new_address_changes_the_header_only() -> None:
@@ -349,7 +349,7 @@ def cancelled() -> Order:
 
 
 @pytest.mark.parametrize(
-    ("known", "rules", "steps", "findings"),
+    ("known", "rules", "steps", "problems"),
     [
         pytest.param(SAME, {}, [ReadInvoices()], [], id="open: is it shipped?"),
         pytest.param(replace(SAME, invoiced=False), {}, [CancelOrder()], [], id="open and not shipped"),
@@ -362,15 +362,15 @@ def cancelled() -> Order:
         pytest.param(replace(SAME, order=a_sales_order(status="canceled")), {}, [], [], id="done"),
     ],
 )
-def test_a_cancellation(known: ActualOrder, rules: dict[str, Any], steps: list[Step], findings: list[str]) -> None:
+def test_a_cancellation(known: ActualOrder, rules: dict[str, Any], steps: list[Step], problems: list[str]) -> None:
     result = plan(cancelled(), known, **rules)
 
     assert list(result.steps) == steps
-    assert [finding.kind for finding in result.findings] == findings
+    assert [problem.kind for problem in result.problems] == problems
 
 
 def test_an_order_canceled_in_heartland_alone_is_for_a_person() -> None:
     result = plan(an_order(), replace(SAME, order=a_sales_order(status="Canceled")))
 
-    assert [finding.kind for finding in result.findings] == ["canceled_in_heartland"]
+    assert [problem.kind for problem in result.problems] == ["canceled_in_heartland"]
     assert result.steps == ()
