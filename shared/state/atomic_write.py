@@ -8,9 +8,9 @@ It is all or nothing, so a version is never there without what it stands for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -25,7 +25,6 @@ from shared.state.versions import PUT_PART, Version
 
 # What an effect is claimed with, for whoever finds it in doubt.
 Intent = Mapping[str, Any]
-H = TypeVar("H", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +106,11 @@ _WRITE = f"""
                            as r (connection, entity, key, target, version, content_hash, definitions_version, blocked,
                                  has_open_reviews)),
          openings as (
-             select * from unnest($34::text[], $35::text[], $36::text[], $37::text[], $38::text[], $39::text[],
-                                  $40::jsonb[])
-                           as r (connection, kind, entity, key, title, advice, details)),
+             select * from jsonb_to_recordset($34::jsonb)
+                           as r (connection text, kind text, entity text, key text, title text, advice text,
+                                 details jsonb)),
          closings as (
-             select * from unnest($41::text[], $42::text[], $43::text[], $44::text[])
-                           as r (connection, entity, key, kind)),
+             select * from jsonb_to_recordset($35::jsonb) as r (connection text, entity text, key text, kind text)),
          claimed as ({CLAIM_PART}),
          done as ({DONE_PART}),
          failed as ({FAILED_PART}),
@@ -181,23 +179,14 @@ def _values(write_sets: Sequence[WriteSet], clock: Clock) -> list[object]:
     ]
     links = [tuple(map(clean, pair[:5])) for one in write_sets for pair in one.links]
     marks = [_mark(mark) for one in write_sets for mark in one.versions]
-    openings = [_opening(opening) for one in write_sets for opening in one.openings]
-    closings = [
-        (*map(clean, closing[:3]), kind) for one in write_sets for closing in one.closings for kind in closing.kinds
-    ]
     return [
         clock.now(), *_sorted(claims, 7), *_sorted(results, 7), *_sorted(failures, 4), *_sorted(links, 5),
-        *_sorted(marks, 9), *_sorted(_last_of_each(openings, 4), 7), *_sorted(closings, 4),
+        *_sorted(marks, 9), _openings(write_sets), _closings(write_sets),
     ]  # fmt: skip
 
 
 def _sorted(rows: Sequence[tuple[Any, ...]], width: int) -> list[list[Any]]:
     return columns(sorted(rows, key=lambda row: tuple(row[: min(width - 1, 4)])), width)
-
-
-def _last_of_each(rows: Sequence[tuple[Any, ...]], key_width: int) -> Sequence[tuple[Any, ...]]:
-    """One row of each key: a statement may touch a row once."""
-    return list({row[:key_width]: row for row in rows}.values())
 
 
 def _effect(effect: Effect, result: Mapping[str, Any] | None) -> tuple[Any, ...]:
@@ -213,8 +202,22 @@ def _mark(mark: VersionMark) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _opening(one: ReviewOpening) -> tuple[Any, ...]:
-    return (one.connection, one.kind, one.entity, *map(clean, (one.key, one.title, one.advice)), dict(one.details))
+def _openings(write_sets: Sequence[WriteSet]) -> list[dict[str, Any]]:
+    """The last one of each review: a statement may touch a row once. Few sets have any."""
+    last = {opening[:4]: opening for one in write_sets for opening in one.openings}
+    return [
+        opening._replace(key=clean(opening.key), title=clean(opening.title), advice=clean(opening.advice))._asdict()
+        for _, opening in sorted(last.items(), key=lambda pair: pair[0])
+    ]
+
+
+def _closings(write_sets: Sequence[WriteSet]) -> list[dict[str, str]]:
+    closings = sorted(closing for one in write_sets for closing in one.closings)
+    return [
+        {"connection": connection, "entity": entity, "key": clean(key), "kind": kind}
+        for connection, entity, key, kinds in closings
+        for kind in kinds
+    ]
 
 
 def _new(row: asyncpg.Record) -> Claim:

@@ -1,4 +1,4 @@
-"""How many calls to a vendor have no known outcome, as a figure."""
+"""Metric of the calls to a vendor whose outcome is unknown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COUNTED_SECONDS = 10.0
 
 @asynccontextmanager
 async def counting_in_doubt(ledger: Ledger, shell: Shell, system: str) -> AsyncIterator[None]:
-    """Keeps the gauge of calls to `system` in doubt, as long as it is open."""
+    """Keeps the gauge of calls to `system` in doubt up to date while it is open."""
     gauge = shell.metrics.in_doubt.labels(system)
     task = asyncio.create_task(count_in_doubt(ledger, system, gauge.set, _COUNTED_SECONDS), name="calls in doubt")
     try:
@@ -26,9 +26,9 @@ async def counting_in_doubt(ledger: Ledger, shell: Shell, system: str) -> AsyncI
 
 
 async def count_in_doubt(ledger: Ledger, system: str, tell: Callable[[float], None], every_seconds: float) -> None:
-    """Tell how many calls to `system` have no known outcome, for ever."""
+    """Report how many calls to `system` are in doubt, until cancelled."""
     while True:
-        # Without its database the whole service waits, and says so elsewhere.
+        # Without its database the whole service waits, and reports that elsewhere.
         with suppress(TargetDown):
             tell(await ledger.in_doubt(system))
         await asyncio.sleep(every_seconds)

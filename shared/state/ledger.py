@@ -1,4 +1,4 @@
-"""The effect ledger: what was sent to a vendor, and what came of it. It is written before the call and after it.
+"""The effect ledger: what was sent to a vendor, and its outcome. It is written before the call and after it.
 
 A row `sent` without an outcome is in doubt: it may have been applied. It is looked up, never repeated blindly.
 """
@@ -44,7 +44,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`new`: yours to send. `done`: `result` is what came of it. `in_doubt`: sent at `sent_at`, outcome unknown.
+    """`new`: yours to send. `done`: `result` is its outcome. `in_doubt`: sent at `sent_at`, outcome unknown.
 
     `result` of an effect that is not done yet is the intent it was claimed with. `attempts` counts the claims.
     """
@@ -125,14 +125,14 @@ class Ledger:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db = db
         self._clock = clock
-        # A claim whose caller is gone must not be made; an outcome must be kept, or it would have to be looked up.
+        # A claim whose caller was cancelled must not be made; an outcome must be stored, or it would be looked up.
         self._claims = GroupCommit(self._claim, lambda row: row.key, db.spawn, keep=False)
         self._outcomes = GroupCommit(self._settle, lambda row: row.key, db.spawn)
 
     async def claim(self, effect: Effect, intent: Mapping[str, Any] | None = None) -> Claim:
-        """Note that the call is about to be made. Of all who claim an effect, exactly one gets `new`.
+        """Store that the call is about to be made. Of all processes that claim an effect, exactly one gets `new`.
 
-        `intent` is kept with a new claim, for whoever finds it in doubt. What had failed may be claimed anew.
+        `intent` is kept with a new claim, for the process that finds it in doubt. A failed effect may be claimed again.
         """
         return await self._claims(_Row(effect, effect.id, None if intent is None else dict(intent)))
 
@@ -141,17 +141,17 @@ class Ledger:
         await self._outcomes(_Row(effect, effect.id, dict(result)))
 
     async def failed(self, effect: Effect, reason: str, seen: Claim | None = None) -> None:
-        """It was certainly not applied: it may be claimed anew. What is done stays done.
+        """It was certainly not applied: it may be claimed again. What is done stays done.
 
-        With `seen`, only while the claim is still that one: who took it over since may be sending it now.
+        With `seen`, only while the claim is still that one: a process that took it over may be sending it now.
         """
         await self._outcomes(_Row(effect, effect.id, None, clean(reason), seen.sent_at if seen else None))
 
     async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:
         """It was looked up and is certainly not there: `new`, yours to send once more, with `sent_at` now.
 
-        With `seen`, only one of several who saw the same claim gets `new`; the others get the claim as it is now. So
-        does who saw one that is done by now: its answer came between the look-up and this.
+        With `seen`, only one of several processes that saw the same claim gets `new`; the others get the claim as it is
+        now. So does one that saw a claim which is done by now: its answer came between the look-up and this.
         """
         row = await self._db.fetchrow(
             """update effects

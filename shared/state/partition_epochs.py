@@ -1,4 +1,4 @@
-"""Since when a partition is ours: whatever a former owner wrote to a vendor, it wrote before that."""
+"""Partition epochs: since when this process owns a partition. A former owner sent its last write before that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.state.database import Database
 
 
 class PartitionEpochs:
-    """The owners of one service's partitions."""
+    """The partitions of one service."""
 
     def __init__(self, db: Database, service: str, clock: Clock) -> None:
         self._db = db

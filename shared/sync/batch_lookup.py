@@ -1,4 +1,4 @@
-"""Many small look-ups, one call: what concurrent orders ask for is gathered and asked together."""
+"""Batches small look-ups: what concurrent tasks ask for within a short window goes into one call."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ V = TypeVar("V")
 
 
 class BatchLookup(Generic[V]):
-    """`load` gets what was asked for within `window_seconds`, and what was asked while the call before was under way,
-    each time with the ids of the records that it was asked for.
+    """`load` is called with the names asked for within `window_seconds`, or while the call before was under way, and
+    with the ids of the records that need them.
 
-    A failed load fails for all who asked.
+    A failed load fails for all callers.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class BatchLookup(Generic[V]):
     async def _answer(self, asked: dict[str, asyncio.Future[V | None]], subjects: frozenset[str]) -> None:
         try:
             found = await self._load(list(asked), subjects)
-        except Exception as error:  # handed to everybody who asked
+        except Exception as error:  # raised for every caller
             for future in asked.values():
                 future.set_exception(error)
         except BaseException:
@@ -69,6 +69,6 @@ class BatchLookup(Generic[V]):
 
 
 def _seen(future: asyncio.Future[V]) -> None:
-    # All who asked may be gone; an error that nobody takes would be reported as lost.
+    # All callers may be gone; an error that nobody retrieves would be logged as lost.
     if not future.cancelled():
         future.exception()

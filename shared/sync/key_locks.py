@@ -1,4 +1,4 @@
-"""One lock per name, gone when nobody holds it."""
+"""One lock per key, removed when nobody holds it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class KeyLocks:
 
     @asynccontextmanager
     async def of(self, name: str) -> AsyncIterator[None]:
-        """Hold the lock of `name`; who else asks for it waits."""
+        """Hold the lock of `name`; other tasks that ask for it wait."""
         lock, users = self._held.get(name, (asyncio.Lock(), 0))
         self._held[name] = (lock, users + 1)
         try:

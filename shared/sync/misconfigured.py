@@ -1,4 +1,4 @@
-"""A connection that cannot work as it is set up: its orders wait, a person is told, and the others go on."""
+"""Misconfigured connections: their records wait and a review is opened; other connections go on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WAIT_SECONDS = 30.0
 
 
 class ConnectionMisconfigured(TargetDown):
-    """This connection's settings, or what they name in Heartland, are unclear; nothing of it can be written."""
+    """This connection's settings, or what they name in Heartland, are wrong or ambiguous: nothing can be written."""
 
 
 @contextmanager
@@ -28,23 +28,23 @@ def only_this_connection() -> Iterator[None]:
 
 
 class ConnectionReviews:
-    """The review of each connection: opened when its trouble begins or changes, closed once an order went through."""
+    """The review of each connection: opened when its error begins or changes, resolved once a record was written."""
 
     def __init__(self, reviews: Reviews) -> None:
         self._reviews = reviews
-        # What was told last, empty for a connection that works; one not in here was not seen since the start.
-        self._told: dict[str, str] = {}
+        # The reason in the open review, empty for a connection that works; unknown for one not seen since the start.
+        self._reasons: dict[str, str] = {}
 
     async def open(self, connection: str, reason: str) -> None:
-        if self._told.get(connection) == reason:
+        if self._reasons.get(connection) == reason:
             return
         await self._reviews.open(
             connection, KIND, _ENTITY, connection,
             f"Orders of connection {connection} wait: Heartland cannot be written as it is set up", reason, {},
         )  # fmt: skip
-        self._told[connection] = reason
+        self._reasons[connection] = reason
 
     async def close(self, connection: str) -> None:
-        if self._told.get(connection) != "":
+        if self._reasons.get(connection) != "":
             await self._reviews.resolve(connection, _ENTITY, connection, (KIND,))
-            self._told[connection] = ""
+            self._reasons[connection] = ""

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.state.versions import Version, gate
+from shared.state.versions import Version, gate, keys_with_other_definitions, read_version
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -79,3 +81,39 @@ def test_however_versions_are_shuffled_and_doubled_the_newest_stays(made: list[s
             assert version.version < stored.version
 
     assert stored == Version(NOON + (len(made) - 1) * MINUTE, made[-1])
+
+
+def test_a_version_was_written_without_definitions_and_reviews_unless_it_says_so() -> None:
+    assert Version(NOON, "a") == Version(NOON, "a", 0, blocked=False, has_open_reviews=False)
+
+
+class Rows:
+    """A database that answers with these rows."""
+
+    def __init__(self, *rows: dict[str, Any]) -> None:
+        self.rows = rows
+        self.values: tuple[Any, ...] = ()
+
+    async def fetch(self, sql: str, *values: Any) -> Sequence[dict[str, Any]]:
+        self.values = values
+        return self.rows
+
+    async def fetchrow(self, sql: str, *values: Any) -> dict[str, Any] | None:
+        return next(iter(await self.fetch(sql, *values)), None)
+
+
+async def test_a_version_is_read_with_its_target() -> None:
+    columns = {"definitions_version": 3, "blocked": True, "has_open_reviews": True}
+    rows: Any = Rows({"version": NOON, "content_hash": "a", **columns})
+
+    assert await read_version(rows, "demo", "order", "11", "heartland") == Version(NOON, "a", 3, True, True)
+    assert rows.values == ("demo", "order", "11", "heartland")
+    nothing: Any = Rows()
+    assert await read_version(nothing, "demo", "order", "11", "heartland") is None
+
+
+async def test_keys_are_listed_that_were_written_with_other_definitions() -> None:
+    rows: Any = Rows({"key": "1"}, {"key": "2"})
+
+    assert await keys_with_other_definitions(rows, "demo", "order", "heartland", 4, limit=9) == ["1", "2"]
+    assert rows.values == ("demo", "order", "heartland", 4, "", 9)

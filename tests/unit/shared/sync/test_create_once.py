@@ -506,3 +506,28 @@ async def test_a_call_in_doubt_that_another_process_sends_again_is_not_given_bac
         await one.once.settle(PAY, claim, one._find, ReadLag(10.0), work_of(one))
 
     assert one.claim.state == "in_doubt"
+
+
+async def test_of_two_that_find_nothing_at_the_same_moment_one_sends() -> None:
+    """Reads are current, and the claim is fresh: only its renewal tells them apart."""
+    one = One("7")
+    await one.ledger.claim(PAY)
+    seen = one.claim
+    one.clock.advance(1)
+
+    async def find() -> None:
+        await one.ledger.again(PAY, seen)
+
+    with pytest.raises(OwnershipLost):
+        await one.once(PAY, one._send, find, ReadLag(0.0))
+
+    assert one.sends == 0
+
+
+async def test_a_claim_in_doubt_that_is_sent_again_is_renewed_first() -> None:
+    one = One("7")
+    await one.ledger.claim(PAY)
+
+    await one.once(PAY, one._send, one._find, ReadLag(0.0))
+
+    assert one.claim.attempts == 2

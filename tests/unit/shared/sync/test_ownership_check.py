@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import TargetDown
 from shared.state.ledger import Effect
-from shared.sync.ownership_check import ClaimOwnership, OwnershipCheck, OwnershipLost, PartitionOwnership
+from shared.sync.ownership_check import ClaimOwnership, OwnershipCheck, OwnershipLost, PartitionOwnership, both
 from tests.support.clock import FakeClock
 from tests.support.memory_ledger import MemoryLedger
 
@@ -155,3 +155,36 @@ async def test_where_partitions_have_no_owners_nothing_is_lost() -> None:
     await unasked.check()
 
     assert (by_nobody.lost, unasked.lost) == (False, False)
+
+
+@pytest.mark.parametrize("fails", ["first", "second", ""])
+async def test_of_two_checks_both_run_and_either_keeps_the_write_from_going_out(fails: str) -> None:
+    ran: list[str] = []
+
+    def a_check(name: str) -> Any:
+        async def check() -> None:
+            ran.append(name)
+            if name == fails:
+                raise OwnershipLost(name)
+
+        return check
+
+    check = both(a_check("first"), a_check("second"))
+    if fails:
+        with pytest.raises(OwnershipLost, match=fails):
+            await check()
+    else:
+        await check()
+
+    assert ran == (["first"] if fails == "first" else ["first", "second"])
+
+
+async def test_where_there_is_only_one_check_it_runs() -> None:
+    clock = FakeClock()
+    partition = Partition(clock)
+    check = owned(partition, clock)
+    clock.advance(30)
+
+    await both(None, check.check)()
+
+    assert partition.asked == 1

@@ -40,7 +40,7 @@ class FakeShop:
 
     def __init__(self, **made: int) -> None:
         self.made = made
-        self.tracking = ""
+        self.tracking: dict[str, str] = {}
         self.read: list[str] = []
 
     async def execute(self, document: Document, variables: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
@@ -52,7 +52,7 @@ class FakeShop:
         return {
             "id": name,
             "status": "SUCCESS",
-            "trackingInfo": [{"number": self.tracking}] if self.tracking else [],
+            "trackingInfo": [{"number": self.tracking[name]}] if name in self.tracking else [],
             "fulfillmentLineItems": {"nodes": lines, "pageInfo": NO_MORE},
         }
 
@@ -74,10 +74,18 @@ async def test_a_fulfilment_is_known_by_what_its_call_was_sent_with(
     assert shop.read == ["gid://shopify/Order/5001"]
 
 
-@pytest.mark.parametrize(("number", "found"), [("1Z9", "new"), ("1Z8", None), ("", None)])
-async def test_tracking_is_found_where_it_is_shown(number: str, found: str | None) -> None:
+@pytest.mark.parametrize(
+    ("tracking", "found"),
+    [
+        pytest.param({"new": "1Z9"}, "new", id="shown"),
+        pytest.param({"new": "1Z8"}, None, id="another number"),
+        pytest.param({}, None, id="none"),
+        pytest.param({"other": "1Z9"}, None, id="on another fulfilment"),
+    ],
+)
+async def test_tracking_is_found_where_it_is_shown(tracking: dict[str, str], found: str | None) -> None:
     shop: Any = FakeShop(new=2, other=2)
-    shop.tracking = number
+    shop.tracking = tracking
 
     assert await find_tracking(shop, "5001", "new", {"number": "1Z9"}, LIVE) == found
 
