@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from itertools import count
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
@@ -18,7 +19,7 @@ _EXISTS = TopicAlreadyExistsError.errno
 
 
 async def create_topics(settings: Settings, topics: Iterable[Topic], *, timeout_seconds: float = 30.0) -> None:
-    """Create what is missing, and return once the broker's metadata shows every topic with its leaders.
+    """Create what is missing, and return once the leader of every partition answers.
 
     Safe to call any number of times, also at once. Raises TargetDown if the broker does not manage in time,
     Misconfigured if a topic exists with another number of partitions (the order of keys would break) or is refused.
@@ -28,6 +29,7 @@ async def create_topics(settings: Settings, topics: Iterable[Topic], *, timeout_
         async with asyncio.timeout(timeout_seconds), _admin(settings) as admin:
             await _create(admin, wanted)
             await _until_there(admin, wanted)
+            await _until_leaders_answer(settings, wanted)
     except (TimeoutError, KafkaError) as error:
         raise TargetDown(f"Kafka did not create the topics: {error!r}") from error
 
@@ -72,6 +74,17 @@ async def _until_there(admin: AIOKafkaAdminClient, wanted: dict[str, Topic]) -> 
         if await _all_there(admin, wanted):
             return
         await asyncio.sleep(0.05)
+
+
+async def _until_leaders_answer(settings: Settings, wanted: dict[str, Topic]) -> None:
+    """Metadata names a leader before it takes records: until it is one, it answers NOT_LEADER_OR_FOLLOWER.
+
+    A busy broker was seen to take more than three seconds, in which ingress would refuse webhooks. Asking for offsets
+    is tried again by the client until each leader answers.
+    """
+    partitions = [TopicPartition(name, number) for name, topic in wanted.items() for number in range(topic.partitions)]
+    async with AIOKafkaConsumer(bootstrap_servers=settings.kafka_bootstrap_servers) as client:
+        await client.end_offsets(partitions)
 
 
 async def _all_there(admin: AIOKafkaAdminClient, wanted: dict[str, Topic]) -> bool:
