@@ -1,4 +1,4 @@
-"""Parts (b), (c), (d): a queue of orders is drained; speed, CPU, calls and memory per service are read from outside."""
+"""Parts (b), (c), (d): processes a backlog of orders; measures throughput, CPU, API calls and memory per service."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.smoke.shop import Shop, until
 SEED = 11
 QUEUED = 2_000
 MANY = 20_000
-# The services that carry an order to Heartland and its ids back; the script does the same work.
-CARRIERS = ("transformer-order", "heartland-writer", "shopify-writer", "journal")
+# The services that write an order to Heartland and its ids back to Shopify; the baseline script does the same work.
+PIPELINE = ("transformer-order", "heartland-writer", "shopify-writer", "journal")
 Json = dict[str, Any]
 
 
 class Drain:
-    """One running system with a queue that can be held back."""
+    """A running system whose consumers can be paused."""
 
     def __init__(self, stack: Stack, session: aiohttp.ClientSession) -> None:
         self._stack = stack
@@ -49,20 +49,20 @@ class Drain:
         print(json.dumps({**first, **calls, "rss_mb_2000": rss_2000}, indent=2))
         await self._feed(range(10_001, 10_001 + MANY - QUEUED))
         rss_20000 = self._rss()
-        straight = await self._straight(range(50_001, 50_001 + QUEUED))
-        ours = sum(first["cpu_ms_per_order"][name] for name in CARRIERS)
+        baseline = await self._baseline(range(50_001, 50_001 + QUEUED))
+        product = sum(first["cpu_ms_per_order"][name] for name in PIPELINE)
         return {
             **first,
-            "cpu_ms_per_order_straight": straight["cpu_ms_per_order"],
-            "orders_per_second_straight": straight["orders_per_second"],
-            "cpu_ratio": round(ours / straight["cpu_ms_per_order"], 2),
+            "cpu_ms_per_order_baseline": baseline["cpu_ms_per_order"],
+            "orders_per_second_baseline": baseline["orders_per_second"],
+            "cpu_ratio": round(product / baseline["cpu_ms_per_order"], 2),
             **calls,
             "rss_mb_2000": rss_2000,
             "rss_mb_20000": rss_20000,
         }
 
     async def _drain(self, numbers: Sequence[int]) -> Json:
-        """Queue the notices while their reader is held, then let go and measure until all are open."""
+        """Queues the webhooks while their consumer is paused, resumes it, and measures until all orders are open."""
         reader = self._processes["transformer-order"]
         reader.send_signal(signal.SIGSTOP)
         try:
@@ -82,17 +82,17 @@ class Drain:
         }
 
     async def _feed(self, numbers: Sequence[int]) -> None:
-        """In portions, so that the queue stays short and the vendors' books stay what is measured."""
+        """Sends orders in portions, so that the backlog stays short and memory grows with the number of orders only."""
         for start in range(0, len(numbers), QUEUED):
             portion = numbers[start : start + QUEUED]
             await self._queue(portion)
             await self._until_open(len(portion))
-            print(f"  {start + len(portion)} of {len(numbers)} more orders are open")
+            print(f"  {start + len(portion)} of {len(numbers)} further orders are open in Heartland")
         await self._until_quiet()
 
-    async def _straight(self, numbers: Sequence[int]) -> Json:
-        """The script on as many notices of its own, while ours stand still."""
-        held = [self._processes[name] for name in CARRIERS]
+    async def _baseline(self, numbers: Sequence[int]) -> Json:
+        """Runs the baseline script on as many other orders, while the services are paused."""
+        held = [self._processes[name] for name in PIPELINE]
         for process in held:
             process.send_signal(signal.SIGSTOP)
         try:
@@ -100,7 +100,7 @@ class Drain:
             return await self._run_script(ids)
         finally:
             for process in held:
-                process.kill()  # its notices would be written a second time, and nothing is measured after this
+                process.kill()  # it would write the script's orders again, and nothing is measured after this
 
     async def _run_script(self, ids: list[int]) -> Json:
         environ = self._stack.environ
@@ -112,19 +112,19 @@ class Drain:
             "bootstrap": self._stack.engine.bootstrap_servers,
             "ids": ids,
         }
-        path = self._stack.folder / "straight.json"
+        path = self._stack.folder / "baseline.json"
         path.write_text(json.dumps(options), encoding="utf-8")
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.bench.straight", "--options", str(path), stdout=asyncio.subprocess.PIPE
+            sys.executable, "-m", "tests.bench.baseline", "--options", str(path), stdout=asyncio.subprocess.PIPE
         )
         out, _ = await asyncio.wait_for(process.communicate(), 600)
         if process.returncode:
-            raise RuntimeError("the straight-line script failed")
+            raise RuntimeError("the baseline script failed")
         report: Json = json.loads(out)
         return report
 
     async def _queue(self, numbers: Sequence[int]) -> list[int]:
-        """Place the orders as fast as the sandbox takes them; returns once ingress has acknowledged every notice."""
+        """Places orders as fast as the sandbox accepts them; returns once ingress has acknowledged every webhook."""
         gate = asyncio.Semaphore(16)
         ids: list[int] = []
 
@@ -133,7 +133,7 @@ class Drain:
                 ids.append((await self._shop.place(number, SEED)).document["id"])
 
         await asyncio.gather(*(place(number) for number in numbers))
-        await until("the notices to be delivered", self._delivered, 120)
+        await until("webhooks to be delivered", self._delivered, 120)
         return ids
 
     async def _delivered(self) -> bool:
@@ -150,12 +150,12 @@ class Drain:
         self._open = wanted
 
     async def _until_quiet(self) -> None:
-        """Every consumer has finished what is on its topics."""
+        """Waits until no consumer has lag."""
 
         async def quiet() -> bool:
-            return all([await self._lag(name) == 0 for name in CARRIERS])
+            return all([await self._lag(name) == 0 for name in PIPELINE])
 
-        await until("every consumer to be done", quiet, 120)
+        await until("consumers without lag", quiet, 120)
 
     async def _lag(self, name: str) -> float:
         return sum(value for sample, _, value in await self._samples(name) if sample == "tillbridge_lag_messages")
@@ -170,7 +170,7 @@ class Drain:
         ]
 
     async def _calls(self, orders: int) -> Json:
-        """Calls per order by operation, from the services' own counters (the warm-up order counts along)."""
+        """API calls per order by operation, from the services' own counters, which include the warm-up order."""
         reads = await self._api_calls(["transformer-order"])
         heartland = await self._api_calls(["heartland-writer"])
         return {

@@ -1,4 +1,4 @@
-"""What ingress is measured against: a bare handler, and one that only checks the HMAC and awaits one produce.
+"""The handlers that ingress is compared with: bare, and minimal (checks the HMAC and awaits one produce).
 
 `python -m tests.bench.handlers bare|minimal --port 8081 --bootstrap 127.0.0.1:9092 --topic t --secret s`
 """
@@ -34,7 +34,7 @@ def minimal(producer: AIOKafkaProducer, topic: str, secret: bytes) -> object:
 
 
 async def serve(kind: str, port: int, bootstrap: str, topic: str, secret: str) -> None:
-    """The producer has the settings of the product's own."""
+    """Serves the handler; its producer has the same settings as the product's."""
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         acks="all",
@@ -59,7 +59,7 @@ async def serve(kind: str, port: int, bootstrap: str, topic: str, secret: str) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="a handler to compare ingress with")
+    parser = argparse.ArgumentParser(description="a handler that ingress is compared with")
     parser.add_argument("kind", choices=["bare", "minimal"])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--bootstrap", required=True)

@@ -1,4 +1,4 @@
-"""Part (a): ingress against a bare and a minimal handler, in turns, under the same load."""
+"""Part (a): ingress against a bare and a minimal handler, alternately, under the same load."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Json = dict[str, Any]
 
 
 async def measure(stack: Stack) -> Json:
-    """Medians over the rounds; the first round of all warms the broker and is dropped."""
+    """Medians over the rounds; the first round warms the broker up and is discarded."""
     await _topic(stack.engine.bootstrap_servers)
-    with _held_back(stack):
+    with _paused(stack):
         return await _compare(stack)
 
 
@@ -54,21 +54,21 @@ async def _compare(stack: Stack) -> Json:
 
 
 @contextmanager
-def _held_back(stack: Stack) -> Iterator[None]:
-    """Nobody reads what the simpler handlers publish, so nobody shall read what ingress does meanwhile."""
+def _paused(stack: Stack) -> Iterator[None]:
+    """Pauses all other services: nothing consumes what the simpler handlers publish either."""
     services = json.loads(stack.run_json.read_text(encoding="utf-8"))["services"]
-    held = [psutil.Process(entry["pid"]) for entry in services if entry["name"] != "ingress"]
-    for process in held:
+    paused = [psutil.Process(entry["pid"]) for entry in services if entry["name"] != "ingress"]
+    for process in paused:
         process.send_signal(signal.SIGSTOP)
     try:
         yield
     finally:
-        for process in held:
+        for process in paused:
             process.send_signal(signal.SIGCONT)
 
 
 async def load(url: str) -> Json:
-    """One load run in a process of its own."""
+    """One load run in a separate process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.bench.ingress_load", "--url", url, "--secret", SECRET, "--seconds", str(SECONDS),
         stdout=asyncio.subprocess.PIPE,
@@ -113,7 +113,7 @@ async def _until_up(url: str) -> None:
                     return
             except aiohttp.ClientConnectionError:
                 await asyncio.sleep(0.05)
-    raise TimeoutError(f"nothing listens at {url}")
+    raise TimeoutError(f"no server answers at {url}")
 
 
 def _free_port() -> int:

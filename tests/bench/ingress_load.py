@@ -1,8 +1,8 @@
-"""Load for an HTTP server: keep-alive connections over raw sockets, so that the client costs less than the server.
+"""An HTTP load generator: keep-alive connections over raw sockets, so that the client costs less than the server.
 
-As a module: `await load(url, requests, connections=64, seconds=5)`. As a process of its own (so that the client's
-work does not count as the server's): `python -m tests.bench.ingress_load --url http://127.0.0.1:8080/webhooks/shopify/shop
---secret s --seconds 5`, which prints one JSON object.
+As a module: `await load(url, requests, connections=64, seconds=5)`. As a process, so that its CPU does not count as the
+server's: `python -m tests.bench.ingress_load --url http://127.0.0.1:8080/webhooks/shopify/shop --secret s --seconds 5`,
+which prints one JSON object.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Load:
-    """What came back. Latencies in seconds, of answered requests after the warm-up."""
+    """The result of a load run. Latencies are in seconds, of answered requests after the warm-up."""
 
     seconds: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
@@ -43,12 +43,12 @@ class Load:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The value below which `share` of `ordered` lies; 0 for none."""
+    """The nearest-rank quantile of sorted values; 0 for none."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
 def webhook(url: str, body: bytes, *, secret: str, topic: str = "orders/create", webhook_id: str = "w") -> bytes:
-    """The bytes of one signed Shopify delivery, as they go over the wire."""
+    """The HTTP request of one signed Shopify delivery."""
     parts = urlsplit(url)
     signature = base64.b64encode(hmac.digest(secret.encode(), body, hashlib.sha256)).decode()
     head = [
@@ -70,7 +70,7 @@ def webhook(url: str, body: bytes, *, secret: str, topic: str = "orders/create",
 
 
 class _Connection(asyncio.Protocol):
-    """One request at a time: the next leaves when the answer to the last is complete."""
+    """Sends one request at a time: the next one once the answer to the previous one is complete."""
 
     def __init__(self, requests: Iterator[bytes], result: Load, lost: asyncio.Event) -> None:
         self.requests, self.result, self.lost = requests, result, lost
@@ -106,7 +106,7 @@ class _Connection(asyncio.Protocol):
 
 
 def content_length(answer: bytes, end: int) -> int:
-    """The stated length of the body of an answer whose headers end at `end`."""
+    """The Content-Length of an answer whose headers end at `end`."""
     head = answer[:end].lower()
     at = head.find(b"content-length:")
     return int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
@@ -115,7 +115,7 @@ def content_length(answer: bytes, end: int) -> int:
 async def load(
     url: str, requests: Iterable[bytes], *, connections: int = 64, seconds: float = 5.0, warmup: float = 1.0
 ) -> Load:
-    """Send `requests` over and over for `seconds` after `warmup`. Raises ConnectionError when the server hangs up."""
+    """Sends `requests` repeatedly for `seconds` after `warmup`. Raises ConnectionError if the server disconnects."""
     parts = urlsplit(url)
     loop = asyncio.get_running_loop()
     lost, result, endless = asyncio.Event(), Load(), itertools.cycle(requests)
@@ -147,7 +147,7 @@ async def _until(lost: asyncio.Event, seconds: float) -> None:
 
 
 def order_bodies(count: int) -> list[bytes]:
-    """`count` invented orders in webhook shape, about 6 KB each."""
+    """The webhook bodies of `count` generated orders, about 6 KB each."""
     from services.sandbox.demo.orders import encode, orders
 
     return [encode(order) for order in itertools.islice(orders(seed=6), count)]
@@ -161,7 +161,7 @@ def main() -> None:
     parser.add_argument("--warmup", type=float, default=1.0)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--orders", type=int, default=500, help="distinct orders to cycle through")
-    parser.add_argument("--body", type=Path, help="send this file instead of invented orders")
+    parser.add_argument("--body", type=Path, help="send this file instead of generated orders")
     options = parser.parse_args()
     bodies = [options.body.read_bytes()] if options.body else order_bodies(options.orders)
     requests = [webhook(options.url, b, secret=options.secret, webhook_id=f"w-{n}") for n, b in enumerate(bodies)]

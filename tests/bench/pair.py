@@ -1,7 +1,7 @@
-"""Part (e): two services in a row on the machinery alone, at rest and flat out.
+"""Part (e): two services in a row without vendor calls, at a steady rate and at full speed.
 
-Read, publish, read, POST, with ledger, version gate, parking and hops on. An event's latency is from the moment when it
-is produced to the moment when the target gets its POST.
+Read, publish, read, POST, with ledger, version gate, parking and hops. The latency of an event is the time from when it
+is produced until the target receives its POST.
 """
 
 from __future__ import annotations
@@ -44,26 +44,26 @@ Json = dict[str, Any]
 
 @dataclass
 class Target:
-    """Answers each POST with a new id. `seen` is when each event came first, `doubled` what came twice."""
+    """Answers each POST with a new id. `received` is when each event came first; `duplicates` came again."""
 
-    seen: dict[str, float] = field(default_factory=dict)
-    doubled: list[str] = field(default_factory=list)
+    received: dict[str, float] = field(default_factory=dict)
+    duplicates: list[str] = field(default_factory=list)
 
     async def handle(self, request: web.Request) -> web.Response:
         event = orjson.loads(await request.read())["event"]
-        if event in self.seen:
-            self.doubled.append(event)
-        self.seen.setdefault(event, time.time())
-        return web.Response(text=str(len(self.seen)))
+        if event in self.received:
+            self.duplicates.append(event)
+        self.received.setdefault(event, time.time())
+        return web.Response(text=str(len(self.received)))
 
     async def until(self, count: int, seconds: float = 120) -> None:
         async with asyncio.timeout(seconds):
-            while len(self.seen) < count:  # noqa: ASYNC110 - other processes fill it
+            while len(self.received) < count:  # noqa: ASYNC110 - filled by requests
                 await asyncio.sleep(0.02)
 
 
 async def measure(folder: Path) -> Json:
-    """`pair_p50_ms`, `pair_p99_ms` at 300 events a second; `cpu_us_per_event` and `pair_events_per_second` flat out."""
+    """The figures `pair_*` and `cpu_us_per_event`: see `MEANINGS` in `__main__`."""
     environ = {**os.environ, "SECRET_KEY": SECRET_KEY, "HEALTH_PORT": "0", "LOG_LEVEL": "warning"}
     async with open_engine(environ, folder, high_throughput=True) as engine, _open_target() as (target, url):
         environ |= _addresses(engine, url)
@@ -73,9 +73,9 @@ async def measure(folder: Path) -> Json:
         bodies = [encode(order(5, 1001 + number, datetime.now(UTC))) for number in range(KEYS)]
         async with open_producer(settings, SystemClock()) as producer, _stages(environ) as processes:
             await _warm_up(producer, bodies, target)
-            at_rest = await _at_rest(producer, bodies, target)
-            flat_out = await _flat_out(producer, bodies, target, processes)
-    return {**at_rest, **flat_out, "pair_doubled": len(target.doubled)}
+            steady = await _at_steady_rate(producer, bodies, target)
+            full_speed = await _at_full_speed(producer, bodies, target, processes)
+    return {**steady, **full_speed, "pair_duplicates": len(target.duplicates)}
 
 
 def _addresses(engine: Engine, url: str) -> dict[str, str]:
@@ -91,8 +91,8 @@ async def _warm_up(producer: Producer, bodies: list[bytes], target: Target) -> N
     await target.until(2 * KEYS)
 
 
-async def _at_rest(producer: Producer, bodies: list[bytes], target: Target) -> Json:
-    """Events at a steady pace; latencies of all but the first second."""
+async def _at_steady_rate(producer: Producer, bodies: list[bytes], target: Target) -> Json:
+    """Sends events at a constant rate; latencies exclude the first second."""
     began, sent = time.monotonic(), {}
     sends = []
     for number in range(RATE * SECONDS):
@@ -101,23 +101,23 @@ async def _at_rest(producer: Producer, bodies: list[bytes], target: Target) -> J
         sends.append(asyncio.create_task(_produce(producer, bodies, number, "rest")))
     await asyncio.gather(*sends)
     await target.until(2 * KEYS + RATE * SECONDS)
-    took = sorted(1000 * (target.seen[name] - at) for name, at in list(sent.items())[RATE:])
+    took = sorted(1000 * (target.received[name] - at) for name, at in list(sent.items())[RATE:])
     return {"pair_p50_ms": round(statistics.median(took), 1), "pair_p99_ms": round(took[int(0.99 * len(took))], 1)}
 
 
-async def _flat_out(
+async def _at_full_speed(
     producer: Producer, bodies: list[bytes], target: Target, processes: Iterable[psutil.Process]
 ) -> Json:
-    """As many events as they can do; the CPU is that of the two services, without broker and database."""
-    held, before = list(processes), len(target.seen)
-    for process in held:
+    """Processes a backlog of events; the CPU is that of the two services, without broker and database."""
+    paused, before = list(processes), len(target.received)
+    for process in paused:
         process.suspend()
     await asyncio.gather(*(_produce(producer, bodies, number, "flat") for number in range(QUEUED)))
-    used, began = sum(map(_cpu, held)), time.monotonic()
-    for process in held:
+    used, began = sum(map(_cpu, paused)), time.monotonic()
+    for process in paused:
         process.resume()
     await target.until(before + QUEUED)
-    seconds, used = time.monotonic() - began, sum(map(_cpu, held)) - used
+    seconds, used = time.monotonic() - began, sum(map(_cpu, paused)) - used
     return {"cpu_us_per_event": round(1e6 * used / QUEUED), "pair_events_per_second": round(QUEUED / seconds)}
 
 

@@ -1,7 +1,7 @@
-"""One stage of the pair that `pair` measures: `python -m tests.bench.stage`, named by STAGE.
+"""One of the two services that `pair` measures, selected by STAGE: `python -m tests.bench.stage`.
 
-`first` reads raw records, checks their total and publishes them; `second` reads those, maps them and POSTs them to
-TARGET_URL behind the version gate and the effect ledger. Both run on the product's consumer with parking and hops.
+`first` reads raw records, checks their total and publishes them. `second` reads those, maps them and POSTs them to
+TARGET_URL, with version gate and effect ledger. Both use the product's consumer with parking and hops.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Settings(ConsumerSettings):
 
 
 def first(producer: Producer) -> Handler:
-    """Read, validate, total, publish."""
+    """Handler of the first service: reads, checks the total, publishes."""
 
     async def handle(records: Sequence[Record]) -> Result:
         notice = records[-1].envelope
@@ -68,7 +68,7 @@ def first(producer: Producer) -> Handler:
 
 
 def second(database: Database, session: aiohttp.ClientSession, clock: Clock, url: str) -> Handler:
-    """Read, map, gate, claim, POST, note."""
+    """Handler of the second service: maps, version gate, claim, POST, notes outcome and version."""
     states, writer = TargetStates(database), AtomicWriter(database, clock)
 
     async def handle(records: Sequence[Record]) -> Result:
@@ -105,7 +105,7 @@ async def _post(session: aiohttp.ClientSession, url: str, event_id: str, order: 
 
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
-    """Work until `stop`."""
+    """Runs the service until `stop` is set."""
     name = "transformers" if settings.stage == "first" else "heartland_writer"
     async with (
         open_shell(name, settings, stop) as shell,
@@ -117,7 +117,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             route = Route(RAW_SHOPIFY_ORDER, first(producer), "order", collapse=False)
         else:
             handle = second(database, session, shell.clock, settings.target_url)
-            # Each event of the few keys is written; a real record that often would be a loop.
+            # Not collapsed: each event of the few keys is written.
             route = Route(CANONICAL_ORDER, handle, "order", collapse=False)
         async with open_consumer(
             shell,
@@ -133,7 +133,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def started(at: float) -> datetime:
-    """The time of an event that was produced `at` seconds since 1970."""
+    """The timestamp of an event that was produced `at` seconds since 1970."""
     return datetime.fromtimestamp(at, UTC)
 
 

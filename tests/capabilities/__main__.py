@@ -1,4 +1,4 @@
-"""`make capabilities`: runs every test that is marked as a proof, writes docs/capabilities.md, prints the counts.
+"""`make capabilities`: runs every test marked as evidence, writes docs/capabilities.md, prints the counts.
 
 Exits with 1 if a test of a claimed capability fails or none of them runs; the document then stays as it is.
 """
@@ -31,29 +31,30 @@ def run_marked(workers: str) -> dict[str, bool]:
 
 
 def unproven(proofs: Proofs, passed: Mapping[str, bool]) -> list[str]:
-    """One line for each claim that the results do not bear out: a test of it failed, or none passed."""
+    """One line for each claimed capability with a failed test, or of which no test ran."""
     failed = [
         f"{id_} is claimed, but {test} failed"
         for id_, tests in proofs.items()
         for test in tests
         if not passed.get(test, True)
     ]
-    untried = [
+    not_run = [
         f"{id_} is claimed, but none of its tests ran"
         for id_, tests in proofs.items()
         if passed.keys().isdisjoint(tests)
     ]
-    return failed + untried
+    return failed + not_run
 
 
 def main() -> int:
     table, proofs = read_table(), read_proofs()
-    wrong = [
-        f"{id_} is no capability: see tests/capabilities/table.yaml" for id_ in proofs.keys() - {r.id for r in table}
+    errors = [
+        f"a test claims {id_}, which is not in tests/capabilities/table.yaml"
+        for id_ in proofs.keys() - {r.id for r in table}
     ]
-    wrong = wrong or unproven(proofs, run_marked(os.environ.get("WORKERS", "4")))
-    if wrong:
-        print("\n".join(wrong), file=sys.stderr)
+    errors = errors or unproven(proofs, run_marked(os.environ.get("WORKERS", "4")))
+    if errors:
+        print("\n".join(errors), file=sys.stderr)
         return 1
     DOCUMENT.write_text(render(table, proofs), encoding="utf-8")
     print(f"capabilities: {counts(table, proofs)}; {DOCUMENT.relative_to(ROOT)}")

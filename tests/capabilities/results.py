@@ -1,4 +1,4 @@
-"""pytest plugin (`-p tests.capabilities.results`): writes which test functions passed to the file RESULTS names."""
+"""A pytest plugin (`-p tests.capabilities.results`): writes which test functions passed to the file RESULTS."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _passed: dict[str, bool] = {}
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """A function has passed when each of its cases was called and passed, setup and teardown included."""
+    """A function has passed if each of its cases ran and passed, with setup and teardown."""
     function = report.nodeid.partition("[")[0]
-    # Called, in each case: a skipped test has no passed call.
+    # A skipped test has no "call" report that passed.
     if report.when == "call" or not report.passed:
         _passed[function] = _passed.get(function, True) and report.passed
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    # With pytest-xdist the workers send their reports to the controller, which alone sees all of them.
+    # With pytest-xdist only the controller receives all reports.
     if not hasattr(session.config, "workerinput"):
         Path(os.environ["RESULTS"]).write_text(json.dumps(_passed), encoding="utf-8")

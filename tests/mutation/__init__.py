@@ -1,1 +1,1 @@
-"""Mutation testing of the cores: each is broken in every small way, and its unit tests must notice."""
+"""Mutation testing of the pure cores: each mutant changes one syntax node, and the unit tests must fail."""

@@ -1,4 +1,4 @@
-"""`python -m tests.mutation [part of a path]...`: a table on the screen, build/mutation.json, and 1 below the share."""
+"""`python -m tests.mutation [part of a path]...`: prints and writes scores; exits with 1 below the required share."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ REPORT = Path("build/mutation.json")
 
 @dataclass(slots=True)
 class Score:
-    """What became of one core's mutants."""
+    """The mutation score of one module."""
 
     module: str
     killed: int = 0
@@ -41,8 +41,8 @@ class Score:
 
 
 def score(core: Core, jobs: int) -> Score:
-    """Try every mutant of a core, `jobs` at a time. Raises SystemExit where its tests fail without any mutant."""
-    patience = 3 + 4 * _seconds_unharmed(core)
+    """Tries every mutant of a core, `jobs` at a time. Raises SystemExit if its tests fail without a mutant."""
+    timeout = 3 + 4 * _seconds_without_mutant(core)
     known = EQUIVALENT.get(core.path, {})
     waiting = [mutant for mutant in mutants(core.source()) if mutant.name not in known]
     result = Score(core.path)
@@ -51,7 +51,7 @@ def score(core: Core, jobs: int) -> Score:
         while waiting and len(running) < jobs:
             mutant = waiting.pop(0)
             process = trial(core.module, mutant.tree, core.files)
-            running[process.sentinel] = (process, mutant, time.monotonic() + patience)
+            running[process.sentinel] = (process, mutant, time.monotonic() + timeout)
         for sentinel, timed_out in _ended(running):
             process, mutant, _ = running.pop(sentinel)
             process.join()
@@ -63,7 +63,7 @@ def score(core: Core, jobs: int) -> Score:
     return result
 
 
-def _seconds_unharmed(core: Core) -> float:
+def _seconds_without_mutant(core: Core) -> float:
     began = time.monotonic()
     process = trial(core.module, None, core.files)
     process.join()
@@ -73,7 +73,7 @@ def _seconds_unharmed(core: Core) -> float:
 
 
 def _ended(running: dict[int, tuple[Process, Mutant, float]]) -> Iterator[tuple[int, bool]]:
-    """Who is done, and who had to be ended."""
+    """Finished trials as (sentinel, False), and those killed at their deadline as (sentinel, True)."""
     soonest = min(deadline for _, _, deadline in running.values())
     done = wait(list(running), max(0.0, soonest - time.monotonic()))
     for sentinel, (process, _, deadline) in list(running.items()):
@@ -107,25 +107,25 @@ def report(scores: list[Score], seconds: float) -> dict[str, object]:
 
 
 def main(parts: list[str]) -> int:
-    chosen = [core for core in CORES if not parts or any(part in core.path for part in parts)]
+    selected = [core for core in CORES if not parts or any(part in core.path for part in parts)]
     jobs = int(os.environ.get("JOBS", "0")) or os.cpu_count() or 1
-    prepare(sorted({file for core in chosen for file in core.files}))
+    prepare(sorted({file for core in selected for file in core.files}))
     began = time.monotonic()
     scores = []
     print(f"{'module':45} {'mutants':>8} {'killed':>7} {'survived':>9} {'share':>7}")
-    for core in chosen:
+    for core in selected:
         scores.append(one := score(core, jobs))
         print(f"{one.module:45} {one.mutants:8} {one.killed:7} {len(one.survived):9} {one.share:7.1%}", flush=True)
         if parts:
             print(*(f"    {mutant.line}: {mutant.name}" for mutant in one.survived), sep="\n")
-    told = report(scores, time.monotonic() - began)
+    summary = report(scores, time.monotonic() - began)
     REPORT.parent.mkdir(exist_ok=True)
-    REPORT.write_text(json.dumps(told, indent=2) + "\n")
-    print(f"{'all':45} {told['mutants']:8} {told['killed']:7} {told['survived']:9} {told['share']:7.1%}")
+    REPORT.write_text(json.dumps(summary, indent=2) + "\n")
+    print(f"{'all':45} {summary['mutants']:8} {summary['killed']:7} {summary['survived']:9} {summary['share']:7.1%}")
     for one in scores:
         if one.share < SHARE:
-            print(f"below {SHARE:.0%}: {one.module}")
-    return 0 if float(str(told["share"])) >= SHARE else 1
+            print(f"below the required {SHARE:.0%}: {one.module}")
+    return 0 if float(str(summary["share"])) >= SHARE else 1
 
 
 if __name__ == "__main__":

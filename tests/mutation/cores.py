@@ -1,4 +1,4 @@
-"""The cores that are mutated, and the tests that must notice."""
+"""The modules that are mutated, and the tests that must fail for their mutants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LANES = "tests/unit/shared/messaging/lanes/test_lanes.py"
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """One file that is mutated. `more` are tests beside the ones at its own path, the quickest first."""
+    """One module to mutate. `more` are test files besides those at its own path, the fastest first."""
 
     path: str
     more: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Mutants that behave as the code does: no test can tell them apart. Each with the reason."""
+"""Equivalent mutants, which behave like the original code, each with the reason; they are not tried."""
 
 from __future__ import annotations
 

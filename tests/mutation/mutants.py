@@ -1,7 +1,7 @@
-"""Every small way to break a module: one change of its syntax tree at a time. Pure.
+"""Generates the mutants of a module: each changes one node of its syntax tree. Pure.
 
-Left alone is what no unit test is to judge: annotations, decorators, docstrings, the words of errors and logs, and
-long texts (SQL, which a real database judges).
+Not mutated are parts that unit tests do not check: annotations, decorators, docstrings, error and log texts, and long
+strings (SQL, which is tested against a real database).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _LOGS = {"debug", "info", "warning", "error", "exception"}
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`name` says where and what, without a line number: it stays the same when lines move."""
+    """`name` is location and change without a line number, so that it is stable when lines move."""
 
     name: str
     line: int
@@ -57,7 +57,7 @@ class _Change:
 
 
 def mutants(source: str) -> list[Mutant]:
-    """All mutants of a module, in the order of its lines."""
+    """All mutants of a module, in source order."""
     tree = ast.parse(source)
     seen: Counter[str] = Counter()
     made = []
@@ -74,12 +74,12 @@ def _shown(node: ast.AST) -> str:
 
 
 def _applied(tree: ast.Module, change: _Change) -> ast.Module:
-    # A deep copy that meets the old node takes the new one instead.
+    # The memo makes the deep copy use the new node in place of the old one.
     return copy.deepcopy(tree, {id(change.old): change.new})
 
 
 def _changes(node: ast.AST, where: str) -> Iterator[_Change]:
-    """Of one node, then of what is below it."""
+    """The changes of a node, then those of its children."""
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         where = f"{where}.{node.name}" if where else node.name
     for new in _replacements(node):
@@ -89,7 +89,7 @@ def _changes(node: ast.AST, where: str) -> Iterator[_Change]:
         yield from _changes(child, where)
 
 
-def _children(node: ast.AST) -> list[ast.AST]:  # noqa: PLR0911 - an answer for each kind of node
+def _children(node: ast.AST) -> list[ast.AST]:  # noqa: PLR0911 - one return per kind of node
     match node:
         case ast.ClassDef() if any(isinstance(base, ast.Name) and base.id == "Enum" for base in node.bases):
             return []
@@ -123,7 +123,7 @@ def _without_docstring(body: list[ast.stmt]) -> list[ast.AST]:
 
 
 def _arguments_without_words(error: ast.expr | None) -> list[ast.AST]:
-    """An error's figures count, its words do not."""
+    """An error's arguments except its text."""
     if not isinstance(error, ast.Call):
         return []
     arguments = [*error.args, *(keyword.value for keyword in error.keywords)]
@@ -164,7 +164,7 @@ def _replacements(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _conditions(node: ast.If | ast.While | ast.IfExp) -> Iterator[ast.AST]:
-    """The other way round; where the condition is a comparison or a `not`, that is done there already."""
+    """Negates a condition, unless it is a comparison or a `not`, which have mutants of their own."""
     if isinstance(node.test, ast.Compare) or (isinstance(node.test, ast.UnaryOp) and isinstance(node.test.op, ast.Not)):
         return
     yield type(node)(ast.UnaryOp(ast.Not(), node.test), node.body, node.orelse)  # type: ignore[arg-type]
@@ -196,9 +196,9 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Pass()
         case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
             yield ast.Pass()
-        case ast.AnnAssign(target=ast.Attribute()) if node.value is not None and not _says_little(node.value):
+        case ast.AnnAssign(target=ast.Attribute()) if node.value is not None and not _is_none_or_false(node.value):
             yield ast.Assign([node.target], ast.Constant(None))
-        case ast.Return(value=ast.expr()) if not _says_little(node.value):
+        case ast.Return(value=ast.expr()) if not _is_none_or_false(node.value):
             yield ast.Return(ast.Constant(None))
         case ast.Break():
             yield ast.Continue()
@@ -206,6 +206,6 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
             yield ast.Break()
 
 
-def _says_little(node: ast.AST) -> bool:
-    """None instead of it is no change, or hardly one."""
+def _is_none_or_false(node: ast.AST) -> bool:
+    """Whether replacing the value by None would (nearly) be an equivalent mutant."""
     return isinstance(node, ast.Constant) and node.value in (None, False)

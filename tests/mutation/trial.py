@@ -1,4 +1,4 @@
-"""One mutant before its tests, in a process of its own: forked, so that nothing is imported anew but our own code."""
+"""Runs the tests of one mutant in a forked process, which imports only our own code again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LIST = "import sys, pytest; pytest.main(['-q', '--collect-only', *sys.argv[1:]]
 
 
 class _Finder(importlib.abc.MetaPathFinder):
-    """Finds one module, with the mutant's code in place of what its file says."""
+    """Finds one module with the mutant's syntax tree instead of its source file."""
 
     def __init__(self, module: str, path: str, tree: ast.Module) -> None:
         self._module, self._path, self._tree = module, path, tree
@@ -43,7 +43,7 @@ class _Loader(importlib.machinery.SourceFileLoader):
 
 
 def prepare(tests: Sequence[str]) -> None:
-    """Import what these tests need of others' packages, once for all trials."""
+    """Imports the third-party packages that these tests need, once for all trials."""
     done = subprocess.run([sys.executable, "-c", _LIST, *tests], capture_output=True, text=True, check=True)
     names = done.stdout.rpartition("\n>")[2].split()
     with warnings.catch_warnings():
@@ -57,7 +57,7 @@ def prepare(tests: Sequence[str]) -> None:
 
 
 def trial(module: str, tree: ast.Module | None, tests: Sequence[str]) -> multiprocessing.Process:
-    """A started process; it ends with 0 when its tests pass. Without a tree the module is as it stands."""
+    """Starts a process that exits with 0 if the tests pass. Without a tree, the module is unchanged."""
     process = _FORK.Process(target=_run, args=(module, tree, tests), daemon=True)
     process.start()
     return process  # type: ignore[return-value]
@@ -79,7 +79,7 @@ def _tested(tests: Sequence[str]) -> int:
     import hypothesis
     import pytest
 
-    # The same examples for every mutant, and no time spent on the smallest one that fails.
+    # The same examples for every mutant, and no shrinking of failing ones.
     phases = (hypothesis.Phase.explicit, hypothesis.Phase.generate)
     hypothesis.settings.register_profile("mutation", derandomize=True, database=None, deadline=None, phases=phases)
     hypothesis.settings.load_profile("mutation")

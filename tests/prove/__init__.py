@@ -1,10 +1,10 @@
-"""The proof: a load and faults from a seed, and a checker that reads only what they left behind.
+"""The proof: load and fault injection from one seed, and a checker that reads only the recorded evidence.
 
-An entity joins by files of its own, which are found where they lie:
+An entity adds two files and one line in each package's `__init__.py`:
 
-    generate/entities/<entity>.py   GENERATOR: what happens to it, what it needs beforehand, its poison, its books
-    check/entities/<entity>.py      ENTITY: its road, its facts, what it should be in the end and what differs
+    generate/entities/<entity>.py   GENERATOR: its changes, seed data, poison records and how to read its final state
+    check/entities/<entity>.py      ENTITY: its topics and stages, its unique facts, its expected and actual final state
 
-Both may be packages. What the fields mean is said in generate/generator.py and check/entity.py; what an entity leaves
-out has a default. Nothing else names an entity, the mutants' scenes and their faults aside.
+Either may be a package. generate/generator.py and check/entity.py document the fields; all but a few have defaults.
+Nothing else names an entity, except the scenarios and faults of the mutants.
 """

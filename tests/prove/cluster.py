@@ -1,4 +1,4 @@
-"""The system under proof: two processes of each service, and a proxy on every line between any two parts."""
+"""The cluster under test: two processes of each service, and a proxy on every network connection."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ Json = dict[str, Any]
 REPLICAS = 2
 SESSION_SECONDS = 6.0
 READ_LAG_SECONDS = 3.0
-# A webhook that is late by design (20 s) is no drift.
+# Longer than the injected webhook delay (20 s), which must not count as drift.
 RECONCILE_SECONDS, SETTLING_SECONDS = 10.0, 25.0
-# Every waiting time short, so that ten minutes hold what elsewhere takes a day.
+# Every interval is short, so that ten minutes cover what takes a day in production.
 SETTINGS: Mapping[str, str] = {
     "SANDBOX_LATENCY_MS": "5",
     "SANDBOX_PLAN": "plus",
@@ -51,20 +51,20 @@ SETTINGS: Mapping[str, str] = {
     "REREAD_WINDOW_MS": "100",
     "RECONCILE_SECONDS": f"{RECONCILE_SECONDS:g}",
     "RECONCILE_RECHECK_SECONDS": "3",
-    # The faults of many days in minutes: more differs within an hour than a shop's caps would let through.
+    # The faults of many days happen in minutes, so more differs in an hour than the reconciler's caps allow.
     "RECONCILE_MAX_REPAIRS": "100000",
     "RECONCILE_MAX_AT_RISK": "100000000",
     "RECONCILE_SETTLING_SECONDS": f"{SETTLING_SECONDS:g}",
     "LOG_LEVEL": "info",
 }
 CONNECTION_SETTINGS = {"read_lag_seconds": READ_LAG_SECONDS, "note_field": "note"}
-# What the machine's own environment must not decide here.
+# Variables of the machine's own environment that must not influence a run.
 IGNORED = ("SHOPIFY_", "HEARTLAND_", "SANDBOX_", "CONNECTION_", "KAFKA_", "DATABASE_", "TOPIC_")
 
 
 @dataclass(frozen=True)
-class Lines:
-    """The proxies. `webhooks` also shares the deliveries out to the replicas of ingress."""
+class Proxies:
+    """The proxies by what is behind them. `webhooks` also balances the deliveries over the replicas of ingress."""
 
     broker: Proxy
     database: Proxy
@@ -83,14 +83,14 @@ class Lines:
 
 @dataclass(frozen=True)
 class Cluster:
-    """Everything that runs, and the handles on it. `direct_url` reaches the database past the proxy."""
+    """The running processes and the means to control them. `state_db` bypasses the database's proxy."""
 
     stack: Stack
     broker: Broker
     database: LocalDatabase
-    lines: Lines
+    proxies: Proxies
     session: aiohttp.ClientSession
-    books: Database
+    state_db: Database
     journal: Path
 
     @property
@@ -101,7 +101,7 @@ class Cluster:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Of every process there is: services, sandbox, broker and database."""
+        """Process ids of services, sandbox, broker and database by name."""
         running = {name: state.pid for name, state in self.stack.supervisor.states.items()}
         return {**running, "broker": self.broker.pid, "database": self.database.pid}
 
@@ -113,18 +113,18 @@ class Cluster:
         return all(state.state == "ready" for state in self.stack.supervisor.states.values())
 
     def signal(self, process: str, number: signal.Signals) -> int:
-        """To one service; its pid. Every service leads a process group of its own."""
+        """Sends a signal to the process group of one service process; returns its pid."""
         pid = self.stack.supervisor.states[process].pid
         os.killpg(pid, number)
         return pid
 
     async def control(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
-        """A call to the sandbox's own handles: status and answer."""
+        """Calls the sandbox's control API: status and decoded answer."""
         status, answer = await self.raw(method, path, body)
         return status, orjson.loads(answer)
 
     async def raw(self, method: str, path: str, body: object = None) -> tuple[int, bytes]:
-        """The same with the answer's bytes as they are."""
+        """Calls the sandbox's control API: status and undecoded answer, whose numbers are exact."""
         url = f"{self.stack.sandbox_url}/_sandbox{path}"
         data = None if body is None else orjson.dumps(body)
         async with self.session.request(method, url, data=data) as response:
@@ -141,42 +141,44 @@ async def open_cluster(
     settings: Mapping[str, str] | None = None,
     read_lag_seconds: float = READ_LAG_SECONDS,
 ) -> AsyncIterator[Cluster]:
-    """Yields once every process is ready. Data lies in `folder`, logs and the sandbox's journal in `build`."""
+    """Yields once every process is ready. Writes data to `folder`, logs and the sandbox's journal to `build`."""
     environ = {name: value for name, value in os.environ.items() if not name.startswith(IGNORED)}
     journal = build / "journal.jsonl"
     async with AsyncExitStack() as stack:
         watchdog, ports = stack.enter_context(Watchdog()), stack.enter_context(Ports())
-        line = _liner(stack, seed)
+        new_proxy = _proxy_opener(stack, seed)
         tell("starting broker and database behind their proxies")
-        to_broker, to_database, broker, database, url = await _servers(stack, folder, environ, ports, watchdog, line)
-        lines = Lines(to_broker, to_database, *[await line() for _ in range(3)])
+        to_broker, to_database, broker, database, url = await _servers(
+            stack, folder, environ, ports, watchdog, new_proxy
+        )
+        proxies = Proxies(to_broker, to_database, *[await new_proxy() for _ in range(3)])
         given = {
             **environ,
             **SETTINGS,
             **(settings or {}),
             "KAFKA_BOOTSTRAP_SERVERS": broker.bootstrap_servers,
             "DATABASE_URL": url,
-            "SANDBOX_WEBHOOK_URL": f"http://127.0.0.1:{lines.webhooks.port}",
+            "SANDBOX_WEBHOOK_URL": f"http://127.0.0.1:{proxies.webhooks.port}",
             "SANDBOX_JOURNAL_PATH": str(journal),
             "SANDBOX_RANDOM_SEED": str(seed),
             "CONNECTION_SETTINGS_FILE": str(_connection_settings(folder, read_lag_seconds)),
         }
         running = await stack.enter_async_context(
-            open_stack(given, folder=folder, build=build, replicas=REPLICAS, adapt=_through(lines), tell=tell)
+            open_stack(given, folder=folder, build=build, replicas=REPLICAS, adapt=_through(proxies), tell=tell)
         )
-        _share_out_webhooks(running, lines.webhooks)
+        _balance_webhooks(running, proxies.webhooks)
         session = await stack.enter_async_context(
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30), connector=aiohttp.TCPConnector(limit=0))
         )
-        books = await stack.enter_async_context(Database.open(database.url, 2))
-        yield Cluster(running, broker, database, lines, session, books, journal)
+        state_db = await stack.enter_async_context(Database.open(database.url, 2))
+        yield Cluster(running, broker, database, proxies, session, state_db, journal)
 
 
-def _liner(stack: AsyncExitStack, seed: int) -> Callable[..., Any]:
-    async def line(*upstreams: Any, path: Path | None = None) -> Proxy:
+def _proxy_opener(stack: AsyncExitStack, seed: int) -> Callable[..., Any]:
+    async def new_proxy(*upstreams: Any, path: Path | None = None) -> Proxy:
         return await stack.enter_async_context(open_proxy(*upstreams, path=path, random=Random(seed)))
 
-    return line
+    return new_proxy
 
 
 async def _servers(
@@ -185,9 +187,9 @@ async def _servers(
     environ: Mapping[str, str],
     ports: Ports,
     watchdog: Watchdog,
-    line: Callable[..., Any],
+    new_proxy: Callable[..., Any],
 ) -> tuple[Proxy, Proxy, Broker, LocalDatabase, str]:
-    to_broker: Proxy = await line()
+    to_broker: Proxy = await new_proxy()
 
     def listens(port: int) -> None:
         to_broker.upstreams[:] = [("127.0.0.1", port)]
@@ -203,11 +205,11 @@ async def _servers(
         )
     )
     database = await stack.enter_async_context(open_database(folder / "postgres", watchdog=watchdog))
-    # A socket's path must be short, wherever the run has its folder.
+    # The path of a Unix socket is limited to about 100 characters, so the run's folder may be too deep.
     sockets = Path(tempfile.mkdtemp(prefix="proof-"))
     stack.callback(shutil.rmtree, sockets, ignore_errors=True)
     behind = Path(parse_qs(urlsplit(database.url).query)["host"][0]) / ".s.PGSQL.5432"
-    to_database: Proxy = await line(behind, path=sockets / ".s.PGSQL.5432")
+    to_database: Proxy = await new_proxy(behind, path=sockets / ".s.PGSQL.5432")
     return to_broker, to_database, broker, database, f"postgresql://postgres@/{DATABASE}?host={quote(str(sockets))}"
 
 
@@ -217,13 +219,13 @@ def _connection_settings(folder: Path, read_lag_seconds: float) -> Path:
     return path
 
 
-def _through(lines: Lines) -> Callable[[Connection], Connection]:
-    """Each vendor is reached through a proxy of its own, though both are one sandbox."""
+def _through(proxies: Proxies) -> Callable[[Connection], Connection]:
+    """Routes each vendor's calls through its own proxy, although one sandbox serves both."""
 
     def adapt(connection: Connection) -> Connection:
         credentials = {}
         for system, given in connection.credentials.items():
-            address, proxy = urlsplit(given["base_url"]), lines.named(system)
+            address, proxy = urlsplit(given["base_url"]), proxies.named(system)
             proxy.upstreams[:] = [("127.0.0.1", address.port or 80)]
             credentials[system] = {**given, "base_url": f"http://127.0.0.1:{proxy.port}"}
         return replace(connection, credentials=credentials)
@@ -231,6 +233,6 @@ def _through(lines: Lines) -> Callable[[Connection], Connection]:
     return adapt
 
 
-def _share_out_webhooks(running: Stack, proxy: Proxy) -> None:
+def _balance_webhooks(running: Stack, proxy: Proxy) -> None:
     launches = [state.launch for name, state in running.supervisor.states.items() if name.startswith("ingress")]
     proxy.upstreams[:] = [("127.0.0.1", int(launch.environ["INGRESS_PORT"])) for launch in launches]

@@ -1,4 +1,4 @@
-"""Gathers the evidence of a run that has come to rest: the sandbox's books and deliveries, the topics, the figures."""
+"""Collects the evidence of a quiescent run: the vendors' final state, deliveries, topics and figures."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from typing import Any
 import orjson
 
 from tests.prove.check.entities import ENTITIES
-from tests.prove.check.entity import Entity, steps_of
-from tests.prove.check.road import ENDS, Road, read_road
+from tests.prove.check.entity import Entity, stages_of
+from tests.prove.check.topic_data import FINAL_OUTCOMES, TopicData, read_topic_data
 from tests.prove.cluster import CONNECTION_SETTINGS, REPLICAS, SESSION_SECONDS, SETTINGS, Cluster
 from tests.prove.evidence import Evidence
+from tests.prove.fault_injector import FaultInjector
 from tests.prove.generate.generator import Generator
 from tests.prove.generate.plan import Control, Json, Raw
-from tests.prove.history import Mutation, read_mutations, read_strikes
-from tests.prove.log import Log
-from tests.prove.nemesis import Nemesis
-from tests.prove.resumes import Work, resumes
+from tests.prove.history import Mutation, read_faults, read_mutations
+from tests.prove.kafka_client import KafkaClient
+from tests.prove.recovery import ProcessingTimes, recovery_times
 from tests.prove.samples import Samples
-from tests.prove.vendors import FAULTS
+from tests.prove.vendor_faults import VENDOR_FAULTS
 
-_AT_ONCE = 16
+_CONCURRENT_READS = 16
 
 
 async def collect(
     cluster: Cluster,
-    log: Log,
+    kafka: KafkaClient,
     samples: Samples,
-    nemesis: Nemesis,
+    fault_injector: FaultInjector,
     folder: Path,
     generators: Sequence[Generator],
     *,
@@ -40,64 +40,71 @@ async def collect(
     busy_until: datetime,
     more: Mapping[str, Any],
 ) -> Evidence:
-    """Everything goes into `folder`, where history, journal and samples lie already."""
+    """Writes the evidence to `folder`, which already has history, journal and samples."""
     await samples.note_offsets("end")
-    await log.dump(folder / "topics.jsonl")
+    await kafka.dump(folder / "topics.jsonl")
     _, answer = await cluster.control("GET", "/shopify/deliveries")
     _write(folder / "deliveries.jsonl", answer["deliveries"])
     mutations = list(read_mutations(folder / "history.jsonl"))
-    _write(folder / "books.jsonl", await books(mutations, cluster.control, cluster.raw, generators))
-    open_doubts = await samples.open_doubts()
-    road, strikes = read_road(folder / "topics.jsonl", ()), list(read_strikes(folder / "history.jsonl"))
-    written = resumes(strikes, work(road, ENDS), busy_until.timestamp())
+    _write(folder / "final_state.jsonl", await read_final_state(mutations, cluster.control, cluster.raw, generators))
+    still_in_doubt = await samples.currently_in_doubt()
+    topic_data, faults = read_topic_data(folder / "topics.jsonl", ()), list(read_faults(folder / "history.jsonl"))
+    to_write = recovery_times(faults, processing_times(topic_data, FINAL_OUTCOMES), busy_until.timestamp())
     evidence = Evidence.within(
         folder,
         seed=seed,
         minutes=minutes,
-        resumes=resumes(strikes, work(road, ENDS | {"parked"}), busy_until.timestamp()),
-        written={kind: spans for kind, spans in written.items() if kind in (*FAULTS, "token")},
-        kills=dict(nemesis.kills),
-        faults=dict(nemesis.faults),
+        resume_seconds=recovery_times(
+            faults, processing_times(topic_data, FINAL_OUTCOMES | {"parked"}), busy_until.timestamp()
+        ),
+        resume_seconds_to_write={kind: spans for kind, spans in to_write.items() if kind in (*VENDOR_FAULTS, "token")},
+        kills=dict(fault_injector.kills),
+        faults=dict(fault_injector.faults),
         poison=[row.details for row in mutations if row.poison],
         parked=await _parked(cluster),
-        in_doubt={"occurred": len(samples.doubts), "resolved": len(samples.doubts - open_doubts.keys())},
+        in_doubt={
+            "occurred": len(samples.ever_in_doubt),
+            "resolved": len(samples.ever_in_doubt - still_in_doubt.keys()),
+        },
         settings={**_settings(), **more},
     )
     evidence.save(folder)
     return evidence
 
 
-def work(road: Road, outcomes: Collection[str], entities: Iterable[Entity] = ENTITIES) -> Work:
-    """When each record came in and first ended in one of `outcomes`, as the checker reads the topics."""
-    found = Work()
-    for step in steps_of(entities):
-        entries = road.entries[step.topic]
-        found.arrivals[step.topic] = sorted(entry.at for entry in entries)
-        for entry in entries:
-            ends = [hop.at for hop in road.of(step.service, entry) if hop.outcome in outcomes]
+def processing_times(
+    topic_data: TopicData, outcomes: Collection[str], entities: Iterable[Entity] = ENTITIES
+) -> ProcessingTimes:
+    """When each record arrived and first reached one of `outcomes`, as the checker reads the topics."""
+    found = ProcessingTimes()
+    for stage in stages_of(entities):
+        records = topic_data.records[stage.topic]
+        found.arrivals[stage.topic] = sorted(record.at for record in records)
+        for record in records:
+            ends = [hop.at for hop in topic_data.hops_of(stage.service, record) if hop.outcome in outcomes]
             if ends:
-                found.records[step.group][entry.topic, entry.partition].append((entry.at, min(ends)))
+                found.records[stage.group][record.topic, record.partition].append((record.at, min(ends)))
     return found
 
 
-async def books(
+async def read_final_state(
     mutations: Iterable[Mutation], control: Control, raw: Raw, generators: Iterable[Generator]
 ) -> list[Json]:
-    """A row of each subject that the history names."""
+    """One row for each subject that the history names, read from the sandbox."""
     readers = {one.subject: one.read for one in generators if one.read}
     names = {(row.subject, row.order): row.name for row in mutations if row.order and row.subject in readers}
-    slots = asyncio.Semaphore(_AT_ONCE)
+    slots = asyncio.Semaphore(_CONCURRENT_READS)
 
     async def read(subject: str, order: str, name: str) -> Json:
         async with slots:
-            book = await readers[subject](order, name, control, raw)
-        return {"subject": subject, "order": order, "name": name, **book}
+            state = await readers[subject](order, name, control, raw)
+        return {"subject": subject, "order": order, "name": name, **state}
 
     return await asyncio.gather(*(read(*one, name) for one, name in names.items()))
 
 
 async def _parked(cluster: Cluster) -> list[Json]:
-    rows = await cluster.books.fetch(
+    rows = await cluster.state_db.fetch(
         "select service, topic, key, entity, state, reason, error_class, waits_for from parked_keys order by key"
     )
     return [dict(row) for row in rows]

@@ -1,6 +1,6 @@
-"""What was done to the system, appended as it is done: the generator's and the nemesis's own account.
+"""The history of a run: every change and every fault, appended by the generators and the fault injector.
 
-The checker believes this file, the sandbox's books and the topics, and nothing that the product says about itself.
+The checker trusts this file, the sandbox's final state and the topics, but no claim of the product's own database.
 One JSON object per line, of one of these kinds (`kind` says which):
 
 {"kind": "mutation", "n": 17, "at": "2026-11-25T12:00:00.123456+00:00", "entity": "order", "order": "5007001001000",
@@ -8,35 +8,35 @@ One JSON object per line, of one of these kinds (`kind` says which):
  "answer": {"id": ..., "webhook": {"ids": [...]}}, "webhooks": ["<webhook id>", ...], "poison": false,
  "subject": "order"}
 
-    One change that a shopper, the shop's staff or a store made, with what the sandbox answered. `n` numbers all rows
-    of a run, `seq` the changes of one order, from 1. `subject` is whose life it belongs to; where that is no order,
-    `order` and `name` are its id and name. `status` is the HTTP status: below 300 the change happened; 409: the shop
-    refused it (an order that is cancelled cannot be paid), so nothing happened and nothing is to follow. `webhooks` are
-    the ids of the deliveries that the change set off. Actions and their details, unless a generator says its own:
+    One change that a shopper, the shop's staff or a store made, with the sandbox's answer. `n` numbers all rows of a
+    run, `seq` the changes of one order, from 1. `subject` is the kind of record whose lifecycle the change belongs to;
+    if it is not an order, `order` and `name` are that record's id and name. `status` is the HTTP status: below 300 the
+    change happened; 409: the shop refused it (a cancelled order cannot be paid) and nothing happened. `webhooks` are
+    the ids of the deliveries that the change caused. Actions and their details (a generator may add others):
 
         order       new       {"document": the order as Shopify's JSON, "how": "" | "pending" | "late"}
                     edit      {"add": [line], "remove": [{"line_item_id", "quantity"}]}: one of them or none
-                    pay       {"amount": "12.34"}, or null for all that is outstanding; the answer has the
+                    pay       {"amount": "12.34"}, or null for the whole outstanding amount; the answer has the
                               "transaction" with its amount
                     cancel    {"reason": "customer", "refund": false}
-                    goods     {"public_id": the SKU}: Heartland gets the item that a "late" order waits for; seq 0
+                    goods     {"public_id": the SKU}: Heartland gets the missing item of a "late" order; seq 0
         fulfilment  ship      {"heartland": "S-1001", "lines": [{"line_id", "qty"}] or null for all,
                                "tracking_number": "1Z17-2", "carrier"}; the answer: {"invoice_id", "status",
                                "lines": [{"line_id", "item_id", "sku", "qty"}]}
-        poison      publish   see generate/poison.py: {"kind", "letter": how the dead letter is known ("service",
-                              "topic", "key", "ce_id"), "repaired": the body that would work, or null, "ends": how it
-                              ends then, "entity", "document": what it is the record of, as the shop would have it,
-                              or {}}; `poison` is true
+        poison      publish   see generate/poison.py: {"kind", "dead_letter": identifies the dead letter ("service",
+                              "topic", "key", "ce_id"), "repaired": a body that works, or null, "expected_outcome":
+                              of the repaired record, "entity", "document": the shop's document of the record, or {}};
+                              `poison` is true
 
-    Each new, edit, pay and cancel leaves its number in the order: the note becomes "seq <seq>", and so does the note
-    attribute `seq`. The note travels on into the Heartland order's custom field `note`.
+    Each new, edit, pay and cancel writes its number into the order: the note becomes "seq <seq>", and the note
+    attribute `seq` the number. The note is copied to the Heartland order's custom field `note`.
 
-{"kind": "strike", "at": ..., "strike": "kill", "target": "heartland-writer-2", "began": ..., "healed": ...,
+{"kind": "fault", "at": ..., "fault": "kill", "target": "heartland-writer-2", "began": ..., "healed": ...,
  "details": {}}
 
-    One fault of the nemesis, written when it is over; times are ISO 8601, aware. A kill is over when it is done: what
-    follows is the system's own work. `details` has what belongs to the kind, e.g. {"pid": 123}. "missed" is no fault,
-    but a kill that did not come about, since its target had not been at work all the while from `began` to `healed`.
+    One injected fault, written when it ends; times are ISO 8601 with offset. A kill ends at once: recovering is the
+    system's own work. `details` depends on the kind, e.g. {"pid": 123}. "missed" is not a fault but a kill that was
+    not possible, because its target was not ready at any time from `began` to `healed`.
 """
 
 from __future__ import annotations
@@ -77,11 +77,11 @@ class Mutation:
 
 
 @dataclass(frozen=True, slots=True)
-class Struck:
+class InjectedFault:
     """See the top of this module."""
 
     at: str
-    strike: str
+    fault: str
     target: str
     began: str
     healed: str
@@ -89,17 +89,17 @@ class Struck:
 
 
 class History:
-    """Appends to the file; each row is on its way to the disk before the next thing is done."""
+    """Appends to the file, unbuffered: each row is written before the next action begins."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("ab", buffering=0)
 
-    def mutated(self, row: Mutation) -> None:
+    def record_mutation(self, row: Mutation) -> None:
         self._append("mutation", asdict(row))
 
-    def struck(self, row: Struck) -> None:
-        self._append("strike", asdict(row))
+    def record_fault(self, row: InjectedFault) -> None:
+        self._append("fault", asdict(row))
 
     def close(self) -> None:
         self._file.close()
@@ -112,8 +112,8 @@ def read_mutations(path: Path) -> Iterator[Mutation]:
     return (Mutation(**row) for row in _rows(path, "mutation"))
 
 
-def read_strikes(path: Path) -> Iterator[Struck]:
-    return (Struck(**row) for row in _rows(path, "strike"))
+def read_faults(path: Path) -> Iterator[InjectedFault]:
+    return (InjectedFault(**row) for row in _rows(path, "fault"))
 
 
 def _rows(path: Path, kind: str) -> Iterator[Json]:
@@ -123,12 +123,12 @@ def _rows(path: Path, kind: str) -> Iterator[Json]:
 
 
 def read_rows(path: Path) -> Iterator[Json]:
-    """The objects of a file with one JSON object per line."""
+    """The objects of a JSON Lines file."""
     with path.open("rb") as file:
         for line in file:
             yield orjson.loads(line)
 
 
 def stamp(moment: datetime | None = None) -> str:
-    """A moment, or now, as all files of the evidence write it."""
+    """A moment (default: now) in the format of all evidence files."""
     return (moment or datetime.now(UTC)).isoformat(timespec="microseconds")

@@ -1,4 +1,4 @@
-"""One run of the proof: load and faults at the same time, then healing, rest, evidence, and the verdict."""
+"""One run of the proof: load and faults together, then heal, wait until quiescent, and collect the evidence."""
 
 from __future__ import annotations
 
@@ -21,58 +21,58 @@ from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
 from tests.prove.cluster import READ_LAG_SECONDS, Cluster, open_cluster
 from tests.prove.collect import collect
+from tests.prove.dead_letter_repair import repair_dead_letters
 from tests.prove.evidence import Evidence
+from tests.prove.fault_injector import FaultInjector
 from tests.prove.generate import poison
 from tests.prove.generate.entities import GENERATORS
 from tests.prove.generate.generator import Generator
 from tests.prove.generate.load import Load
-from tests.prove.generate.plan import NEW_SHARE, Json, Planned
-from tests.prove.generate.poison import Kind, Poison
+from tests.prove.generate.plan import NEW_SHARE, Json, PlannedChange
+from tests.prove.generate.poison import Poison, PoisonKind
 from tests.prove.history import History, read_mutations
-from tests.prove.log import Log
-from tests.prove.mend import mend
-from tests.prove.nemesis import Nemesis
-from tests.prove.rest import come_to_rest
+from tests.prove.kafka_client import KafkaClient
+from tests.prove.quiescence import wait_until_quiescent
 from tests.prove.samples import Samples, open_samples
-from tests.prove.schedule import KINDS, Strike, schedule
-from tests.prove.vendors import Vendors, webhook_faults, webhook_shares
+from tests.prove.schedule import FAULT_KINDS, PlannedFault, schedule
+from tests.prove.vendor_faults import VendorFaults, webhook_faults, webhook_shares
 
 ORDERS_PER_MINUTE = 200
 POISON_PER_MINUTE = 2
-DROPPED = 0.01
+DROPPED_WEBHOOKS = 0.01
 LOAD_TAIL_SECONDS = 120.0
-REST_SECONDS = 150.0
-# Has the reconciler joined? Without it nobody finds what a dropped webhook told of.
+QUIESCENCE_SECONDS = 150.0
+# Only the reconciler finds a change whose webhook was dropped, so webhooks are dropped only if it runs.
 RECONCILER = any(service.name == "reconciler" for service in SERVICES)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a run is made of. `faults` are kinds of schedule.KINDS and "webhooks" (duplicated, reordered, ...)."""
+class RunConfig:
+    """A run's configuration. `faults` are kinds of schedule.FAULT_KINDS and "webhooks" (dropped, duplicated, ...)."""
 
     seed: int = 7
     minutes: float = 10.0
-    faults: Sequence[str] = (*KINDS, "webhooks")
+    faults: Sequence[str] = (*FAULT_KINDS, "webhooks")
     orders_per_minute: float = ORDERS_PER_MINUTE
     settings: Mapping[str, str] = field(default_factory=dict)
-    # How long Heartland is said to lag.
+    # The read lag that the connection's settings state for Heartland.
     read_lag_seconds: float = READ_LAG_SECONDS
-    rest_seconds: float = REST_SECONDS
+    quiescence_seconds: float = QUIESCENCE_SECONDS
     tail_seconds: float = LOAD_TAIL_SECONDS
-    # Whether the poisoned records are repaired at the end, as an operator would.
-    mends: bool = True
+    # Whether the dead letters that can be repaired are edited and replayed at the end, as an operator would.
+    repairs_dead_letters: bool = True
     generators: Sequence[Generator] = GENERATORS
 
-    def strikes(self, services: Mapping[str, Sequence[str]]) -> list[Strike]:
-        """Which fault strikes when. `services` has the names of each service's processes."""
-        kinds = [kind for kind in self.faults if kind in KINDS]
+    def fault_schedule(self, services: Mapping[str, Sequence[str]]) -> list[PlannedFault]:
+        """Which fault is injected when. `services` maps each service to the names of its processes."""
+        kinds = [kind for kind in self.faults if kind in FAULT_KINDS]
         return schedule(Random(self.seed), self.seconds, kinds, services)
 
-    def asked(self, services: Sequence[str]) -> Json:
-        """What the checker has to find at least: see check/enough.py."""
+    def requirements(self, services: Sequence[str]) -> Json:
+        """The minimum that the checker must find in the evidence: see check/sufficient_load.py."""
         return {
-            **self._lives(),
-            "faults": [kind for kind in self.faults if kind in KINDS],
+            **self._subject_counts(),
+            "faults": [kind for kind in self.faults if kind in FAULT_KINDS],
             "killed": list(services) if "kill" in self.faults else [],
             "webhooks": webhook_shares(self.dropped) if "webhooks" in self.faults else {},
         }
@@ -86,157 +86,164 @@ class Plan:
         return round(self.minutes * self.orders_per_minute)
 
     @property
-    def steps(self) -> list[Planned]:
-        return [step for one in self.generators for step in one.plan(self.seed, self.orders, self.seconds)]
+    def changes(self) -> list[PlannedChange]:
+        return [change for one in self.generators for change in one.plan(self.seed, self.orders, self.seconds)]
 
     @property
-    def kinds(self) -> list[Kind]:
-        return [kind for one in self.generators for kind in one.kinds]
+    def poison_kinds(self) -> list[PoisonKind]:
+        return [kind for one in self.generators for kind in one.poison_kinds]
 
     @property
     def poisons(self) -> int:
-        """Every kind at least once."""
-        return max(len(self.kinds), round(self.minutes * POISON_PER_MINUTE))
+        """How many poison records are published: each kind at least once."""
+        return max(len(self.poison_kinds), round(self.minutes * POISON_PER_MINUTE))
 
     @property
     def dropped(self) -> float:
-        return DROPPED if RECONCILER and "webhooks" in self.faults else 0.0
+        return DROPPED_WEBHOOKS if RECONCILER and "webhooks" in self.faults else 0.0
 
-    def _lives(self) -> dict[str, int]:
-        """How many of each subject there will be."""
+    def _subject_counts(self) -> dict[str, int]:
+        """How many of each subject (orders, ...) the load creates."""
         subjects = {one.name: one.plural for one in self.generators if one.subject == one.name}
-        begun = Counter(entity for entity, _ in {(step.entity, step.number) for step in self.steps})
+        begun = Counter(entity for entity, _ in {(change.entity, change.number) for change in self.changes})
         return {plural: begun[name] for name, plural in subjects.items()}
 
 
 @dataclass(frozen=True)
-class Ran:
-    """`unrest` says what never came to rest, `complaints` what else went wrong; `figures` are for people."""
+class RunResult:
+    """One run's outcome.
+
+    `pending` names work that never finished, `failures` what else went wrong; `figures` are shown in the report.
+    """
 
     evidence: Evidence
-    unrest: str
-    complaints: Sequence[str]
+    pending: str
+    failures: Sequence[str]
     figures: Mapping[str, object]
 
 
-async def run(plan: Plan, build: Path, data: Path, tell: Callable[[str], None] = print) -> Ran:
-    """The evidence lies in `build` afterwards. Raises Misconfigured where the system does not even start."""
+async def run(config: RunConfig, build: Path, data: Path, tell: Callable[[str], None] = print) -> RunResult:
+    """Writes the evidence to `build`. Raises Misconfigured if the system does not start."""
     for folder in (build, data):
         clear(folder)
-    for client in ("aiokafka", "asyncpg"):  # that a server is away is what we make happen
+    for client in ("aiokafka", "asyncpg"):  # unreachable servers are injected on purpose
         logging.getLogger(client).setLevel(logging.CRITICAL)
-    async with open_stage(plan, build, data, tell) as stage:
-        return await stage.play()
+    async with open_run(config, build, data, tell) as opened:
+        return await opened.play()
 
 
 def clear(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    folder.chmod(0o711)  # started by root, PostgreSQL runs as somebody who must get through
+    folder.chmod(0o711)  # started by root, PostgreSQL runs as another user, who must be able to enter
 
 
 @dataclass(frozen=True)
-class Stage:
-    """Everything one run needs, open."""
+class OpenRun:
+    """Everything one run needs: started cluster, clients and load."""
 
-    plan: Plan
+    config: RunConfig
     build: Path
     cluster: Cluster
-    log: Log
+    kafka: KafkaClient
     samples: Samples
     load: Load
-    vendors: Vendors
-    nemesis: Nemesis
+    vendor_faults: VendorFaults
+    fault_injector: FaultInjector
     producer: Producer
     tell: Callable[[str], None]
 
-    async def play(self) -> Ran:
-        plan = self.plan
+    async def play(self) -> RunResult:
+        config = self.config
         watching = asyncio.create_task(self.samples.watch())
         try:
-            await self.load.stock()
+            await self.load.prepare()
             began = datetime.now(UTC)
-            complaint = await self._strike_while_loading()
+            failure = await self._inject_faults_during_load()
             healed = time.monotonic()
-            self.tell(f"load and faults are over after {self.load.done} changes: waiting for rest")
-            rest = await self._rest(compared=True)
+            self.tell(f"load and faults ended after {self.load.changes_made} changes: waiting until no work is pending")
+            pending = await self._wait_until_quiescent(reconciled=True)
             figures = self._figures(time.monotonic() - healed)
-            complaints: list[str] = []
-            if plan.mends:
-                figures["letters_repaired"], complaints = await self._mend()
-                rest = rest or await self._rest(compared=False)
+            failures: list[str] = []
+            if config.repairs_dead_letters:
+                figures["dlq_repaired"], failures = await self._repair_dead_letters()
+                pending = pending or await self._wait_until_quiescent(reconciled=False)
             self.tell("collecting the evidence")
             evidence = await collect(
                 self.cluster,
-                self.log,
+                self.kafka,
                 self.samples,
-                self.nemesis,
+                self.fault_injector,
                 self.build,
-                plan.generators,
-                seed=plan.seed,
-                minutes=plan.minutes,
-                # What is new comes until then: later there may be nothing to go on with.
-                busy_until=began + timedelta(seconds=plan.seconds * NEW_SHARE),
+                config.generators,
+                seed=config.seed,
+                minutes=config.minutes,
+                # New subjects are created until then: later, a recovered service may have nothing to process.
+                busy_until=began + timedelta(seconds=config.seconds * NEW_SHARE),
                 more={
                     "reconciler": RECONCILER,
-                    "dropped_webhooks": plan.dropped,
-                    "mends": plan.mends,
-                    "asked": plan.asked(list(self.cluster.services)),
+                    "dropped_webhooks": config.dropped,
+                    "repairs_dead_letters": config.repairs_dead_letters,
+                    "required": config.requirements(list(self.cluster.services)),
                 },
             )
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
-        return Ran(evidence, complaint or rest, complaints, figures)
+        return RunResult(evidence, failure or pending, failures, figures)
 
-    async def _rest(self, *, compared: bool) -> str:
-        seconds = self.plan.rest_seconds
-        return await come_to_rest(self.cluster, self.log, self.samples, seconds, self.tell, compared=compared)
+    async def _wait_until_quiescent(self, *, reconciled: bool) -> str:
+        seconds = self.config.quiescence_seconds
+        return await wait_until_quiescent(
+            self.cluster, self.kafka, self.samples, seconds, self.tell, reconciled=reconciled
+        )
 
-    async def _mend(self) -> tuple[int, list[str]]:
-        self.tell("repairing what was poisoned")
+    async def _repair_dead_letters(self) -> tuple[int, list[str]]:
+        self.tell("editing and replaying the dead letters that can be repaired")
         poison = [row.details for row in read_mutations(self.build / "history.jsonl") if row.poison]
-        return await mend(self.cluster, self.load, poison, self.build)
+        return await repair_dead_letters(self.cluster, self.load, poison, self.build)
 
-    async def _strike_while_loading(self) -> str:
-        """What of the load could not be done; empty when all was."""
-        plan, steps = self.plan, self.plan.steps
-        self.tell(f"{plan.orders} orders, {len(steps)} changes, {plan.poisons} poisoned records; seed {plan.seed}")
-        strikes = plan.strikes(self.cluster.services)
-        connection, until = self.cluster.stack.connection, plan.seconds * NEW_SHARE
-        poisons = poison.plan(plan.seed, connection, plan.poisons, until, plan.kinds)
-        await self.vendors.begin()
-        loading = asyncio.create_task(self.load.run(steps))
+    async def _inject_faults_during_load(self) -> str:
+        """Names the changes that could not be made; empty if all were."""
+        config, changes = self.config, self.config.changes
+        self.tell(
+            f"load: {config.orders} orders, {len(changes)} changes, {config.poisons} poison records; seed {config.seed}"
+        )
+        faults = config.fault_schedule(self.cluster.services)
+        connection, until = self.cluster.stack.connection, config.seconds * NEW_SHARE
+        poisons = poison.plan(config.seed, connection, config.poisons, until, config.poison_kinds)
+        await self.vendor_faults.start()
+        loading = asyncio.create_task(self.load.run(changes))
         poisoning = asyncio.create_task(self.load.poison(poisons, self._publish))
-        await self.nemesis.run(strikes)
-        _, late = await asyncio.wait({loading, poisoning}, timeout=plan.seconds)
-        await self.nemesis.heal()
-        self.tell("healed")
+        await self.fault_injector.run(faults)
+        _, late = await asyncio.wait({loading, poisoning}, timeout=config.seconds)
+        await self.fault_injector.heal()
+        self.tell("every fault has been removed")
         if late:
-            _, late = await asyncio.wait(late, timeout=plan.tail_seconds)
+            _, late = await asyncio.wait(late, timeout=config.tail_seconds)
         for task in late:
             task.cancel()
         for result in await asyncio.gather(loading, poisoning, return_exceptions=True):
             if isinstance(result, Exception):
                 raise result
         waiting = ", ".join(sorted(self.load.waiting)[:10])
-        return f"{len(self.load.waiting)} never reached the other side as they stand: {waiting}" if late else ""
+        return f"the next change of {len(self.load.waiting)} subjects never became possible: {waiting}" if late else ""
 
     async def _publish(self, one: Poison) -> None:
-        """Until the broker has it; one that has just come back may not know its topics yet."""
+        """Retries until the broker acknowledges: one that has just restarted may not know its topics yet."""
         while True:
             try:
                 return await self.producer.send(one.kind.topic, one.envelope, timeout_seconds=LOAD_TAIL_SECONDS)
             except TargetDown as error:
-                self.tell(f"a poisoned record waits: {error.reason}")
+                self.tell(f"publishing a poison record again: {error.reason}")
                 await asyncio.sleep(1.0)
 
-    def _figures(self, rest_seconds: float) -> dict[str, object]:
+    def _figures(self, quiescence_seconds: float) -> dict[str, object]:
         return {
-            "orders": self.plan.orders,
-            "changes": self.load.done,
-            "calls_hit": dict(sorted(self.vendors.hits.items())),
-            "rest_seconds": round(rest_seconds, 1),
+            "orders": self.config.orders,
+            "changes": self.load.changes_made,
+            "faulted_calls": dict(sorted(self.vendor_faults.hits.items())),
+            "quiescence_seconds": round(quiescence_seconds, 1),
             "restarts": {name: state.restarts for name, state in self.cluster.stack.supervisor.states.items()},
             "broker": f"Apache Kafka {self.cluster.broker.version}",
             "database": f"PostgreSQL {self.cluster.database.version}",
@@ -244,22 +251,26 @@ class Stage:
 
 
 @asynccontextmanager
-async def open_stage(plan: Plan, build: Path, data: Path, tell: Callable[[str], None]) -> AsyncIterator[Stage]:
+async def open_run(config: RunConfig, build: Path, data: Path, tell: Callable[[str], None]) -> AsyncIterator[OpenRun]:
     async with (
         open_cluster(
-            data, build, seed=plan.seed, tell=tell, settings=plan.settings, read_lag_seconds=plan.read_lag_seconds
+            data, build, seed=config.seed, tell=tell, settings=config.settings, read_lag_seconds=config.read_lag_seconds
         ) as cluster,
         open_producer(Settings.from_env(cluster.stack.environ), SystemClock()) as producer,
     ):
-        log = Log(cluster.broker.bootstrap_servers, cluster.stack.engine.topic_prefix)
-        history, clocked = History(build / "history.jsonl"), _clocked(tell)
-        vendors = Vendors(cluster.control, webhook_faults(plan.dropped) if "webhooks" in plan.faults else [])
-        with open_samples(cluster, log, build) as samples, closing(history):
-            nemesis = Nemesis(cluster, vendors, samples, history, clocked)
-            load = Load(plan.seed, cluster.control, history, plan.generators)
-            yield Stage(plan, build, cluster, log, samples, load, vendors, nemesis, producer, clocked)
+        kafka = KafkaClient(cluster.broker.bootstrap_servers, cluster.stack.engine.topic_prefix)
+        history, clocked = History(build / "history.jsonl"), _with_elapsed_time(tell)
+        vendor_faults = VendorFaults(
+            cluster.control, webhook_faults(config.dropped) if "webhooks" in config.faults else []
+        )
+        with open_samples(cluster, kafka, build) as samples, closing(history):
+            fault_injector = FaultInjector(cluster, vendor_faults, samples, history, clocked)
+            load = Load(config.seed, cluster.control, history, config.generators)
+            yield OpenRun(
+                config, build, cluster, kafka, samples, load, vendor_faults, fault_injector, producer, clocked
+            )
 
 
-def _clocked(tell: Callable[[str], None]) -> Callable[[str], None]:
+def _with_elapsed_time(tell: Callable[[str], None]) -> Callable[[str], None]:
     started = time.monotonic()
     return lambda text: tell(f"{time.monotonic() - started:6.1f} s  {text}")

@@ -1,4 +1,4 @@
-"""What is noted on the side while a run goes on: memory, committed offsets, effects in doubt."""
+"""Samples memory, committed offsets and effects in doubt during a run."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ import psutil
 from shared.errors import TargetDown
 from tests.prove.cluster import Cluster
 from tests.prove.history import stamp
-from tests.prove.log import AWAY, Log
+from tests.prove.kafka_client import UNREACHABLE, KafkaClient
 
 Json = dict[str, Any]
-_MEMORY_SECONDS, _DOUBT_SECONDS = 2.0, 1.0
-# An effect without an outcome is only under way for a moment; for longer, nobody knows what came of it.
-IN_DOUBT = """
+_MEMORY_SECONDS, _IN_DOUBT_SECONDS = 2.0, 1.0
+# An effect that has had no outcome for longer than a normal call is in doubt.
+IN_DOUBT_QUERY = """
     select effect_id, system, operation, key from effects
      where state = 'sent' and sent_at < clock_timestamp() - interval '2 seconds' order by sent_at"""
 
 
 class Samples:
-    """Made by `open_samples`; the tasks end with the run. `doubts` are all effects that were ever in doubt."""
+    """Made by `open_samples`. `ever_in_doubt` are the ids of all effects that were in doubt at some time."""
 
-    def __init__(self, cluster: Cluster, log: Log, memory: BinaryIO, offsets: BinaryIO) -> None:
+    def __init__(self, cluster: Cluster, kafka: KafkaClient, memory: BinaryIO, offsets: BinaryIO) -> None:
         self._cluster = cluster
-        self._log = log
+        self._kafka = kafka
         self._memory = memory
         self._offsets = offsets
-        self.doubts: set[str] = set()
+        self.ever_in_doubt: set[str] = set()
 
     async def watch(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_memory())
-            tasks.create_task(self._watch_doubts())
+            tasks.create_task(self._watch_in_doubt())
 
     async def note_offsets(self, why: str) -> bool:
-        """Whether the broker said how far everybody is; while it is away nobody gets any further."""
+        """Records all committed offsets; False if the broker is unreachable, when no group can commit either."""
         try:
-            committed = await self._log.committed()
-        except AWAY:
+            committed = await self._kafka.committed()
+        except UNREACHABLE:
             return False
-        at = stamp()  # not before: what was committed while we asked was finished by now
-        for row in self._log.rows(committed):
+        at = stamp()  # taken after the answer: what was committed while we asked was finished by now
+        for row in self._kafka.rows(committed):
             _append(self._offsets, {"at": at, "why": why, **row})
         return True
 
-    async def open_doubts(self) -> dict[str, str]:
-        """Effects in doubt now, by id, in words. Raises TargetDown without a database."""
-        rows = await self._cluster.books.fetch(IN_DOUBT)
+    async def currently_in_doubt(self) -> dict[str, str]:
+        """Effects in doubt now: id to description. Raises TargetDown if the database is unreachable."""
+        rows = await self._cluster.state_db.fetch(IN_DOUBT_QUERY)
         return {row["effect_id"]: f"{row['operation']} of {row['key']} in {row['system']}" for row in rows}
 
     async def _watch_memory(self) -> None:
@@ -63,18 +63,18 @@ class Samples:
                     _append(self._memory, {"at": stamp(), "process": process, "pid": pid, "rss": rss})
             await asyncio.sleep(_MEMORY_SECONDS)
 
-    async def _watch_doubts(self) -> None:
+    async def _watch_in_doubt(self) -> None:
         while True:
-            # With the database away, whatever is in doubt still is when it comes back.
+            # What is in doubt while the database is unreachable is still in doubt when it returns.
             with suppress(TargetDown, asyncpg.PostgresError):
-                self.doubts.update(await self.open_doubts())
-            await asyncio.sleep(_DOUBT_SECONDS)
+                self.ever_in_doubt.update(await self.currently_in_doubt())
+            await asyncio.sleep(_IN_DOUBT_SECONDS)
 
 
 @contextmanager
-def open_samples(cluster: Cluster, log: Log, folder: Path) -> Iterator[Samples]:
+def open_samples(cluster: Cluster, kafka: KafkaClient, folder: Path) -> Iterator[Samples]:
     with (folder / "memory.jsonl").open("ab", 0) as memory, (folder / "offsets.jsonl").open("ab", 0) as offsets:
-        yield Samples(cluster, log, memory, offsets)
+        yield Samples(cluster, kafka, memory, offsets)
 
 
 def _rss(pid: int) -> int | None:

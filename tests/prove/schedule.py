@@ -1,7 +1,7 @@
-"""Which fault strikes when. Pure: the same randomness gives the same schedule.
+"""Schedules the faults of a run. Pure: the same random source gives the same schedule.
 
-Faults come in rounds of a minute, with exponential gaps and overlapping each other; each round ends with a breath, so
-that it can be seen how fast the system is back.
+Faults come in rounds of a minute, overlapping, with exponentially distributed gaps. Each round ends with a quiet
+period without faults, in which the recovery time can be measured.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Final
 
 TEN_MINUTES: Final = 600.0
 ROUND_SECONDS: Final = 60.0
-BREATH_SECONDS: Final = 16.0
-# A breath is at least this long, whatever still struck when it began.
-_REST_SECONDS: Final = 10.0
+QUIET_SECONDS: Final = 16.0
+# The quiet period is at least this long, whatever fault was active when it began.
+_MIN_QUIET_SECONDS: Final = 10.0
 
-LINES: Final = ("broker", "database", "heartland", "shopify", "webhooks")
+PROXIES: Final = ("broker", "database", "heartland", "shopify", "webhooks")
 VENDORS: Final = ("heartland", "shopify")
 
 
 @dataclass(frozen=True, slots=True)
-class Strike:
+class PlannedFault:
     """`at` and for how many `seconds`, from the start of the load."""
 
     at: float
@@ -33,90 +33,90 @@ class Strike:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """How often in ten minutes, for how long, and at what; no targets: at a process or a service, see `_targets`."""
+class FaultKind:
+    """Times per ten minutes, shortest and longest duration, and targets; without targets see `_targets`."""
 
     times: float
     seconds: tuple[float, float] = (0.0, 0.0)
     targets: tuple[str, ...] = ()
 
 
-# A process that is stopped for longer than the session (6 s) is replaced, and knows nothing of it when it goes on.
-KINDS: Final[Mapping[str, Kind]] = {
-    "kill": Kind(6),  # of each service
-    "stop": Kind(6, (9.0, 10.0)),
-    "roll": Kind(4),
-    "broker": Kind(3, (0.0, 2.0), ("broker",)),
-    "database": Kind(3, (0.0, 3.0), ("database",)),
-    "cut": Kind(6, (3.0, 8.0), LINES),
-    "slow": Kind(5, (6.0, 12.0), LINES),
-    "lost_replies": Kind(5, (3.0, 6.0), LINES[:4]),
-    "throttle": Kind(3, (6.0, 10.0), VENDORS),
-    "error_before": Kind(3, (6.0, 12.0), VENDORS),
-    "error_after": Kind(4, (8.0, 15.0), VENDORS),
-    "timeout_after": Kind(4, (8.0, 15.0), VENDORS),
-    "stale": Kind(4, (8.0, 15.0), VENDORS),
-    "garbage": Kind(3, (6.0, 12.0), VENDORS),
-    "html": Kind(3, (6.0, 12.0), VENDORS),
-    "token": Kind(3, (0.0, 0.0), ("shopify",)),
-    "outage": Kind(1, (0.1 * TEN_MINUTES, 0.1 * TEN_MINUTES), VENDORS),
+# A stopped process outlasts its session (6 s): its partitions are reassigned without its knowing.
+FAULT_KINDS: Final[Mapping[str, FaultKind]] = {
+    "kill": FaultKind(6),  # of each service
+    "stop": FaultKind(6, (9.0, 10.0)),
+    "roll": FaultKind(4),
+    "broker": FaultKind(3, (0.0, 2.0), ("broker",)),
+    "database": FaultKind(3, (0.0, 3.0), ("database",)),
+    "cut": FaultKind(6, (3.0, 8.0), PROXIES),
+    "slow": FaultKind(5, (6.0, 12.0), PROXIES),
+    "lost_replies": FaultKind(5, (3.0, 6.0), PROXIES[:4]),
+    "throttle": FaultKind(3, (6.0, 10.0), VENDORS),
+    "error_before": FaultKind(3, (6.0, 12.0), VENDORS),
+    "error_after": FaultKind(4, (8.0, 15.0), VENDORS),
+    "timeout_after": FaultKind(4, (8.0, 15.0), VENDORS),
+    "stale": FaultKind(4, (8.0, 15.0), VENDORS),
+    "garbage": FaultKind(3, (6.0, 12.0), VENDORS),
+    "html": FaultKind(3, (6.0, 12.0), VENDORS),
+    "token": FaultKind(3, (0.0, 0.0), ("shopify",)),
+    "outage": FaultKind(1, (0.1 * TEN_MINUTES, 0.1 * TEN_MINUTES), VENDORS),
 }
 
 
 def schedule(
     random: Random, seconds: float, kinds: Sequence[str], services: Mapping[str, Sequence[str]]
-) -> list[Strike]:
-    """The strikes within `seconds`, in order. `services` has the names of each service's processes.
+) -> list[PlannedFault]:
+    """The faults within `seconds`, in order of time. `services` maps each service to the names of its processes.
 
-    Every kind strikes at least once, every service is killed at least five times in ten minutes; a short run has
+    Every kind comes at least once and every service is killed at least five times in ten minutes; a short run has
     proportionally fewer, and its outage is shorter.
     """
     chosen = [pair for kind in kinds for pair in _targets(random, kind, seconds, services)]
     random.shuffle(chosen)
     moments = sorted(_moments(random, len(chosen), seconds))
-    strikes = [
-        Strike(at, kind, target, _length(random, kind, at, seconds))
+    faults = [
+        PlannedFault(at, kind, target, _length(random, kind, at, seconds))
         for at, (kind, target) in zip(moments, chosen, strict=True)
     ]
-    return sorted(strikes, key=lambda strike: strike.at)
+    return sorted(faults, key=lambda fault: fault.at)
 
 
 def _targets(
     random: Random, kind: str, seconds: float, services: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[str, str]]:
-    times = max(1, ceil(KINDS[kind].times * seconds / TEN_MINUTES))
+    times = max(1, ceil(FAULT_KINDS[kind].times * seconds / TEN_MINUTES))
     if kind == "kill":
         for processes in services.values():
             first = random.randrange(len(processes))
             yield from ((kind, processes[(first + n) % len(processes)]) for n in range(times))
         return
     everything = [process for processes in services.values() for process in processes]
-    targets = KINDS[kind].targets or (tuple(services) if kind == "roll" else tuple(everything))
+    targets = FAULT_KINDS[kind].targets or (tuple(services) if kind == "roll" else tuple(everything))
     shuffled = random.sample(targets, len(targets))
     yield from ((kind, shuffled[n % len(shuffled)]) for n in range(times))
 
 
 def _moments(random: Random, count: int, seconds: float) -> Iterator[float]:
-    """Exponential gaps over the time that breaths leave."""
+    """Start times with exponential gaps, outside the quiet periods."""
     gaps = [random.expovariate(1.0) for _ in range(count + 1)]
     share = _usable(seconds) / sum(gaps)
     passed = 0.0
     for gap in gaps[:count]:
         passed += gap * share
-        rounds, within = divmod(passed, ROUND_SECONDS - BREATH_SECONDS)
+        rounds, within = divmod(passed, ROUND_SECONDS - QUIET_SECONDS)
         yield rounds * ROUND_SECONDS + within
 
 
 def _usable(seconds: float) -> float:
     rounds, rest = divmod(seconds, ROUND_SECONDS)
-    each = ROUND_SECONDS - BREATH_SECONDS
+    each = ROUND_SECONDS - QUIET_SECONDS
     return rounds * each + min(rest, each)
 
 
 def _length(random: Random, kind: str, at: float, seconds: float) -> float:
-    wish = random.uniform(*KINDS[kind].seconds)
+    length = random.uniform(*FAULT_KINDS[kind].seconds)
     if kind == "outage":
-        return wish * seconds / TEN_MINUTES
-    until_rest = ROUND_SECONDS - _REST_SECONDS - at % ROUND_SECONDS
-    # A stop must outlast the session, or it is none.
-    return wish if kind == "stop" else min(wish, max(until_rest, 1.0))
+        return length * seconds / TEN_MINUTES
+    until_quiet = ROUND_SECONDS - _MIN_QUIET_SECONDS - at % ROUND_SECONDS
+    # A stop that does not outlast the session timeout is no fault.
+    return length if kind == "stop" else min(length, max(until_quiet, 1.0))

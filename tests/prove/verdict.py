@@ -1,4 +1,4 @@
-"""proof.json: the checker's findings and the run's figures in one object, and how it is shown."""
+"""Builds, prints and writes build/proof.json: the checker's findings and the run's figures."""
 
 from __future__ import annotations
 
@@ -6,30 +6,59 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from tests.prove.check import check
 from tests.prove.history import read_mutations, read_rows
-from tests.prove.resumes import percentile
-from tests.prove.run import Ran
+from tests.prove.recovery import percentile
+from tests.prove.run import RunResult
 
 Json = dict[str, Any]
 RESUME_SECONDS = 10.0
 _LISTED = 20
+# The figures that are printed; proof.json has more.
+MEANINGS: Final = {
+    "seed": "of load and fault schedule",
+    "minutes": "duration of the load",
+    "events": "changes that shop and store made",
+    "faulted_calls": "vendor calls and webhooks affected by a fault",
+    "kills": "kill -9, by service",
+    "faults": "injected faults, by kind",
+    "in_doubt": "writes whose outcome was unknown for a time",
+    "lost": "acknowledged events without a final outcome",
+    "duplicated": "orders, payments, lines or shipments written twice",
+    "reordered": "changes of a key written out of order",
+    "disagreeing": "differences between the vendors at the end",
+    "dlq_expected": "poison records published",
+    "dlq_actual": "dead letters found",
+    "dlq_repairable": "dead letters to be edited and replayed",
+    "dlq_repaired": "of those, how many succeeded",
+    "awaiting_review": "records left to a person",
+    "parked_at_end": "keys still parked",
+    "resume_seconds_p95": "from the end of a fault until waiting work resumes",
+    "measured_faults": "faults behind which work was waiting",
+    "quiescence_seconds": "from the last fault until no work was pending",
+    "broker": "",
+    "database": "",
+}
 
 
-def proof(ran: Ran, resume_seconds: float = RESUME_SECONDS) -> Json:
-    """What the checker found, and whether the run passes: it also has to come to rest, and soon after each fault."""
-    report = check(ran.evidence)
-    evidence = ran.evidence
-    spans = [span for of_kind in evidence.resumes.values() for span in of_kind]
+def proof(result: RunResult, resume_seconds: float = RESUME_SECONDS) -> Json:
+    """The report. A run passes if no guarantee is violated, no work stays pending, and it recovers fast enough."""
+    report = check(result.evidence)
+    evidence = result.evidence
+    spans = [span for of_kind in evidence.resume_seconds.values() for span in of_kind]
     resumed = round(percentile(spans, 0.95), 2)
-    complaints = [*report.complaints, *ran.complaints, *([f"no rest: {ran.unrest}"] if ran.unrest else [])]
+    failures = [
+        *report.failures,
+        *result.failures,
+        *([f"still pending at the end: {result.pending}"] if result.pending else []),
+    ]
     if resumed > resume_seconds:
-        complaints.append(f"work resumed {resumed} s (p95) after a fault, {resume_seconds:.0f} s are allowed")
+        failures.append(f"work resumed {resumed} s (p95) after a fault; allowed are {resume_seconds:.0f} s")
     return {
         "seed": evidence.seed,
         "minutes": evidence.minutes,
@@ -44,16 +73,19 @@ def proof(ran: Ran, resume_seconds: float = RESUME_SECONDS) -> Json:
         "dlq_expected": report.dlq_expected,
         "dlq_actual": report.dlq_actual,
         "resume_seconds_p95": resumed,
-        "verdict": "fail" if complaints else "pass",
-        "complaints": complaints,
-        "resumes": len(spans),
-        "resume_seconds": {kind: _spread(spans) for kind, spans in sorted(evidence.resumes.items())},
-        "until_written_seconds": {kind: _spread(spans) for kind, spans in sorted(evidence.written.items())},
-        "waiting_for_a_person": _listed(report.waiting_for_a_person),
-        "parked_at_the_end": _listed(report.parked),
-        "letters_repairable": report.dlq_repairable,
+        "verdict": "fail" if failures else "pass",
+        "failures": failures,
+        "measured_faults": len(spans),
+        "resume_seconds": {kind: _spread(spans) for kind, spans in sorted(evidence.resume_seconds.items())},
+        "resume_seconds_to_write": {
+            kind: _spread(spans) for kind, spans in sorted(evidence.resume_seconds_to_write.items())
+        },
+        "awaiting_review": _listed(report.awaiting_review),
+        "parked_at_end": _listed(report.parked),
+        "dlq_repairable": report.dlq_repairable,
         "memory_mb": memory(evidence.memory),
-        **ran.figures,
+        "dlq_repaired": 0,
+        **result.figures,
     }
 
 
@@ -62,12 +94,12 @@ def _listed(names: Sequence[str]) -> Json:
 
 
 def _spread(spans: list[float]) -> Json:
-    """How many, and how long in seconds."""
+    """How many faults were measured; median and longest recovery in seconds."""
     return {"count": len(spans), "median": round(percentile(spans, 0.5), 2), "longest": round(max(spans), 2)}
 
 
 def memory(path: Path) -> Json:
-    """Megabytes of each process in the first and the last third of the run, on the average."""
+    """Mean resident memory of each process, in megabytes, in the first and the last third of the run."""
     by_process: defaultdict[str, list[int]] = defaultdict(list)
     for row in read_rows(path):
         by_process[row["process"]].append(row["rss"])
@@ -84,11 +116,11 @@ def write(report: Json, path: Path) -> None:
 
 
 def show(report: Json) -> None:
-    table = Table("", "", show_header=False, title=f"proof: {report['verdict']}")
-    for name, value in report.items():
-        if name not in ("complaints", "memory_mb", "restarts", "resume_seconds", "until_written_seconds"):
-            table.add_row(name, json.dumps(value) if isinstance(value, dict) else str(value))
+    table = Table("figure", "value", "meaning", title=f"proof: {report['verdict']}")
+    for name, meaning in MEANINGS.items():
+        value = report[name]
+        table.add_row(name, json.dumps(value) if isinstance(value, dict) else str(value), meaning)
     console = Console()
     console.print(table)
-    for complaint in report["complaints"]:
-        console.print(f"FAILED: {complaint}", style="red", markup=False)
+    for failure in report["failures"]:
+        console.print(f"FAILED: {failure}", style="red", markup=False)

@@ -1,4 +1,4 @@
-"""`make smoke`: 200 orders and their shipments through the whole system; each arrives exactly once, to the cent."""
+"""`make smoke`: sends 200 orders and their shipments through the system; each must arrive once, to the cent."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import aiohttp
 import psutil
 
 from deploy.local.stack import Stack, open_stack
-from tests.smoke.shop import Placed, Shop, created, fulfilments, opened_at, percentile, until
+from tests.smoke.shop import PlacedOrder, Shop, created, fulfilments, opened_at, percentile, until
 
 ORDERS = int(os.environ.get("ORDERS", "200"))
 PER_SECOND = 10.0
 SEED = 7
-ARRIVE_SECONDS = 120.0
-# The goals, on two cores with 20 ms of vendor latency.
+TIMEOUT_SECONDS = 120.0
+# Limits on two cores with 20 ms of vendor latency.
 P99_SECONDS = 5.0
 RSS_MB = 120.0
 SETTINGS = {
@@ -35,7 +35,7 @@ SETTINGS = {
     "POLL_SECONDS": "1",
     "LOG_LEVEL": "warning",
 }
-# What a fresh machine's environment must not decide here.
+# Variables of the machine's own environment that must not influence a run.
 IGNORED = ("SHOPIFY_", "HEARTLAND_", "SANDBOX_", "CONNECTION_")
 Json = dict[str, Any]
 
@@ -53,25 +53,25 @@ def main() -> int:
     build = Path("build").resolve()
     build.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="smoke-", dir=build) as folder:
-        Path(folder).chmod(0o711)  # started by root, PostgreSQL runs as somebody who must get through
+        Path(folder).chmod(0o711)  # started by root, PostgreSQL runs as another user, who must be able to enter
         report = asyncio.run(run(build, Path(folder)))
     (build / "smoke.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2))
-    for fault in (faults := wrong(report)):
-        print(f"FAILED: {fault}", file=sys.stderr)
-    return 1 if faults else 0
+    for failure in (failures := failures_of(report)):
+        print(f"FAILED: {failure}", file=sys.stderr)
+    return 1 if failures else 0
 
 
 async def smoke(stack: Stack, shop: Shop) -> Json:
     await warm_up(shop)
     numbers = range(2001, 2001 + ORDERS)
-    print(f"sending {ORDERS} orders at {PER_SECOND:.0f} a second")
+    print(f"placing {ORDERS} orders at {PER_SECOND:.0f} per second")
     orders = await shop.place_all(numbers, SEED, PER_SECOND)
-    complaint = await arrived(shop, orders)
+    timed_out = await arrived(shop, orders)
     seconds = await latencies(shop, orders)
-    print("shipping them, every third in parts")
+    print("shipping the orders, every third one in two shipments")
     await ship_all(shop, orders)
-    complaint = complaint or await shipped(shop, orders)
+    timed_out = timed_out or await shipped(shop, orders)
     figures = await compare(shop, orders)
     return {
         "orders_sent": len(orders),
@@ -80,21 +80,21 @@ async def smoke(stack: Stack, shop: Shop) -> Json:
         "seconds_p99": round(percentile(seconds, 0.99), 3),
         "rss_mb": resident(stack),
         "broker": asdict(stack.engine.broker_info),
-        "timed_out": complaint,
+        "timed_out": timed_out,
     }
 
 
 async def warm_up(shop: Shop) -> None:
-    """One order first: a cold JVM and empty caches are not what is measured."""
+    """Sends one order first: a cold JVM and empty caches are not to be measured."""
     first = await shop.place(1999, SEED)
     await until("the first order to arrive", lambda: _open(shop, {first.id}), 60)
 
 
-async def arrived(shop: Shop, orders: Sequence[Placed]) -> str:
+async def arrived(shop: Shop, orders: Sequence[PlacedOrder]) -> str:
     return await _in_time("all orders open in Heartland", lambda: _open(shop, {o.id for o in orders}))
 
 
-async def shipped(shop: Shop, orders: Sequence[Placed]) -> str:
+async def shipped(shop: Shop, orders: Sequence[PlacedOrder]) -> str:
     wanted = sum(len(order.shipments) for order in orders)
 
     async def there() -> bool:
@@ -105,7 +105,7 @@ async def shipped(shop: Shop, orders: Sequence[Placed]) -> str:
 
 async def _in_time(what: str, done: Any) -> str:
     try:
-        await until(what, done, ARRIVE_SECONDS)
+        await until(what, done, TIMEOUT_SECONDS)
     except TimeoutError as error:
         return str(error)
     return ""
@@ -116,19 +116,19 @@ async def _open(shop: Shop, wanted: set[str]) -> bool:
     return wanted <= set(created(entries)) and len(opened_at(entries)) >= len(wanted)
 
 
-async def latencies(shop: Shop, orders: Sequence[Placed]) -> list[float]:
-    """Seconds from the moment an order was placed until Heartland was told to open it."""
+async def latencies(shop: Shop, orders: Sequence[PlacedOrder]) -> list[float]:
+    """Seconds from placing each order until the write that opens it in Heartland."""
     opened = opened_at(await shop.journal("heartland"))
     seconds = []
     for order in orders:
-        picture = await shop.get(f"/_sandbox/heartland/orders/{order.number}")
-        at = opened.get(str(picture["order"]["id"]))
+        stored = await shop.get(f"/_sandbox/heartland/orders/{order.number}")
+        at = opened.get(str(stored["order"]["id"]))
         if at is not None:
             seconds.append((at - order.sent_at).total_seconds())
     return seconds
 
 
-async def ship_all(shop: Shop, orders: Sequence[Placed]) -> None:
+async def ship_all(shop: Shop, orders: Sequence[PlacedOrder]) -> None:
     for index, order in enumerate(orders):
         if index % 3 == 0 and sum(order.units.values()) > 1:
             first = order.document["line_items"][0]
@@ -136,29 +136,29 @@ async def ship_all(shop: Shop, orders: Sequence[Placed]) -> None:
         await shop.ship(order, None, f"1Z{order.number}B")
 
 
-async def compare(shop: Shop, orders: Sequence[Placed]) -> Json:
-    """What the sandbox's own books say of every order, against what was sent."""
+async def compare(shop: Shop, orders: Sequence[PlacedOrder]) -> Json:
+    """Compares the vendors' final state of every order, as the sandbox has it, with what was sent."""
     made = created(await shop.journal("heartland"))
-    pictures = [await shop.get(f"/_sandbox/heartland/orders/{order.number}") for order in orders]
+    all_stored = [await shop.get(f"/_sandbox/heartland/orders/{order.number}") for order in orders]
     shop_orders = [await shop.get(f"/_sandbox/shopify/orders/{order.id}") for order in orders]
-    doubled = sum(count - 1 for count in made.values() if count > 1)
+    duplicates = sum(count - 1 for count in made.values() if count > 1)
     extra = [_extra_fulfilments(order, state) for order, state in zip(orders, shop_orders, strict=True)]
     return {
         "orders_in_heartland": sum(1 for order in orders if made[order.id] >= 1),
-        "orders_exact": sum(1 for order, picture in zip(orders, pictures, strict=True) if is_exact(order, picture)),
+        "orders_exact": sum(1 for order, stored in zip(orders, all_stored, strict=True) if is_exact(order, stored)),
         "shipments_sent": sum(len(order.shipments) for order in orders),
         "fulfilments_in_shopify": sum(matching(order, state) for order, state in zip(orders, shop_orders, strict=True)),
-        "duplicates": doubled + sum(extra),
+        "duplicates": duplicates + sum(extra),
     }
 
 
-def is_exact(order: Placed, picture: Json) -> bool:
-    """The total, the units and the payments are those of the order, to the cent."""
-    books = picture["order"]
+def is_exact(order: PlacedOrder, stored: Json) -> bool:
+    """Whether total, units and payments in Heartland equal those of the order, to the cent."""
+    header = stored["order"]
     units: Counter[str] = Counter()
-    for line in picture["lines"]:
+    for line in stored["lines"]:
         units[line["sku"]] += int(line["qty"])
-    paid = sum((Decimal(str(payment["amount"])) for payment in picture["payments"]), Decimal(0))
+    paid = sum((Decimal(str(payment["amount"])) for payment in stored["payments"]), Decimal(0))
     wanted_paid = sum(
         (
             Decimal(entry["amount"])
@@ -168,20 +168,20 @@ def is_exact(order: Placed, picture: Json) -> bool:
         Decimal(0),
     )
     goods = Counter({sku: count for sku, count in units.items() if sku in order.units})
-    return Decimal(str(books["total"])) == order.total and goods == order.units and paid == wanted_paid
+    return Decimal(str(header["total"])) == order.total and goods == order.units and paid == wanted_paid
 
 
-def matching(order: Placed, state: Json) -> int:
-    """How many of the order's shipments have a fulfilment with exactly their units and tracking number."""
+def matching(order: PlacedOrder, state: Json) -> int:
+    """How many of the order's shipments have a fulfilment with exactly the same units and tracking number."""
     made = _fulfilled(state)
     return sum(1 for shipment in _shipped(order) if made[shipment] >= 1)
 
 
-def _extra_fulfilments(order: Placed, state: Json) -> int:
+def _extra_fulfilments(order: PlacedOrder, state: Json) -> int:
     return sum((_fulfilled(state) - Counter(_shipped(order))).values())
 
 
-def _shipped(order: Placed) -> list[tuple[str, tuple[tuple[str, int], ...]]]:
+def _shipped(order: PlacedOrder) -> list[tuple[str, tuple[tuple[str, int], ...]]]:
     tracking = [f"1Z{order.number}A", f"1Z{order.number}B"][-len(order.shipments) :]
     return [
         (number, _units((line["sku"], int(line["qty"])) for line in shipment["lines"] if line["sku"] in order.units))
@@ -209,8 +209,8 @@ def resident(stack: Stack) -> dict[str, float]:
     return {entry["name"]: round(psutil.Process(entry["pid"]).memory_info().rss / 1e6, 1) for entry in services}
 
 
-def wrong(report: Json) -> list[str]:
-    faults = [report["timed_out"]] if report["timed_out"] else []
+def failures_of(report: Json) -> list[str]:
+    failures = [report["timed_out"]] if report["timed_out"] else []
     sent, shipments = report["orders_sent"], report["shipments_sent"]
     for name, wanted in (
         ("orders_in_heartland", sent),
@@ -219,15 +219,17 @@ def wrong(report: Json) -> list[str]:
         ("duplicates", 0),
     ):
         if report[name] != wanted:
-            faults.append(f"{name} is {report[name]}, not {wanted}")
+            failures.append(f"{name} is {report[name]} instead of {wanted}")
     if report["seconds_p99"] > P99_SECONDS:
-        faults.append(f"p99 from webhook to open order is {report['seconds_p99']} s, more than {P99_SECONDS}")
-    faults += [
-        f"{name} holds {mb} MB, more than {RSS_MB}"
+        failures.append(
+            f"p99 from placing to opening an order is {report['seconds_p99']} s; the limit is {P99_SECONDS:.0f} s"
+        )
+    failures += [
+        f"{name} uses {mb} MB of memory; the limit is {RSS_MB:.0f} MB"
         for name, mb in report["rss_mb"].items()
         if mb > RSS_MB and name != "sandbox"
     ]
-    return faults
+    return failures
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A shop day through the sandbox: orders are placed and shipped, some in parts; the journals tell the rest."""
+"""Places and ships orders through the sandbox's control API, and reads the vendors' write journals."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Json = dict[str, Any]
 
 
 @dataclass
-class Placed:
-    """An order as it was sent, and what was shipped of it."""
+class PlacedOrder:
+    """An order as it was placed, and its shipments."""
 
     document: Json
     sent_at: datetime
@@ -47,20 +47,20 @@ class Placed:
 
 
 class Shop:
-    """The sandbox's controls at `url`."""
+    """A client of the sandbox's control API at `url`."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self._url = url
 
-    async def place(self, number: int, seed: int) -> Placed:
+    async def place(self, number: int, seed: int) -> PlacedOrder:
         document = demo_orders.order(seed, number, datetime.now(UTC))
-        placed = Placed(document, datetime.now(UTC))
+        placed = PlacedOrder(document, datetime.now(UTC))
         await self.post("/_sandbox/shopify/orders", document)
         return placed
 
-    async def place_all(self, numbers: Sequence[int], seed: int, per_second: float) -> list[Placed]:
-        """At a steady rate, whether or not the earlier ones have arrived."""
+    async def place_all(self, numbers: Sequence[int], seed: int, per_second: float) -> list[PlacedOrder]:
+        """Places orders at a constant rate, without waiting for earlier ones."""
         started = time.monotonic()
         tasks = []
         for index, number in enumerate(numbers):
@@ -68,7 +68,7 @@ class Shop:
             tasks.append(asyncio.create_task(self.place(number, seed)))
         return list(await asyncio.gather(*tasks))
 
-    async def ship(self, order: Placed, lines: Sequence[Json] | None, number: str) -> None:
+    async def ship(self, order: PlacedOrder, lines: Sequence[Json] | None, number: str) -> None:
         body: Json = {"tracking_number": number, "carrier": "UPS"}
         if lines is not None:
             body["lines"] = list(lines)
@@ -94,16 +94,16 @@ class Shop:
 
 
 async def until(what: str, done: Callable[[], Any], seconds: float, poll: float = 0.25) -> None:
-    """Wait until `await done()` is true. Raises TimeoutError that says for what it waited."""
+    """Polls until `await done()` is true. Raises TimeoutError, which names what it waited for."""
     deadline = time.monotonic() + seconds
     while not await done():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {seconds:.0f} s: {what}")
+            raise TimeoutError(f"timed out after {seconds:.0f} s waiting for {what}")
         await asyncio.sleep(poll)
 
 
 def opened_at(entries: Iterable[Json]) -> dict[str, datetime]:
-    """Heartland order id -> when it was opened, from the writes that Heartland received."""
+    """Heartland order id -> when it was opened, from the journal of writes."""
     return {
         entry["path"].rpartition("/")[2]: datetime.fromisoformat(entry["at"])
         for entry in entries
@@ -115,7 +115,7 @@ def opened_at(entries: Iterable[Json]) -> dict[str, datetime]:
 
 
 def created(entries: Iterable[Json]) -> Counter[str]:
-    """Shopify order id -> how many Heartland orders were made for it."""
+    """Shopify order id -> number of Heartland orders created for it."""
     return Counter(
         str((_body(entry).get("custom") or {}).get("shopify_order_id"))
         for entry in entries
@@ -133,6 +133,6 @@ def _body(entry: Json) -> Json:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The value that `share` of them do not exceed; 0 for none."""
+    """The nearest-rank percentile; 0 for no values."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else 0.0

@@ -1,4 +1,4 @@
-"""`python -m tests.prove.check build/prove`: checks the evidence of a run again."""
+"""`python -m tests.prove.check build/prove`: checks the evidence of an earlier run again."""
 
 from __future__ import annotations
 

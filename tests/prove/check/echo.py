@@ -1,7 +1,7 @@
-"""Our own writes cause no writes back: what says the same as what was written last is not written again.
+"""Guarantee: no echoes. A state with the same content as the last written one is not written again.
 
-An id that is written into the shop changes the order there, which the shop tells of. A crash between the work and its
-note may repeat it, now and then: so a few repetitions are no echo, many are.
+Writing an id into the shop changes the order there and causes a webhook. A crash between a write and the note of its
+version may repeat the write, so a small number of repetitions is allowed.
 """
 
 from __future__ import annotations
@@ -10,34 +10,36 @@ from collections import Counter
 from collections.abc import Iterator
 from operator import attrgetter
 
-from tests.prove.check.case import Case
 from tests.prove.check.entity import Entity
 from tests.prove.check.report import Violation
+from tests.prove.check.run_data import RunData
 
-_AGAIN = 0.02
-# The reconciler, or a person, wants what is written already held against Heartland once more.
-_ASKED = frozenset(("drift", "review"))
+_ALLOWED_SHARE = 0.02
+# The reconciler or a person asked to compare the written state with Heartland again.
+_REQUESTED = frozenset(("drift", "review"))
 
 
-def check(case: Case) -> Iterator[Violation]:
-    for entity in case.entities:
-        again = repeated(case, entity)
-        allowed = max(3.0, _AGAIN * len(case.lives(entity.subject)))
+def check(data: RunData) -> Iterator[Violation]:
+    for entity in data.entities:
+        again = repeated(data, entity)
+        allowed = max(3.0, _ALLOWED_SHARE * len(data.lifecycles(entity.subject)))
         if again.total() > allowed:
             examples = ", ".join(f"{key} {count} times" for key, count in again.most_common(3))
-            text = f"{again.total()} {entity.plural}' states were written once more unchanged, {allowed:.0f} may be"
+            text = f"{again.total()} unchanged states of {entity.plural} were written again; allowed are {allowed:.0f}"
             yield Violation("echoed", f"{text}: {examples}")
 
 
-def repeated(case: Case, entity: Entity) -> Counter[str]:
-    """By key, how often its writer applied what it had just applied, unless somebody asked for just that."""
+def repeated(data: RunData, entity: Entity) -> Counter[str]:
+    """By key, how often its writer applied the content that it had applied last, unless that was requested."""
     again: Counter[str] = Counter()
     if not entity.state:
         return again
-    states = case.road.entries[entity.state.topic]
-    content = {entry.id: entry.content for entry in states}
-    asked = {entry.id for entry in states if entry.headers.get("x-cause") in _ASKED}
-    applied = [hop for hop in case.road.said(entity.state) if hop.outcome == "applied" and hop.event not in asked]
+    states = data.topic_data.records[entity.state.topic]
+    content = {record.id: record.content for record in states}
+    requested = {record.id for record in states if record.headers.get("x-cause") in _REQUESTED}
+    applied = [
+        hop for hop in data.topic_data.hops_at(entity.state) if hop.outcome == "applied" and hop.event not in requested
+    ]
     last: dict[str, str] = {}
     for hop in sorted(applied, key=attrgetter("finished")):
         this = content[hop.event]

@@ -1,4 +1,4 @@
-"""What the checker has to know of an entity. The promises go over all of them; each is a file in `entities`."""
+"""What the checker knows of an entity: one `Entity` per module in `entities`, used by every guarantee."""
 
 from __future__ import annotations
 
@@ -6,60 +6,63 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.prove.check.road import Step
+from tests.prove.check.topic_data import Stage
 from tests.prove.history import Mutation
 
 if TYPE_CHECKING:
-    from tests.prove.check.case import Case, Write
+    from tests.prove.check.run_data import RunData, Write
 
 Json = dict[str, Any]
-# What it is, which one, and the write that brought it.
+# Kind of fact, its id, and the write that created it.
 Fact = tuple[str, str, "Write"]
 
 
-def nothing(*_: object) -> tuple[()]:
-    """What an entity says that has nothing of the kind."""
+def no_results(*_: object) -> tuple[()]:
+    """The default of an entity's functions: yields nothing."""
     return ()
 
 
 @dataclass(frozen=True)
 class Entity:
-    """An entity as the checker knows it. All that is given writes is what the vendors took.
+    """An entity as the checker knows it. Functions of writes are given the writes that the vendors accepted.
 
-    `subject` is whose lives it belongs to: its own, or those of what it hangs on. `plural` is for people.
+    `subject` is the entity whose lifecycle its changes belong to: itself or, for a shipment, the order. `plural` is
+    used in messages.
     """
 
     name: str
     plural: str
     subject: str
-    # Its stretches of the road.
-    steps: tuple[Step, ...] = ()
-    # The one whose records are states: of a key none is written again unchanged, and none after a newer one.
-    state: Step | None = None
-    # By process, or "webhooks": the topic where its records come in.
-    doors: Mapping[str, str] = field(default_factory=dict)
-    # What must have happened in a run that is to prove anything.
+    # The stages of the pipeline that process its records.
+    stages: tuple[Stage, ...] = ()
+    # The stage whose records are states: none is written again unchanged, and none after a newer one of its key.
+    state: Stage | None = None
+    # By process, or "webhooks": the topic on which its records enter the system.
+    entry_points: Mapping[str, str] = field(default_factory=dict)
+    # Actions that every run must contain.
     actions: tuple[str, ...] = ()
-    # What happened and is on no topic. Webhooks are looked after behind their door.
-    unheard: Callable[[Case], Iterable[str]] = nothing
-    # Each is written once.
-    facts: Callable[[Sequence[Write]], Iterable[Fact]] = nothing
-    # What else was written twice.
-    doubled: Callable[[Sequence[Write]], Iterable[str]] = nothing
-    # What the vendors were told in another order than it happened.
-    reordered: Callable[[Case], Iterable[str]] = nothing
-    # Between what one subject should be, after all that happened to it, and its row in the books.
-    differences: Callable[[Case, Sequence[Mutation], Json], Iterable[str]] = nothing
-    # Who stands for whom.
-    mixed_up: Callable[[Case], Iterable[str]] = nothing
-    # How many facts there were, by their plural.
+    # Changes that are on no topic. Webhooks are checked for all entities together.
+    missing_inputs: Callable[[RunData], Iterable[str]] = no_results
+    # Facts that must be written exactly once.
+    facts: Callable[[Sequence[Write]], Iterable[Fact]] = no_results
+    # Other double writes.
+    duplicates: Callable[[Sequence[Write]], Iterable[str]] = no_results
+    # Writes that reached a vendor out of order.
+    reordered: Callable[[RunData], Iterable[str]] = no_results
+    # Differences between the expected state of one subject, after all its changes, and its final state.
+    differences: Callable[[RunData, Sequence[Mutation], Json], Iterable[str]] = no_results
+    # Records of one system that are linked to the wrong record, or to none, of the other.
+    identity_errors: Callable[[RunData], Iterable[str]] = no_results
+    # How many facts were written, by plural name.
     counts: Callable[[Sequence[Write]], Mapping[str, int]] = lambda _: {}
 
     @property
-    def has_lives(self) -> bool:
+    def has_lifecycle(self) -> bool:
         return self.subject == self.name
 
 
-def steps_of(entities: Iterable[Entity]) -> tuple[Step, ...]:
-    """The whole road: the stretches at its beginning first."""
-    return tuple(sorted((step for entity in entities for step in entity.steps), key=lambda step: not step.onwards))
+def stages_of(entities: Iterable[Entity]) -> tuple[Stage, ...]:
+    """The stages of all entities; those that publish to another stage first."""
+    return tuple(
+        sorted((stage for entity in entities for stage in entity.stages), key=lambda stage: not stage.output_topic)
+    )

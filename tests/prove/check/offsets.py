@@ -1,4 +1,4 @@
-"""No committed offset passes unfinished work, at any kill and at the end."""
+"""Guarantee: no committed offset is past an unfinished record, at any kill and at the end."""
 
 from __future__ import annotations
 
@@ -8,56 +8,58 @@ from collections.abc import Iterator
 from itertools import accumulate
 from math import inf
 
-from tests.prove.check.case import Case
 from tests.prove.check.report import Violation
-from tests.prove.check.road import ENDS, Entry, Road, Step, seconds
+from tests.prove.check.run_data import RunData
+from tests.prove.check.topic_data import FINAL_OUTCOMES, Stage, TopicData, TopicRecord, seconds
 
-# Offsets are asked for a moment after the stamp of their sample; all clocks are one machine's.
+# The time between a sample's timestamp and the broker's answer; all clocks are one machine's.
 _TOLERANCE_SECONDS = 1.0
-_DURABLE = ENDS | {"parked"}
+_DURABLE = FINAL_OUTCOMES | {"parked"}
 
 
-def check(case: Case) -> Iterator[Violation]:
+def check(data: RunData) -> Iterator[Violation]:
     tracks = {
-        (step.group, step.topic, partition): Track(case.road, step, entries)
-        for step in case.steps
-        for partition, entries in _by_partition(case.road.entries[step.topic]).items()
+        (stage.group, stage.topic, partition): PartitionProgress(data.topic_data, stage, records)
+        for stage in data.stages
+        for partition, records in _by_partition(data.topic_data.records[stage.topic]).items()
     }
-    told: set[tuple[str, int, int]] = set()
-    for row in case.offsets:
+    reported: set[tuple[str, int, int]] = set()
+    for row in data.offsets:
         track = tracks.get((row["group"], row["topic"], row["partition"]))
         found = track.unfinished(row["offset"], seconds(row["at"]) + _TOLERANCE_SECONDS) if track else None
-        if found is None or found.place in told:
+        if found is None or found.position in reported:
             continue
-        told.add(found.place)
-        yield Violation("passed", f"at {row['why']}, {row['group']} had committed {row['offset']}, past {found}")
+        reported.add(found.position)
+        yield Violation(
+            "early_commit", f"at {row['why']}, {row['group']} had committed {row['offset']}, past unfinished {found}"
+        )
 
 
-class Track:
-    """One partition as one group went along it."""
+class PartitionProgress:
+    """The progress of one consumer group in one partition."""
 
-    def __init__(self, road: Road, step: Step, entries: list[Entry]) -> None:
-        self._entries = sorted(entries, key=lambda entry: entry.offset)
-        self._offsets = [entry.offset for entry in self._entries]
-        self._done = [_done_at(road, step, entry) for entry in self._entries]
-        # Up to each record, when the last one before it was done.
+    def __init__(self, topic_data: TopicData, stage: Stage, records: list[TopicRecord]) -> None:
+        self._entries = sorted(records, key=lambda record: record.offset)
+        self._offsets = [record.offset for record in self._entries]
+        self._done = [_done_at(topic_data, stage, record) for record in self._entries]
+        # For each record, when it and all before it were finished.
         self._all_done = list(accumulate(self._done, max))
 
-    def unfinished(self, committed: int, at: float) -> Entry | None:
-        """The first record below the committed offset that was not done with at that moment."""
+    def unfinished(self, committed: int, at: float) -> TopicRecord | None:
+        """The first record below the committed offset that was not finished at that time."""
         count = bisect_left(self._offsets, committed)
         if not count or self._all_done[count - 1] <= at:
             return None
-        return next(entry for entry, done in zip(self._entries, self._done, strict=True) if done > at)
+        return next(record for record, done in zip(self._entries, self._done, strict=True) if done > at)
 
 
-def _done_at(road: Road, step: Step, entry: Entry) -> float:
-    """When the record was first done with, or durably waiting."""
-    return min((hop.at for hop in road.of(step.service, entry) if hop.outcome in _DURABLE), default=inf)
+def _done_at(topic_data: TopicData, stage: Stage, record: TopicRecord) -> float:
+    """When the record was first finished or durably parked."""
+    return min((hop.at for hop in topic_data.hops_of(stage.service, record) if hop.outcome in _DURABLE), default=inf)
 
 
-def _by_partition(entries: list[Entry]) -> dict[int, list[Entry]]:
-    found: defaultdict[int, list[Entry]] = defaultdict(list)
-    for entry in entries:
-        found[entry.partition].append(entry)
+def _by_partition(records: list[TopicRecord]) -> dict[int, list[TopicRecord]]:
+    found: defaultdict[int, list[TopicRecord]] = defaultdict(list)
+    for record in records:
+        found[record.partition].append(record)
     return found

@@ -1,4 +1,4 @@
-"""What the checker found: each violation of a promise with an example that can be looked up."""
+"""The checker's report: violations of each guarantee, with examples that can be looked up."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-# What can be wrong, and the promise that it breaks.
-PROMISES: Final[Mapping[str, str]] = {
-    "lost": "every acknowledged event ended, and ended for a reason",
-    "duplicated": "no fact was applied twice",
-    "reordered": "each key's changes arrived in order",
-    "echoed": "our own writes cause no writes back",
-    "disagreeing": "both systems agree to the cent",
-    "dead_letters": "dead letters are exactly the poisoned records, unchanged",
-    "passed": "no committed offset passes unfinished work",
-    "grown": "memory stays flat",
-    "thin": "enough happened to say anything",
+# Kind of violation and the guarantee that it breaks.
+GUARANTEES: Final[Mapping[str, str]] = {
+    "lost": "every acknowledged event reaches a final outcome",
+    "duplicated": "no order, payment, line or shipment is written twice",
+    "reordered": "changes of each key are written in order",
+    "echoed": "our own writes cause no further writes",
+    "disagreeing": "both vendors agree to the cent at the end",
+    "dead_letters": "dead letters are exactly the poison records, unchanged",
+    "early_commit": "no committed offset is past an unfinished record",
+    "memory_growth": "memory of each service stays flat",
+    "insufficient_load": "load, faults and samples suffice for a verdict",
 }
 _EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """`kind` is one of PROMISES; `text` names ids, topics and offsets, so that it can be looked up."""
+    """`kind` is one of GUARANTEES; `text` names ids, topics and offsets, so that it can be looked up."""
 
     kind: str
     text: str
@@ -32,14 +32,14 @@ class Violation:
 
 @dataclass(frozen=True)
 class Report:
-    """The verdict on one run. `seen` counts what was looked at: a promise that was held to nothing proves nothing."""
+    """The verdict on one run. `checked` counts the evidence: a guarantee checked against nothing proves nothing."""
 
     violations: Sequence[Violation]
-    seen: Mapping[str, int]
+    checked: Mapping[str, int]
     dlq_expected: int
     dlq_actual: int
     dlq_repairable: int = 0
-    waiting_for_a_person: Sequence[str] = ()
+    awaiting_review: Sequence[str] = ()
     parked: Sequence[str] = ()
 
     @property
@@ -67,8 +67,8 @@ class Report:
         return "fail" if self.violations else "pass"
 
     @property
-    def complaints(self) -> list[str]:
-        """The first few of each kind, and how many more there are."""
+    def failures(self) -> list[str]:
+        """The first few violations of each kind, and how many more there are."""
         found = []
         for kind, count in self.counts.items():
             examples = [f"{kind}: {one.text}" for one in self.violations if one.kind == kind]
@@ -77,12 +77,12 @@ class Report:
         return found
 
     def table(self) -> str:
-        """For people."""
+        """The report as text."""
         counts = self.counts
-        lines = [f"{counts[kind]:6d}  {kind:<13} {promise}" for kind, promise in PROMISES.items()]
-        seen = ", ".join(f"{count} {what}" for what, count in self.seen.items())
-        waiting = [f"  waits for a person: {name}" for name in self.waiting_for_a_person]
+        lines = [f"{counts[kind]:6d}  {kind:<17} {guarantee}" for kind, guarantee in GUARANTEES.items()]
+        checked = ", ".join(f"{count} {what}" for what, count in self.checked.items())
+        reviews = [f"  open review: {name}" for name in self.awaiting_review]
         parked = [f"  parked: {name}" for name in self.parked]
         return "\n".join(
-            [f"checked: {seen}", *lines, *waiting, *parked, *(f"  {text}" for text in self.complaints), self.verdict]
+            [f"checked: {checked}", *lines, *reviews, *parked, *(f"  {text}" for text in self.failures), self.verdict]
         )

@@ -1,36 +1,38 @@
-"""How an entity joins the load: its changes, what they need beforehand, what is poison, and what is left at the end."""
+"""What an entity adds to the load: planned changes, seed data, poison records, and how to read its final state."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from tests.prove.generate.plan import Control, Done, Json, Placed, Planned, Raw
-from tests.prove.generate.poison import Kind
+from tests.prove.generate.plan import ChangeResult, Control, Json, PlannedChange, Raw, SubjectState
+from tests.prove.generate.poison import PoisonKind
 
-# Of a seed, so many orders and so many seconds.
-Planner = Callable[[int, int, float], list[Planned]]
-# None while it has to wait for what the system does.
-CarryOut = Callable[[Planned, Placed, Control], Awaitable[Done | None]]
-# The id and the name of a subject: what both sides have of it.
+# From seed, number of orders and seconds.
+Planner = Callable[[int, int, float], list[PlannedChange]]
+# None if the change is not possible yet; it is then tried again.
+Execute = Callable[[PlannedChange, SubjectState, Control], Awaitable[ChangeResult | None]]
+# From a subject's id and name: its final state at both vendors.
 Read = Callable[[str, str, Control, Raw], Awaitable[Json]]
 
 
 @dataclass(frozen=True)
 class Generator:
-    """`subject` is whose lives its changes belong to: its own, or those of what it hangs on. `plural` is as the checker
-    calls them.
+    """An entity's part of the load.
+
+    `subject` is the entity whose lifecycle its changes belong to: itself or, for a shipment, the order. `plural` is the
+    same word as the checker's.
     """
 
     name: str
     plural: str
     subject: str
     plan: Planner
-    carry_out: CarryOut
-    # What the sandbox is given before the load begins: paths and bodies.
-    stock: Callable[[], Iterable[tuple[str, Json]]] = tuple
-    kinds: tuple[Kind, ...] = ()
-    # Tells the shop, and nobody else, of the document whose poisoned record is about to be repaired.
-    place: Callable[[Json, Control], Awaitable[tuple[Placed, Done]]] | None = None
-    # Its subject's row in the books; one that hangs on another is in the other's.
+    execute: Execute
+    # Control API calls made before the load: paths and bodies.
+    seed_data: Callable[[], Iterable[tuple[str, Json]]] = tuple
+    poison_kinds: tuple[PoisonKind, ...] = ()
+    # Creates the subject of a poison record in the shop without a webhook, just before that record is repaired.
+    create_unannounced: Callable[[Json, Control], Awaitable[tuple[SubjectState, ChangeResult]]] | None = None
+    # Reads the final state of its subject; an entity without a lifecycle of its own leaves it out.
     read: Read | None = None

@@ -1,4 +1,4 @@
-"""What every entity's generator is made of: a planned change, the hands that make it, and what is known of a life."""
+"""The types that generators share: planned changes, their results, and the state of one subject."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 Json = dict[str, Any]
-# A call to the sandbox's own handles: method, path, body; status and answer.
+# A control API call: method, path, body -> status, decoded answer.
 Control = Callable[[str, str, object], Awaitable[tuple[int, Any]]]
-# The same with the answer's bytes as they are.
+# A control API call: method, path, body -> status, undecoded answer.
 Raw = Callable[[str, str, object], Awaitable[tuple[int, bytes]]]
-# Whatever is new comes in the first part of the load, so that each has time for the rest of its life.
+# New subjects are created in the first part of the load, so that each has time for its other changes.
 NEW_SHARE: Final = 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """One change of one subject: `at` seconds after the start at the earliest, and after the change before it.
+class PlannedChange:
+    """One change of one subject, made `at` seconds after the start or later, and after the previous change.
 
-    `seq` numbers the changes of an order that leave their number in it; 0 for those that do not.
+    `seq` numbers the changes that write their number into the order; 0 for those that do not.
     """
 
     at: float
@@ -31,8 +31,8 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """What came of it. `details` go into the history, see there."""
+class ChangeResult:
+    """The result of a change: the sandbox's status and answer, and the `details` for the history."""
 
     status: int
     answer: Json
@@ -40,10 +40,10 @@ class Done:
 
 
 @dataclass
-class Placed:
-    """What the generators remember of an order, or of what else has a life, while they go on changing it.
+class SubjectState:
+    """What the generators remember of an order, or another subject, between its changes.
 
-    `seq` is of the last change. Whoever places it gives it its id, and a name, where an order's does not fit.
+    `seq` is that of the last change. The creating change sets the id, and the name if it is not `#<number>`.
     """
 
     seed: int
@@ -57,12 +57,12 @@ class Placed:
         self.name = self.name or f"#{self.number}"
 
 
-def remark(seq: int) -> Json:
-    """How a change leaves its number in the order; the note travels on into Heartland."""
+def change_note(seq: int) -> Json:
+    """The order fields that carry the number of a change; the note is copied to Heartland."""
     return {"note": f"seq {seq}", "note_attributes": [{"name": "seq", "value": str(seq)}]}
 
 
 def seq_of(note: object) -> int:
-    """The number in a note; 0 for another note."""
+    """The change number in a note; 0 for any other note."""
     words = str(note or "").split()
     return int(words[1]) if len(words) == 2 and words[0] == "seq" and words[1].isdigit() else 0

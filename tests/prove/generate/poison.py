@@ -1,7 +1,7 @@
-"""Records that can never work, put on the topics as a faulty program would: each must end as one dead letter.
+"""Poison records: records that can never succeed, published as a faulty program would; each must become a dead letter.
 
-Some are repaired in the end, as an operator would. What nothing else knows of is then in the books if, and only if, its
-repaired letter is written. The kinds are the entities' own: see their generators.
+Some dead letters are repaired at the end, as an operator would. Their order exists nowhere else in the system, so it is
+in the final state if and only if the repaired record was written. Each generator defines its own kinds.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from shared.messaging.envelope import Envelope, new_traceparent
 from shared.messaging.topics import Topic
 from tests.prove.generate.plan import Json
 
-# Numbers that nothing of the load has.
+# Order numbers that the load does not use.
 FIRST_NUMBER = 900_001
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """`repaired` is a body with which the same record works, and `ends` how it ends then; None where only its sender
-    could repair it. `make`, of kind, moment, seed, number and connection, where each is a record of its own.
+class PoisonKind:
+    """A kind of poison record.
+
+    `repaired` is a body with which the record succeeds, `expected_outcome` its outcome then; None if only the sender
+    could repair it. `make` (kind, seconds, seed, number, connection) builds a kind whose records differ.
     """
 
     name: str
@@ -34,22 +36,22 @@ class Kind:
     type: str
     body: bytes = b""
     repaired: bytes | None = None
-    ends: str = ""
-    make: Callable[[Kind, float, int, int, str], Poison] | None = None
+    expected_outcome: str = ""
+    make: Callable[[PoisonKind, float, int, int, str], Poison] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Poison:
-    """`document` is what the shop gets when the record is repaired, where it is the record of something."""
+    """One poison record. `document` is created in the shop before the record is repaired, if it has a subject."""
 
     at: float
-    kind: Kind
+    kind: PoisonKind
     envelope: Envelope
     document: Json = field(default_factory=dict)
 
     @property
-    def letter(self) -> Json:
-        """How its dead letter is known."""
+    def dead_letter(self) -> Json:
+        """What identifies its dead letter."""
         key = self.envelope.key.decode()
         return {"service": self.kind.service, "topic": self.kind.topic.name, "key": key, "ce_id": self.envelope.id}
 
@@ -58,27 +60,27 @@ class Poison:
         repaired = None if self.kind.repaired is None else orjson.loads(self.kind.repaired)
         return {
             "kind": self.kind.name,
-            "letter": self.letter,
+            "dead_letter": self.dead_letter,
             "repaired": repaired,
-            "ends": self.kind.ends,
+            "expected_outcome": self.kind.expected_outcome,
             "entity": self.kind.entity,
             "document": self.document,
         }
 
 
-def plan(seed: int, connection: str, count: int, seconds: float, kinds: Iterable[Kind]) -> list[Poison]:
-    """Every kind in turn, spread over the time."""
-    random, turns = Random(f"poison/{seed}"), in_turn(kinds)
+def plan(seed: int, connection: str, count: int, seconds: float, kinds: Iterable[PoisonKind]) -> list[Poison]:
+    """Poison records of every kind in turn, spread over the time."""
+    random, ordered = Random(f"poison/{seed}"), by_stage(kinds)
     moments = [(n + random.random()) * seconds / count for n in range(count)]
-    return [_made(turns[n % len(turns)], at, seed, n, connection) for n, at in enumerate(moments)]
+    return [_made(ordered[n % len(ordered)], at, seed, n, connection) for n, at in enumerate(moments)]
 
 
-def in_turn(kinds: Iterable[Kind]) -> Sequence[Kind]:
-    """Records of their own first, then along the road."""
+def by_stage(kinds: Iterable[PoisonKind]) -> Sequence[PoisonKind]:
+    """The kinds ordered: those with records of their own first, then by stage of the pipeline."""
     return sorted(kinds, key=lambda kind: (kind.make is None, not kind.topic.name.startswith("raw.")))
 
 
-def _made(kind: Kind, at: float, seed: int, n: int, connection: str) -> Poison:
+def _made(kind: PoisonKind, at: float, seed: int, n: int, connection: str) -> Poison:
     if kind.make:
         return kind.make(kind, at, seed, n, connection)
     return Poison(at, kind, _envelope(kind, connection, name_of(seed, n)))
@@ -88,7 +90,7 @@ def name_of(seed: int, n: int) -> str:
     return f"poison-{seed}-{n}"
 
 
-def _envelope(kind: Kind, connection: str, name: str) -> Envelope:
+def _envelope(kind: PoisonKind, connection: str, name: str) -> Envelope:
     return Envelope(
         id=name,
         source="proof",

@@ -1,5 +1,5 @@
-"""The proof is itself tested: one defence at a time is switched off, and the checker has to notice.
+"""Mutation tests of the proof: each disables one defence of the product, and the checker must find a violation.
 
-The product has no switch for that. `start` patches a service's classes and then runs it; `table` says which faults
-bring the weakness to light and what the checker must find; `python -m tests.prove.mutants` runs them all.
+The product has no switches for this: `start` patches a service's classes and then runs it. `table` lists for each
+defence the faults that expose its absence and the expected violations. `python -m tests.prove.mutants` runs them.
 """

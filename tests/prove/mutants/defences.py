@@ -1,4 +1,4 @@
-"""Each defence, and how it is switched off in a process that is about to start. See `DEFENCES` at the end."""
+"""Disables a defence by patching the product's classes in a process that is about to start. See `DEFENCES`."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ LATE_SECONDS: Final = 12.0
 _later: set[asyncio.Task[Any]] = set()
 
 
-def put(owner: Any, name: str, new: Any) -> Any:
-    """Puts `new` in the place of what is there; gives that. Raises AttributeError where the product has renamed it."""
+def replace_attribute(owner: Any, name: str, new: Any) -> Any:
+    """Replaces an attribute; returns the original. Raises AttributeError if the product has no such attribute."""
     before = getattr(owner, name)
     setattr(owner, name, new)
     return before
 
 
-def by_and_by(work: Any) -> None:
-    """Nobody waits for it, nobody hears of its end."""
-    task = asyncio.ensure_future(_unheard(work))
+def in_background(work: Any) -> None:
+    """Runs a coroutine in a task that nobody awaits; its errors are ignored."""
+    task = asyncio.ensure_future(_ignore_errors(work))
     _later.add(task)
     task.add_done_callback(_later.discard)
 
 
-async def _unheard(work: Any) -> None:
+async def _ignore_errors(work: Any) -> None:
     with suppress(Exception):
         await work
 
 
 def no_ledger() -> None:
-    """What was sent is remembered nowhere: every claim is new."""
+    """The ledger forgets every effect: each claim is new."""
 
     async def claim(self: Any, effect: Any, intent: Any = None) -> ledger.Claim:
         return ledger.Claim("new", None, self._clock.now(), 1)
@@ -51,21 +51,21 @@ def no_ledger() -> None:
     async def of_key(*_: Any) -> dict[str, ledger.Claim]:
         return {}
 
-    put(ledger.Ledger, "claim", claim)
-    put(ledger.Ledger, "of_key", of_key)
+    replace_attribute(ledger.Ledger, "claim", claim)
+    replace_attribute(ledger.Ledger, "of_key", of_key)
 
 
 def no_look_up() -> None:
-    """A call whose outcome is unknown is simply made again."""
+    """A create in doubt is sent again without looking it up."""
 
     async def look_up(*_: Any) -> None:
         return None
 
-    put(create_once.CreateOnce, "_look_up", look_up)
+    replace_attribute(create_once.CreateOnce, "_look_up", look_up)
 
 
 def no_epochs() -> None:
-    """An assignment goes on with the watermarks of the one before; nobody is fenced off."""
+    """A new assignment keeps the watermarks of the previous one, and zombies are not fenced."""
 
     async def owned(*_: Any) -> None:
         return None
@@ -82,49 +82,49 @@ def no_epochs() -> None:
         self._watermarks = kept
 
     fresh: Callable[[lanes.Lanes], None] = lanes.Lanes._forget
-    put(lanes.Lanes, "assign", assign)
-    put(lanes.Lanes, "revoke", revoke)
-    # Nor does anybody see that it reads again what it took before.
-    put(lanes.Lanes, "went_back", lambda *_: False)
-    put(parked.Parked, "_owned", owned)
+    replace_attribute(lanes.Lanes, "assign", assign)
+    replace_attribute(lanes.Lanes, "revoke", revoke)
+    # Reading an offset again is not noticed either.
+    replace_attribute(lanes.Lanes, "went_back", lambda *_: False)
+    replace_attribute(parked.Parked, "_owned", owned)
 
 
 def no_park_lock() -> None:
-    """A parked key is not remembered: its later events go past it."""
-    put(lanes.Lanes, "park", lambda *_: None)
+    """Lanes forget parked keys, so later events of a parked key overtake it."""
+    replace_attribute(lanes.Lanes, "park", lambda *_: None)
 
 
 def no_parked_rows() -> None:
-    """What is parked waits in memory only."""
+    """Parked records are kept in memory only."""
 
     async def park(*_: Any) -> None:
         return None
 
-    put(parked.Parked, "park", park)
+    replace_attribute(parked.Parked, "park", park)
 
 
 def no_version_gate() -> None:
-    """What comes last is written, however old it is."""
+    """The record that arrives last is written, however old it is."""
 
     def newest(records: Sequence[Any], read: Callable[[bytes], Any]) -> tuple[Any, Any]:
         return records[-1], read(records[-1].envelope.body)
 
-    put(sync, "newest", newest)
-    put(sync, "gate", lambda *_, **__: "apply")
+    replace_attribute(sync, "newest", newest)
+    replace_attribute(sync, "gate", lambda *_, **__: "apply")
 
 
 def no_echo_filter() -> None:
-    """What says the same as what was written is written again."""
+    """A state with the same content as the last written one is written again."""
 
     def gate(*given: Any, **named: Any) -> str:
         verdict = before(*given, **named)
         return "apply" if verdict in ("echo", "duplicate") else verdict
 
-    before = put(sync, "gate", gate)
+    before = replace_attribute(sync, "gate", gate)
 
 
 def commit_when_taken() -> None:
-    """An offset may pass as soon as its record is taken."""
+    """An offset may be committed as soon as its record is taken."""
 
     def take(self: watermark.Watermark, offset: int, *more: Any) -> bool:
         is_new: bool = before(self, offset, *more)
@@ -132,24 +132,24 @@ def commit_when_taken() -> None:
             self.position = offset + 1
         return is_new
 
-    before = put(watermark.Watermark, "take", take)
+    before = replace_attribute(watermark.Watermark, "take", take)
 
 
 def late_dead_letters() -> None:
-    """A dead letter is sent after its record has passed, by and by."""
+    """A dead letter is sent long after the offset of its record is committed."""
 
     async def send(self: Any, *given: Any) -> None:
         async def send_later() -> None:
             await asyncio.sleep(LATE_SECONDS)
             await before(self, *given)
 
-        by_and_by(send_later())
+        in_background(send_later())
 
-    before = put(dead_letter.DeadLetters, "send", send)
+    before = replace_attribute(dead_letter.DeadLetters, "send", send)
 
 
-def no_second_sending() -> None:
-    """What a failed producer held is forgotten, as if it had been acknowledged."""
+def no_resending() -> None:
+    """Records that a failed producer held are treated as acknowledged."""
 
     async def replaced(self: producer.Producer, poisoned: Any) -> Any:
         for pending in (*self._unacked, *self._queue):
@@ -158,30 +158,30 @@ def no_second_sending() -> None:
         self._queue.clear()
         return await before(self, poisoned)
 
-    before = put(producer.Producer, "_replace", replaced)
+    before = replace_attribute(producer.Producer, "_replace", replaced)
 
 
 def answer_at_once() -> None:
-    """A webhook is acknowledged before the broker has it."""
+    """A webhook is acknowledged before the broker acknowledges its record."""
 
     async def publish(self: Any, notice: Any) -> None:
-        by_and_by(before(self, notice))
+        in_background(before(self, notice))
 
-    before = put(publisher.Publisher, "publish", publish)
+    before = replace_attribute(publisher.Publisher, "publish", publish)
 
 
 def no_poll_overlap() -> None:
-    """Nothing before the cursor is read again."""
-    put(feed.PollPosition, "since", lambda self, _: self.newest)
+    """Polls do not read again anything before the cursor."""
+    replace_attribute(feed.PollPosition, "since", lambda self, _: self.newest)
 
 
 def outages_count() -> None:
-    """A vendor that is down as a whole uses up the attempts of each event."""
-    put(outages.Outages, "is_own", lambda *_: True)
+    """An outage of a vendor consumes the attempts of each event."""
+    replace_attribute(outages.Outages, "is_own", lambda *_: True)
 
 
-def hops_by_and_by() -> None:
-    """Offsets are committed although nobody has heard what became of the records."""
+def late_hops() -> None:
+    """Offsets are committed before the hops of their records are acknowledged."""
 
     def trace(self: Any, hop: Any) -> None:
         asyncio.get_running_loop().call_later(LATE_SECONDS / 3, before, self, hop)
@@ -189,19 +189,19 @@ def hops_by_and_by() -> None:
     async def flush(*_: Any) -> None:
         return None
 
-    before = put(producer.Producer, "trace", trace)
-    put(producer.Producer, "flush", flush)
+    before = replace_attribute(producer.Producer, "trace", trace)
+    replace_attribute(producer.Producer, "flush", flush)
 
 
 def no_lanes() -> None:
-    """Records of one key run side by side."""
-    put(lanes, "lane_key", lambda record: (record.topic, synthetic(record)))
+    """Records of one key are processed concurrently."""
+    replace_attribute(lanes, "lane_key", lambda record: (record.topic, synthetic(record)))
 
 
 def facts_as_states() -> None:
-    """Of the shipments that wait, only the newest is carried out."""
+    """Of the waiting shipments of a key, only the newest is processed."""
     before = record.Route
-    put(record, "Route", lambda *given, **named: replace(before(*given, **named), collapse=True))
+    replace_attribute(record, "Route", lambda *given, **named: replace(before(*given, **named), collapse=True))
 
 
 DEFENCES: Final[Mapping[str, Callable[[], None]]] = {
@@ -214,11 +214,11 @@ DEFENCES: Final[Mapping[str, Callable[[], None]]] = {
     "echo filter": no_echo_filter,
     "commit after done": commit_when_taken,
     "dead letter before commit": late_dead_letters,
-    "producer replacement": no_second_sending,
+    "producer replacement": no_resending,
     "webhook answer after the ack": answer_at_once,
     "poll overlap": no_poll_overlap,
     "outage pause": outages_count,
-    "hops before commit": hops_by_and_by,
+    "hops before commit": late_hops,
     "lanes": no_lanes,
     "facts are no states": facts_as_states,
 }

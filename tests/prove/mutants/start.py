@@ -1,4 +1,4 @@
-"""`python -m tests.prove.mutants.start "park lock" services.shopify_writer`: a service without one of its defences."""
+"""`python -m tests.prove.mutants.start "park lock" services.shopify_writer`: runs a service without one defence."""
 
 from __future__ import annotations
 

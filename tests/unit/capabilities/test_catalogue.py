@@ -50,10 +50,10 @@ def test_a_claim_needs_a_test_that_passes(passed: dict[str, bool], wrong: list[s
     assert unproven({"S1": ["x::test_a", "x::test_b"]}, passed) == wrong
 
 
-def test_what_is_not_proven_says_what_is_there() -> None:
-    table = [Capability("S1", "Here", "One."), Capability("S2", "Here", "Two.", there="half")]
+def test_an_unproven_capability_says_what_exists() -> None:
+    table = [Capability("S1", "Here", "One."), Capability("S2", "Here", "Two.", exists="half")]
     text = render(table, {"S1": ["tests/unit/test_x.py::test_it_works"]})
 
     assert "| S1 | One. | [it works](../tests/unit/test_x.py) |" in text
     assert "| S2 | Two. | not yet: half |" in text
-    assert "1 proven, 1 not yet" in text
+    assert "1 proven by tests, 1 not yet" in text

@@ -3,28 +3,28 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import Misconfigured
-from tests.prove.__main__ import plan_from
-from tests.prove.schedule import KINDS
+from tests.prove.__main__ import config_from
+from tests.prove.schedule import FAULT_KINDS
 
 
-def test_without_wishes_a_run_takes_ten_minutes_and_has_everything() -> None:
-    plan = plan_from({})
+def test_by_default_a_run_takes_ten_minutes_and_has_every_fault() -> None:
+    config = config_from({})
 
-    assert (plan.seed, plan.minutes, plan.orders) == (7, 10, 2000)
-    assert set(plan.faults) == {*KINDS, "webhooks"}
-
-
-def test_seed_length_and_faults_are_as_asked_for() -> None:
-    plan = plan_from({"SEED": "3", "MINUTES": "0.5", "FAULTS": "kill, stop"})
-
-    assert (plan.seed, plan.seconds, plan.orders, plan.faults) == (3, 30, 100, ["kill", "stop"])
+    assert (config.seed, config.minutes, config.orders) == (7, 10, 2000)
+    assert set(config.faults) == {*FAULT_KINDS, "webhooks"}
 
 
-def test_no_faults_at_all_can_be_asked_for() -> None:
-    assert plan_from({"FAULTS": "none"}).faults == []
+def test_seed_minutes_and_faults_can_be_set() -> None:
+    config = config_from({"SEED": "3", "MINUTES": "0.5", "FAULTS": "kill, stop"})
+
+    assert (config.seed, config.seconds, config.orders, config.faults) == (3, 30, 100, ["kill", "stop"])
+
+
+def test_faults_can_be_switched_off() -> None:
+    assert config_from({"FAULTS": "none"}).faults == []
 
 
 @pytest.mark.parametrize("wrong", [{"FAULTS": "kil"}, {"SEED": "x"}, {"MINUTES": "ten"}])
-def test_what_cannot_be_meant_is_refused(wrong: dict[str, str]) -> None:
+def test_malformed_values_are_rejected(wrong: dict[str, str]) -> None:
     with pytest.raises(Misconfigured):
-        plan_from(wrong)
+        config_from(wrong)

@@ -1,6 +1,6 @@
-"""What the checker knows of each entity: those that others hang on come first.
+"""What the checker knows of each entity; entities that others depend on come first.
 
-The checker imports nothing of the product; that these are the entities and topics of the product's own table is a test.
+The checker imports nothing from the product; a test compares these entities and topics with the product's table.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.prove.check.entities import fulfilment, link, order
-from tests.prove.check.entity import Entity, steps_of
+from tests.prove.check.entity import Entity, stages_of
 
 ENTITIES: Final[tuple[Entity, ...]] = (order.ENTITY, fulfilment.ENTITY, link.ENTITY)
-STEPS: Final = steps_of(ENTITIES)
+STAGES: Final = stages_of(ENTITIES)

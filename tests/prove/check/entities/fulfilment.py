@@ -1,6 +1,6 @@
-"""Shipments: found in Heartland, written to Shopify. What should be there is folded from what the store did.
+"""Shipments: read from Heartland, written to Shopify. The expected state is derived from the store's own changes.
 
-A shipment says articles, not lines: so units are compared by SKU, under the tracking number that is the shipment's own.
+Units are compared by SKU under each shipment's unique tracking number, since a shipment names items, not order lines.
 """
 
 from __future__ import annotations
@@ -9,42 +9,42 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tests.prove.check.case import Case, Write
 from tests.prove.check.entity import Entity, Fact
-from tests.prove.check.road import Step
+from tests.prove.check.run_data import RunData, Write
+from tests.prove.check.topic_data import Stage
 from tests.prove.history import Mutation
 
 Json = dict[str, Any]
 Shipments = dict[str, Counter[str]]
 NAME = "fulfilment"
 FULFIL = "fulfillmentCreate"
-# The article of lines that have no SKU in Shopify.
+# The Heartland item of lines that have no SKU in Shopify.
 _PLACEHOLDER = "MISC"
 
 
 def invoice(body: Json) -> str:
-    """The invoice that a raw record is about."""
+    """The id of the invoice in a raw record."""
     there = body.get("invoice")
     return str(there.get("id")) if isinstance(there, dict) else ""
 
 
-READ = Step(
+READ = Stage(
     "raw.heartland.fulfilment", "transformers", "transformer-fulfilment", vendors=("heartland",),
-    onwards="canonical.fulfilment", mark=invoice,
+    output_topic="canonical.fulfilment", reference=invoice,
 )  # fmt: skip
-WRITE = Step("canonical.fulfilment", "shopify_writer", "shopify_writer", vendors=("shopify",))
+WRITE = Stage("canonical.fulfilment", "shopify_writer", "shopify_writer", vendors=("shopify",))
 
 
-def unshipped(case: Case) -> Iterator[str]:
-    """Invoices that the store completed, but that are on no topic."""
-    there = {entry.mark for entry in case.road.entries[READ.topic]}
-    for row in case.mutations:
+def unshipped(data: RunData) -> Iterator[str]:
+    """Invoices that the store completed but that are on no topic."""
+    there = {record.reference for record in data.topic_data.records[READ.topic]}
+    for row in data.mutations:
         if row.entity == NAME and row.happened and str(row.answer["invoice_id"]) not in there:
-            yield f"invoice {row.answer['invoice_id']} of {row.name} was completed, but is on no topic"
+            yield f"invoice {row.answer['invoice_id']} of {row.name} was completed but is on no topic"
 
 
 def expected(history: Iterable[Mutation], goods: set[int]) -> Shipments:
-    """Units by SKU of each shipment. `goods` are the Heartland lines that stand for lines of Shopify's."""
+    """By tracking number, units by SKU. `goods` are the ids of Heartland lines that represent Shopify lines."""
     found: Shipments = {}
     for row in history:
         if row.entity != NAME or not row.happened:
@@ -62,7 +62,7 @@ def goods(heartland: Json) -> set[int]:
 
 
 def actual(shop: Json) -> Shipments:
-    """One shipment may be several fulfilments, one per location."""
+    """By tracking number, units by SKU. One shipment may be several fulfilments, one per location."""
     found: Shipments = {}
     for row in shop["fulfillments"]:
         if row["status"] == "cancelled":
@@ -83,41 +83,41 @@ def _units(units: Counter[str] | None) -> str:
     return ", ".join(f"{count} x {sku}" for sku, count in units.items()) if units else "nothing"
 
 
-def differences(_: Case, life: Sequence[Mutation], book: Json) -> Iterator[str]:
-    there, shop = book.get("heartland"), book.get("shopify")
+def differences(_: RunData, lifecycle: Sequence[Mutation], final: Json) -> Iterator[str]:
+    there, shop = final.get("heartland"), final.get("shopify")
     if there and shop:
-        yield from _differences(expected(life, goods(there)), actual(shop))
+        yield from _differences(expected(lifecycle, goods(there)), actual(shop))
 
 
 def facts(writes: Sequence[Write]) -> Iterator[Fact]:
-    """By the tracking number, which every shipment has of its own, and the line that is shipped."""
-    for write in _made(writes):
-        wish = write.body["variables"]["fulfillment"]
-        number = (wish.get("trackingInfo") or {}).get("number")
-        for part in wish["lineItemsByFulfillmentOrder"]:
+    """Each shipped line, identified by the shipment's unique tracking number."""
+    for write in _create(writes):
+        given = write.body["variables"]["fulfillment"]
+        number = (given.get("trackingInfo") or {}).get("number")
+        for part in given["lineItemsByFulfillmentOrder"]:
             for line in part["fulfillmentOrderLineItems"]:
                 yield "shipped unit", f"{line['id'].rsplit('/', 1)[-1]} under {number}", write
 
 
 def counts(writes: Sequence[Write]) -> Counter[str]:
-    return Counter(shipments=sum(1 for _ in _made(writes)))
+    return Counter(shipments=sum(1 for _ in _create(writes)))
 
 
-def reordered(case: Case) -> Iterator[str]:
-    """The shipments of one order have numbered tracking numbers: 1Z<order>-<n>."""
+def reordered(data: RunData) -> Iterator[str]:
+    """Shipments of one order that were written out of order; tracking numbers are numbered: 1Z<order>-<n>."""
     last: dict[str, int] = {}
-    for write in _made(case.applied):
+    for write in _create(data.applied):
         number = str((write.body["variables"]["fulfillment"].get("trackingInfo") or {}).get("number"))
         order, _, part = number.rpartition("-")
         if not order or not part.isdigit():
             continue
         if int(part) < last.get(order, 0):
-            yield f"shipment {number} came after {order}-{last[order]}, by {write}"
+            yield f"shipment {number} was written after {order}-{last[order]}, by {write}"
         last[order] = max(int(part), last.get(order, 0))
 
 
-def _made(writes: Sequence[Write]) -> Iterator[Write]:
-    """Shopify answers 200 to what it refuses too."""
+def _create(writes: Sequence[Write]) -> Iterator[Write]:
+    """Writes that created a fulfilment; Shopify also answers 200 to a mutation that it rejects."""
     for write in writes:
         payload = (write.response.get("data") or {}).get(FULFIL) or {}
         if write.operation == FULFIL and payload.get("fulfillment") and not payload.get("userErrors"):
@@ -128,10 +128,10 @@ ENTITY = Entity(
     name=NAME,
     plural="fulfilments",
     subject="order",
-    steps=(READ, WRITE),
-    doors={"poller": READ.topic},
+    stages=(READ, WRITE),
+    entry_points={"poller": READ.topic},
     actions=("ship",),
-    unheard=unshipped,
+    missing_inputs=unshipped,
     facts=facts,
     reordered=reordered,
     differences=differences,

@@ -1,4 +1,4 @@
-"""What happens to each entity in a proof: those that others hang on come first."""
+"""The generators of all entities; entities that others depend on come first."""
 
 from __future__ import annotations
 

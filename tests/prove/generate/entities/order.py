@@ -1,4 +1,4 @@
-"""Orders: placed paid or to be paid in parts, edited, cancelled; some for goods that Heartland does not have yet."""
+"""Generates orders: paid at once or in parts, edited, cancelled; some for items that Heartland does not have yet."""
 
 from __future__ import annotations
 
@@ -17,15 +17,24 @@ from services.sandbox.demo import orders as demo_orders
 from shared.entities.order.spec import CANONICAL_ORDER, RAW_SHOPIFY_ORDER
 from tests.prove.generate import poison
 from tests.prove.generate.generator import Generator
-from tests.prove.generate.plan import NEW_SHARE, Control, Done, Json, Placed, Planned, Raw, remark
-from tests.prove.generate.poison import Kind, Poison
+from tests.prove.generate.plan import (
+    NEW_SHARE,
+    ChangeResult,
+    Control,
+    Json,
+    PlannedChange,
+    Raw,
+    SubjectState,
+    change_note,
+)
+from tests.prove.generate.poison import Poison, PoisonKind
 
 NAME = "order"
 FIRST_NUMBER = 1001
 _LATE_SECONDS = (4.0, 12.0)
 
-# Lives of an order and how many of a hundred lead them. `ship` and `part` are the other direction's: see fulfilment.
-LIVES: tuple[tuple[int, tuple[str, ...]], ...] = (
+# Lifecycles of an order with their share in percent. `ship` and `part` are made by fulfilment.py.
+LIFECYCLES: tuple[tuple[int, tuple[str, ...]], ...] = (
     (26, ("new", "ship")),
     (12, ("new", "part", "ship")),
     (14, ("new pending", "pay part", "pay", "ship")),
@@ -41,33 +50,33 @@ LIVES: tuple[tuple[int, tuple[str, ...]], ...] = (
 SHIPS = ("part", "ship")
 
 
-def plan(seed: int, orders: int, seconds: float) -> list[Planned]:
-    """The changes of so many orders within so many seconds, those of fulfilments left out."""
-    return [step for step in steps(seed, orders, seconds) if step.action not in SHIPS]
+def plan(seed: int, orders: int, seconds: float) -> list[PlannedChange]:
+    """The changes of all orders, without their shipments."""
+    return [change for change in changes(seed, orders, seconds) if change.action not in SHIPS]
 
 
-def steps(seed: int, orders: int, seconds: float) -> Iterator[Planned]:
-    """Whole lives: the same arguments give the same ones."""
+def changes(seed: int, orders: int, seconds: float) -> Iterator[PlannedChange]:
+    """Whole lifecycles; the same arguments give the same changes."""
     random = Random(f"orders/{seed}")
-    weights = [weight for weight, _ in LIVES]
+    weights = [weight for weight, _ in LIFECYCLES]
     for number in range(FIRST_NUMBER, FIRST_NUMBER + orders):
-        (_, life), at = random.choices(LIVES, weights)[0], random.random() * seconds * NEW_SHARE
+        (_, lifecycle), at = random.choices(LIFECYCLES, weights)[0], random.random() * seconds * NEW_SHARE
         seq = 0
-        for word in life:
+        for word in lifecycle:
             action, _, how = word.partition(" ")
             seq += action not in (*SHIPS, "goods")
-            yield Planned(at, number, NAME, action, 0 if action in (*SHIPS, "goods") else seq, {"how": how})
+            yield PlannedChange(at, number, NAME, action, 0 if action in (*SHIPS, "goods") else seq, {"how": how})
             at += random.uniform(*_LATE_SECONDS) if word == "new late" else 0.3 + random.expovariate(0.5)
 
 
-def stock() -> Iterator[tuple[str, Json]]:
-    # The sterner of two assumptions: a payment above what an order owes is refused.
+def seed_data() -> Iterator[tuple[str, Json]]:
+    # The stricter of two assumptions about Heartland: a payment above the outstanding amount is rejected.
     yield "/heartland/switches", {"strict_payments": True}
     yield from (("/heartland/items", item) for item in _goods())
 
 
 def _goods() -> Iterator[Json]:
-    """Every article that orders are made of, as Heartland takes items."""
+    """Every item that orders use, in Heartland's format."""
     for style, code, price in basket.STYLES:
         for colour, colour_code in basket.COLOURS:
             for size in basket.SIZES:
@@ -75,34 +84,34 @@ def _goods() -> Iterator[Json]:
                 yield {"public_id": sku, "description": f"{style} - {colour} / {size}", "price": price / 100}
 
 
-async def carry_out(step: Planned, placed: Placed, control: Control) -> Done:
-    """Make the change in the shop."""
-    if step.action == "new":
-        return await _place(step, placed, control)
-    if step.action == "goods":
-        details: Json = {"public_id": late_sku(placed.number), "price": "19.00"}
-        return Done(*await control("POST", "/heartland/items", details), details)
-    details = _DETAILS[step.action](placed, step.details["how"])
-    body = {**details, **remark(step.seq)}
-    status, answer = await control("POST", f"/shopify/orders/{placed.id}/{step.action}", body)
-    return Done(status, _small(answer), details)
+async def execute(change: PlannedChange, subject: SubjectState, control: Control) -> ChangeResult:
+    """Makes the change in the shop, or creates the missing item in Heartland."""
+    if change.action == "new":
+        return await _place(change, subject, control)
+    if change.action == "goods":
+        details: Json = {"public_id": late_sku(subject.number), "price": "19.00"}
+        return ChangeResult(*await control("POST", "/heartland/items", details), details)
+    details = _DETAILS[change.action](subject, change.details["how"])
+    body = {**details, **change_note(change.seq)}
+    status, answer = await control("POST", f"/shopify/orders/{subject.id}/{change.action}", body)
+    return ChangeResult(status, _small(answer), details)
 
 
-async def _place(step: Planned, placed: Placed, control: Control) -> Done:
-    document = demo_orders.order(placed.seed, placed.number, datetime.now(UTC)) | remark(step.seq)
-    how = step.details["how"]
+async def _place(change: PlannedChange, subject: SubjectState, control: Control) -> ChangeResult:
+    document = demo_orders.order(subject.seed, subject.number, datetime.now(UTC)) | change_note(change.seq)
+    how = change.details["how"]
     if how == "pending":
         document |= {"financial_status": "pending", "transactions": [], "total_outstanding": document["total_price"]}
     if how == "late":
-        document["line_items"][0]["sku"] = late_sku(placed.number)
-    # The articles are there; the late ones must not be.
+        document["line_items"][0]["sku"] = late_sku(subject.number)
+    # `items=false`: the regular items exist already, and the late one must not be created.
     status, answer = await control("POST", "/shopify/orders?items=false", document)
-    placed.id, placed.document = str(document["id"]), document
-    return Done(status, _small(answer), {"document": document, "how": how})
+    subject.id, subject.document = str(document["id"]), document
+    return ChangeResult(status, _small(answer), {"document": document, "how": how})
 
 
 def _small(answer: Json) -> Json:
-    """Without the whole order, which a cancellation answers with: the books have it."""
+    """The answer without the whole order, which is part of the final state."""
     left_out = ("order", "transactions", "fulfillment_orders", "fulfillments", "metafields", "tags")
     return {name: value for name, value in answer.items() if name not in left_out}
 
@@ -111,63 +120,63 @@ def late_sku(number: int) -> str:
     return f"LATE-{number}"
 
 
-def _edit(placed: Placed, how: str) -> Json:
-    """A line more, a line less, or only another note."""
-    return {"add": lambda: {"add": [_extra_line(placed)]}, "remove": lambda: _removal(placed), "note": dict}[how]()
+def _edit(subject: SubjectState, how: str) -> Json:
+    """An edit that adds a line, removes one, or changes only the note."""
+    return {"add": lambda: {"add": [_extra_line(subject)]}, "remove": lambda: _removal(subject), "note": dict}[how]()
 
 
-def _payment(placed: Placed, how: str) -> Json:
-    """A third of the order's first total, or all that is outstanding."""
+def _payment(subject: SubjectState, how: str) -> Json:
+    """A payment of a third of the order's first total, or of the whole outstanding amount."""
     if how != "part":
         return {"amount": None}
-    cents = int(Decimal(placed.document["total_price"]) * 100) // 3
+    cents = int(Decimal(subject.document["total_price"]) * 100) // 3
     return {"amount": f"{cents // 100}.{cents % 100:02d}"}
 
 
-def _extra_line(placed: Placed) -> dict[str, Any]:
-    """One more article, without tax, so that it is exact whatever the place."""
-    style, code, price = basket.STYLES[placed.number % len(basket.STYLES)]
-    return {"sku": f"{code}-NVY-M", "title": style, "quantity": 1 + placed.number % 2, "price": f"{price / 100:.2f}"}
+def _extra_line(subject: SubjectState) -> dict[str, Any]:
+    """A new line without tax, so that its amount needs no rounding."""
+    style, code, price = basket.STYLES[subject.number % len(basket.STYLES)]
+    return {"sku": f"{code}-NVY-M", "title": style, "quantity": 1 + subject.number % 2, "price": f"{price / 100:.2f}"}
 
 
-def _removal(placed: Placed) -> Json:
-    """The last of several lines as a whole: parts of a taxed line would be rounded, and by whom?"""
-    lines = placed.document["line_items"]
+def _removal(subject: SubjectState) -> Json:
+    """Removes the last of several lines as a whole: a part of a taxed line would need rounding."""
+    lines = subject.document["line_items"]
     if len(lines) < 2:
         return {}
     return {"remove": [{"line_item_id": lines[-1]["id"], "quantity": lines[-1]["quantity"]}]}
 
 
-def _cancellation(_: Placed, __: str) -> Json:
+def _cancellation(_: SubjectState, __: str) -> Json:
     return {"reason": "customer", "refund": False}
 
 
-_DETAILS: Mapping[str, Callable[[Placed, str], Json]] = {"edit": _edit, "pay": _payment, "cancel": _cancellation}
+_DETAILS: Mapping[str, Callable[[SubjectState, str], Json]] = {"edit": _edit, "pay": _payment, "cancel": _cancellation}
 
 
-async def place(document: Json, control: Control) -> tuple[Placed, Done]:
-    """An order of its own, of which the shop tells nobody."""
+async def create_unannounced(document: Json, control: Control) -> tuple[SubjectState, ChangeResult]:
+    """Creates an order in the shop without a webhook."""
     status, answer = await control("POST", "/shopify/orders?items=false", {**document, "webhook": False})
-    placed = Placed(0, int(document["name"].removeprefix("#")), str(document["id"]), document, 1)
-    return placed, Done(status, _small(answer), {"document": document, "how": ""})
+    subject = SubjectState(0, int(document["name"].removeprefix("#")), str(document["id"]), document, 1)
+    return subject, ChangeResult(status, _small(answer), {"document": document, "how": ""})
 
 
 def store_number(name: str) -> str:
-    """How Heartland calls an order of the shop."""
+    """The public id of a Shopify order in Heartland."""
     return f"S-{name.removeprefix('#')}"
 
 
 async def read(order: str, name: str, control: Control, raw: Raw) -> Json:
-    """What the shop and the store have of it."""
+    """The final state of an order at both vendors."""
     _, shop = await control("GET", f"/shopify/orders/{order}", None)
     status, store = await raw("GET", f"/heartland/orders/{store_number(name)}", None)
-    # Amounts are exact as the sandbox wrote them: they go into the file as they are.
+    # Undecoded, so that amounts are stored exactly as the sandbox wrote them.
     return {"shopify": shop, "heartland": orjson.Fragment(store) if status == 200 else None}
 
 
-def _lose_currency(kind: Kind, at: float, seed: int, n: int, connection: str) -> Poison:
-    """An order's own record, whose currency a faulty program lost. What works is the same one with its currency."""
-    document = demo_orders.order(seed, poison.FIRST_NUMBER + n, datetime.now(UTC)) | remark(1)
+def _without_currency(kind: PoisonKind, at: float, seed: int, n: int, connection: str) -> Poison:
+    """An order record whose currency a faulty program lost; its repaired body is the same with the currency."""
+    document = demo_orders.order(seed, poison.FIRST_NUMBER + n, datetime.now(UTC)) | change_note(1)
     lost = without_currency(document, connection)
     body = orjson.loads(lost.body)
     body["record"]["currency"] = document["currency"]
@@ -175,14 +184,14 @@ def _lose_currency(kind: Kind, at: float, seed: int, n: int, connection: str) ->
     return Poison(at, kind, replace(lost, id=poison.name_of(seed, n), source="proof"), document)
 
 
-KINDS = (
-    Kind(
-        "no currency", CANONICAL_ORDER, "heartland_writer", NAME, "tillbridge.order.v1", ends="applied",
-        make=_lose_currency,
+POISON_KINDS = (
+    PoisonKind(
+        "no currency", CANONICAL_ORDER, "heartland_writer", NAME, "tillbridge.order.v1", expected_outcome="applied",
+        make=_without_currency,
     ),
-    # A draft order's notice: its id names no order.
-    Kind("no order", RAW_SHOPIFY_ORDER, "transformers", NAME, "shopify.orders/updated", b'{"id":"draft"}'),
-    Kind(
+    # A webhook of a draft order: its id is not an order's.
+    PoisonKind("no order", RAW_SHOPIFY_ORDER, "transformers", NAME, "shopify.orders/updated", b'{"id":"draft"}'),
+    PoisonKind(
         "a future schema", CANONICAL_ORDER, "heartland_writer", NAME, "tillbridge.order.v9",
         b'{"schema_name":"tillbridge.order/9","essence":{}}',
     ),
@@ -193,9 +202,9 @@ GENERATOR = Generator(
     plural="orders",
     subject=NAME,
     plan=plan,
-    carry_out=carry_out,
-    stock=stock,
-    kinds=KINDS,
-    place=place,
+    execute=execute,
+    seed_data=seed_data,
+    poison_kinds=POISON_KINDS,
+    create_unannounced=create_unannounced,
     read=read,
 )

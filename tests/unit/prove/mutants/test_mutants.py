@@ -1,4 +1,4 @@
-"""Mutants patch what is really there, each defence has one, and only what was foreseen counts as found."""
+"""Every patch matches the product, every defence has a mutant, and only expected violations kill it."""
 
 from __future__ import annotations
 
@@ -10,65 +10,66 @@ from pathlib import Path
 import pytest
 
 from shared.errors import Misconfigured
-from tests.prove.mutants.__main__ import WHOLE, Outcome, chosen, told
-from tests.prove.mutants.defences import DEFENCES, put
+from tests.prove.mutants.__main__ import CONTROL, Outcome, selected, summary
+from tests.prove.mutants.defences import DEFENCES, replace_attribute
 from tests.prove.mutants.table import MUTANTS
-from tests.prove.schedule import KINDS
-from tests.prove.vendors import FAULTS
+from tests.prove.schedule import FAULT_KINDS
+from tests.prove.vendor_faults import VENDOR_FAULTS
 
 ROOT = Path(__file__).parents[4]
 OUTCOME = Outcome("ledger", "no faults", ("duplicated",), {"duplicated": 2}, ["duplicated: payment 7"], "", 40.0)
 
 
-def test_every_patch_finds_what_it_patches() -> None:
-    """In a process of its own: this one keeps its defences."""
+def test_every_patch_matches_the_product() -> None:
+    """In a separate process, so that this one keeps its defences."""
     program = "from tests.prove.mutants.defences import DEFENCES\nfor switch_off in DEFENCES.values(): switch_off()"
     subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)
 
 
-def test_what_was_renamed_is_not_patched_in_silence() -> None:
+def test_patching_a_missing_attribute_fails() -> None:
     with pytest.raises(AttributeError):
-        put(DEFENCES, "renamed", None)
+        replace_attribute(DEFENCES, "renamed", None)
 
 
-def test_every_defence_has_a_mutant_and_there_are_enough_of_them() -> None:
+def test_every_defence_has_a_mutant() -> None:
     assert {mutant.defence for mutant in MUTANTS} >= DEFENCES.keys()
     assert len(MUTANTS) >= 12
     assert 3 <= sum(mutant.short for mutant in MUTANTS) <= 4
 
 
-def test_scenes_strike_with_known_faults_and_within_their_time() -> None:
-    strikes = [(mutant.scene, strike) for mutant in MUTANTS for strike in mutant.scene.strikes({})]
-    assert strikes
+def test_scenarios_have_known_faults_within_their_duration() -> None:
+    faults = [(mutant.scenario, fault) for mutant in MUTANTS for fault in mutant.scenario.fault_schedule({})]
+    assert faults
     assert all(
-        strike.kind in {*KINDS, *FAULTS, "again", "refusal"} and strike.at < scene.seconds for scene, strike in strikes
+        fault.kind in {*FAULT_KINDS, *VENDOR_FAULTS, "republish", "rejection"} and fault.at < scenario.seconds
+        for scenario, fault in faults
     )
 
 
-def test_scenes_are_known_by_their_names() -> None:
-    assert len({mutant.scene.name for mutant in MUTANTS}) == len({id(mutant.scene) for mutant in MUTANTS})
+def test_scenario_names_are_unique() -> None:
+    assert len({mutant.scenario.name for mutant in MUTANTS}) == len({id(mutant.scenario) for mutant in MUTANTS})
 
 
-def test_a_mutant_is_killed_by_what_was_foreseen() -> None:
+def test_only_an_expected_violation_kills_a_mutant() -> None:
     assert OUTCOME.verdict == "killed"
     assert replace(OUTCOME, found={"lost": 1}).verdict == "SURVIVED"
-    assert replace(OUTCOME, found={}, unrest="1 parked key").verdict == "SURVIVED"
+    assert replace(OUTCOME, found={}, pending="1 parked key").verdict == "SURVIVED"
 
 
-def test_with_all_defences_nothing_may_be_found() -> None:
-    control = replace(OUTCOME, defence=WHOLE, expected=(), found={})
+def test_a_control_run_passes_only_without_violations() -> None:
+    control = replace(OUTCOME, defence=CONTROL, expected=(), found={})
     assert control.verdict == "passed"
-    assert replace(control, unrest="1 parked key").verdict == "FAILED"
+    assert replace(control, pending="1 parked key").verdict == "FAILED"
     assert replace(control, found={"lost": 1}).verdict == "FAILED"
 
 
-def test_a_line_tells_how_a_run_went() -> None:
-    assert told(OUTCOME) == "killed: ledger (no faults): found 2 duplicated\n    duplicated: payment 7"
+def test_the_summary_has_verdict_violations_and_examples() -> None:
+    assert summary(OUTCOME) == "killed: ledger (no faults): found 2 duplicated\n    duplicated: payment 7"
 
 
-def test_mutants_are_chosen_by_name_or_in_short() -> None:
-    assert chosen({}) == list(MUTANTS)
-    assert [mutant.defence for mutant in chosen({"ONLY": "park lock, echo filter"})] == ["echo filter", "park lock"]
-    assert all(mutant.short for mutant in chosen({"SHORT": "1"}))
+def test_mutants_are_selected_by_only_or_short() -> None:
+    assert selected({}) == list(MUTANTS)
+    assert [mutant.defence for mutant in selected({"ONLY": "park lock, echo filter"})] == ["echo filter", "park lock"]
+    assert all(mutant.short for mutant in selected({"SHORT": "1"}))
     with pytest.raises(Misconfigured):
-        chosen({"ONLY": "nothing of the kind"})
+        selected({"ONLY": "nothing of the kind"})

@@ -1,4 +1,4 @@
-"""What an order should be in Heartland, folded from what was done in the shop alone; and what it is there."""
+"""The expected state of an order in Heartland, derived from the shop's changes alone, and its actual state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Units, and their worth without tax after discounts."""
+    """Quantity, and net amount after discounts without tax."""
 
     qty: int
     net: Decimal
@@ -41,7 +41,7 @@ class Order:
 
 
 def expected(history: Iterable[Mutation]) -> Order:
-    """The fold of what happened to one order, oldest first; other entities' changes are passed over."""
+    """The state after all changes of one order, oldest first; other entities' changes are ignored."""
     order, documents = Order(""), {}
     for row in history:
         if row.entity != NAME or not row.happened:
@@ -60,7 +60,7 @@ def expected(history: Iterable[Mutation]) -> Order:
 
 
 def _place(order: Order, document: Json) -> dict[str, Json]:
-    """The posted lines by id, for later edits."""
+    """Sets the order as placed; returns its lines by id, for later edits."""
     lines = {str(line["id"]): line for line in document["line_items"]}
     order.id = str(document["id"])
     order.lines = {name: Line(line["quantity"], _net(line, document)) for name, line in lines.items()}
@@ -82,12 +82,12 @@ def _tax(line: Json) -> Decimal:
 
 
 def _edit(order: Order, documents: Mapping[str, Json], row: Mutation) -> None:
-    """The generator takes off whole lines, and adds lines without tax: nothing is rounded by anyone."""
+    """The generator removes whole lines and adds lines without tax, so no amount needs rounding."""
     for removal in row.details.get("remove") or []:
         name = str(removal["line_item_id"])
-        gone, tax = order.lines.pop(name), _tax(documents[name])
+        removed, tax = order.lines.pop(name), _tax(documents[name])
         order.tax -= tax
-        order.total -= gone.net + tax
+        order.total -= removed.net + tax
     added = row.answer["order_edit"]["line_items"]["additions"]
     for line, made in zip(row.details.get("add") or [], added, strict=True):
         new = Line(line["quantity"], Decimal(line["price"]) * line["quantity"])
@@ -96,21 +96,21 @@ def _edit(order: Order, documents: Mapping[str, Json], row: Mutation) -> None:
 
 
 def actual(there: Json, note_field: str) -> Order:
-    """The same from Heartland's own books. Lines that are none of Shopify's (a tip) only count in the total."""
+    """The order as Heartland has it. Lines that are not Shopify lines (a tip) count in the total only."""
     custom = there["order"]["custom"]
     units: Counter[str] = Counter()
-    worth: defaultdict[str, Decimal] = defaultdict(Decimal)
+    net: defaultdict[str, Decimal] = defaultdict(Decimal)
     for row in there["lines"]:
         name = str(row["custom"].get("shopify_line_id", ""))
         if row["qty"] and (name.isdigit() or not name):
             units[name] += int(row["qty"])
-            worth[name] += Decimal(row["adjusted_unit_price"]) * row["qty"]
+            net[name] += Decimal(row["adjusted_unit_price"]) * row["qty"]
     payments: defaultdict[str, list[Decimal]] = defaultdict(list)
     for row in there["payments"]:
         payments[str(row["custom"].get("shopify_transaction_id"))].append(Decimal(row["amount"]))
     return Order(
         id=str(custom.get("shopify_order_id")),
-        lines={name: Line(units[name], worth[name]) for name in units},
+        lines={name: Line(units[name], net[name]) for name in units},
         tax=sum((Decimal(row["value"]) for row in there["taxes"]), ZERO),
         total=Decimal(there["order"]["total"]),
         payments=dict(payments),
@@ -120,15 +120,15 @@ def actual(there: Json, note_field: str) -> Order:
 
 
 def number_of(note: object) -> int:
-    """The number in a note; 0 for another note."""
+    """The change number in a note; 0 for any other note."""
     word, _, number = str(note or "").partition(" ")
     return int(number) if word == "seq" and number.isdigit() else 0
 
 
 def differences(wanted: Order, there: Order) -> Iterator[str]:
-    """In words; nothing where the two agree."""
+    """Each difference in words."""
     if there.id != wanted.id:
-        yield f"stands for Shopify's order {there.id}"
+        yield f"linked to Shopify order {there.id} instead of {wanted.id}"
     for name in sorted(wanted.lines.keys() | there.lines.keys()):
         if wanted.lines.get(name) != there.lines.get(name):
             yield f"line {name}: {_line(there.lines.get(name))} instead of {_line(wanted.lines.get(name))}"
@@ -137,15 +137,15 @@ def differences(wanted: Order, there: Order) -> Iterator[str]:
             yield f"{what} {getattr(there, what)} instead of {getattr(wanted, what)}"
     yield from _money(wanted, there)
     if wanted.seq != there.seq:
-        yield f"is as after change {there.seq} instead of {wanted.seq}"
+        yield f"state after change {there.seq} instead of {wanted.seq}"
 
 
 def _money(wanted: Order, there: Order) -> Iterator[str]:
-    """Payments agree one by one, while the shop took no more than the order costs.
+    """Compares payments one by one, unless the shop was paid more than the order's total.
 
-    Of one that was edited down after it was paid, Heartland must have at least what it costs, and of each payment no
-    more than was taken: it takes no payment above what is owed, so it depends on which came first. The rest may follow,
-    as a part of its own (`6001/2`), if the order grows again.
+    If an edit reduced a paid order, Heartland must have at least the order's total, and of each payment no more than
+    was paid: Heartland rejects a payment above the outstanding amount, so the result depends on which change was
+    written first. The rest may follow as a payment of its own (`6001/2`) if the order grows again.
     """
     taken, booked = _by_payment(wanted), _by_payment(there)
     least = min(wanted.paid, wanted.total)

@@ -1,4 +1,4 @@
-"""Money that the shop took, against what Heartland holds of it."""
+"""Compares the shop's payments with those booked in Heartland."""
 
 from __future__ import annotations
 

@@ -1,23 +1,26 @@
-"""No fact is applied twice: each order, payment, line, customer and shipment was written once, say the vendors."""
+"""Guarantee: no duplicates. Each order, payment, line, customer and shipment was accepted by its vendor once."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
-from tests.prove.check.case import Case, Write
 from tests.prove.check.report import Violation
+from tests.prove.check.run_data import RunData, Write
 
 
-def check(case: Case) -> Iterator[Violation]:
-    for text in (*_written_again(case), *(text for entity in case.entities for text in entity.doubled(case.applied))):
+def check(data: RunData) -> Iterator[Violation]:
+    for text in (
+        *_written_again(data),
+        *(text for entity in data.entities for text in entity.duplicates(data.applied)),
+    ):
         yield Violation("duplicated", text)
 
 
-def _written_again(case: Case) -> Iterator[str]:
+def _written_again(data: RunData) -> Iterator[str]:
     found: defaultdict[tuple[str, str], list[Write]] = defaultdict(list)
-    for entity in case.entities:
-        for what, name, write in entity.facts(case.applied):
+    for entity in data.entities:
+        for what, name, write in entity.facts(data.applied):
             found[what, name].append(write)
     for (what, name), writes in found.items():
         if len(writes) > 1:

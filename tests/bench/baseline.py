@@ -1,9 +1,9 @@
-"""What the drain is measured against: one loop that makes the same vendor calls, one after the other.
+"""The baseline script: one loop that makes the same vendor calls as the product, one after the other.
 
-No ledger, no lanes, no journal, no links, no reviews: read a batch of notices, read the orders back, write each into
-Heartland, set the metafields, commit. It loses and doubles at every crash.
+No ledger, lanes, journal, links or reviews: it reads a batch of webhook records, reads the orders back, writes each to
+Heartland, sets the metafields and commits. A crash loses or duplicates orders.
 
-`python -m tests.bench.straight --options FILE` prints one JSON object.
+`python -m tests.bench.baseline --options FILE` prints one JSON object.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SALES = {"SALE", "CAPTURE"}
 
 
 class Vendors:
-    """The two sandboxes over one session."""
+    """Both vendors' sandbox APIs, and the calls made to each."""
 
     def __init__(self, session: aiohttp.ClientSession, options: Json) -> None:
         self._session = session
@@ -76,16 +76,16 @@ def _numeral(value: Any) -> orjson.Fragment:
 
 
 async def write(vendors: Vendors, node: Json) -> int:
-    """One order, call by call, as the writer makes them for a new order of a new customer."""
+    """Writes one order with the same calls as the writer makes for a new order of a new customer."""
     email = node["email"] or ""
     query = {"_filter": orjson.dumps({"email": email}).decode()}
     found = (await vendors.heartland("GET", "customers", query=query))["results"] if email else []
     address = _address(node["billingAddress"] or node["shippingAddress"] or {})
     person = {"first_name": address["first_name"], "last_name": address["last_name"], "email": email}
     customer = found[0]["id"] if found else await vendors.heartland("POST", "customers", person)
-    place = await vendors.heartland("POST", f"customers/{customer}/addresses", address)
+    address_id = await vendors.heartland("POST", f"customers/{customer}/addresses", address)
     await _resolve(vendors, {line["sku"] for line in node["lineItems"]["nodes"]})
-    order = await vendors.heartland("POST", "sales/orders", _order(node, customer, place))
+    order = await vendors.heartland("POST", "sales/orders", _order(node, customer, address_id))
     for line in node["lineItems"]["nodes"]:
         await vendors.heartland("POST", f"sales/orders/{order}/lines", _line(vendors, node, line))
     await vendors.heartland("GET", f"sales/orders/{order}/taxes")
@@ -107,14 +107,14 @@ async def _resolve(vendors: Vendors, skus: set[str]) -> None:
             vendors.items[row["public_id"]] = row["id"]
 
 
-def _order(node: Json, customer: int, place: int) -> Json:
+def _order(node: Json, customer: int, address_id: int) -> Json:
     number = node["id"].rpartition("/")[2]
     return {
         "status": "pending",
         "public_id": f"S-{node['name'].lstrip('#')}",
         "customer_id": customer,
-        "billing_address_id": place,
-        "shipping_address_id": place,
+        "billing_address_id": address_id,
+        "shipping_address_id": address_id,
         "source_location_id": 100001,
         "station_id": 100001,
         "shipping_charge": sum((_shipping(line) for line in node["shippingLines"]["nodes"]), Decimal(0)),
@@ -199,7 +199,7 @@ async def drain(options: Json) -> Json:
     consumer = AIOKafkaConsumer(
         options["topic"],
         bootstrap_servers=options["bootstrap"],
-        group_id="bench.straight",
+        group_id="bench.baseline",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=8 * 1024 * 1024,
@@ -211,8 +211,8 @@ async def drain(options: Json) -> Json:
         started, before = time.monotonic(), os.times()
         while len(done) < orders:
             batches = await consumer.getmany(timeout_ms=200, max_records=500)
-            notices = {orjson.loads(record.value)["id"] for batch in batches.values() for record in batch}
-            fresh = [str(number) for number in notices if str(number) in wanted and str(number) not in done]
+            order_ids = {orjson.loads(record.value)["id"] for batch in batches.values() for record in batch}
+            fresh = [str(number) for number in order_ids if str(number) in wanted and str(number) not in done]
             for start in range(0, len(fresh), 25):
                 done |= await _batch(vendors, fresh[start : start + 25])
             await consumer.commit()
@@ -239,7 +239,7 @@ async def _batch(vendors: Vendors, numbers: list[str]) -> set[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="the straight-line script")
+    parser = argparse.ArgumentParser(description="the baseline script")
     parser.add_argument("--options", type=Path, required=True)
     options = json.loads(parser.parse_args().options.read_text(encoding="utf-8"))
     print(json.dumps(asyncio.run(drain(options))))

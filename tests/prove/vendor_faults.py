@@ -1,4 +1,4 @@
-"""The vendors' faults, switched at the sandbox. It knows one list of faults, so whoever adds one states all of them."""
+"""Switches vendor faults in the sandbox, whose API takes the whole list of active faults at once."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from tests.prove.generate.plan import Control
 
 Json = dict[str, Any]
 
-# By kind of strike: the fault as the sandbox names it, and how often it hits a call.
-FAULTS: Final[Mapping[str, Json]] = {
+# By kind of fault: the sandbox's own description of it, with the share of calls that it affects.
+VENDOR_FAULTS: Final[Mapping[str, Json]] = {
     "throttle": {"kind": "throttle", "rate": 0.3, "retry_after": 1},
     "error_before": {"kind": "error_before", "rate": 0.3},
     "error_after": {"kind": "error_after", "rate": 0.25},
-    # Longer than the caller waits, or until the connection is cut.
+    # Longer than the caller's timeout.
     "timeout_after": {"kind": "timeout_after", "rate": 0.15, "seconds": 4},
     # Shorter than the stated read lag of the connection.
     "stale": {"kind": "stale_reads", "seconds": 2},
     "garbage": {"kind": "garbage", "rate": 0.25},
     "html": {"kind": "html", "rate": 0.3},
     "outage": {"kind": "outage"},
-    # Of one kind of call alone: no schedule has these, only scenes that look for one weakness.
-    "no_shipments": {"kind": "error_before", "operation": "CreateFulfilment"},
+    # For one operation only: used by the mutants' scenarios, never by a random schedule.
+    "shipments_fail": {"kind": "error_before", "operation": "CreateFulfilment"},
     "slow_creates": {"kind": "timeout_after", "operation": "POST /api/sales/orders", "rate": 0.5, "seconds": 2},
     "late_reads": {"kind": "stale_reads", "seconds": 9},
     "late_invoices": {"kind": "stale_reads", "operation": "invoices$", "seconds": 4, "every": 2},
-    "doubtful_shipments": {"kind": "error_after", "operation": "CreateFulfilment", "rate": 0.5},
+    "shipments_in_doubt": {"kind": "error_after", "operation": "CreateFulfilment", "rate": 0.5},
 }
 
 
 def webhook_shares(dropped: float) -> dict[str, float]:
-    """How many of all deliveries each kind of fault hits, as Shopify's are at their worst."""
+    """The share of webhook deliveries that each fault affects, like Shopify on a bad day."""
     return {"drop": dropped, "delay": 0.01, "duplicate": 0.1, "reorder": 0.1}
 
 
@@ -43,8 +43,8 @@ def webhook_faults(dropped: float) -> list[Json]:
     return [fault | {"seconds": 20} if fault["kind"] == "delay" else fault for fault in faults]
 
 
-class Vendors:
-    """`hits` counts the calls and deliveries that each kind of fault has met."""
+class VendorFaults:
+    """`hits` counts the calls and deliveries that each kind of fault has affected."""
 
     def __init__(self, control: Control, always: Sequence[Json]) -> None:
         self._control = control
@@ -53,25 +53,25 @@ class Vendors:
         self._changing = asyncio.Lock()
         self.hits: Counter[str] = Counter()
 
-    async def begin(self) -> None:
-        await self._switch()
+    async def start(self) -> None:
+        await self._apply()
 
     async def add(self, system: str, kind: str) -> Json:
-        fault = {"system": system, **FAULTS[kind]}
+        fault = {"system": system, **VENDOR_FAULTS[kind]}
         self._active.append(fault)
-        await self._switch()
+        await self._apply()
         return fault
 
     async def remove(self, fault: Json) -> None:
         self._active = [other for other in self._active if other is not fault]
-        await self._switch()
+        await self._apply()
 
     async def heal(self) -> None:
-        """No fault any more, of the deliveries neither."""
+        """Removes every fault, including those of webhook deliveries."""
         self._active, self._always = [], []
-        await self._switch()
+        await self._apply()
 
-    async def _switch(self) -> None:
+    async def _apply(self) -> None:
         async with self._changing:
             _, before = await self._control("GET", "/faults", None)
             for fault in before["faults"]:

@@ -1,4 +1,4 @@
-"""One run's evidence, read once for all promises."""
+"""One run's evidence, parsed once for all guarantees."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from tests.prove.check.entity import Entity, steps_of
-from tests.prove.check.road import Road, Step, read_road, seconds
+from tests.prove.check.entity import Entity, stages_of
+from tests.prove.check.topic_data import Stage, TopicData, read_topic_data, seconds
 from tests.prove.evidence import Evidence
 from tests.prove.history import Mutation, read_mutations, read_rows
 
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write that a vendor received. Amounts are exact."""
+    """One write request that a vendor received. Amounts are exact decimals."""
 
     number: int
     at: float
@@ -40,64 +40,64 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Case:
-    """`mutations` are those of the history in the order in which they were made; `books` are by subject and its id."""
+class RunData:
+    """`mutations` are in the order in which they were made; `final_state` is by subject and its id."""
 
     evidence: Evidence
     entities: Sequence[Entity]
     mutations: list[Mutation]
     deliveries: list[Json]
     writes: list[Write]
-    books: dict[str, dict[str, Json]]
-    road: Road
+    final_state: dict[str, dict[str, Json]]
+    topic_data: TopicData
     offsets: list[Json]
     memory: list[Json]
 
     @property
     def parked(self) -> set[tuple[str, str]]:
-        """Service and key of what still waits at the end."""
+        """Service and key of each key that is still parked at the end."""
         return {(row["service"], row["key"]) for row in self.evidence.parked}
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        return steps_of(self.entities)
+    def stages(self) -> tuple[Stage, ...]:
+        return stages_of(self.entities)
 
     @property
     def applied(self) -> list[Write]:
         return [write for write in self.writes if write.applied]
 
-    def lives(self, subject: str) -> dict[str, list[Mutation]]:
-        """What really happened to each order, or whatever else has lives, in order."""
-        lives: dict[str, list[Mutation]] = {}
+    def lifecycles(self, subject: str) -> dict[str, list[Mutation]]:
+        """By id, the changes that happened to each order (or other subject), in order."""
+        lifecycles: dict[str, list[Mutation]] = {}
         for row in self.mutations:
             if row.subject == subject and row.order and row.happened:
-                lives.setdefault(row.order, []).append(row)
-        return lives
+                lifecycles.setdefault(row.order, []).append(row)
+        return lifecycles
 
 
-def read_case(evidence: Evidence, entities: Sequence[Entity]) -> Case:
-    return Case(
+def read_run_data(evidence: Evidence, entities: Sequence[Entity]) -> RunData:
+    return RunData(
         evidence=evidence,
         entities=entities,
         mutations=sorted(read_mutations(evidence.history), key=lambda row: row.n),
         deliveries=list(read_rows(evidence.deliveries)),
         writes=[_write(row) for row in _exact_rows(evidence.journal)],
-        books=_books(evidence.books),
-        road=read_road(evidence.topics, steps_of(entities)),
+        final_state=_read_final_state(evidence.final_state),
+        topic_data=read_topic_data(evidence.topics, stages_of(entities)),
         offsets=list(read_rows(evidence.offsets)),
         memory=list(read_rows(evidence.memory)),
     )
 
 
-def _books(path: Path) -> dict[str, dict[str, Json]]:
-    books: defaultdict[str, dict[str, Json]] = defaultdict(dict)
+def _read_final_state(path: Path) -> dict[str, dict[str, Json]]:
+    final_state: defaultdict[str, dict[str, Json]] = defaultdict(dict)
     for row in _exact_rows(path):
-        books[row.get("subject", "order")][row["order"]] = row
-    return books
+        final_state[row.get("subject", "order")][row["order"]] = row
+    return final_state
 
 
 def _exact_rows(path: Path) -> Iterator[Json]:
-    """JSON lines whose numbers are decimals: an amount that has been a float is no longer to the cent."""
+    """JSON Lines with numbers as decimals, since amounts are compared to the cent."""
     with path.open(encoding="utf-8") as file:
         for line in file:
             yield json.loads(line, parse_float=Decimal)

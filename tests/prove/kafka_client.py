@@ -1,4 +1,4 @@
-"""The broker's side of the evidence: what is on the topics, and how far each group has committed."""
+"""Reads topics and committed offsets from the broker, and injects the faults that only a Kafka client can."""
 
 from __future__ import annotations
 
@@ -19,51 +19,53 @@ from shared.entities.table import topics
 from shared.messaging.topics import Topic, topic_name
 
 Json = dict[str, Any]
-# Those that a system without retained messages could not have: the test of a broker's readiness.
+# Groups of the local stack, not of a service: the broker's readiness check.
 _NOT_OURS = ("tillbridge-ready",)
 _SECONDS = 10.0
 _TOPIC = ConfigResourceType.TOPIC
 
 
-class Log:
-    """Reads the broker that the services use. Made by `open_log`."""
+class KafkaClient:
+    """A client of the broker that the services use; `prefix` is the installation's topic prefix."""
 
     def __init__(self, servers: str, prefix: str) -> None:
         self._servers = servers
         self._prefix = prefix
 
     async def committed(self) -> dict[str, dict[TopicPartition, int]]:
-        """The next offset to read by group and partition. Raises KafkaError, OSError or TimeoutError."""
+        """Committed offsets (next to read) by group and partition. Raises KafkaError, OSError or TimeoutError."""
         async with asyncio.timeout(_SECONDS), _admin(self._servers) as admin:
             groups = [name for name, _ in await admin.list_consumer_groups() if name not in _NOT_OURS]
             found = [await admin.list_consumer_group_offsets(group) for group in groups]
-        offsets = ({place: entry.offset for place, entry in offsets.items() if entry.offset >= 0} for offsets in found)
+        offsets = (
+            {partition: entry.offset for partition, entry in offsets.items() if entry.offset >= 0} for offsets in found
+        )
         return {
-            group.removeprefix(self._prefix): by_place
-            for group, by_place in zip(groups, offsets, strict=True)
+            group.removeprefix(self._prefix): by_partition
+            for group, by_partition in zip(groups, offsets, strict=True)
             if group.startswith(self._prefix)
         }
 
     async def lag(self) -> dict[str, int]:
-        """Records not yet done by group, of those groups that have any. Raises as `committed`."""
+        """Lag in records by group, for the groups that have any. Raises like `committed`."""
         committed = await self.committed()
-        places = {place for offsets in committed.values() for place in offsets}
-        async with asyncio.timeout(_SECONDS), _reader(self._servers, places) as reader:
-            ends = await reader.end_offsets(list(places)) if places else {}
+        partitions = {partition for offsets in committed.values() for partition in offsets}
+        async with asyncio.timeout(_SECONDS), _reader(self._servers, partitions) as reader:
+            ends = await reader.end_offsets(list(partitions)) if partitions else {}
         lags = {
-            group: sum(max(0, ends[place] - offset) for place, offset in offsets.items())
+            group: sum(max(0, ends[partition] - offset) for partition, offset in offsets.items())
             for group, offsets in committed.items()
         }
         return {group: lag for group, lag in lags.items() if lag}
 
     def rows(self, committed: Mapping[str, Mapping[TopicPartition, int]]) -> Iterable[Json]:
         for group, offsets in committed.items():
-            for place, offset in sorted(offsets.items()):
-                topic = place.topic.removeprefix(self._prefix)
-                yield {"group": group, "topic": topic, "partition": place.partition, "offset": offset}
+            for partition, offset in sorted(offsets.items()):
+                topic = partition.topic.removeprefix(self._prefix)
+                yield {"group": group, "topic": topic, "partition": partition.partition, "offset": offset}
 
     async def dump(self, path: Path) -> int:
-        """Every record there is, one line each; how many."""
+        """Writes every record of every topic to `path`, one JSON line each; returns their number."""
         count = 0
         with path.open("wb") as file:
             for topic in topics():
@@ -72,8 +74,8 @@ class Log:
                 count += len(records)
         return count
 
-    async def send_again(self, topic: Topic) -> int:
-        """The first record of each key that has later ones, once more, as a process does that slept meanwhile."""
+    async def republish(self, topic: Topic) -> int:
+        """Publishes the first of several records of each key again, as a zombie producer does; returns their number."""
         name = topic_name(self._prefix, topic)
         by_key: dict[bytes | None, list[ConsumerRecord]] = {}
         for record in await self._records(name):
@@ -88,8 +90,8 @@ class Log:
             await producer.stop()
         return len(old)
 
-    async def refuse(self, topic: Topic, seconds: float) -> None:
-        """For so long the broker takes no record of this topic: each is too large, which no client may try again."""
+    async def reject(self, topic: Topic, seconds: float) -> None:
+        """Makes the broker reject every record of the topic as too large, an error that clients do not retry."""
         name, usual = topic_name(self._prefix, topic), topic.config()
         async with _admin(self._servers) as admin:
             await admin.alter_configs([ConfigResource(_TOPIC, name, usual | {"max.message.bytes": "1"})])
@@ -97,15 +99,15 @@ class Log:
             await admin.alter_configs([ConfigResource(_TOPIC, name, usual)])
 
     async def _records(self, topic: str) -> list[ConsumerRecord]:
-        """Of all partitions side by side; sorted by partition and offset."""
+        """Every record of a topic, sorted by partition and offset."""
         found: list[ConsumerRecord] = []
         async with _reader(self._servers, ()) as reader:
-            partitions = await reader._client._wait_on_metadata(topic)
-            places = [TopicPartition(topic, number) for number in sorted(partitions)]
-            reader.assign(places)
-            await reader.seek_to_beginning(*places)
-            ends = {place: end for place, end in (await reader.end_offsets(places)).items() if end}
-            while [place for place, end in ends.items() if await reader.position(place) < end]:
+            numbers = await reader._client._wait_on_metadata(topic)
+            partitions = [TopicPartition(topic, number) for number in sorted(numbers)]
+            reader.assign(partitions)
+            await reader.seek_to_beginning(*partitions)
+            ends = {partition: end for partition, end in (await reader.end_offsets(partitions)).items() if end}
+            while [partition for partition, end in ends.items() if await reader.position(partition) < end]:
                 for batch in (await reader.getmany(timeout_ms=500)).values():
                     found += batch
         return sorted(found, key=lambda record: (record.partition, record.offset))
@@ -124,7 +126,7 @@ def _row(topic: str, record: ConsumerRecord) -> Json:
 
 
 def _value(body: bytes) -> Any:
-    """The JSON as it stands, its numbers exact; what is none is kept as bytes."""
+    """The JSON bytes unchanged, so that numbers stay exact; other values as base64."""
     try:
         orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -143,15 +145,15 @@ async def _admin(servers: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 @asynccontextmanager
-async def _reader(servers: str, places: Iterable[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer]:
+async def _reader(servers: str, partitions: Iterable[TopicPartition]) -> AsyncIterator[AIOKafkaConsumer]:
     reader = AIOKafkaConsumer(bootstrap_servers=servers, enable_auto_commit=False, auto_offset_reset="earliest")
     try:
         await reader.start()
-        if found := list(places):
+        if found := list(partitions):
             reader.assign(found)
         yield reader
     finally:
         await reader.stop()
 
 
-AWAY = (KafkaError, OSError, TimeoutError)
+UNREACHABLE = (KafkaError, OSError, TimeoutError)

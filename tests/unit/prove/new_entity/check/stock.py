@@ -1,26 +1,26 @@
-"""What Shopify has of an article is what was last counted in the store."""
+"""Shopify's stock of an item must be what was last counted in the store."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.prove.check.case import Case, Write
 from tests.prove.check.entity import Entity, Fact
-from tests.prove.check.road import Step
+from tests.prove.check.run_data import RunData, Write
+from tests.prove.check.topic_data import Stage
 from tests.prove.history import Mutation
 
 Json = dict[str, Any]
-READ = Step(
-    "raw.heartland.stock", "transformers", "transformer-stock", vendors=("heartland",), onwards="canonical.stock",
-    collapses=True, mark=lambda body: str(body.get("count")),
+READ = Stage(
+    "raw.heartland.stock", "transformers", "transformer-stock", vendors=("heartland",), output_topic="canonical.stock",
+    collapses=True, reference=lambda body: str(body.get("count")),
 )  # fmt: skip
-WRITE = Step("canonical.stock", "shopify_writer", "shopify_writer", vendors=("shopify",), collapses=True)
+WRITE = Stage("canonical.stock", "shopify_writer", "shopify_writer", vendors=("shopify",), collapses=True)
 
 
-def unheard(case: Case) -> Iterator[str]:
-    there = {entry.mark for entry in case.road.entries[READ.topic]}
-    for row in case.mutations:
+def missing_inputs(data: RunData) -> Iterator[str]:
+    there = {record.reference for record in data.topic_data.records[READ.topic]}
+    for row in data.mutations:
         if row.entity == "stock" and str(row.answer["id"]) not in there:
             yield f"count {row.answer['id']} is on no topic"
 
@@ -35,8 +35,8 @@ def counts(writes: Sequence[Write]) -> Mapping[str, int]:
     return {"counts": sum(1 for _ in facts(writes))}
 
 
-def differences(_: Case, life: Sequence[Mutation], book: Json) -> Iterator[str]:
-    wanted, there = life[-1].details["qty"], book["shopify"]["available"]
+def differences(_: RunData, lifecycle: Sequence[Mutation], final: Json) -> Iterator[str]:
+    wanted, there = lifecycle[-1].details["qty"], final["shopify"]["available"]
     if there != wanted:
         yield f"{there} instead of {wanted}"
 
@@ -45,11 +45,11 @@ ENTITY = Entity(
     name="stock",
     plural="stock levels",
     subject="stock",
-    steps=(READ, WRITE),
+    stages=(READ, WRITE),
     state=WRITE,
-    doors={"poller": READ.topic},
+    entry_points={"poller": READ.topic},
     actions=("count",),
-    unheard=unheard,
+    missing_inputs=missing_inputs,
     facts=facts,
     differences=differences,
     counts=counts,

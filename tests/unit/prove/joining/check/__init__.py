@@ -1,1 +1,0 @@
-"""As `tests/prove/check/entities`, with one file more."""

@@ -1,1 +1,0 @@
-"""As `tests/prove/generate/entities`, with one file more."""

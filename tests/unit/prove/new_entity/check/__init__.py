@@ -1,0 +1,1 @@
+"""Like `tests/prove/check/entities`, with one more entity."""

@@ -1,0 +1,1 @@
+"""Like `tests/prove/generate/entities`, with one more entity."""
