@@ -1,2 +1,1 @@
-"""Both remote APIs, imitated. Nothing here is shared with the connectors: an imitation that shares code with
-what it tests proves nothing."""
+"""The sandbox: simulates both vendors' APIs. It shares no code with the connectors, which are tested against it."""

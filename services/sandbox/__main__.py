@@ -1,4 +1,4 @@
-"""Starts the sandbox by itself; it prints where it listens and ends on SIGTERM or SIGINT."""
+"""Runs the sandbox as a process: prints its URL, and ends on SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await web.TCPSite(runner, settings.sandbox_host, settings.sandbox_port).start()
         host, port = runner.addresses[0][:2]
         world.url = f"http://{host}:{port}"
-        print(f"sandbox: {world.url}", flush=True)  # noqa: T201 - whoever started it reads the port here
+        print(f"sandbox: {world.url}", flush=True)  # noqa: T201 - the parent process reads the port here
         await stop.wait()
     finally:
         await runner.cleanup()

@@ -1,4 +1,4 @@
-"""The answers of a vendor in trouble, and the name by which a call is known to faults."""
+"""Error answers of both vendors for injected faults, and the operation name that faults match."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST_NAME: Final = re.compile(r"^\s*(?:query|mutation|subscription)\s+(\w+)|\{\
 
 
 async def operation(system: str, request: web.Request) -> str:
-    """ "METHOD /path"; for GraphQL its operation's name, or the first field of a query without one, follows."""
+    """The name that faults match: "METHOD /path", for GraphQL preceded by the operation's or its first field's name."""
     name = f"{request.method} {request.path}"
     if system == "shopify" and request.path.endswith("/graphql.json"):
         return f"{graphql_name(await request.read())} {name}"
@@ -37,8 +37,8 @@ def _first_name(query: str) -> str:
     return (found.group(1) or found.group(2)) if found else ""
 
 
-def turned_away(system: str, fault: Fault, plan: str) -> web.Response:
-    """The answer to a call of which nothing was applied."""
+def unapplied_answer(system: str, fault: Fault, plan: str) -> web.Response:
+    """The error answer to a call that was not applied."""
     if fault.kind in ("throttle", "concurrency"):
         return _throttled(system, fault, plan)
     if fault.kind == "html":
@@ -47,8 +47,8 @@ def turned_away(system: str, fault: Fault, plan: str) -> web.Response:
     return _error(system, status, _retry_after(fault))
 
 
-def broken(system: str, fault: Fault, response: web.StreamResponse) -> web.Response:
-    """The answer to a call that was applied."""
+def applied_answer(system: str, fault: Fault, response: web.StreamResponse) -> web.Response:
+    """The error answer to a call that was applied."""
     if fault.kind == "garbage":
         body = response.body if isinstance(response, web.Response) and isinstance(response.body, bytes) else b""
         return web.Response(body=body[: len(body) // 2] + b"\x00{", status=200, content_type="application/json")
@@ -58,7 +58,7 @@ def broken(system: str, fault: Fault, response: web.StreamResponse) -> web.Respo
 def _throttled(system: str, fault: Fault, plan: str) -> web.Response:
     if system == "heartland" or fault.retry_after is not None:
         return _error(system, 429, _retry_after(fault))
-    # Shopify says it within a 200: the query cost more than was left.
+    # Shopify answers 200 with an error if the query costs more than is available.
     rate = RESTORE_RATE[plan]
     status = {"maximumAvailable": rate * 20, "currentlyAvailable": 0, "restoreRate": rate}
     cost = {"requestedQueryCost": 10, "actualQueryCost": None, "throttleStatus": status}

@@ -1,4 +1,4 @@
-"""One web application with both vendors below their own paths, behind one middleware for latency and faults."""
+"""The web application: both vendors' APIs and the control API, with a middleware for latency and faults."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.sandbox.world import World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-BEFORE: Final = (
+UNAPPLIED: Final = (
     "outage",
     "unauthorized",
     "forbidden",
@@ -25,21 +25,21 @@ BEFORE: Final = (
     "timeout_before",
     "html",
 )
-AFTER: Final = ("error_after", "timeout_after", "garbage", "slow")
-# How long a connection is held when a timeout fault names no seconds: longer than any client waits.
+APPLIED: Final = ("error_after", "timeout_after", "garbage", "slow")
+# How long a timeout fault without `seconds` holds a connection: longer than any client's timeout.
 HOLD_SECONDS: Final = 600.0
-LARGEST_BODY: Final = 64 * 1024 * 1024
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 
 
 def build_app(world: World) -> web.Application:
-    """The whole sandbox; whoever runs it sets `world.url` to where it can be reached."""
-    wear = Wear(world)
+    """The whole sandbox; the caller sets `world.url` to the address at which it is reachable."""
+    fault_middleware = FaultMiddleware(world)
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        return await wear.through(request, handler)
+        return await fault_middleware.handle(request, handler)
 
-    app = web.Application(middlewares=[middleware], client_max_size=LARGEST_BODY)
+    app = web.Application(middlewares=[middleware], client_max_size=MAX_BODY_BYTES)
     app.add_routes([*heartland.routes(world), *shopify.routes(world), *control.routes(world), *demo.routes(world)])
 
     async def closing(_: web.Application) -> AsyncIterator[None]:
@@ -56,14 +56,14 @@ def system_of(path: str) -> str | None:
     return "shopify" if path.startswith("/admin/") else None
 
 
-class Wear:
-    """What lies between a caller and a vendor: distance, congestion, breakage."""
+class FaultMiddleware:
+    """Adds latency to vendor calls and injects faults before or after they are applied."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._in_flight = {"heartland": 0, "shopify": 0}
 
-    async def through(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def handle(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         system = system_of(request.path)
         if system is None:
             return await handler(request)
@@ -80,43 +80,43 @@ class Wear:
     async def _faulty(self, system: str, request: web.Request, handler: Handler) -> web.StreamResponse:
         operation = await answers.operation(system, request)
         faults = self._world.faults
-        before = faults.strikes(system, operation, BEFORE, self._in_flight[system])
+        before = faults.trigger(system, operation, UNAPPLIED, self._in_flight[system])
         if before is not None:
-            return await self._turned_away(system, before, request)
-        # Decided before the call is applied: a fault that the call itself switches on does not concern it.
-        after = faults.strikes(system, operation, AFTER)
+            return await self._answer_unapplied(system, before, request)
+        # Chosen before the call is applied, so that a fault which the call itself switches on does not affect it.
+        after = faults.trigger(system, operation, APPLIED)
         response = await handler(request)
-        return response if after is None else await self._broken(system, after, request, response)
+        return response if after is None else await self._answer_applied(system, after, request, response)
 
-    async def _turned_away(self, system: str, fault: Fault, request: web.Request) -> web.StreamResponse:
+    async def _answer_unapplied(self, system: str, fault: Fault, request: web.Request) -> web.StreamResponse:
         if fault.kind == "outage":
-            return cut(request)
+            return abort(request)
         if fault.kind == "timeout_before":
-            return await self._silence(fault, request)
-        return answers.turned_away(system, fault, self._world.settings.sandbox_plan)
+            return await self._hold_connection(fault, request)
+        return answers.unapplied_answer(system, fault, self._world.settings.sandbox_plan)
 
-    async def _broken(
+    async def _answer_applied(
         self, system: str, fault: Fault, request: web.Request, response: web.StreamResponse
     ) -> web.StreamResponse:
         if fault.kind == "timeout_after":
-            return await self._silence(fault, request)
+            return await self._hold_connection(fault, request)
         if fault.kind == "slow":
             await self._world.clock.sleep(fault.seconds)
             return response
-        return answers.broken(system, fault, response)
+        return answers.applied_answer(system, fault, response)
 
-    async def _silence(self, fault: Fault, request: web.Request) -> web.StreamResponse:
-        """Holds the connection without a byte until the client leaves or the time is over, then cuts it."""
+    async def _hold_connection(self, fault: Fault, request: web.Request) -> web.StreamResponse:
+        """Sends nothing until the client disconnects or the time is over, then aborts the connection."""
         loop = asyncio.get_running_loop()
         until = loop.time() + (fault.seconds or HOLD_SECONDS)
-        # aiohttp tells nobody that a client left, unless it may cancel every handler for it.
+        # aiohttp reports a disconnect only by cancelling handlers, which is off, so the transport is polled.
         while loop.time() < until and request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
             await asyncio.sleep(min(0.05, until - loop.time()))
-        return cut(request)
+        return abort(request)
 
 
-def cut(request: web.Request) -> web.StreamResponse:
-    """Ends the connection without an answer."""
+def abort(request: web.Request) -> web.StreamResponse:
+    """Aborts the connection without an answer."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)

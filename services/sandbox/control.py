@@ -1,4 +1,4 @@
-"""The sandbox's own handles: journal, faults, reset. No vendor has these."""
+"""The sandbox's control API for journal, faults and reset."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Control:
         try:
             after, limit = int(query.get("after", "0")), int(query.get("limit", "0"))
         except ValueError:
-            return refusal("after and limit are whole numbers")
+            return bad_request_answer("after and limit must be whole numbers")
         lines = b",".join(self._world.journal.lines(query.get("system", ""), after, limit))
         body = b'{"entries":[' + lines + b'],"last":' + str(self._world.journal.last).encode() + b"}"
         return web.Response(body=body, content_type="application/json")
@@ -44,9 +44,9 @@ class Control:
         try:
             self._world.faults.replace(orjson.loads(await request.read())["faults"])
         except ValidationError as error:
-            return refusal(str(error))
+            return bad_request_answer(str(error))
         except (KeyError, TypeError, AttributeError, orjson.JSONDecodeError):
-            return refusal('the body is {"faults": [...]}')
+            return bad_request_answer('the body must be {"faults": [...]}')
         return await self.read_faults(request)
 
     async def clear_faults(self, request: web.Request) -> web.Response:
@@ -69,5 +69,5 @@ def answer(body: object, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
 
 
-def refusal(message: str) -> web.Response:
+def bad_request_answer(message: str) -> web.Response:
     return answer({"error": message}, 400)

@@ -1,4 +1,4 @@
-"""Faults that are switched on over HTTP: which ones there are, when one strikes, how often each did."""
+"""The injectable faults: their kinds, which calls they affect, and how often each was injected."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Kind = Literal[
-    "throttle",  # 429, or Shopify's THROTTLED; nothing applied
-    "concurrency",  # the same, but only while more than `limit` calls are in flight
-    "error_before",  # `status` (500), nothing applied
+    "throttle",  # 429, or Shopify's THROTTLED; not applied
+    "concurrency",  # the same, only while more than `limit` calls are in flight
+    "error_before",  # `status` (500), not applied
     "error_after",  # applied, then `status` (500)
-    "timeout_before",  # no answer for `seconds`, nothing applied
+    "timeout_before",  # no answer for `seconds`, not applied
     "timeout_after",  # applied, then no answer for `seconds`
-    "garbage",  # applied, then half of the answer
-    "html",  # a proxy's error page, nothing applied
-    "slow",  # the answer, `seconds` later
-    "outage",  # the connection is closed, nothing applied
-    "unauthorized",  # 401, as for a revoked token
-    "forbidden",  # 403, as for a permission that is missing
-    "stale_reads",  # lists leave out what is younger than `seconds`; at Heartland, only ids that `every` divides
-    "drop",  # the rest concerns webhooks: never sent
+    "garbage",  # applied, then a truncated answer
+    "html",  # a proxy's HTML error page, not applied
+    "slow",  # applied, then the answer after `seconds`
+    "outage",  # the connection is closed, not applied
+    "unauthorized",  # 401, as with a revoked token
+    "forbidden",  # 403, as with a missing permission
+    "stale_reads",  # lists omit records younger than `seconds`; at Heartland only those whose id `every` divides
+    "drop",  # this and the following are for webhooks: never sent
     "duplicate",  # sent twice
     "reorder",  # sent after the next one
     "delay",  # sent `seconds` later
@@ -31,7 +31,7 @@ Kind = Literal[
 
 
 class Fault(BaseModel):
-    """One switch. `operation` is searched in "METHOD /path", a GraphQL operation's name, or a webhook's topic."""
+    """One fault. `operation` is a pattern searched in "METHOD /path", a GraphQL operation name, or a webhook topic."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -45,7 +45,7 @@ class Fault(BaseModel):
     status: int | None = Field(None, ge=200, le=599)
     limit: int = Field(0, ge=0)
     every: int = Field(1, ge=1)
-    struck: int = 0
+    hits: int = 0
 
     @field_validator("operation")
     @classmethod
@@ -53,19 +53,19 @@ class Fault(BaseModel):
         try:
             re.compile(value)
         except re.error as error:
-            raise ValueError(f"not a pattern: {error}") from None
+            raise ValueError(f"not a regular expression: {error}") from None
         return value
 
     @property
-    def is_spent(self) -> bool:
-        return self.times is not None and self.struck >= self.times
+    def is_exhausted(self) -> bool:
+        return self.times is not None and self.hits >= self.times
 
-    def concerns(self, system: str, operation: str) -> bool:
+    def matches(self, system: str, operation: str) -> bool:
         return self.system == system and (not self.operation or re.search(self.operation, operation) is not None)
 
 
 class Faults:
-    """The list in force. Faults are asked in the order in which they were given; the first that strikes counts."""
+    """The active faults. They are tried in the given order; the first one that applies is injected."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -75,8 +75,8 @@ class Faults:
         return bool(self._faults)
 
     def replace(self, faults: Iterable[dict[str, Any]]) -> None:
-        """Raises pydantic's ValidationError, and then leaves the list as it was."""
-        self._faults = [Fault.model_validate({k: v for k, v in f.items() if k != "struck"}) for f in faults]
+        """Replaces all faults. Raises pydantic's ValidationError and then changes nothing."""
+        self._faults = [Fault.model_validate({k: v for k, v in f.items() if k != "hits"}) for f in faults]
 
     def clear(self) -> None:
         self._faults = []
@@ -84,22 +84,22 @@ class Faults:
     def report(self) -> list[dict[str, Any]]:
         return [fault.model_dump() for fault in self._faults]
 
-    def strikes(self, system: str, operation: str, kinds: Collection[str], in_flight: int = 0) -> Fault | None:
-        """The first fault of those kinds that strikes this operation now; it is counted."""
+    def trigger(self, system: str, operation: str, kinds: Collection[str], in_flight: int = 0) -> Fault | None:
+        """The first fault of these kinds that applies to this operation now; counts it in `hits`."""
         for fault in self._faults:
-            if fault.kind in kinds and not fault.is_spent and fault.concerns(system, operation):
+            if fault.kind in kinds and not fault.is_exhausted and fault.matches(system, operation):
                 if fault.kind == "concurrency" and in_flight <= fault.limit:
                     continue
                 if fault.rate < 1 and self._random.random() >= fault.rate:
                     continue
-                fault.struck += 1
+                fault.hits += 1
                 return fault
         return None
 
     def read_lag(self, system: str, operation: str = "") -> float:
-        """Seconds for which a new record does not show in lists; each asking counts as a strike."""
+        """Seconds for which new records are missing from lists; 0 without a fault. Counts as a hit."""
         fault = self.stale(system, operation)
         return fault.seconds if fault else 0.0
 
     def stale(self, system: str, operation: str) -> Fault | None:
-        return self.strikes(system, operation, ("stale_reads",)) if self._faults else None
+        return self.trigger(system, operation, ("stale_reads",)) if self._faults else None

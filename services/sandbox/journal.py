@@ -1,7 +1,7 @@
-"""Every write the vendors received, in order of arrival: the oracle of the tests.
+"""The journal of every write that the vendors received, in order of arrival; tests compare with it.
 
-The entries lie in a file, named or temporary; memory holds one offset each, so a long run stays small. What a fault
-turned away before it was applied is not in here; what was applied is, even if the caller never got the answer.
+Entries are kept in a file, named or temporary, with one offset each in memory, so that a long run needs little memory.
+A write that a fault rejected before it was applied is missing; an applied one is present even if its answer was lost.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Journal:
         self._now = now
         self._path = path
         self._file = _open(path)
-        # A world that nobody closed, as in many a test, still gives its file back.
+        # Closes the file even if the world is never closed, as in some tests.
         self.close = weakref.finalize(self, os.close, self._file)
         self._end = os.fstat(self._file).st_size
         self._offsets = array("Q")
@@ -39,7 +39,7 @@ class Journal:
     def add(
         self, system: str, operation: str, method: str, path: str, body: Body, status: int, response: Body = None
     ) -> int:
-        """Appends one write and gives its number. `bytes` are put in as they were received, if they are JSON."""
+        """Appends one write; returns its number. JSON given as `bytes` is stored unchanged."""
         self.last += 1
         entry = {
             "number": self.last,
@@ -60,7 +60,7 @@ class Journal:
         return self.last
 
     def lines(self, system: str = "", after: int = 0, limit: int = 0) -> Iterator[bytes]:
-        """Entries after number `after`, each as JSON; at most `limit` of them, all for 0."""
+        """Entries after number `after` as JSON lines; at most `limit`, or all if 0."""
         wanted = self._number_of(system) if system else None
         left = limit or len(self._offsets)
         for index in range(max(after, 0), len(self._offsets)):
@@ -74,7 +74,7 @@ class Journal:
         return [orjson.loads(line) for line in self.lines(system, after, limit)]
 
     def clear(self) -> None:
-        """Forgets the entries; a named file keeps its lines."""
+        """Removes all entries; a named file keeps its lines."""
         del self._offsets[:]
         self._systems.clear()
         self.last = 0
@@ -101,7 +101,7 @@ def _open(path: str) -> int:
     folder = tempfile.mkdtemp(prefix="sandbox-journal-")
     name = Path(folder) / "journal.jsonl"
     file = os.open(name, flags, 0o600)
-    # Without a name it is gone with the process, however that ends.
+    # Unlinked at once, so that it disappears with the process, however that ends.
     name.unlink()
     Path(folder).rmdir()
     return file
@@ -114,7 +114,7 @@ def _verbatim(body: Body) -> object:
         orjson.loads(body)
     except orjson.JSONDecodeError:
         return body.decode("utf-8", "replace") or None
-    # Line ends within JSON are only spaces between its parts; an entry is one line.
+    # An entry is one line; raw line ends within JSON can only be whitespace between tokens.
     return orjson.Fragment(body.replace(b"\r", b" ").replace(b"\n", b" "))
 
 

@@ -1,4 +1,4 @@
-"""Everything the two imitations have in common: time, chance, the journal, the faults, background tasks."""
+"""The state that both simulated vendors share: clock, random numbers, journal, faults, background tasks."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
 
-class Shelf(Protocol):
-    """What the shop side may ask of the till side."""
+class ItemSource(Protocol):
+    """What the simulated Shopify needs from the simulated Heartland."""
 
     def ensure_item(self, sku: str, description: str, price: Decimal | str) -> int:
-        """Id of the item with that number, made if it is not there yet."""
+        """The id of the item with this SKU, which is created if missing."""
         ...
 
 
 class World:
-    """One imitated pair of accounts. Each vendor keeps its state as a `part`."""
+    """One simulated pair of accounts. Each vendor keeps its state as a `part`."""
 
-    heartland: Shelf
+    heartland: ItemSource
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.settings = settings
@@ -64,7 +64,7 @@ class World:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def part(self, kind: type[Part], make: Callable[[World], Part]) -> Part:
-        """The world's one `kind`, made on the first call."""
+        """The single instance of `kind`, created on the first call."""
         part = self._parts.get(kind)
         if not isinstance(part, kind):
             part = self._parts[kind] = make(self)
@@ -72,22 +72,22 @@ class World:
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """For webhooks that are sent; opened on first use, closed with the app."""
+        """The HTTP session for outgoing webhooks; opened on first use, closed with the app."""
         if self._session is None or self._session.closed:
             timeout = aiohttp.ClientTimeout(total=10)
             self._session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
         return self._session
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Runs `work` in the background; it ends with the app or at a reset."""
+        """Runs `work` in a background task, which is cancelled when the app closes or is reset."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     @property
-    def is_sending(self) -> bool:
-        """Whether something spawned is still under way."""
+    def has_background_tasks(self) -> bool:
+        """Whether a background task is still running."""
         return bool(self._tasks)
 
     async def stop_tasks(self) -> None:

@@ -92,7 +92,7 @@ async def test_the_official_client_survives_throttling_by_status(
     answer = await ask(to_sandbox, access_token, "{ shop { name } }")
 
     assert answer.ok, answer.log
-    assert await sandbox.struck() == [1]
+    assert await sandbox.fault_hits() == [1]
 
 
 class Receiver:

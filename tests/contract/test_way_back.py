@@ -319,7 +319,7 @@ def hold_the_second(shop: Shop) -> None:
     doc = imitated.orders.get(ORDER)
     assert doc is not None
     doc["fos"][1]["held"] = "OTHER"
-    imitated.rearrange(doc)
+    imitated.update_fulfilment_orders(doc)
     imitated.touch(doc)
 
 

@@ -235,7 +235,7 @@ async def test_webhooks_that_come_twice_make_one_order(bridge: Bridge) -> None:
         books = await bridge.in_heartland(order_id)
         assert (books.total, books.payments) == (Decimal("25.00"), ["25.00"])
 
-    assert await bridge.struck() >= len(ids)
+    assert await bridge.fault_hits() >= len(ids)
 
 
 async def test_a_notice_that_was_overtaken_does_not_bring_the_old_order_back(bridge: Bridge) -> None:
@@ -247,7 +247,7 @@ async def test_a_notice_that_was_overtaken_does_not_bring_the_old_order_back(bri
     books = await bridge.in_heartland(order_id, lambda books: books.total == Decimal("45.00"))
 
     assert books.lines == [("TEE", 4, "10.00")]
-    assert await bridge.struck() == 1
+    assert await bridge.fault_hits() == 1
 
 
 async def _both_delivered(bridge: Bridge, order_id: str) -> bool:
@@ -260,7 +260,7 @@ async def test_a_notice_that_was_dropped_is_made_good_by_the_next_one(bridge: Br
     await bridge.faults({"system": "webhooks", "kind": "drop", "operation": "orders/create"})
     document = a_document(number, financial_status="pending", payment_gateway_names=[])
     order_id = await bridge.post(document)
-    assert await bridge.struck() == 1
+    assert await bridge.fault_hits() == 1
     await bridge.control("POST", f"/shopify/orders/{order_id}/pay", {"gateway": "bank"})
     books = await bridge.in_heartland(order_id, lambda books: books.payments == ["25.00"])
 

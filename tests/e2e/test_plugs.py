@@ -157,7 +157,7 @@ async def test_services_are_killed_one_after_another_while_heartlands_answers_ge
     documents = await live_through(own, 40, pull)
 
     await check_all(own, documents)
-    assert await own.struck() > 0
+    assert await own.fault_hits() > 0
 
 
 @pytest.mark.capability("S5")
@@ -204,8 +204,8 @@ async def test_heartland_is_away_until_the_breaker_has_opened_and_tried_again(ow
         await own.faults({"system": "heartland", "kind": "outage", "operation": "."})
         await own.until("the breaker to open", lambda: breaker_is(own, 2))
         # The one try after ten seconds fails, too.
-        before = await own.struck()
-        await own.until("a try while the breaker is open", lambda: struck_again(own, before))
+        before = await own.fault_hits()
+        await own.until("a try while the breaker is open", lambda: hit_again(own, before))
         await own.faults()
 
     documents = await live_through(own, 20, pull)
@@ -218,8 +218,8 @@ async def breaker_is(bridge: Bridge, state: int) -> bool:
     return await bridge.metric("heartland-writer", "breaker_state", system="heartland") == state
 
 
-async def struck_again(bridge: Bridge, before: int) -> bool:
-    return await bridge.struck() > before
+async def hit_again(bridge: Bridge, before: int) -> bool:
+    return await bridge.fault_hits() > before
 
 
 async def test_a_run_that_is_told_to_stop_leaves_within_seconds_and_leaves_nothing_running(

@@ -123,7 +123,7 @@ async def test_an_answer_that_got_lost_does_not_make_a_second_fulfilment(bridge:
     # The writer is told of a failure, though the fulfilment is there; it looks and finds it.
     await bridge.hop(order_id, "shopify_writer", "applied", "duplicate", entity="fulfilment")
 
-    assert await bridge.struck() == 1
+    assert await bridge.fault_hits() == 1
     assert len((await bridge.shopify(order_id))["fulfillments"]) == 1
     assert len(await bridge.fulfilled(order_id)) == 1
 

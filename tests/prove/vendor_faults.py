@@ -75,5 +75,5 @@ class VendorFaults:
         async with self._changing:
             _, before = await self._control("GET", "/faults", None)
             for fault in before["faults"]:
-                self.hits[f"{fault['system']} {fault['kind']}"] += fault["struck"]
+                self.hits[f"{fault['system']} {fault['kind']}"] += fault["hits"]
             await self._control("POST", "/faults", {"faults": [*self._active, *self._always]})

@@ -37,9 +37,9 @@ class Sandbox:
     async def faults(self, *faults: dict[str, Any]) -> None:
         await self.control("POST", "/faults", {"faults": list(faults)})
 
-    async def struck(self) -> list[int]:
+    async def fault_hits(self) -> list[int]:
         """How often each fault was injected, in the order in which they were given."""
-        return [fault["struck"] for fault in (await self.control("GET", "/faults"))["faults"]]
+        return [fault["hits"] for fault in (await self.control("GET", "/faults"))["faults"]]
 
     async def journal(self, system: str = "", after: int = 0) -> list[dict[str, Any]]:
         answer = await self.control("GET", f"/journal?system={system}&after={after}")

@@ -120,8 +120,8 @@ class Bridge:
     async def faults(self, *faults: Json) -> None:
         await self.control("POST", "/faults", {"faults": list(faults)})
 
-    async def struck(self) -> int:
-        return sum(fault["struck"] for fault in (await self.control("GET", "/faults"))["faults"])
+    async def fault_hits(self) -> int:
+        return sum(fault["hits"] for fault in (await self.control("GET", "/faults"))["faults"])
 
     async def shopify(self, order_id: str) -> Json:
         """The order as the shop holds it, with fulfilments and metafields."""

@@ -1,4 +1,4 @@
-"""What is in an invented order, and what it costs. All amounts are whole cents, so nothing is rounded twice."""
+"""Generates the lines, discounts, shipping and taxes of an order. All amounts are whole cents."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ Tax = tuple[str, int, int]  # title, basis points, cents
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a shopper lives, and what that means for tax (in basis points) and money."""
+class Destination:
+    """A delivery address with its currency and taxes (in basis points)."""
 
     city: str
     province: str
@@ -60,7 +60,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Carriage:
+class ShippingLine:
     """The shipping line."""
 
     id: int
@@ -72,9 +72,9 @@ class Carriage:
 
 @dataclass(frozen=True)
 class Basket:
-    place: Place
+    destination: Destination
     lines: list[Line]
-    carriage: Carriage
+    shipping: ShippingLine
     discount: int
 
     @property
@@ -90,7 +90,7 @@ class Basket:
         """One entry per tax, over lines and shipping."""
         sums: dict[tuple[str, int], int] = {}
         taxes = [tax for line in self.lines for tax in line.taxes]
-        for title, points, cents in (*taxes, *self.carriage.taxes):
+        for title, points, cents in (*taxes, *self.shipping.taxes):
             sums[title, points] = sums.get((title, points), 0) + cents
         return [(title, points, cents) for (title, points), cents in sums.items()]
 
@@ -100,47 +100,51 @@ class Basket:
 
     @property
     def total(self) -> int:
-        return self.net + self.carriage.price + (0 if self.place.taxes_included else self.tax)
+        return self.net + self.shipping.price + (0 if self.destination.taxes_included else self.tax)
 
 
-def fill_basket(random: Random, ids: Iterator[int], number: int, place: Place) -> Basket:
-    """One to four different articles; every third order has a discount code."""
-    articles = random.sample(range(len(STYLES) * len(COLOURS) * len(SIZES)), random.choice((1, 2, 2, 3, 3, 4)))
-    lines = [_line(random, next(ids), article) for article in articles]
+def fill_basket(random: Random, ids: Iterator[int], number: int, destination: Destination) -> Basket:
+    """One to four different items; every third order has a discount code."""
+    items = random.sample(range(len(STYLES) * len(COLOURS) * len(SIZES)), random.choice((1, 2, 2, 3, 3, 4)))
+    lines = [_line(random, next(ids), item) for item in items]
     discount = _discount(random, lines) if number % 3 == 0 else 0
     for line in lines:
-        line.taxes = _taxes(line.net, place)
-    return Basket(place, lines, _carriage(random, next(ids), place, sum(line.net for line in lines)), discount)
+        line.taxes = _taxes(line.net, destination)
+    return Basket(
+        destination, lines, _shipping_line(random, next(ids), destination, sum(line.net for line in lines)), discount
+    )
 
 
-def _line(random: Random, id_: int, article: int) -> Line:
-    style, code, price = STYLES[article // (len(COLOURS) * len(SIZES))]
-    colour, colour_code = COLOURS[article // len(SIZES) % len(COLOURS)]
-    size = SIZES[article % len(SIZES)]
-    sku, variant = f"{code}-{colour_code}-{size}", 4_400_000_000_000 + article
+def _line(random: Random, id_: int, item: int) -> Line:
+    style, code, price = STYLES[item // (len(COLOURS) * len(SIZES))]
+    colour, colour_code = COLOURS[item // len(SIZES) % len(COLOURS)]
+    size = SIZES[item % len(SIZES)]
+    sku, variant = f"{code}-{colour_code}-{size}", 4_400_000_000_000 + item
     return Line(id_, variant, style, f"{colour} / {size}", sku, random.choice((1, 1, 2, 3, 3, 5, 7)), price)
 
 
 def _discount(random: Random, lines: list[Line]) -> int:
-    """Shared out by largest remainder, so that it rarely divides by a line's quantity."""
+    """Allocates a discount by largest remainder; a line's share is rarely divisible by its quantity."""
     gross = [line.gross for line in lines]
     off = min(random.choice((500, 1000, sum(gross) * 15 // 100)), sum(gross) // 2)
     shares = [off * amount // sum(gross) for amount in gross]
-    by_rest = sorted(range(len(lines)), key=lambda i: (-(off * gross[i] % sum(gross)), i))
-    for index in by_rest[: off - sum(shares)]:
+    by_remainder = sorted(range(len(lines)), key=lambda i: (-(off * gross[i] % sum(gross)), i))
+    for index in by_remainder[: off - sum(shares)]:
         shares[index] += 1
     for line, share in zip(lines, shares, strict=True):
         line.allocated = share
     return off
 
 
-def _carriage(random: Random, id_: int, place: Place, net: int) -> Carriage:
-    """Shipping is taxed where prices include tax, as usual there."""
+def _shipping_line(random: Random, id_: int, destination: Destination, net: int) -> ShippingLine:
+    """The shipping line; it is taxed where prices include tax."""
     title, code, price = FREE_SHIPPING if net >= _FREE_FROM else random.choice(SHIPPING)
-    return Carriage(id_, title, code, price, _taxes(price, place) if place.taxes_included and price else ())
+    return ShippingLine(
+        id_, title, code, price, _taxes(price, destination) if destination.taxes_included and price else ()
+    )
 
 
-def _taxes(net: int, place: Place) -> tuple[Tax, ...]:
-    """Each tax rounded half up; taken out of the price where prices include it."""
-    base = 10_000 + (sum(points for _, points in place.taxes) if place.taxes_included else 0)
-    return tuple((title, points, (2 * net * points + base) // (2 * base)) for title, points in place.taxes)
+def _taxes(net: int, destination: Destination) -> tuple[Tax, ...]:
+    """Each tax, rounded half up; extracted from the price where prices include tax."""
+    base = 10_000 + (sum(points for _, points in destination.taxes) if destination.taxes_included else 0)
+    return tuple((title, points, (2 * net * points + base) // (2 * base)) for title, points in destination.taxes)

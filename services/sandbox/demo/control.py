@@ -1,4 +1,4 @@
-"""The sandbox's handles for a demo: start a day, place an order, place faulty ones, correct them."""
+"""The control API for demos: start a demo day, place valid or faulty orders, correct faulty ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 
 from services.sandbox.demo import faulty
-from services.sandbox.demo.day import FIRST_NUMBER, Day
+from services.sandbox.demo.day import FIRST_NUMBER, DemoDay
 from services.sandbox.demo.orders import order
 from services.sandbox.heartland.account import Heartland
 from services.sandbox.shopify import shop as shops
@@ -18,7 +18,7 @@ from services.sandbox.world import World
 
 Json = dict[str, Any]
 KINDS = ("plain", "unknown_item", "invalid_currency", "silent")
-MOST_AT_ONCE = 100
+MAX_ORDERS = 100
 
 
 def routes(world: World) -> list[web.RouteDef]:
@@ -40,7 +40,7 @@ def next_number(names: list[str]) -> int:
 class Demo:
     def __init__(self, world: World) -> None:
         self._world = world
-        self._day: Day | None = None
+        self._day: DemoDay | None = None
 
     @property
     def _shop(self) -> Shop:
@@ -51,20 +51,20 @@ class Demo:
         return self._world.part(Heartland, Heartland)
 
     async def start_day(self, request: web.Request) -> web.Response:
-        """Starts a day of `{"orders": 12}`; a `seed` makes its ids, else the clock does.
+        """Starts a day with `{"orders": 12}`; ids come from `seed`, by default from the clock.
 
-        A database that outlives the sandbox must not meet the same ids again.
+        Without a seed, ids differ in each run, since a database may outlive the sandbox.
         """
-        wish = await _object(request)
-        count, seed = wish.get("orders", 12), wish.get("seed", int(self._world.clock.now().timestamp()))
+        body = await _object(request)
+        count, seed = body.get("orders", 12), body.get("seed", int(self._world.clock.now().timestamp()))
         if not _is_count(count) or not isinstance(seed, int):
-            return _refusal(f"orders is a whole number up to {MOST_AT_ONCE}, seed a whole number")
-        self._day = Day(self._world, self._shop, self._account, seed, count)
+            return _bad_request(f"orders must be a whole number up to {MAX_ORDERS}, seed a whole number")
+        self._day = DemoDay(self._world, self._shop, self._account, seed, count)
         self._world.spawn(self._day.run())
         return _answer(self._day.progress())
 
     async def read_day(self, _: web.Request) -> web.Response:
-        """How far the day is; 404 where none was started."""
+        """The day's progress; 404 if none was started."""
         return _answer(self._day.progress()) if self._day else _answer({"error": "no day was started"}, 404)
 
     async def place_orders(self, request: web.Request) -> web.Response:
@@ -73,10 +73,10 @@ class Demo:
         `unknown_item`: Heartland lacks the item of its first line. `invalid_currency`: Shopify states a currency that
         does not exist. `silent`: no webhook is sent.
         """
-        wish = await _object(request)
-        kind, count = wish.get("kind", "plain"), wish.get("count", 1)
+        body = await _object(request)
+        kind, count = body.get("kind", "plain"), body.get("count", 1)
         if kind not in KINDS or not _is_count(count):
-            return _refusal(f"kind is one of {', '.join(KINDS)}, count a whole number up to {MOST_AT_ONCE}")
+            return _bad_request(f"kind must be one of {', '.join(KINDS)}, count a whole number up to {MAX_ORDERS}")
         return _answer({"orders": [self._place(kind) for _ in range(count)]})
 
     def _place(self, kind: str) -> Json:
@@ -94,7 +94,7 @@ class Demo:
         return {"id": document["id"], "name": document["name"], "number": number, "sku": sku}
 
     async def restore_currency(self, _: web.Request) -> web.Response:
-        """Corrects every order of an invalid currency, without a webhook: only a replay brings it over."""
+        """Corrects every order with an invalid currency, without a webhook: only a replay can then write it."""
         restored = []
         for entry in list(self._shop.orders.entries()):
             doc = self._shop.orders.get(entry.id)
@@ -107,7 +107,7 @@ class Demo:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MOST_AT_ONCE
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= MAX_ORDERS
 
 
 async def _object(request: web.Request) -> Json:
@@ -122,5 +122,5 @@ def _answer(body: object, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")
 
 
-def _refusal(message: str) -> web.Response:
+def _bad_request(message: str) -> web.Response:
     return _answer({"error": message}, 400)

@@ -1,4 +1,4 @@
-"""The demo day: orders come in one after the other, and the store ships every third of them."""
+"""The demo day: places orders one after the other; the store ships every third of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from services.sandbox.demo.orders import order
 from services.sandbox.heartland.account import Heartland
 from services.sandbox.heartland.invoices import ship
-from services.sandbox.heartland.rejection import Refused
+from services.sandbox.heartland.rejection import Rejection
 from services.sandbox.heartland.shipping import lines_to_ship, ships_from
 from services.sandbox.heartland.table import Row
 from services.sandbox.shopify.placing import place
@@ -19,15 +19,15 @@ from services.sandbox.world import World
 FIRST_NUMBER = 1001
 _SECONDS_BETWEEN_ORDERS = 0.4
 _POLL_SECONDS = 0.25
-# Every third order is shipped; of those, every second in two parcels.
-_SHIPPED = 3
-_IN_PARTS = 6
+# Every third order is shipped, and every second of those in two parcels.
+_SHIP_EVERY = 3
+_SPLIT_EVERY = 6
 Json = dict[str, Any]
 
 
 @dataclass
 class DemoOrder:
-    """One order of the day. `parcels` is how many invoices the store completed for it."""
+    """One order of the day. `parcels` is the number of completed invoices."""
 
     document: Json
     ships: bool
@@ -41,10 +41,10 @@ class DemoOrder:
 
 
 @dataclass
-class Day:
-    """Runs until each order is open in Heartland and each parcel is a fulfilment in Shopify.
+class DemoDay:
+    """Runs until each order is open in Heartland and each of its parcels is a fulfilment in Shopify.
 
-    `problem` says why it ended early. `seed` decides the orders and their ids.
+    `problem` says why it ended early. `seed` determines the orders and their ids.
     """
 
     world: World
@@ -56,7 +56,7 @@ class Day:
     problem: str = ""
 
     def progress(self) -> Json:
-        """Counts for whoever shows the day; `over` once nothing more will happen."""
+        """Counts for display; `over` once the day has ended."""
         arrived = sum(one.arrived for one in self.orders)
         return {
             "count": self.count,
@@ -68,25 +68,25 @@ class Day:
         }
 
     async def run(self) -> None:
-        """Places the orders and ships; ends with the day."""
+        """Places the orders and ships them; returns at the end of the day."""
         try:
             self.world.spawn(self._place_orders())
             while not self.progress()["over"]:
                 for one in self.orders:
                     self._advance(one)
                 await self.world.clock.sleep(_POLL_SECONDS)
-        except Refused as refused:
-            self.problem = f"the store could not ship: {refused.message}"
+        except Rejection as rejection:
+            self.problem = f"the store could not ship: {rejection.message}"
 
     async def _place_orders(self) -> None:
         for index in range(self.count):
             document = order(self.seed, FIRST_NUMBER + index, self.world.clock.now())
             place(self.shop, document)
-            self.orders.append(DemoOrder(document, ships=index % _SHIPPED == 0, in_parts=index % _IN_PARTS == 0))
+            self.orders.append(DemoOrder(document, ships=index % _SHIP_EVERY == 0, in_parts=index % _SPLIT_EVERY == 0))
             await self.world.clock.sleep(_SECONDS_BETWEEN_ORDERS)
 
     def _advance(self, one: DemoOrder) -> None:
-        """Ships an order that is open in Heartland, and sees whether all of it has arrived."""
+        """Ships an order that is open in Heartland, and notes whether all its parcels have arrived in Shopify."""
         row = self._in_heartland(one)
         if one.arrived or row is None:
             return
@@ -95,7 +95,7 @@ class Day:
         one.arrived = self._fulfilments(one) >= one.parcels
 
     def _in_heartland(self, one: DemoOrder) -> Row | None:
-        """The order there, once it is no longer being built."""
+        """The order in Heartland, once it is complete (no longer `pending`)."""
         orders = self.account["orders"]
         rows = [orders.rows[number] for number in orders.equal_to("custom@shopify_order_id", str(one.id))]
         return next((row for row in rows if row["status"] != "pending"), None)

@@ -1,4 +1,4 @@
-"""Demo orders that cannot be written as they are: an item that Heartland lacks, a currency that does not exist."""
+"""Faulty demo orders: an item that is missing in Heartland, a currency that does not exist."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Any
 
 Json = dict[str, Any]
 
-# No ISO currency; it also marks the orders that `with_currency_restored` corrects.
+# Not an ISO currency; it also marks the orders that `with_currency_restored` corrects.
 INVALID_CURRENCY = "US$"
 
 
 def with_unknown_item(document: Json, sku: str) -> Json:
-    """The order with `sku`, for which Heartland has no item, in its first line."""
+    """The order with `sku`, which is missing in Heartland, in its first line."""
     first, *others = document["line_items"]
     return {**document, "line_items": [{**first, "sku": sku, "name": sku}, *others]}
 
 
 def with_invalid_currency(document: Json) -> Json:
-    """The order in a currency that does not exist; its tags keep the right one."""
+    """The order with an invalid currency; its tags keep the valid one."""
     payments = [{**one, "amount_set": _money(one["amount"], one["currency"])} for one in document["transactions"]]
     return _in_currency({**document, "tags": document["currency"], "transactions": payments}, INVALID_CURRENCY)
 

@@ -1,8 +1,7 @@
-"""Invented orders of an invented shop, in the JSON shape of Shopify's order webhooks, about 6 KB each.
+"""Generates orders of a fictitious shop in the format of Shopify's order webhooks, about 6 KB each.
 
-`order(seed, number, at)` is a function of its arguments: the same three give the same order. Every order balances:
-lines less discounts, plus shipping, plus tax where prices do not include it, is the total, and the successful
-transactions add up to it.
+`order(seed, number, at)` is pure: the same arguments give the same order. Every order balances: lines less discounts,
+plus shipping, plus tax (unless prices include it) equal the total, and so does the sum of successful transactions.
 """
 
 from __future__ import annotations
@@ -14,55 +13,55 @@ from itertools import count
 from random import Random
 from typing import Any
 
-from services.sandbox.demo.basket import Basket, Carriage, Line, Place, Tax, fill_basket
+from services.sandbox.demo.basket import Basket, Destination, Line, ShippingLine, Tax, fill_basket
 
 Json = dict[str, Any]
 
-PEOPLE = (
+BUYERS = (
     ("Rae", "Quill"), ("Ida", "Marsh"), ("Teo", "Brandt"), ("Noor", "Okafor"), ("Zoë", "Lindqvist"),
     ("Mateo", "Peña"), ("June", "Abara"), ("Ann-Kathrin", "Vogel"), ("Søren", "Holt"), ("Priya", "Raman"),
 )  # fmt: skip
-_PLAIN_LETTERS = str.maketrans("ëñø", "eno")
-AT_HOME = (
-    Place("Portland", "Maine", "ME", "United States", "US", "04101", "USD", (("Maine State Tax", 550),)),
-    Place("Boulder", "Colorado", "CO", "United States", "US", "80302", "USD",
+_ASCII = str.maketrans("ëñø", "eno")
+DOMESTIC = (
+    Destination("Portland", "Maine", "ME", "United States", "US", "04101", "USD", (("Maine State Tax", 550),)),
+    Destination("Boulder", "Colorado", "CO", "United States", "US", "80302", "USD",
           (("Colorado State Tax", 290), ("Boulder County Tax", 120), ("Boulder City Tax", 386))),
-    Place("Salem", "Oregon", "OR", "United States", "US", "97301", "USD", ()),
+    Destination("Salem", "Oregon", "OR", "United States", "US", "97301", "USD", ()),
 )  # fmt: skip
-ABROAD = (
-    Place("Kiel", "Schleswig-Holstein", "SH", "Germany", "DE", "24103", "EUR", (("MwSt", 1900),), True),
-    Place("Cork", "Cork", "CO", "Ireland", "IE", "T12 W8KP", "EUR", (("VAT", 2300),), True),
+FOREIGN = (
+    Destination("Kiel", "Schleswig-Holstein", "SH", "Germany", "DE", "24103", "EUR", (("MwSt", 1900),), True),
+    Destination("Cork", "Cork", "CO", "Ireland", "IE", "T12 W8KP", "EUR", (("VAT", 2300),), True),
 )
 CARD, GIFT_CARD = "shopify_payments", "gift_card"
 
 
 def orders(seed: int, *, first: int = 1001, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Iterator[Json]:
-    """Orders without end, numbered from `first`, each dated at the moment it is taken."""
+    """An endless series of orders, numbered from `first`, each dated when it is generated."""
     return (order(seed, number, now()) for number in count(first))
 
 
 def order(seed: int, number: int, at: datetime) -> Json:
-    """Order `#<number>`. `at` (aware) is when it was placed; ids depend on seed and number alone."""
+    """Order `#<number>`. `at` (aware) is when it was placed; ids depend on seed and number only."""
     random = Random(f"{seed}/{number}")
     ids = _ids(seed, number)
-    place = random.choice(AT_HOME if number % 5 else ABROAD)
-    basket = fill_basket(random, ids, number, place)
+    destination = random.choice(DOMESTIC if number % 5 else FOREIGN)
+    basket = fill_basket(random, ids, number, destination)
     return _document(random, ids, number, at.astimezone(UTC).isoformat(timespec="seconds"), basket)
 
 
 def encode(document: Json) -> bytes:
-    """The bytes as Shopify writes them: no spaces, slashes and ampersands escaped, other letters as they are."""
+    """The JSON bytes as Shopify writes them: no spaces, escaped slashes and ampersands, unescaped Unicode."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     return text.replace("/", "\\/").replace("&", "\\u0026").encode()
 
 
 def _ids(seed: int, number: int) -> Iterator[int]:
-    """Ids of thirteen digits: a thousand for each of a million orders of each of four thousand seeds."""
+    """Ids of thirteen digits: 1,000 for each of 1,000,000 orders of each of 4,000 seeds."""
     return count(5_000_000_000_000 + seed % 4_000 * 1_000_000_000 + number % 1_000_000 * 1_000)
 
 
 def _document(random: Random, ids: Iterator[int], number: int, moment: str, basket: Basket) -> Json:
-    order_id, currency = next(ids), basket.place.currency
+    order_id, currency = next(ids), basket.destination.currency
     transactions = _transactions(random, ids, number, basket)
     for entry in transactions:
         entry |= {"order_id": order_id, "processed_at": moment}
@@ -70,14 +69,14 @@ def _document(random: Random, ids: Iterator[int], number: int, moment: str, bask
         **_identity(order_id, number, moment),
         "currency": currency,
         "presentment_currency": currency,
-        "taxes_included": basket.place.taxes_included,
+        "taxes_included": basket.destination.taxes_included,
         "tax_exempt": False,
         **_totals(basket),
         "tax_lines": [_tax_line(tax) for tax in basket.taxes],
         **_discounts(basket.discount),
         "line_items": [_line_item(line, currency) for line in basket.lines],
-        "shipping_lines": [_shipping_line(basket.carriage, currency)],
-        **_person(random, number, basket.place),
+        "shipping_lines": [_shipping_line(basket.shipping, currency)],
+        **_buyer(random, number, basket.destination),
         "note": random.choice((None, None, "Please leave it with the neighbour at no. 7")),
         "note_attributes": [{"name": "gift_wrap", "value": "yes"}] if number % 6 == 0 else [],
         "tags": random.choice(("", "web", "repeat, newsletter")),
@@ -136,12 +135,12 @@ def _totals(basket: Basket) -> Json:
         "total_tax": basket.tax,
         "total_price": basket.total,
     }
-    currency = basket.place.currency
+    currency = basket.destination.currency
     return {
         **{name: _text(cents) for name, cents in amounts.items()},
         **{f"{name}_set": _set(cents, currency) for name, cents in amounts.items()},
         **{f"current_{name}": _text(cents) for name, cents in amounts.items() if name != "total_line_items_price"},
-        "total_shipping_price_set": _set(basket.carriage.price, currency),
+        "total_shipping_price_set": _set(basket.shipping.price, currency),
         "total_outstanding": "0.00",
         "total_tip_received": "0.00",
     }
@@ -195,30 +194,30 @@ def _line_item(line: Line, currency: str) -> Json:
     }
 
 
-def _shipping_line(carriage: Carriage, currency: str) -> Json:
+def _shipping_line(shipping: ShippingLine, currency: str) -> Json:
     return {
-        "id": carriage.id,
-        "title": carriage.title,
-        "code": carriage.code,
+        "id": shipping.id,
+        "title": shipping.title,
+        "code": shipping.code,
         "source": "shopify",
         "carrier_identifier": None,
         "is_removed": False,
-        "price": _text(carriage.price),
-        "discounted_price": _text(carriage.price),
-        "price_set": _set(carriage.price, currency),
+        "price": _text(shipping.price),
+        "discounted_price": _text(shipping.price),
+        "price_set": _set(shipping.price, currency),
         "discount_allocations": [],
-        "tax_lines": [_tax_line(tax) for tax in carriage.taxes],
+        "tax_lines": [_tax_line(tax) for tax in shipping.taxes],
     }
 
 
-def _person(random: Random, number: int, place: Place) -> Json:
-    """Who bought: every fourth a guest, known by an e-mail address alone; the others come back now and then."""
-    first, last = random.choice(PEOPLE)
+def _buyer(random: Random, number: int, destination: Destination) -> Json:
+    """The buyer: every fourth is a guest with an e-mail address only; the others are recurring customers."""
+    first, last = random.choice(BUYERS)
     guest = number % 4 == 0
     serial = number if guest else number % 40
-    email = f"{first}.{last}.{serial}@example.com".lower().translate(_PLAIN_LETTERS)
-    customer_id = 7_000_000_000_000 + PEOPLE.index((first, last)) * 100 + serial
-    address = _address(random, first, last, place)
+    email = f"{first}.{last}.{serial}@example.com".lower().translate(_ASCII)
+    customer_id = 7_000_000_000_000 + BUYERS.index((first, last)) * 100 + serial
+    address = _address(random, first, last, destination)
     return {
         "email": email,
         "contact_email": email,
@@ -243,7 +242,7 @@ def _customer(id_: int, first: str, last: str, email: str) -> Json:
     }
 
 
-def _address(random: Random, first: str, last: str, place: Place) -> Json:
+def _address(random: Random, first: str, last: str, destination: Destination) -> Json:
     return {
         "first_name": first,
         "last_name": last,
@@ -251,22 +250,22 @@ def _address(random: Random, first: str, last: str, place: Place) -> Json:
         "company": None,
         "address1": f"{random.randint(1, 240)} Quay Street",
         "address2": random.choice(("", "Apt 4", "2nd floor")),
-        "city": place.city,
-        "province": place.province,
-        "province_code": place.province_code,
-        "country": place.country,
-        "country_code": place.country_code,
-        "zip": place.zip,
+        "city": destination.city,
+        "province": destination.province,
+        "province_code": destination.province_code,
+        "country": destination.country,
+        "country_code": destination.country_code,
+        "zip": destination.zip,
         "phone": None,
     }
 
 
 def _transactions(random: Random, ids: Iterator[int], number: int, basket: Basket) -> list[Json]:
-    """One card sale, or every fifth time a gift card first and the card for the rest."""
+    """One card sale; every fifth order is paid with a gift card and the rest by card."""
     total = basket.total
     gift = random.randint(1, total - 1) if number % 5 == 1 and total > 1 else 0
     tenders = [(GIFT_CARD, gift), (CARD, total - gift)] if gift else [(CARD, total)]
-    return [_sale(next(ids), gateway, cents, basket.place.currency) for gateway, cents in tenders]
+    return [_sale(next(ids), gateway, cents, basket.destination.currency) for gateway, cents in tenders]
 
 
 def _sale(id_: int, gateway: str, cents: int, currency: str) -> Json:

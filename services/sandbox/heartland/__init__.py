@@ -1,4 +1,4 @@
-"""Heartland's REST interface, imitated."""
+"""The simulated Heartland REST API."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from aiohttp import web
 
 from services.sandbox.heartland import control
 from services.sandbox.heartland.account import Heartland
-from services.sandbox.heartland.middleware import PREFIX, Gate
+from services.sandbox.heartland.middleware import PREFIX, RestApi
 from services.sandbox.world import World
 
 
 def routes(world: World) -> list[web.RouteDef]:
-    """The interface below /api/ and the control handles; `world.heartland` is the account from now on."""
+    """The REST API below /api/ and the control API; sets `world.heartland` to the account."""
     account = world.part(Heartland, Heartland)
     world.heartland = account
-    return [web.route("*", PREFIX + "{path:.*}", Gate(account).answer), *control.routes(account)]
+    return [web.route("*", PREFIX + "{path:.*}", RestApi(account).answer), *control.routes(account)]
 
 
 def reset(world: World) -> None:
-    """Back to the first day."""
+    """Restores the initial state."""
     world.part(Heartland, Heartland).reset()

@@ -1,4 +1,4 @@
-"""The imitated account: its tables, its stock, its switches, and what it holds on the first day."""
+"""The simulated account: tables, stock, behaviour flags, and the initial records."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from services.sandbox.heartland import timestamps as stamps
-from services.sandbox.heartland.behaviour_flags import Switches
+from services.sandbox.heartland import timestamps
+from services.sandbox.heartland.behaviour_flags import BehaviourFlags
 from services.sandbox.heartland.decimal_json import Number
 from services.sandbox.heartland.hooks import Hooks
 from services.sandbox.heartland.schema import RESOURCES
@@ -18,13 +18,13 @@ from services.sandbox.world import World
 
 ONLINE: Final = 100001
 MAIN_STREET: Final = 100002
-FIRST_SETTINGS: Final = {
+INITIAL_SETTINGS: Final = {
     "pos.tickets.customer_required": False,
     "pos.tickets.sales_rep_required": False,
     "pos.tickets.reason_of_adjusting_price_required": False,
 }
-# What an account gets when it is prepared for an integration: group, key, label.
-FIRST_CUSTOM_FIELDS: Final = (
+# The custom fields that an account needs for the integration: group, key, label.
+INITIAL_CUSTOM_FIELDS: Final = (
     ("sales.transaction", "shopify_order_id", "Shopify order id"),
     ("sales.transaction", "tracking_number", "Tracking number"),
     ("sales.transaction", "carrier", "Carrier"),
@@ -36,54 +36,56 @@ FIRST_CUSTOM_FIELDS: Final = (
 
 
 @dataclass
-class Books:
-    """What the account knows about a record beside the fields that it shows."""
+class InternalState:
+    """Per-record state that the API does not show."""
 
-    invoiced: dict[int, Number] = field(default_factory=dict)  # by order line, in completed invoices
-    claimed: dict[int, Number] = field(default_factory=dict)  # by order line, in completed and pending ones
+    invoiced: dict[int, Number] = field(default_factory=dict)  # by order line: quantity in completed invoices
+    claimed: dict[int, Number] = field(
+        default_factory=dict
+    )  # by order line: quantity in completed and pending invoices
     allocated: dict[int, list[tuple[int, Number]]] = field(default_factory=dict)  # invoice line -> order lines
     committed: dict[int, tuple[int, int, Number]] = field(default_factory=dict)  # order line -> item, location, qty
-    computed_tax: dict[int, int] = field(default_factory=dict)  # order -> the tax line that Heartland keeps itself
+    computed_tax: dict[int, int] = field(default_factory=dict)  # order -> the tax line that Heartland computes itself
 
 
 class Heartland:
-    """State only; the rules are in the modules named after the records."""
+    """The account's state; the rules are in the modules named after the records."""
 
     def __init__(self, world: World) -> None:
         self.world = world
         self.reset()
 
     def reset(self) -> None:
-        self.switches = Switches()
+        self.flags = BehaviourFlags()
         self.tables = {resource.name: Table(resource, self.world.clock.monotonic) for resource in RESOURCES}
-        self.books = Books()
+        self.internal = InternalState()
         self.stock = Stock(self.now)
-        self.hooks = Hooks(self.world, lambda: self.switches, self.tables["webhooks"])
-        self.settings: dict[str, Any] = dict(FIRST_SETTINGS)
+        self.hooks = Hooks(self.world, lambda: self.flags, self.tables["webhooks"])
+        self.settings: dict[str, Any] = dict(INITIAL_SETTINGS)
         self.tax_rate: Decimal = self.world.settings.sandbox_tax_rate
-        self._first_day()
+        self._initial_records()
 
     def __getitem__(self, table: str) -> Table:
         return self.tables[table]
 
     def now(self) -> str:
-        return stamps.stamp(self.world.clock.now())
+        return timestamps.stamp(self.world.clock.now())
 
     def local(self, stamp: str) -> str:
-        return stamps.local(stamp, self.switches.local_offset_hours)
+        return timestamps.local(stamp, self.flags.local_offset_hours)
 
     def uuid(self) -> str:
         return str(uuid.UUID(int=self.world.random.getrandbits(128), version=4))
 
     def add(self, table: str, **values: Any) -> int:
-        """Puts in a record without any check, as the account's own people would have done it."""
+        """Adds a record without checks, as if it had been set up by the account's staff."""
         now = self.now()
         resource = self.tables[table].resource
         known = {"id": 0, **dict.fromkeys(resource.fields), **resource.defaults, **values}
         return self.tables[table].insert(known | {"created_at": now, "updated_at": now})
 
     def ensure_item(self, sku: str, description: str, price: Decimal | str) -> int:
-        """Id of the item with that number, made if it is not there yet."""
+        """The id of the item with this SKU, which is created if missing."""
         known = self["items"].first("public_id", sku)
         if known is not None:
             return int(known["id"])
@@ -106,7 +108,7 @@ class Heartland:
         rows = (fields.rows[number] for number in fields.equal_to("group_id", group))
         return [row["key"] for row in rows if row["unique"]]
 
-    def _first_day(self) -> None:
+    def _initial_records(self) -> None:
         self.add("users", login="integration", first_name="Ira", last_name="Gate", email="integration@example.test")
         self.add("locations", public_id="ONLINE", name="Online")
         self.add("locations", public_id="MAIN", name="Main Street")
@@ -116,5 +118,5 @@ class Heartland:
         for name in ("Cash", "Credit Card"):
             self.add("payment_types", name=name)
         self.add("shipping_methods", name="Ground")
-        for group, key, name in FIRST_CUSTOM_FIELDS:
+        for group, key, name in INITIAL_CUSTOM_FIELDS:
             self.add("custom_fields", group_id=group, key=key, name=name)

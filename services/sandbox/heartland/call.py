@@ -1,4 +1,4 @@
-"""One request and one answer, between the web server and the rules."""
+"""The request and answer types of the REST API, and the generic rules that read records."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from services.sandbox.heartland import decimal_json as numerals
-from services.sandbox.heartland import query, views
+from services.sandbox.heartland import decimal_json, query, views
 from services.sandbox.heartland.account import Heartland
 from services.sandbox.heartland.collection_query import select
 from services.sandbox.heartland.rejection import not_found
@@ -16,7 +15,7 @@ from services.sandbox.heartland.table import Row
 
 @dataclass(frozen=True)
 class Call:
-    """`ids` are the numbers in the path, in order; `lag` is for how many seconds new records are not listed."""
+    """`ids` are the numbers in the path, in order; records younger than `lag` seconds are not listed."""
 
     account: Heartland
     method: str
@@ -25,23 +24,23 @@ class Call:
     pairs: tuple[tuple[str, str], ...]
     raw: bytes
     lag: float = 0.0
-    late: int = 1  # only ids that this divides lag
+    late: int = 1  # only ids divisible by this lag
 
     def body(self) -> Row:
-        return numerals.load(self.raw)
+        return decimal_json.load(self.raw)
 
     def query(self, plain: Collection[str] = ()) -> query.Query:
-        return query.parse(self.pairs, plain, self.account.switches.strict_operators)
+        return query.parse(self.pairs, plain, self.account.flags.strict_operators)
 
     def row(self, table: str, index: int = 0) -> Row:
-        """The record that the path names. Raises Refused when there is none."""
+        """The record in the path. Raises Rejection if it does not exist."""
         row = self.account[table].rows.get(self.ids[index])
         if row is None:
             raise not_found()
         return row
 
     def child(self, table: str) -> Row:
-        """The sub-record that the path names, below its own parent."""
+        """The child record in the path. Raises Rejection if it does not exist or has another parent."""
         row = self.row(table, 1)
         if self.account[table].parent(row["id"]) != self.ids[0]:
             raise not_found()
@@ -52,7 +51,7 @@ class Call:
 class Answer:
     status: int
     body: Any = None
-    location: str = ""  # path of what was created
+    location: str = ""  # path of the created record
 
 
 Rule = Callable[[Call], Answer]
@@ -63,7 +62,7 @@ def created(call: Call, number: int) -> Answer:
 
 
 def changed(call: Call, table: str, row: Row) -> Answer:
-    return Answer(200, views.shown(table, row) if call.account.switches.put_answers else None)
+    return Answer(200, views.shown(table, row) if call.account.flags.put_answers else None)
 
 
 def show(table: str) -> Rule:
@@ -75,12 +74,12 @@ def show_child(table: str) -> Rule:
 
 
 def index(table: str) -> Rule:
-    """The whole collection."""
+    """Lists a whole collection."""
     return lambda call: collection(call, table)
 
 
 def index_of(parent: str, table: str) -> Rule:
-    """The sub-collection of the record that the path names."""
+    """Lists the children of the record in the path."""
 
     def rule(call: Call) -> Answer:
         return collection(call, table, call.account[table].child_ids(call.row(parent)["id"]))
@@ -99,7 +98,7 @@ def collection(call: Call, name: str, within: Collection[int] | None = None) -> 
 
 
 def rows_answer(rows: list[Row], asked: query.Query) -> Answer:
-    """A collection that no table holds."""
+    """Lists rows that are not stored in a table."""
     return envelope(paged(rows, asked), len(rows), asked)
 
 

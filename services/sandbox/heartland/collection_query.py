@@ -1,4 +1,4 @@
-"""Which records a query means: the smallest index first, then every test on what is left."""
+"""Selects the records of a query: candidates from the smallest index, then the remaining conditions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from services.sandbox.heartland import timestamps as stamps
+from services.sandbox.heartland import timestamps
 from services.sandbox.heartland.query import Condition, Group, Query, Where
 from services.sandbox.heartland.rejection import bad_request
 from services.sandbox.heartland.schema import Resource
@@ -18,7 +18,7 @@ Matches = Callable[[Row], bool]
 
 @dataclass(frozen=True)
 class Candidates:
-    """Ids that may match: at most `size` of them, listed when asked for. `exact`: all of them do match."""
+    """At most `size` ids that may match, listed lazily. `exact`: all of them match."""
 
     size: int
     ids: Callable[[], Iterable[int]]
@@ -26,7 +26,7 @@ class Candidates:
 
 
 def select(table: Table, query: Query, within: Collection[int] | None, hidden: set[int]) -> list[int]:
-    """Ids of all records that match, in the order asked for; `within` are a parent's own. Raises Refused."""
+    """The ids of all matching records, sorted; `within` limits them to a parent's children. Raises Rejection."""
     condition = typed(query.condition, table.resource)
     candidates = narrow(condition, table)
     ids: Iterable[int] = table.ids if within is None else within
@@ -52,7 +52,7 @@ def _remaining(table: Table, ids: Iterable[int], matches: Matches | None, hidden
 
 
 def typed(condition: Condition, resource: Resource) -> Condition:
-    """The same tests with values of their field's kind. Raises Refused for a field nobody can filter by."""
+    """The condition with values converted to their field's kind. Raises Rejection for an unfilterable field."""
     if isinstance(condition, Group):
         return Group(tuple(typed(part, resource) for part in condition.parts), condition.any)
     kind = "custom" if condition.field.startswith("custom@") else resource.fields.get(condition.field)
@@ -65,14 +65,14 @@ def typed(condition: Condition, resource: Resource) -> Condition:
 
 
 def narrow(condition: Condition, table: Table) -> Candidates | None:
-    """The smallest set that an index gives for a condition; None when every record has to be looked at."""
+    """The smallest candidate set from an index; None if every record must be tested."""
     if isinstance(condition, Where):
         return _narrow_test(condition, table)
     parts = [narrow(part, table) for part in condition.parts]
     known = [part for part in parts if part is not None]
     if not condition.any:
         best = min(known, key=lambda part: part.size, default=None)
-        # With one part alone there is nothing left to test.
+        # With a single part, nothing is left to test.
         return best if best is None or len(parts) == 1 else Candidates(best.size, best.ids)
     if len(known) < len(parts) or not parts:
         return None
@@ -89,7 +89,7 @@ def _narrow_test(test: Where, table: Table) -> Candidates | None:
         return None
     values = test.value if test.operator == "$in" else [test.value]
     if test.field.startswith("custom@") and None in values:
-        return None  # a key that is not there has no entry in the index
+        return None  # a missing key has no entry in the index
     found = [table.equal_to(test.field, value) for value in values]
     if len(found) == 1:
         return Candidates(len(found[0]), lambda: found[0], exact=True)
@@ -97,7 +97,7 @@ def _narrow_test(test: Where, table: Table) -> Candidates | None:
 
 
 def everything(_: Row) -> bool:
-    """What a filter without a test lets through."""
+    """The predicate of an empty filter."""
     return True
 
 
@@ -148,11 +148,11 @@ def _of_kind(field: str, kind: str, value: Any) -> Any:
     if value is None or isinstance(value, (dict, list)):
         if value is None:
             return None
-        raise bad_request(f"The value for {field} is not a single one")
+        raise bad_request(f"The value for {field} must be a single value")
     try:
         return _converted(field, kind, value)
     except (ValueError, InvalidOperation):
-        raise bad_request(f"{value!r} is no value for {field}") from None
+        raise bad_request(f"{value!r} is not a valid value for {field}") from None
 
 
 def _converted(field: str, kind: str, value: Any) -> Any:
@@ -161,7 +161,7 @@ def _converted(field: str, kind: str, value: Any) -> Any:
     if kind in ("money", "number"):
         return Decimal(str(value))
     if kind == "time":
-        return stamps.wall(str(value)) if field.startswith("local_") else stamps.parse(str(value))
+        return timestamps.wall(str(value)) if field.startswith("local_") else timestamps.parse(str(value))
     if kind == "flag":
         return {"true": True, "1": True, "false": False, "0": False}.get(str(value).lower(), value)
     return str(value)

@@ -1,4 +1,4 @@
-"""Handles on the imitated Heartland that the real one has only for people: ship an order, add an item, look in."""
+"""The control API of the simulated Heartland: ship orders, add items and stock, read state, set behaviour flags."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from services.sandbox.heartland.account import MAIN_STREET, Heartland
-from services.sandbox.heartland.behaviour_flags import Switches
+from services.sandbox.heartland.behaviour_flags import BehaviourFlags
 from services.sandbox.heartland.decimal_json import dump, load
 from services.sandbox.heartland.invoices import ship
-from services.sandbox.heartland.rejection import Refused, invalid, not_found
+from services.sandbox.heartland.rejection import Rejection, invalid, not_found
 from services.sandbox.heartland.shipping import lines_to_ship, ships_from, sku_of
 from services.sandbox.heartland.table import Row
 from services.sandbox.heartland.views import shown
@@ -26,13 +26,13 @@ def routes(account: Heartland) -> list[web.RouteDef]:
     control, base = Control(account), "/_sandbox/heartland"
     return [
         web.post(base + "/orders/{order}/ship", guarded(control.ship)),
-        web.get(base + "/orders/{order}", guarded(control.picture)),
+        web.get(base + "/orders/{order}", guarded(control.read_order)),
         web.post(base + "/items", guarded(control.add_item)),
         web.post(base + "/stock", guarded(control.receive)),
         web.post(base + "/custom_fields/{key}", guarded(control.require)),
         web.get(base + "/summary", guarded(control.summary)),
-        web.get(base + "/switches", guarded(control.read_switches)),
-        web.post(base + "/switches", guarded(control.set_switches)),
+        web.get(base + "/behaviour_flags", guarded(control.read_flags)),
+        web.post(base + "/behaviour_flags", guarded(control.set_flags)),
     ]
 
 
@@ -40,12 +40,12 @@ def guarded(handler: Handler) -> Handler:
     async def answer(request: web.Request) -> web.Response:
         try:
             return await handler(request)
-        except Refused as refused:
-            return answered({"error": refused.message, "details": refused.details}, refused.status)
+        except Rejection as rejection:
+            return answered({"error": rejection.message, "details": rejection.details}, rejection.status)
         except ValidationError as error:
             return answered({"error": str(error)}, 400)
         except (TypeError, AttributeError, InvalidOperation):
-            return answered({"error": "the body has not the shape that this handle takes"}, 400)
+            return answered({"error": "the body has the wrong format"}, 400)
 
     return answer
 
@@ -59,7 +59,7 @@ class Control:
         self._account = account
 
     async def ship(self, request: web.Request) -> web.Response:
-        """Completes one invoice over the lines named, or over all that still wait."""
+        """Ships the given lines, or all unshipped ones, as one completed invoice."""
         order, body = self._order(request), load(await request.read())
         custom = {name: body[name] for name in TRACKING if body.get(name)}
         wanted = lines_to_ship(self._account, order, body.get("lines"))
@@ -71,19 +71,19 @@ class Control:
         status = self._account["orders"].rows[order["id"]]["status"]
         return answered({"invoice_id": invoice["id"], "status": status, "lines": lines}, 201)
 
-    async def picture(self, request: web.Request) -> web.Response:
+    async def read_order(self, request: web.Request) -> web.Response:
         order, account = self._order(request), self._account
         parts = {"lines": "order_lines", "taxes": "order_taxes", "discounts": "order_discounts", "payments": "payments"}
-        picture: Row = {"order": order}
+        result: Row = {"order": order}
         for name, table in parts.items():
-            picture[name] = [shown(table, row) for row in account[table].children(order["id"])]
-        picture["lines"] = [row | {"sku": sku_of(account, row)} for row in picture["lines"]]
-        picture["customer"] = self._linked("customers", order["customer_id"])
-        picture["billing_address"] = self._linked("addresses", order["billing_address_id"])
-        picture["shipping_address"] = self._linked("addresses", order["shipping_address_id"])
+            result[name] = [shown(table, row) for row in account[table].children(order["id"])]
+        result["lines"] = [row | {"sku": sku_of(account, row)} for row in result["lines"]]
+        result["customer"] = self._linked("customers", order["customer_id"])
+        result["billing_address"] = self._linked("addresses", order["billing_address_id"])
+        result["shipping_address"] = self._linked("addresses", order["shipping_address_id"])
         invoices = account["invoices"].equal_to("order_id", order["id"])
-        picture["invoices"] = [self._invoice(number) for number in sorted(invoices)]
-        return answered(picture)
+        result["invoices"] = [self._invoice(number) for number in sorted(invoices)]
+        return answered(result)
 
     async def add_item(self, request: web.Request) -> web.Response:
         body = load(await request.read())
@@ -94,7 +94,7 @@ class Control:
         return answered({"id": number, "public_id": body["public_id"]}, 201)
 
     async def receive(self, request: web.Request) -> web.Response:
-        """Goods that arrive: {"public_id", "location_id", "qty"}."""
+        """Adds stock: {"public_id", "location_id", "qty"}."""
         body = load(await request.read())
         item = self._account["items"].first("public_id", body.get("public_id"))
         location, qty = body.get("location_id", MAIN_STREET), body.get("qty", 0)
@@ -105,7 +105,7 @@ class Control:
         return answered({"qty_on_hand": on_hand, "qty_committed": committed})
 
     async def require(self, request: web.Request) -> web.Response:
-        """Turns a custom field's `required` or `unique` on or off, as a retailer may at any time."""
+        """Sets a custom field's `required` or `unique`, as a retailer may at any time."""
         fields, body = self._account["custom_fields"], load(await request.read())
         known = [fields.rows[number] for number in fields.equal_to("key", request.match_info["key"])]
         if not known:
@@ -123,19 +123,19 @@ class Control:
         counts["movements"] = len(account.stock.movements)
         return answered(counts)
 
-    async def read_switches(self, _: web.Request) -> web.Response:
-        return answered(self._account.switches.model_dump())
+    async def read_flags(self, _: web.Request) -> web.Response:
+        return answered(self._account.flags.model_dump())
 
-    async def set_switches(self, request: web.Request) -> web.Response:
-        """Changes the switches named; "tax_rate" (exact text) changes the account's rate."""
+    async def set_flags(self, request: web.Request) -> web.Response:
+        """Changes the given behaviour flags; "tax_rate" (exact text) changes the account's tax rate."""
         body = load(await request.read())
         if "tax_rate" in body:
             self._account.tax_rate = Decimal(str(body.pop("tax_rate")))
-        self._account.switches = Switches.model_validate(self._account.switches.model_dump() | body)
-        return await self.read_switches(request)
+        self._account.flags = BehaviourFlags.model_validate(self._account.flags.model_dump() | body)
+        return await self.read_flags(request)
 
     def _order(self, request: web.Request) -> Row:
-        """By number of the shop (public_id), or by id."""
+        """The order with this public_id or id. Raises Rejection if there is none."""
         name, orders = request.match_info["order"], self._account["orders"]
         row = orders.first("public_id", name)
         if row is None and name.isdigit():

@@ -1,4 +1,4 @@
-"""JSON whose numbers stay what they were: 21.60 comes in, is added up and goes out without ever being binary."""
+"""JSON with exact decimals: numbers are parsed to Decimal and written without conversion to float."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Number = int | Decimal
 
 
 def load(body: bytes) -> dict[str, Any]:
-    """The object in `body`; an empty body is an empty object. Raises Refused for anything else."""
+    """The object in `body`; an empty body is an empty object. Raises Rejection for anything else."""
     if not body.strip():
         return {}
     try:
@@ -41,12 +41,12 @@ def is_number(value: object) -> bool:
 
 
 def cents(value: Decimal) -> Decimal:
-    """Rounded to two decimals, half up, as a till rounds."""
+    """Rounds half up to two decimals."""
     return value.quantize(Decimal("0.01"), rounding="ROUND_HALF_UP")
 
 
 def _whole(numeral: str) -> Number:
-    # What does not fit 64 bits is no id and no quantity of ours, but it must not be lost either.
+    # Integers beyond 64 bits are kept exact as Decimal.
     return int(numeral) if len(numeral) < 19 else Decimal(numeral)
 
 

@@ -1,4 +1,4 @@
-"""Heartland's webhooks: the bare record, one POST for each event, tried again until it is taken."""
+"""Heartland's webhooks: one POST with the bare record per event, retried until accepted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from services.sandbox.heartland.behaviour_flags import Switches
+from services.sandbox.heartland.behaviour_flags import BehaviourFlags
 from services.sandbox.heartland.decimal_json import dump
 from services.sandbox.heartland.table import Row, Table
 from services.sandbox.heartland.views import shown
@@ -17,18 +17,18 @@ from services.sandbox.world import World
 EVENTS: Final = frozenset(
     {"item_created", "item_updated", "customer_created", "customer_updated", "sales_transaction_completed"}
 )
-LONGEST_HOLD_SECONDS: Final = 5.0
+MAX_HOLD_SECONDS: Final = 5.0
 
 
 class Hooks:
-    def __init__(self, world: World, switches: Callable[[], Switches], registered: Table) -> None:
+    def __init__(self, world: World, flags: Callable[[], BehaviourFlags], registered: Table) -> None:
         self._world = world
-        self._switches = switches
+        self._switches = flags
         self._registered = registered
         self._held: list[tuple[str, bytes]] = []
 
     def fire(self, event: str, row: Row) -> None:
-        """Sends the record as it is now to everyone who registered for the event."""
+        """Sends the record's current state to each URL registered for the event."""
         urls = [hook["url"] for hook in self._registered.rows.values() if event in hook["events"]]
         if not urls:
             return
@@ -38,16 +38,16 @@ class Hooks:
 
     def _send(self, event: str, url: str, body: bytes) -> None:
         faults = self._world.faults
-        if faults.strikes("webhooks", event, ("drop",)):
+        if faults.trigger("webhooks", event, ("drop",)):
             return
-        reorder = faults.strikes("webhooks", event, ("reorder",))
+        reorder = faults.trigger("webhooks", event, ("reorder",))
         if reorder:
             self._held.append((url, body))
-            # The last one before a pause is late, not lost.
-            self._world.spawn(self._release_later(reorder.seconds or LONGEST_HOLD_SECONDS))
+            # If no other event follows, it is sent after the maximum delay.
+            self._world.spawn(self._release_later(reorder.seconds or MAX_HOLD_SECONDS))
             return
-        delay = faults.strikes("webhooks", event, ("delay",))
-        copies = 2 if faults.strikes("webhooks", event, ("duplicate",)) else 1
+        delay = faults.trigger("webhooks", event, ("delay",))
+        copies = 2 if faults.trigger("webhooks", event, ("duplicate",)) else 1
         for _ in range(copies):
             self._world.spawn(self._deliver(url, body, delay.seconds if delay else 0.0))
         self._release()
@@ -66,12 +66,12 @@ class Hooks:
         if delay:
             await self._world.clock.sleep(delay)
         for _ in range(self._switches().hook_attempts):
-            if await self._is_taken(url, body):
+            if await self._is_accepted(url, body):
                 return
             await self._world.clock.sleep(wait)
             wait *= 2
 
-    async def _is_taken(self, url: str, body: bytes) -> bool:
+    async def _is_accepted(self, url: str, body: bytes) -> bool:
         timeout = aiohttp.ClientTimeout(total=self._switches().hook_timeout_seconds)
         headers = {"Content-Type": "application/json"}
         try:
@@ -89,7 +89,7 @@ class Hooks:
 
 
 def camel_body(row: Row) -> Row:
-    """The spelling of item and customer hooks; `custom` carries each key of several words twice."""
+    """The camelCase body of item and customer hooks; `custom` has multi-word keys in both spellings."""
     body = {camel(name): value for name, value in row.items() if name != "custom"}
     custom: Row = row.get("custom") or {}
     return {**body, "custom": {camel(key): value for key, value in custom.items()} | custom}

@@ -1,4 +1,4 @@
-"""Stock as it is read: values, grouped, and the ledger of movements."""
+"""Reads stock: grouped values, and the ledger of movements."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _grouped(account: Heartland, asked: Query, groups: list[str]) -> list[Row]:
 
 
 def _only_item(asked: Query) -> int | None:
-    """The one item that the query is about, if it names one; so that a look-up need not walk all places."""
+    """The item id that the query filters by, if any; avoids scanning all locations."""
     for part in asked.condition.parts:
         for test in part.parts if isinstance(part, Group) and not part.any else (part,):
             if not isinstance(test, Group) and (test.field, test.operator) == ("item_id", "$eq") and test.value:
@@ -66,7 +66,7 @@ def _value_row(account: Heartland, item: int | None, location: int | None, on_ha
 
 
 def transactions(call: Call) -> Answer:
-    """The ledger; a walk by `id > cursor` reads only what is new."""
+    """The stock ledger; a filter `id > cursor` reads only new movements."""
     asked = call.query(("item_id", "location_id"))
     matches = predicate(typed(asked.condition, TRANSACTIONS))
     movements = call.account.stock.movements

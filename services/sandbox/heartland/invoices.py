@@ -1,4 +1,4 @@
-"""Invoices: what was really shipped. Completing one moves the stock, and closes the order when nothing is left."""
+"""Invoices, which record shipments. Completing one moves stock, and closes the order if nothing is left."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from services.sandbox.heartland.account import Heartland
 from services.sandbox.heartland.call import Answer, Call, changed, created
 from services.sandbox.heartland.decimal_json import Number, cents
 from services.sandbox.heartland.orders import check_station, refresh, touch
-from services.sandbox.heartland.rejection import Refused, invalid
+from services.sandbox.heartland.rejection import Rejection, invalid
 from services.sandbox.heartland.table import Row
 from services.sandbox.heartland.writes import create, missing_custom, update
 
@@ -37,7 +37,7 @@ def add_line(call: Call) -> Answer:
 
 
 def claim(account: Heartland, invoice: Row, body: Row, only: int | None = None) -> Row:
-    """One invoice line, taken from the order's lines of that item (or the `only` one) that still wait."""
+    """Adds an invoice line for uninvoiced units of the item's order lines, or of the `only` one."""
     qty = body.get("qty", 1)
     if isinstance(qty, bool) or not isinstance(qty, (int, Decimal)) or qty <= 0:
         raise invalid("qty", "must be greater than 0")
@@ -48,8 +48,8 @@ def claim(account: Heartland, invoice: Row, body: Row, only: int | None = None) 
         account, "invoice_lines", body, invoice["id"], price_adjustments=[], **{name: first[name] for name in carried}
     )
     for number, part in taken:
-        account.books.claimed[number] = account.books.claimed.get(number, 0) + part
-    account.books.allocated[row["id"]] = taken
+        account.internal.claimed[number] = account.internal.claimed.get(number, 0) + part
+    account.internal.allocated[row["id"]] = taken
     return row
 
 
@@ -58,13 +58,13 @@ def _allocate(
 ) -> list[tuple[int, Number]]:
     taken: list[tuple[int, Number]] = []
     for line in account["order_lines"].children(invoice["order_id"]):
-        left = line["qty"] - account.books.claimed.get(line["id"], 0)
+        left = line["qty"] - account.internal.claimed.get(line["id"], 0)
         if line["item_id"] == item and left > 0 and qty > 0 and only in (None, line["id"]):
             part = min(left, qty)
             taken.append((line["id"], part))
             qty -= part
     if qty > 0 or not taken:
-        raise invalid("qty", "is more than the order still waits for")
+        raise invalid("qty", "is more than the order's uninvoiced quantity")
     return taken
 
 
@@ -81,7 +81,7 @@ def alter_invoice(call: Call) -> Answer:
     row = update(call.account, "invoices", invoice["id"], body)
     if completes:
         complete(call.account, row)
-    elif row["completed"] and call.account.switches.hooks_for_invoices:
+    elif row["completed"] and call.account.flags.hooks_for_invoices:
         call.account.hooks.fire("sales_transaction_completed", row)
     return changed(call, "invoices", row)
 
@@ -103,7 +103,7 @@ def _check_completing(account: Heartland, invoice: Row, body: Row) -> None:
 
 
 def complete(account: Heartland, invoice: Row) -> None:
-    """Books an invoice: stock, totals, the order's state, the hook."""
+    """Completes an invoice: stock, totals, the order's status, the hook."""
     order = account["orders"].rows[invoice["order_id"]]
     shares = [share for line in account["invoice_lines"].children(invoice["id"]) for share in _ship(account, line)]
     for line_id, qty in shares:
@@ -114,14 +114,14 @@ def complete(account: Heartland, invoice: Row) -> None:
         account["orders"].change(order["id"], {"status": "closed"})
     refresh(account, order["id"])
     touch(account, order["id"])
-    if account.switches.hooks_for_invoices:
+    if account.flags.hooks_for_invoices:
         account.hooks.fire("sales_transaction_completed", invoice)
 
 
 def _ship(account: Heartland, line: Row) -> list[tuple[int, Number]]:
-    shares = account.books.allocated.get(line["id"], [])
+    shares = account.internal.allocated.get(line["id"], [])
     for number, qty in shares:
-        account.books.invoiced[number] = account.books.invoiced.get(number, 0) + qty
+        account.internal.invoiced[number] = account.internal.invoiced.get(number, 0) + qty
     return shares
 
 
@@ -132,11 +132,11 @@ def _take_from_stock(account: Heartland, invoice: Row, line_id: int, qty: Number
 
 
 def _is_shipped(account: Heartland, line: Row) -> bool:
-    return bool(account.books.invoiced.get(line["id"], 0) >= line["qty"])
+    return bool(account.internal.invoiced.get(line["id"], 0) >= line["qty"])
 
 
 def _bill(account: Heartland, order: Row, invoice: Row, shares: list[tuple[int, Number]], closes: bool) -> None:
-    """What the invoice comes to: its lines, the order's shipping on the first one, its share of the rest."""
+    """The invoice's totals: its lines, the order's shipping on the first invoice, a share of tax and discounts."""
     lines = account["order_lines"].rows
     goods = sum(qty * lines[number]["adjusted_unit_price"] for number, qty in shares)
     earlier = [row for row in _others(account, order, invoice) if row["status"] == "complete"]
@@ -156,7 +156,7 @@ def _bill(account: Heartland, order: Row, invoice: Row, shares: list[tuple[int, 
 
 
 def _share(order: Row, earlier: list[Row], name: str, part: Decimal | None) -> Number:
-    """An invoice's part of an order's amount; the last one (no part) takes what is left, so that all add up."""
+    """An invoice's share of an order's amount; the last invoice (no part) takes the remainder."""
     if part is None:
         rest: Number = order[name] - sum(row[name] for row in earlier)
         return rest
@@ -175,7 +175,7 @@ def _part(order: Row, goods: Number) -> Decimal:
 
 
 def _value_lines(account: Heartland, invoice: Row, tax: Number, shipping: Number) -> None:
-    """An invoice's lines are of several types; only the ItemLines are goods."""
+    """Adds tax and shipping lines; only lines of type ItemLine are goods."""
     for kind, value in (("TaxLine", tax), ("ShippingLine", shipping)):
         if value:
             row: Row = {"type": kind, "value": value, "description": kind.removesuffix("Line"), "qty": None}
@@ -185,7 +185,7 @@ def _value_lines(account: Heartland, invoice: Row, tax: Number, shipping: Number
 
 
 def ship(account: Heartland, order: Row, wanted: list[tuple[Row, Number]], location: int, custom: Row) -> Row:
-    """An invoice over the given quantities of an order's lines, complete; all of it or nothing. Raises Refused."""
+    """Creates and completes an invoice over the given quantities, atomically. Raises Rejection."""
     stations = account["stations"].equal_to("location_id", location)
     if not stations:
         raise invalid("location_id", "has no station")
@@ -196,7 +196,7 @@ def ship(account: Heartland, order: Row, wanted: list[tuple[Row, Number]], locat
         for line, qty in wanted:
             claim(account, invoice, {"item_id": line["item_id"], "qty": qty}, line["id"])
         _check_completing(account, invoice, {})
-    except Refused:
+    except Rejection:
         discard(account, invoice)
         raise
     complete(account, invoice)
@@ -205,16 +205,16 @@ def ship(account: Heartland, order: Row, wanted: list[tuple[Row, Number]], locat
 
 def _check_wanted(account: Heartland, wanted: list[tuple[Row, Number]]) -> None:
     if not wanted:
-        raise invalid("lines", "leave nothing to ship")
+        raise invalid("lines", "contain nothing to ship")
     for line, qty in wanted:
-        left = line["qty"] - account.books.claimed.get(line["id"], 0)
+        left = line["qty"] - account.internal.claimed.get(line["id"], 0)
         if qty > left:
-            raise invalid("qty", f"{qty} is more than the {left} that line {line['id']} still waits for")
+            raise invalid("qty", f"{qty} is more than the uninvoiced {left} of line {line['id']}")
 
 
 def discard(account: Heartland, invoice: Row) -> None:
     for number in list(account["invoice_lines"].child_ids(invoice["id"])):
-        for line_id, qty in account.books.allocated.pop(number, []):
-            account.books.claimed[line_id] -= qty
+        for line_id, qty in account.internal.allocated.pop(number, []):
+            account.internal.claimed[line_id] -= qty
         account["invoice_lines"].delete(number)
     account["invoices"].delete(invoice["id"])

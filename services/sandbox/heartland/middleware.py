@@ -1,4 +1,4 @@
-"""The web side: who may call, which rule answers, what the answer looks like, what is journaled."""
+"""The HTTP layer: authentication, routing, error answers, journal."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from aiohttp import web
 from services.sandbox.heartland.account import Heartland
 from services.sandbox.heartland.call import Answer, Call, Rule
 from services.sandbox.heartland.decimal_json import dump
-from services.sandbox.heartland.rejection import Refused, not_allowed, not_found
+from services.sandbox.heartland.rejection import Rejection, not_allowed, not_found
 from services.sandbox.heartland.routes import CALLS
 
 PREFIX: Final = "/api/"
 
 
-class Gate:
+class RestApi:
     def __init__(self, account: Heartland) -> None:
         self._account = account
         self._bearer = f"Bearer {account.world.settings.sandbox_api_token}".encode()
@@ -30,21 +30,23 @@ class Gate:
         return self._response(request, answer)
 
     def _answered(self, request: web.Request, body: bytes, pattern: str, ids: tuple[int, ...]) -> Answer:
-        """Without an await between its parts: each call is applied as a whole, or not at all."""
+        """Applies the call atomically: there is no await in it."""
         try:
             self._check_token(request)
             rule = rule_for(pattern, request.method)
             return rule(self._call(request, body, ids))
-        except Refused as refused:
-            status = refused.status
-            if refused.error in ("validation_error", "payment_error"):
-                status = self._account.switches.validation_status
-            return Answer(status, {"error": refused.error, "message": refused.message, "details": refused.details})
+        except Rejection as rejection:
+            status = rejection.status
+            if rejection.error in ("validation_error", "payment_error"):
+                status = self._account.flags.validation_status
+            return Answer(
+                status, {"error": rejection.error, "message": rejection.message, "details": rejection.details}
+            )
 
     def _check_token(self, request: web.Request) -> None:
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(given, self._bearer):
-            raise Refused(401, "unauthorized", "The token is missing or not valid")
+            raise Rejection(401, "unauthorized", "The token is missing or not valid")
 
     def _call(self, request: web.Request, body: bytes, ids: tuple[int, ...]) -> Call:
         faults, lag, every = self._account.world.faults, 0.0, 1
@@ -61,7 +63,7 @@ class Gate:
 
     def _response(self, request: web.Request, answer: Answer) -> web.Response:
         headers = {}
-        if answer.location and self._account.switches.post_location:
+        if answer.location and self._account.flags.post_location:
             headers["Location"] = f"{request.scheme}://{request.host}{answer.location}"
         body = b"" if answer.body is None or request.method == "HEAD" else dump(answer.body)
         return web.Response(status=answer.status, body=body, headers=headers, content_type="application/json")

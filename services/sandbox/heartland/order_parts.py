@@ -16,9 +16,9 @@ from services.sandbox.heartland.writes import create, update
 PAYMENT_TYPES: Final = frozenset(
     {"CashPayment", "CreditCardPayment", "CheckPayment", "CustomPayment", "ExternalPayment"}
 )
-LARGEST_QTY: Final = 9999
-# Beyond this many times its total nobody pays for an order; it is a slip of the decimal point.
-ABSURD: Final = 10
+MAX_QTY: Final = 9999
+# A payment above this multiple of the total is rejected as a misplaced decimal point.
+MAX_PAYMENT_FACTOR: Final = 10
 
 
 def add_line(call: Call) -> Answer:
@@ -42,7 +42,7 @@ def alter_line(call: Call) -> Answer:
     check_editable(order)
     item_id = body.get("item_id", line["item_id"])
     qty = _checked_qty(body.get("qty", line["qty"]), call.account["items"].get(item_id))
-    claimed = call.account.books.claimed.get(line["id"], 0)
+    claimed = call.account.internal.claimed.get(line["id"], 0)
     if qty < claimed or (claimed and item_id != line["item_id"]):
         raise invalid("qty", f"must be greater than or equal to {claimed}, which is invoiced")
     row = update(call.account, "order_lines", line["id"], body)
@@ -52,10 +52,10 @@ def alter_line(call: Call) -> Answer:
 
 def delete_line(call: Call) -> Answer:
     order, line = call.row("orders"), call.child("order_lines")
-    if not call.account.switches.can_delete_order_lines:
+    if not call.account.flags.can_delete_order_lines:
         raise not_allowed()
     check_editable(order)
-    if call.account.books.claimed.get(line["id"]):
+    if call.account.internal.claimed.get(line["id"]):
         raise invalid("qty", "is invoiced, the line cannot be deleted")
     line["qty"] = 0
     commit(call.account, order, line)
@@ -67,15 +67,15 @@ def delete_line(call: Call) -> Answer:
 def _checked_qty(qty: object, item: Row | None) -> Number:
     if isinstance(qty, bool) or not isinstance(qty, (int, Decimal)):
         raise invalid("qty", "is not a number")
-    if not 0 <= qty <= LARGEST_QTY:
-        raise invalid("qty", f"must be from 0 to {LARGEST_QTY}")
+    if not 0 <= qty <= MAX_QTY:
+        raise invalid("qty", f"must be from 0 to {MAX_QTY}")
     if item is not None and qty != int(qty) and not item["allow_fractional_qty"]:
         raise invalid("qty", "must be a whole number for this item")
     return qty
 
 
 def _line_changed(account: Heartland, order: Row, line: Row | None) -> None:
-    if account.tax_rate and account.switches.recompute_tax:
+    if account.tax_rate and account.flags.recompute_tax:
         _compute_tax(account, order["id"])
     if line is not None:
         commit(account, order, line)
@@ -84,13 +84,13 @@ def _line_changed(account: Heartland, order: Row, line: Row | None) -> None:
 
 
 def _compute_tax(account: Heartland, order_id: int) -> None:
-    """Heartland taxes an order by its own rules, whatever the storefront charged; one line holds the sum."""
+    """Computes Heartland's own tax on an order in one tax line, regardless of what the storefront charged."""
     goods = sum(line["qty"] * line["adjusted_unit_price"] for line in account["order_lines"].children(order_id))
     value = cents(Decimal(goods) * account.tax_rate)
-    known = account.books.computed_tax.get(order_id)
+    known = account.internal.computed_tax.get(order_id)
     if known is None:
         row = create(account, "order_taxes", {"description": "Sales tax", "value": value}, order_id)
-        account.books.computed_tax[order_id] = row["id"]
+        account.internal.computed_tax[order_id] = row["id"]
     else:
         account["order_taxes"].change(known, {"value": value, "updated_at": account.now()})
 
@@ -116,7 +116,7 @@ def add_payment(call: Call) -> Answer:
     order, body, account = call.row("orders"), call.body(), call.account
     _check_takes_payments(account, order)
     if str(body.get("type")) not in PAYMENT_TYPES:
-        raise invalid("type", "is not a type of payment")
+        raise invalid("type", "is not a valid payment type")
     now = account.now()
     row = create(account, "payments", body | {"completed_at": body.get("completed_at") or now}, order["id"])
     try:
@@ -132,9 +132,9 @@ def add_payment(call: Call) -> Answer:
 
 def _check_takes_payments(account: Heartland, order: Row) -> None:
     if order["status"] not in EDITABLE and not (
-        order["status"] == "closed" and account.switches.payments_on_closed_orders
+        order["status"] == "closed" and account.flags.payments_on_closed_orders
     ):
-        raise invalid("status", f"is {order['status']}, the order takes no payments")
+        raise invalid("status", f"is {order['status']}, the order does not accept payments")
 
 
 def _check_amount(account: Heartland, order: Row, amount: Number) -> None:
@@ -143,5 +143,5 @@ def _check_amount(account: Heartland, order: Row, amount: Number) -> None:
         raise bad_payment("must not be 0")
     if paid < 0:
         raise bad_payment("is more than was paid before")
-    if amount > 0 and paid > (total if account.switches.strict_payments else ABSURD * max(total, 1)):
+    if amount > 0 and paid > (total if account.flags.strict_payments else MAX_PAYMENT_FACTOR * max(total, 1)):
         raise bad_payment("is more than the order's balance")

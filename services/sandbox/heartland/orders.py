@@ -1,4 +1,4 @@
-"""Sales orders: pending, open, closed or canceled; what may change in each state; what they add up to."""
+"""Sales orders: their statuses (pending, open, closed, canceled), allowed changes, and totals."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def add_order(call: Call) -> Answer:
 
 
 def check_station(account: Heartland, sale: Row) -> None:
-    """A station belongs to one location; a sale cannot be rung up at another's."""
+    """Raises Rejection if the station is not at the sale's location."""
     station = account["stations"].get(sale.get("station_id"))
     if station is not None and station["location_id"] != sale.get("source_location_id"):
         raise invalid("station_id", "is not at the source location")
@@ -53,16 +53,16 @@ def _check_move(account: Heartland, order: Row, status: object) -> None:
     old = order["status"]
     if status == old or (old, status) == ("pending", "open"):
         return
-    if status != "canceled" or old not in EDITABLE or not account.switches.can_cancel_orders:
+    if status != "canceled" or old not in EDITABLE or not account.flags.can_cancel_orders:
         raise invalid("status", f"cannot change from {old} to {status}")
-    if any(account.books.claimed.get(number) for number in account["order_lines"].child_ids(order["id"])):
+    if any(account.internal.claimed.get(number) for number in account["order_lines"].child_ids(order["id"])):
         raise invalid("status", "cannot change to canceled, the order has invoices")
 
 
 def _check_opening(account: Heartland, order: Row) -> None:
     if order.get("customer_id") is None:
         raise invalid("customer_id", "is required")
-    # The body of the same PUT may bring what is missing, in either spelling.
+    # The same PUT may add missing custom fields, in either notation.
     given = {key.removeprefix("custom@"): value for key, value in order.items() if key.startswith("custom@")}
     stored: Row = account["orders"].rows[order["id"]]["custom"]
     missing_custom(account, "sales.transaction", [{"custom": stored | (order.get("custom") or {}) | given}])
@@ -75,19 +75,19 @@ def check_editable(order: Row) -> None:
 
 
 def refresh(account: Heartland, order_id: int) -> None:
-    """Brings totals and committed stock in line with what the order now says."""
+    """Updates totals and committed stock after a change of the order."""
     total_up(account, order_id)
     for line in account["order_lines"].children(order_id):
         commit(account, account["orders"].rows[order_id], line)
 
 
 def touch(account: Heartland, order_id: int) -> None:
-    """The order counts as changed when one of its parts was."""
+    """Updates the order's `updated_at`, after a change of one of its parts."""
     account["orders"].change(order_id, {"updated_at": account.now()})
 
 
 def total_up(account: Heartland, order_id: int) -> None:
-    """An order's totals, exactly: lines, shipping, taxes, discounts; what is paid; what is left."""
+    """Computes an order's totals exactly: lines, shipping, taxes, discounts, payments, balance."""
     order = account["orders"].rows[order_id]
     goods = sum(line["qty"] * line["adjusted_unit_price"] for line in account["order_lines"].children(order_id))
     tax = sum(row["value"] for row in account["order_taxes"].children(order_id))
@@ -98,23 +98,23 @@ def total_up(account: Heartland, order_id: int) -> None:
 
 
 def commit(account: Heartland, order: Row, line: Row) -> None:
-    """Commits what an open order's line still waits for, at the place it is to be shipped from."""
+    """Commits stock for the uninvoiced units of an open order's line, at its ship-from location."""
     wanted = _to_commit(account, order, line)
-    held = account.books.committed.get(line["id"])
+    held = account.internal.committed.get(line["id"])
     if wanted == held:
         return
     source = ("Order", order["id"])
     if held is not None:
         account.stock.move(held[:2], 0, -held[2], source)
-        del account.books.committed[line["id"]]
+        del account.internal.committed[line["id"]]
     if wanted is not None:
         account.stock.move(wanted[:2], 0, wanted[2], source)
-        account.books.committed[line["id"]] = wanted
+        account.internal.committed[line["id"]] = wanted
 
 
 def _to_commit(account: Heartland, order: Row, line: Row) -> tuple[int, int, Number] | None:
-    left = line["qty"] - account.books.invoiced.get(line["id"], 0)
+    left = line["qty"] - account.internal.invoiced.get(line["id"], 0)
     place = line["ship_from_location_id"]
-    if order["status"] != "open" or not account.switches.commit_on_open or place is None or left <= 0:
+    if order["status"] != "open" or not account.flags.commit_on_open or place is None or left <= 0:
         return None
     return (line["item_id"], place, left) if account.item(line["item_id"])["track_inventory"] else None

@@ -1,4 +1,4 @@
-"""A collection's query string, in its four spellings of a filter, as one value."""
+"""Parses the query string of a collection, with its four notations of a filter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BRACKETS: Final = re.compile(r"\[([^\]]*)\]")
 
 @dataclass(frozen=True)
 class Where:
-    """One comparison; `operator` is one of OPERATORS, `value` as it was sent."""
+    """One comparison; `operator` is one of OPERATORS, `value` is unconverted."""
 
     field: str
     operator: str
@@ -27,7 +27,7 @@ class Where:
 
 @dataclass(frozen=True)
 class Group:
-    """All of its parts hold, or (`any`) one of them."""
+    """A conjunction of its parts, or (`any`) a disjunction."""
 
     parts: tuple[Condition, ...]
     any: bool = False
@@ -48,7 +48,7 @@ class Query:
 
 
 def parse(pairs: Iterable[tuple[str, str]], plain: Iterable[str], strict: bool = False) -> Query:
-    """`plain` are the fields that this collection filters by as parameters of their own. Raises Refused."""
+    """`plain` are the fields that can be filtered by as plain parameters. Raises Rejection."""
     parts: list[Condition] = []
     lists: dict[str, list[str]] = {"sort": [], "_only": [], "_include": []}
     single = {"page": "1", "per_page": str(DEFAULT_PER_PAGE), "query": ""}
@@ -80,7 +80,7 @@ def parse(pairs: Iterable[tuple[str, str]], plain: Iterable[str], strict: bool =
 
 
 def group(filters: Any, strict: bool = False) -> Group:
-    """A filter document; a list is the AND of its parts."""
+    """Parses a filter document; a list means AND."""
     if isinstance(filters, list):
         return Group(tuple(group(part, strict) for part in filters))
     if not isinstance(filters, dict):
@@ -105,7 +105,7 @@ def _tests(field: str, value: Any, strict: bool) -> list[Condition]:
             found.append(Where(field, operator, operand))
         elif operator.startswith("$") or strict:
             raise bad_request(f"Unknown operator {operator} on {field}")
-        # An operator without its $ is ignored without a word: the caller gets more rows than it asked for.
+        # Heartland silently ignores an operator without $, so the caller gets unfiltered rows.
     return found
 
 
@@ -117,9 +117,9 @@ def _json(text: str) -> Any:
 
 
 def _nest(nested: dict[str, Any], path: list[str], value: str) -> None:
-    """Puts `[price][$in][]=5` where `{"price": {"$in": [5]}}` would have it."""
+    """Adds `[price][$in][]=5` to `nested` as `{"price": {"$in": [5]}}`."""
     if not path or not path[0] or len(path) > 3 or any(part.isdigit() for part in path[1:]):
-        raise bad_request("A filter in brackets is [field], [field][$operator] or [field][$operator][]")
+        raise bad_request("A filter in brackets must be [field], [field][$operator] or [field][$operator][]")
     if len(path) == 1:
         nested[path[0]] = value
         return
@@ -139,5 +139,5 @@ def _sort(text: str) -> tuple[str, bool]:
 
 def _page(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
-        raise bad_request("page and per_page are numbers from 1, per_page may be all")
+        raise bad_request("page and per_page must be numbers from 1; per_page may be all")
     return int(text)

@@ -1,4 +1,4 @@
-"""The plain records: items, customers and their addresses, places, types, definitions, settings, hooks."""
+"""Simple records: items, customers and addresses, stations, types, custom fields, settings, webhooks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUPS: Final = frozenset(
 
 
 def add(table: str, event: str = "", **own: Any) -> Rule:
-    """Creates a record, and tells those who registered for `event`."""
+    """Creates a record and fires `event`."""
 
     def rule(call: Call) -> Answer:
         row = create(call.account, table, call.body(), **own)
@@ -77,20 +77,20 @@ def alter_address(call: Call) -> Answer:
 
 
 def _check_address(body: Row) -> None:
-    # Blanks around a value and countries in full once broke a production integration.
+    # Surrounding spaces and country names in full once broke a production integration.
     for name in TRIMMED:
         value = body.get(name)
         if isinstance(value, str) and value != value.strip():
             raise invalid(name, "starts or ends with a space")
     country = body.get("country")
     if country not in (None, "") and (not isinstance(country, str) or len(country) != 2 or not country.isupper()):
-        raise invalid("country", "is not a code of two letters")
+        raise invalid("country", "is not a two-letter code")
 
 
 def add_custom_field(call: Call) -> Answer:
     body = call.body()
     if str(body.get("group_id")) not in GROUPS:
-        raise invalid("group_id", "is not a group of custom fields")
+        raise invalid("group_id", "is not a custom field group")
     fields = call.account["custom_fields"]
     same = (fields.rows[number] for number in fields.equal_to("key", body.get("key")))
     if any(row["group_id"] == body["group_id"] for row in same):
@@ -102,7 +102,7 @@ def add_webhook(call: Call) -> Answer:
     body = call.body()
     url, events = body.get("url"), body.get("events")
     if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https"):
-        raise invalid("url", "is not a web address")
+        raise invalid("url", "is not an http(s) URL")
     if not isinstance(events, list) or not events or any(str(event) not in EVENTS for event in events):
         raise invalid("events", f"must be one or more of {', '.join(sorted(EVENTS))}")
     return created(call, create(call.account, "webhooks", body)["id"])

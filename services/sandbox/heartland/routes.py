@@ -1,4 +1,4 @@
-"""Every call that the imitated Heartland knows: what a path and a verb lead to. `#` is an id, `*` any word."""
+"""The routes of the simulated Heartland: path pattern and method to rule. `#` is an id, `*` any word."""
 
 from __future__ import annotations
 

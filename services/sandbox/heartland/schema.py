@@ -1,4 +1,4 @@
-"""The fields of each record: what kind each is, who may write it, which make a look-up quick."""
+"""The record types: fields with their kinds, defaults, required, read-only, unique and indexed fields."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["int", "money", "number", "text", "flag", "time", "json"]
 
 @dataclass(frozen=True)
 class Resource:
-    """One type of record. `link` maps a field to the table it points into; `asked` are booleans read with a `?`."""
+    """One record type. `links` maps a field to the table it refers to; `asked` are booleans shown with a `?`."""
 
     name: str
     fields: Mapping[str, Kind]

@@ -1,4 +1,4 @@
-"""Which lines of an order the store ships, and from where."""
+"""Chooses the order lines to ship, and the location to ship from."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Quantities = list[tuple[Row, Number]]
 
 
 def lines_to_ship(account: Heartland, order: Row, asked: list[Row] | None) -> Quantities:
-    """Order lines with the quantity of each: the `asked` ones by line id or SKU; None means all that still wait.
+    """Order lines with quantities: those in `asked` by line id or SKU, or all uninvoiced units if None.
 
-    Raises Refused for a line that the order does not have.
+    Raises Rejection for a line that the order does not have.
     """
     lines = account["order_lines"].children(order["id"])
-    left = {line["id"]: line["qty"] - account.books.claimed.get(line["id"], 0) for line in lines}
+    left = {line["id"]: line["qty"] - account.internal.claimed.get(line["id"], 0) for line in lines}
     if asked is None:
         return [(line, left[line["id"]]) for line in lines if left[line["id"]] > 0]
     wanted: Quantities = []
@@ -33,7 +33,7 @@ def _taken(account: Heartland, part: Row, lines: list[Row], left: dict[int, Numb
     qty = sum(left[line["id"]] for line in mine) if qty is None else qty
     taken: Quantities = []
     for line in mine:
-        # The last line takes what is too much, so that the rule that refuses it sees it.
+        # Excess units are assigned to the last line, where the quantity check rejects them.
         share = qty if line is mine[-1] else min(qty, left[line["id"]])
         if share > 0:
             taken.append((line, share))
@@ -43,7 +43,7 @@ def _taken(account: Heartland, part: Row, lines: list[Row], left: dict[int, Numb
 
 
 def ships_from(wanted: Quantities) -> int:
-    """The location of the first line that names one."""
+    """The ship-from location of the first line that has one."""
     places = [line["ship_from_location_id"] for line, _ in wanted if line["ship_from_location_id"] is not None]
     return int(places[0]) if places else MAIN_STREET
 

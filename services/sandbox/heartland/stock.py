@@ -1,4 +1,4 @@
-"""What lies where: on hand and committed, and the ledger of every movement."""
+"""Stock by item and location (on hand, committed), and the ledger of movements."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from services.sandbox.heartland.decimal_json import Number
-from services.sandbox.heartland.table import FIRST_ID, Row
+from services.sandbox.heartland.table import Row
 
 
 class Movement(NamedTuple):
@@ -29,7 +29,7 @@ class Stock:
         self.movements: list[Movement] = []
 
     def move(self, place: tuple[int, int], on_hand: Number, committed: Number, source: tuple[str, int]) -> None:
-        """Adds to an (item, location); on hand may go below zero, as at a till."""
+        """Adds to the stock of an (item, location); on hand may become negative."""
         item, location = place
         if not on_hand and not committed:
             return
@@ -39,7 +39,7 @@ class Stock:
         self.movements.append(Movement(item, location, self._now(), on_hand, committed, *source))
 
     def at(self, item: int, location: int) -> tuple[Number, Number]:
-        """On hand and committed."""
+        """Quantity on hand and committed."""
         return self._values.get(item, {}).get(location, NOTHING)
 
     def places(self, item: int | None = None) -> Iterator[tuple[int, int, Number, Number]]:
@@ -47,10 +47,6 @@ class Stock:
         for number, locations in items.items():
             for location, (on_hand, committed) in locations.items():
                 yield number, location, on_hand, committed
-
-    def ledger(self) -> Iterator[Row]:
-        for index, movement in enumerate(self.movements):
-            yield shown(FIRST_ID + index, movement)
 
 
 def shown(number: int, movement: Movement) -> Row:

@@ -1,4 +1,4 @@
-"""Moments as Heartland writes them: UTC, to the second, with an offset."""
+"""Timestamps in Heartland's format: UTC, whole seconds, with offset."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ def stamp(moment: datetime) -> str:
 
 
 def parse(text: str) -> str:
-    """A date or a moment in any ISO spelling, as a stamp; without an offset it is UTC. Raises ValueError."""
+    """Converts an ISO 8601 date or time; without an offset it is UTC. Raises ValueError."""
     moment = datetime.fromisoformat(text)
     return stamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def local(text: str, offset_hours: int) -> str:
-    """The stores' wall clock at a stamp, without an offset."""
+    """The stores' local time of a timestamp, without an offset."""
     moment = datetime.fromisoformat(text) + timedelta(hours=offset_hours)
     return moment.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def wall(text: str) -> str:
-    """A wall clock's time in any ISO spelling. Raises ValueError."""
+    """Converts an ISO 8601 local time. Raises ValueError."""
     return datetime.fromisoformat(text).replace(tzinfo=None).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""How a record looks when it is read."""
+"""Formats records for answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BY_NAME: Final = {resource.name: resource for resource in RESOURCES}
 
 
 def shown(table: str, row: Row) -> Row:
-    """The record with its question marks, where its type has them."""
+    """The record, with `?` appended to the names of its boolean questions."""
     asked = BY_NAME[table].asked
     if not asked:
         return row
@@ -21,7 +21,7 @@ def shown(table: str, row: Row) -> Row:
 
 
 def listed(tables: Mapping[str, Table], name: str, row: Row, query: Query) -> Row:
-    """The record as a list shows it: with what is included, reduced to what was asked for."""
+    """The record as in a list: with its `_include`s, limited to the `_only` fields."""
     view = shown(name, row)
     if query.include:
         view = {**view, **_included(tables, name, row, query)}

@@ -1,4 +1,4 @@
-"""What every create and every change has in common: kinds, required fields, links, uniqueness, custom fields."""
+"""Creates and updates records: validates kinds, required fields, links, uniqueness and custom fields."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from services.sandbox.heartland import timestamps as stamps
+from services.sandbox.heartland import timestamps
 from services.sandbox.heartland.account import Heartland
 from services.sandbox.heartland.decimal_json import is_number
 from services.sandbox.heartland.rejection import invalid
@@ -20,7 +20,7 @@ SCALARS: Final = (str, int, Decimal, type(None))
 
 
 def create(account: Heartland, table: str, body: Row, parent: int | None = None, **own: Any) -> Row:
-    """A new record from a caller's body and the server's `own` values. Raises Refused."""
+    """Creates a record from the request body and the server's `own` values. Raises Rejection."""
     resource = account[table].resource
     row = build(account, resource, body, own)
     if "public_id" in row and row["public_id"] is None:
@@ -30,7 +30,7 @@ def create(account: Heartland, table: str, body: Row, parent: int | None = None,
 
 
 def build(account: Heartland, resource: Resource, body: Row, own: Row) -> Row:
-    """The record as it would be stored, without storing it."""
+    """Validates and builds a record without storing it."""
     given = clean(account, resource, body)
     now = account.now()
     row = {"id": 0, **dict.fromkeys(resource.fields), **resource.defaults, **given, **own}
@@ -48,7 +48,7 @@ def build(account: Heartland, resource: Resource, body: Row, own: Row) -> Row:
 
 
 def update(account: Heartland, table: str, number: int, body: Row, **own: Any) -> Row:
-    """A partial change: what the body does not name stays. Raises Refused, and then nothing is changed."""
+    """Changes the fields in the body only. Raises Rejection and then changes nothing."""
     resource, row = account[table].resource, account[table].rows[number]
     changes = clean(account, resource, body) | own
     for name in ("created_at", "updated_at"):
@@ -63,7 +63,7 @@ def update(account: Heartland, table: str, number: int, body: Row, **own: Any) -
 
 
 def clean(account: Heartland, resource: Resource, body: Row) -> Row:
-    """The writable fields of a body, each of its kind; what a record does not have is passed over in silence."""
+    """The writable fields of a body, validated; unknown fields are silently ignored."""
     given: Row = {}
     for name, value in body.items():
         kind = resource.fields.get(name)
@@ -78,11 +78,11 @@ def clean(account: Heartland, resource: Resource, body: Row) -> Row:
 
 
 def merged_custom(account: Heartland, old: Row, body: Row) -> Row:
-    """Custom fields after a write: `custom@key` sets one key; a nested object is merged in, or replaces all."""
+    """Custom fields after a write: `custom@key` sets one key; a nested object is merged or replaces all."""
     nested = body.get("custom", {})
     if nested is not None and not isinstance(nested, dict):
         raise invalid("custom", "must be an object")
-    replaces = account.switches.custom_replaces and "custom" in body
+    replaces = account.flags.custom_replaces and "custom" in body
     merged = {} if replaces else dict(old)
     merged.update(nested or {})
     merged.update({k.removeprefix("custom@"): v for k, v in body.items() if k.startswith("custom@")})
@@ -93,13 +93,13 @@ def merged_custom(account: Heartland, old: Row, body: Row) -> Row:
 
 
 def require_custom(account: Heartland, resource: Resource, row: Row) -> None:
-    # Orders and invoices may lack one while they are drafts; they are asked when they are opened or completed.
+    # Orders and invoices are checked when they are opened or completed, not while they are pending.
     if resource.custom_group != "sales.transaction":
         missing_custom(account, resource.custom_group, [row])
 
 
 def missing_custom(account: Heartland, group: str, rows: Iterable[Row]) -> None:
-    """Refuses if one of the records lacks a custom field that the account requires."""
+    """Raises Rejection if a record lacks a required custom field."""
     for key in account.required_custom(group):
         if any((row.get("custom") or {}).get(key) in (None, "") for row in rows):
             raise invalid(f"custom@{key}", "is required")
@@ -107,18 +107,18 @@ def missing_custom(account: Heartland, group: str, rows: Iterable[Row]) -> None:
 
 def check_unique(account: Heartland, resource: Resource, row: Row, changes: Row, own: int | None = None) -> None:
     names = [*resource.unique]
-    if resource.name == "orders" and account.switches.unique_order_public_id:
+    if resource.name == "orders" and account.flags.unique_order_public_id:
         names.append("public_id")
     for name in names:
         if name in changes and row.get(name) is not None:
-            _refuse_taken(account[resource.name].equal_to(name, row[name]), name, own)
+            _check_not_taken(account[resource.name].equal_to(name, row[name]), name, own)
     if "custom" in changes and resource.custom_group:
         for key in account.unique_custom(resource.custom_group):
             if key in row["custom"]:
-                _refuse_taken(account[resource.name].equal_to(f"custom@{key}", str(row["custom"][key])), key, own)
+                _check_not_taken(account[resource.name].equal_to(f"custom@{key}", str(row["custom"][key])), key, own)
 
 
-def _refuse_taken(found: Iterable[int], name: str, own: int | None) -> None:
+def _check_not_taken(found: Iterable[int], name: str, own: int | None) -> None:
     if any(number != own for number in found):
         raise invalid(name, "has already been taken")
 
@@ -141,13 +141,13 @@ def _of_kind(name: str, kind: Kind, value: Any) -> Any:
     if kind == "text" and name == "public_id":
         return value.strip() or None
     if kind == "time":
-        return stamps.parse(value)
+        return timestamps.parse(value)
     return value
 
 
 def _no_time(value: Any) -> str:
     try:
-        stamps.parse(value)
+        timestamps.parse(value)
     except (ValueError, TypeError):
         return "is not a time"
     return ""

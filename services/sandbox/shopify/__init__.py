@@ -1,4 +1,4 @@
-"""Shopify's Admin GraphQL API and its webhooks, imitated."""
+"""The simulated Shopify Admin GraphQL API and its webhooks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.sandbox.world import World
 
 
 def routes(world: World) -> list[web.RouteDef]:
-    """What Shopify serves, and below /_sandbox/shopify what only the sandbox has."""
+    """The routes of Shopify's own API, and of the control API below /_sandbox/shopify."""
     endpoint, control = Endpoint(shop.of(world)), Control(shop.of(world))
     own = "/_sandbox/shopify"
     return [
@@ -35,5 +35,5 @@ def routes(world: World) -> list[web.RouteDef]:
 
 
 def reset(world: World) -> None:
-    """Forgets orders, customers, goods, subscriptions and deliveries."""
+    """Deletes orders, customers, products, subscriptions and deliveries."""
     shop.of(world).reset()

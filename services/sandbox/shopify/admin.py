@@ -1,4 +1,4 @@
-"""What a shop's staff does to an order: take payment, cancel, edit. Each change is stored and announced."""
+"""Changes of an order by the shop's staff: payment, cancellation, edit. Each is stored and sent as webhooks."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from services.sandbox.shopify.shop import Shop
 from services.sandbox.shopify.timestamps import stamp
 
 
-class Impossible(ValueError):
-    """The order is not in a state for that; the message says why."""
+class InvalidChange(ValueError):
+    """The order's state does not allow this change; the message says why."""
 
 
 def put_money(rest: Json, key: str, value: Decimal) -> None:
-    """Writes a figure, and its money set where the body has such sets."""
+    """Sets an amount, and its money set if the body has one."""
     rest[key] = text(value)
     if f"{key}_set" in rest:
-        worth = rounded(value * totals.rate(rest), totals.presentment_currency(rest))
-        rest[f"{key}_set"] = as_set(value, rest["currency"], worth, totals.presentment_currency(rest))
+        value_change = rounded(value * totals.rate(rest), totals.presentment_currency(rest))
+        rest[f"{key}_set"] = as_set(value, rest["currency"], value_change, totals.presentment_currency(rest))
 
 
-def pay(shop: Shop, doc: Json, sum_paid: Decimal | None = None, gateway: str = "manual") -> Json:
-    """A payment of what is outstanding, or of a part of it. Raises Impossible."""
+def pay(shop: Shop, doc: Json, requested: Decimal | None = None, gateway: str = "manual") -> Json:
+    """Pays the outstanding amount or a part of it. Raises InvalidChange."""
     rest = doc["rest"]
     outstanding = OrderView(shop, doc).outstanding
-    paid = outstanding if sum_paid is None else sum_paid
+    paid = outstanding if requested is None else requested
     if rest.get("cancelled_at") or paid <= 0 or outstanding <= 0:
-        raise Impossible("there is nothing to pay")
+        raise InvalidChange("nothing is outstanding")
     payment = _payment(shop, doc, paid, gateway)
     left = max(ZERO, outstanding - paid)
     put_money(rest, "total_outstanding", left)
@@ -61,34 +61,34 @@ def _payment(shop: Shop, doc: Json, paid: Decimal, gateway: str) -> Json:
 
 
 def cancel(shop: Shop, doc: Json, reason: str = "other", *, refund: bool = False, note: str | None = None) -> None:
-    """Cancels the whole order. Raises Impossible once it was cancelled or has been shipped."""
+    """Cancels the order. Raises InvalidChange if it is cancelled already or has shipments."""
     rest = doc["rest"]
     if rest.get("cancelled_at"):
-        raise Impossible("Cannot cancel an order that has already been canceled")
+        raise InvalidChange("Cannot cancel an order that has already been canceled")
     if any(shipping.shipped(rest, line["id"]) for line in totals.lines(rest)):
-        raise Impossible("Cannot cancel an order that has fulfillments")
+        raise InvalidChange("Cannot cancel an order that has fulfillments")
     now = stamp(shop.now())
     rest.update({"cancelled_at": now, "closed_at": now, "cancel_reason": reason.lower(), "staff_note": note})
-    given_back = OrderView(shop, doc).net
-    if refund and given_back > 0:
-        _refund_all(shop, doc, given_back, now)
-    elif given_back <= 0:
+    refunded = OrderView(shop, doc).net
+    if refund and refunded > 0:
+        _refund_all(shop, doc, refunded, now)
+    elif refunded <= 0:
         rest["financial_status"] = "voided"
         put_money(rest, "total_outstanding", ZERO)
     for line in totals.lines(rest):
         line["fulfillable_quantity"] = 0
-    shop.rearrange(doc)
+    shop.update_fulfilment_orders(doc)
     shop.touch(doc)
     shop.announce(doc, ("orders/cancelled", "orders/updated"))
 
 
-def _refund_all(shop: Shop, doc: Json, given_back: Decimal, now: str) -> None:
+def _refund_all(shop: Shop, doc: Json, refunded: Decimal, now: str) -> None:
     rest = doc["rest"]
     parent = next((p for p in doc["payments"] if p["kind"] in payments.INWARDS and payments.is_success(p)), None)
     payment = payments.made(
         rest,
         "refund",
-        given_back,
+        refunded,
         shop.ids,
         parent=parent["id"] if parent else None,
         via=str(parent["gateway"]) if parent else None,
@@ -119,51 +119,51 @@ def _refund_all(shop: Shop, doc: Json, given_back: Decimal, now: str) -> None:
 
 def _refunded(shop: Shop, rest: Json, line: Json) -> Json:
     units = totals.current_quantity(rest, line)
-    net, tax = _worth(rest, line, units)
+    net, tax = _value(rest, line, units)
     return {
         "id": next(shop.ids),
         "line_item_id": line["id"],
         "quantity": units,
         "restock_type": "cancel",
-        "location_id": shop.places.primary,
+        "location_id": shop.locations.primary,
         "subtotal": text(net),
         "total_tax": text(tax),
     }
 
 
-def _worth(rest: Json, line: Json, units: int) -> tuple[Decimal, Decimal]:
-    """Net and tax of some units of a line, to the smallest coin."""
+def _value(rest: Json, line: Json, units: int) -> tuple[Decimal, Decimal]:
+    """Net and tax amount of some units of a line, rounded to the currency's precision."""
     whole = totals.quantity(line) or 1
     net = rounded(totals.line_total(line) * units / whole, rest["currency"])
     return net, rounded(totals.line_tax(line) * units / whole, rest["currency"])
 
 
-def edit(shop: Shop, doc: Json, wish: Json) -> Json:
-    """Takes units off lines and puts new lines on: `{"remove": [{"line_item_id" | "sku", "quantity"}], "add": [line]}`.
+def edit(shop: Shop, doc: Json, changes: Json) -> Json:
+    """Removes units of lines and adds lines: `{"remove": [{"line_item_id" | "sku", "quantity"}], "add": [line]}`.
 
-    Gives the body of orders/edited. Raises Impossible.
+    Returns the body of orders/edited. Raises InvalidChange.
     """
     rest = doc["rest"]
     if rest.get("cancelled_at"):
-        raise Impossible("Cannot edit an order that has been canceled")
+        raise InvalidChange("Cannot edit an order that has been canceled")
     before = OrderView(shop, doc).outstanding
-    removals = [_remove(rest, row) for row in wish.get("remove") or []]
-    additions = [_add(shop, rest, row) for row in wish.get("add") or []]
-    worth = sum((row[1] for row in additions), ZERO) - sum((row[1] for row in removals), ZERO)
-    left = max(ZERO, before + worth)
+    removals = [_remove(rest, row) for row in changes.get("remove") or []]
+    additions = [_add(shop, rest, row) for row in changes.get("add") or []]
+    value_change = sum((row[1] for row in additions), ZERO) - sum((row[1] for row in removals), ZERO)
+    left = max(ZERO, before + value_change)
     put_money(rest, "total_outstanding", left)
     if left and payments.status(rest) == "paid":
         rest["financial_status"] = "partially_paid"
     doc["edited"] = True
-    shop.rearrange(doc)
+    shop.update_fulfilment_orders(doc)
     shop.touch(doc)
-    edited = _edited(shop, doc, [row[0] for row in additions], [row[0] for row in removals], wish)
+    edited = _edited(shop, doc, [row[0] for row in additions], [row[0] for row in removals], changes)
     shop.announce_part(doc, "orders/edited", edited)
     shop.announce(doc, ("orders/updated",))
     return edited
 
 
-def _edited(shop: Shop, doc: Json, additions: list[Json], removals: list[Json], wish: Json) -> Json:
+def _edited(shop: Shop, doc: Json, additions: list[Json], removals: list[Json], changes: Json) -> Json:
     now = stamp(shop.now())
     none: Json = {"additions": [], "removals": []}
     return {
@@ -174,7 +174,7 @@ def _edited(shop: Shop, doc: Json, additions: list[Json], removals: list[Json], 
             "committed_at": now,
             "notify_customer": False,
             "order_id": doc["rest"]["id"],
-            "staff_note": wish.get("staff_note"),
+            "staff_note": changes.get("staff_note"),
             "user_id": None,
             "line_items": {"additions": additions, "removals": removals},
             "discounts": {"line_item": none},
@@ -189,7 +189,7 @@ def _line(rest: Json, row: Json) -> Json:
         (line for line in totals.lines(rest) if line["id"] == wanted or (sku and line.get("sku") == sku)), None
     )
     if found is None:
-        raise Impossible(f"the order has no such line: {row}")
+        raise InvalidChange(f"the order has no such line: {row}")
     return found
 
 
@@ -198,13 +198,13 @@ def _remove(rest: Json, row: Json) -> tuple[Json, Decimal]:
     left = totals.current_quantity(rest, line)
     units = int(amount(row.get("quantity", left)))
     if not 0 < units <= left - shipping.shipped(rest, line["id"]):
-        raise Impossible(f"cannot take {units} off a line of which {left} are left")
-    net, tax = _worth(rest, line, units)
+        raise InvalidChange(f"cannot remove {units} of the {left} units of this line")
+    net, tax = _value(rest, line, units)
     _start_current(rest)
     line["current_quantity"] = left - units
     if line.get("fulfillable_quantity") is not None:
         line["fulfillable_quantity"] = max(0, int(line["fulfillable_quantity"]) - units)
-    return {"id": line["id"], "delta": units}, -_move(rest, "current_", -net, -tax)
+    return {"id": line["id"], "delta": units}, -_add_to_totals(rest, "current_", -net, -tax)
 
 
 def _add(shop: Shop, rest: Json, row: Json) -> tuple[Json, Decimal]:
@@ -218,12 +218,12 @@ def _add(shop: Shop, rest: Json, row: Json) -> tuple[Json, Decimal]:
     rest["line_items"] = [*totals.lines(rest), line]
     shop.catalog.note(line, shop.world.clock.monotonic())
     net, tax = totals.line_total(line), totals.line_tax(line)
-    _move(rest, "", net, tax)
-    return {"id": line["id"], "delta": units}, _move(rest, "current_", net, tax)
+    _add_to_totals(rest, "", net, tax)
+    return {"id": line["id"], "delta": units}, _add_to_totals(rest, "current_", net, tax)
 
 
 def _start_current(rest: Json) -> None:
-    """The figures that edits move must be there, and be those from before the edit."""
+    """Sets the `current_` amounts, if missing, to those before the edit."""
     for key, value in (
         ("current_total_price", totals.current_total(rest)),
         ("current_subtotal_price", totals.subtotal(rest)),
@@ -233,8 +233,8 @@ def _start_current(rest: Json) -> None:
             put_money(rest, key, value)
 
 
-def _move(rest: Json, prefix: str, net: Decimal, tax: Decimal) -> Decimal:
-    """Moves subtotal, tax and total; gives what the total moved by."""
+def _add_to_totals(rest: Json, prefix: str, net: Decimal, tax: Decimal) -> Decimal:
+    """Adds to subtotal, tax and total; returns the change of the total."""
     whole = net if rest.get("taxes_included") else net + tax
     for key, by in (("subtotal_price", net), ("total_tax", tax), ("total_price", whole)):
         before = shop_amount(rest, prefix + key)

@@ -1,4 +1,4 @@
-"""How GraphQL shows the shop, its locations, the app and the app's webhook subscriptions."""
+"""GraphQL resolvers of the shop, its locations, the app and the app's webhook subscriptions."""
 
 from __future__ import annotations
 

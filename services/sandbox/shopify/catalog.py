@@ -1,4 +1,4 @@
-"""Products and variants, which come into being with the orders that name them."""
+"""Products and variants, created from the order lines that refer to them."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Catalog:
         self._by_title: dict[str, int] = {}
 
     def with_sku(self, sku: str) -> list[Variant]:
-        """SKUs are not unique in Shopify."""
+        """All variants with this SKU, which need not be unique in Shopify."""
         return [self.variants[number] for number in self._by_sku.get(sku, ())]
 
     def note(self, line: Json, stored: float) -> None:
-        """Makes what an order line names; a line that says it has no variant (null) is a custom one and keeps none."""
+        """Creates the product and variant of an order line; a line with variant null is a custom line and has none."""
         sku = str(line.get("sku") or "")
         if "variant_id" not in line and sku:
             found = self.with_sku(sku)

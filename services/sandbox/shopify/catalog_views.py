@@ -1,4 +1,4 @@
-"""How GraphQL shows products, variants and inventory items."""
+"""GraphQL resolvers of products, variants and inventory items."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.sandbox.shopify.paging import page
 from services.sandbox.shopify.records import InventoryItemView, ProductView, VariantView
 from services.sandbox.shopify.shapes import words
 
-# Goods are there before the first order; when exactly, nobody asks.
+# Any time before the first order.
 MADE_AT: Final = datetime(2024, 1, 2, 14, tzinfo=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 DEFAULT: Final = "Default Title"
 
@@ -86,7 +86,7 @@ VARIANT: Final[dict[str, Resolver]] = {
     **HOLDER,
 }
 INVENTORY_ITEM: Final[dict[str, Resolver]] = {
-    # One item for each variant, under the same number.
+    # One inventory item per variant, with the same number.
     "id": lambda i, _: gid("InventoryItem", i.data.id),
     "legacyResourceId": lambda i, _: str(i.data.id),
     "sku": lambda i, _: i.data.sku,

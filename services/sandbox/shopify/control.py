@@ -1,4 +1,4 @@
-"""The sandbox's own handles on the imitated shop: put orders in, act as its staff, look at what is there."""
+"""The control API of the simulated shop: place and change orders, read state, set options."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from services.sandbox.shopify.placing import place
 from services.sandbox.shopify.shapes import words
 from services.sandbox.shopify.shop import Shop
 
-SAID_NO: Final = ("false", "0", "no")
-# What whoever changes an order may write on it in the same breath.
-REMARKS: Final = ("note", "note_attributes")
+FALSE_WORDS: Final = ("false", "0", "no")
+# Fields that a change of an order may set at the same time.
+NOTE_FIELDS: Final = ("note", "note_attributes")
 
 
 class Control:
@@ -28,10 +28,10 @@ class Control:
         self._shop = shop
 
     async def post_order(self, request: web.Request) -> web.Response:
-        """Stores the order in the body, makes what it names, and sends its webhooks."""
+        """Stores the order in the body, creates the items it refers to, and sends its webhooks."""
         body = await _object(request)
         if body is None:
-            return refusal("the body is an order as JSON")
+            return bad_request_answer("the body must be an order as JSON")
         posted = body["order"] if isinstance(body.get("order"), dict) else body
         wants_items = _flag(request, body, "items") and _flag(request, posted, "items")
         is_silent = not _flag(request, body, "webhook")
@@ -39,74 +39,74 @@ class Control:
         try:
             placed = place(self._shop, posted, makes_items=wants_items, sends_webhooks=not is_silent)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            return refusal(f"not an order: {error}")
+            return bad_request_answer(f"not an order: {error}")
         return answer({**_identity(placed.doc), "webhook": {"topics": list(placed.topics), "ids": placed.webhook_ids}})
 
     async def get_order(self, request: web.Request) -> web.Response:
-        """The whole stored record: body, transactions, fulfilment orders, fulfilments, metafields, tags."""
+        """The stored order: body, transactions, fulfilment orders, fulfilments, metafields, tags."""
         return self._with_order(request, lambda doc: {**_identity(doc), **_state(doc)})
 
     async def cancel(self, request: web.Request) -> web.Response:
-        wish = await _object(request) or {}
+        body = await _object(request) or {}
 
         def work(doc: Json) -> Json:
-            admin.cancel(self._shop, doc, str(wish.get("reason") or "other"), refund=bool(wish.get("refund")))
+            admin.cancel(self._shop, doc, str(body.get("reason") or "other"), refund=bool(body.get("refund")))
             return _state(doc)
 
-        return self._with_order(request, work, wish)
+        return self._with_order(request, work, body)
 
     async def edit(self, request: web.Request) -> web.Response:
-        wish = await _object(request) or {}
-        return self._with_order(request, lambda doc: admin.edit(self._shop, doc, wish), wish)
+        body = await _object(request) or {}
+        return self._with_order(request, lambda doc: admin.edit(self._shop, doc, body), body)
 
     async def pay(self, request: web.Request) -> web.Response:
-        wish = await _object(request) or {}
+        body = await _object(request) or {}
 
         def work(doc: Json) -> Json:
-            paid = admin.pay(self._shop, doc, number(wish.get("amount")), str(wish.get("gateway") or "manual"))
+            paid = admin.pay(self._shop, doc, number(body.get("amount")), str(body.get("gateway") or "manual"))
             return {"transaction": paid, "financial_status": doc["rest"]["financial_status"]}
 
-        return self._with_order(request, work, wish)
+        return self._with_order(request, work, body)
 
     def _with_order(
         self, request: web.Request, work: Callable[[Json], Json], remarks: Json | None = None
     ) -> web.Response:
-        """The answer to `work`, with the ids of the webhooks that it set off. `remarks` are the order's new notes."""
+        """Runs `work` on the order; answers with its result and the sent webhook ids. `remarks`: its new notes."""
         wanted = numeric(request.match_info["id"])
         doc = self._shop.orders.get(wanted) if wanted else None
         if doc is None:
             return answer({"error": "no such order"}, 404)
-        before = {name: doc["rest"].get(name) for name in REMARKS}
-        doc["rest"].update({name: value for name, value in (remarks or {}).items() if name in REMARKS})
+        before = {name: doc["rest"].get(name) for name in NOTE_FIELDS}
+        doc["rest"].update({name: value for name, value in (remarks or {}).items() if name in NOTE_FIELDS})
         latest = self._shop.webhooks.log[-1] if self._shop.webhooks.log else None
         try:
             done = work(doc)
-        except admin.Impossible as error:
+        except admin.InvalidChange as error:
             doc["rest"].update(before)
             return answer({"error": str(error)}, 409)
         since = takewhile(lambda row: row is not latest, reversed(self._shop.webhooks.log))
         return answer({**done, "webhook": {"ids": [row.webhook_id for row in since][::-1]}})
 
     async def list_orders(self, request: web.Request) -> web.Response:
-        """Ids, names and times of all orders, oldest first; `after` skips that many."""
+        """Ids, names and times of all orders, oldest first; skips the first `after`."""
         after, limit = (int(request.query.get(name, default)) for name, default in (("after", "0"), ("limit", "1000")))
         entries = list(self._shop.orders.entries())
         rows = [{"id": e.id, "name": e.name, "updated": e.updated} for e in entries[after : after + limit]]
         return answer({"orders": rows, "total": len(entries)})
 
     async def deliveries(self, request: web.Request) -> web.Response:
-        """The latest webhook deliveries with their outcome, oldest first."""
+        """The most recent webhook deliveries with their outcome, oldest first."""
         topic = request.query.get("topic")
         rows = [row.report() for row in self._shop.webhooks.log if topic in (None, row.topic)]
         return answer({"deliveries": rows})
 
     async def subscriptions(self, _: web.Request) -> web.Response:
-        """Those that were made through the API: id, topic and address."""
+        """Subscriptions created through the API: id, topic and address."""
         rows = self._shop.subscriptions.rows.values()
         return answer({"subscriptions": [{"id": row.id, "topic": row.topic, "uri": row.uri} for row in rows]})
 
     async def drop_subscriptions(self, request: web.Request) -> web.Response:
-        """Gives them up, as after failed deliveries: all, or those of one `topic` (ORDERS_CREATE)."""
+        """Removes subscriptions, as after failed deliveries: all, or those of one `topic` (ORDERS_CREATE)."""
         topic = request.query.get("topic")
         gone = [row.id for row in self._shop.subscriptions.rows.values() if topic in (None, row.topic)]
         for one in gone:
@@ -114,7 +114,7 @@ class Control:
         return answer({"dropped": len(gone)})
 
     async def webhook_url(self, request: web.Request) -> web.Response:
-        """Where the app's own webhooks go from now on: the base address of whoever receives them."""
+        """Sets the base URL to which the app's own webhooks are sent."""
         body = await _object(request) or {}
         self._shop.webhooks.base_url = str(body.get("url") or "")
         return answer({"url": self._shop.webhooks.base_url})
@@ -122,33 +122,33 @@ class Control:
     async def add_location(self, request: web.Request) -> web.Response:
         body = await _object(request)
         if body is None:
-            return refusal("the body is a location as JSON")
+            return bad_request_answer("the body is a location as JSON")
         row = {"name": "Location", **body, "id": numeric(body.get("id")) or next(self._shop.ids)}
-        self._shop.places.add(row)
+        self._shop.locations.add(row)
         return answer({"id": row["id"], "gid": gid("Location", row["id"])})
 
     async def switch(self, request: web.Request) -> web.Response:
-        """Changes options while it runs, e.g. `{"unknown_enums": true}`; a reset sets them back."""
+        """Changes options, e.g. `{"unknown_enums": true}`, until the next reset."""
         try:
             self._shop.options.switch(await _object(request) or {})
         except ValidationError as error:
-            return refusal(str(error))
+            return bad_request_answer(str(error))
         self._shop.fill_bucket()
         return answer(self._shop.options.model_dump(exclude={"client_secret", "access_token"}))
 
     async def revoke(self, _: web.Request) -> web.Response:
-        """All tokens given out so far are worth nothing."""
+        """Revokes all access tokens."""
         self._shop.tokens.revoke_all()
         return answer({"revoked": True})
 
     async def hold(self, request: web.Request) -> web.Response:
-        """Puts the order's open fulfilment orders on hold, or lets them go: `{"reason": null}`."""
-        wish = await _object(request) or {}
+        """Puts the order's open fulfilment orders on hold, or releases them with `{"reason": null}`."""
+        body = await _object(request) or {}
 
         def work(doc: Json) -> Json:
             for order in doc["fos"]:
-                order["held"] = wish.get("reason", "OTHER")
-            self._shop.rearrange(doc)
+                order["held"] = body.get("reason", "OTHER")
+            self._shop.update_fulfilment_orders(doc)
             self._shop.touch(doc)
             self._shop.announce(doc, ("orders/updated",))
             return _state(doc)
@@ -176,9 +176,9 @@ def _state(doc: Json) -> Json:
 
 
 def _flag(request: web.Request, body: Json, name: str) -> bool:
-    """True unless the query or the body says no."""
+    """A flag in the query or body; true by default."""
     said = str(request.query.get(name, body.get(name, True))).lower()
-    return said not in SAID_NO
+    return said not in FALSE_WORDS
 
 
 async def _object(request: web.Request) -> Json | None:
@@ -189,5 +189,5 @@ async def _object(request: web.Request) -> Json | None:
     return body if isinstance(body, dict) else None
 
 
-def refusal(message: str) -> web.Response:
+def bad_request_answer(message: str) -> web.Response:
     return answer({"error": message}, 400)

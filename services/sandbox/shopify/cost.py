@@ -1,4 +1,4 @@
-"""What a query costs: an object one point, a value nothing, a connection by the size of its page, a mutation ten.
+"""Computes query cost: 1 per object, 0 per scalar, by page size per connection, 10 per mutation.
 
 Shopify documents the principle, not the formula. Taken from answers that integrators published: money, attributes and
 other values without an id are free, a plain list counts as one object, and a page of 250 counts about eleven times,
@@ -43,7 +43,7 @@ FACTORS: Final[Mapping[str, Factor]] = {"log": by_logarithm, "linear": float}
 
 @dataclass(slots=True)
 class Item:
-    """One field that costs something, with those below it. `size`: how large its page is, or the variable that says."""
+    """A field with a cost, and its subfields. `size` is the page size, or the name of the variable that holds it."""
 
     key: str
     own: float
@@ -54,7 +54,7 @@ class Item:
 
 
 def items(schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> list[Item]:
-    """The document's cost, worked out once; `requested` and `actual` put the figures in."""
+    """The cost tree of a document, computed once; `requested` and `actual` evaluate it."""
     fragments = {d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)}
     walk = _Walk(schema, fragments)
     root = schema.get_root_type(operation.operation)
@@ -110,13 +110,13 @@ def _size(node: FieldNode, names: tuple[str, ...]) -> int | str | None:
 
 
 def _ids_variable(node: FieldNode) -> str:
-    """The variable that holds the ids; a literal list is written as its length."""
+    """The variable that holds the ids; for a literal list, its length."""
     value: Any = next(a.value for a in node.arguments or () if a.name.value == "ids")
     return value.name.value if isinstance(value, VariableNode) else f"#{len(getattr(value, 'values', ()))}"
 
 
 def requested(found: list[Item], variables: Mapping[str, Any], factor: Factor) -> float:
-    """The worst case: every page full, every object there."""
+    """The worst case: every page is full, every object exists."""
     return sum(_requested(item, variables, factor) for item in found)
 
 
@@ -139,7 +139,7 @@ def _count(ids: str, variables: Mapping[str, Any]) -> int:
 
 
 def actual(found: list[Item], data: Any, factor: Factor) -> float:
-    """What the answer really held."""
+    """The cost of the objects in the answer."""
     if not isinstance(data, dict):
         return 0.0
     return sum(_actual(item, data.get(item.key), factor) for item in found)
@@ -158,7 +158,7 @@ def _actual(item: Item, value: Any, factor: Factor) -> float:
 
 
 def _page(item: Item, value: Any, factor: Factor) -> float:
-    """A page counts as many times as it has rows; each row as the dearest of them."""
+    """The number of rows times the cost of the most expensive one."""
     total = 0.0
     for below in item.below:
         rows = value.get(below.key) if isinstance(value, dict) else None

@@ -1,4 +1,4 @@
-"""How GraphQL shows customers."""
+"""GraphQL resolvers of customers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def addresses(customer: CustomerView, args: Json) -> Any:
 
 
 def orders_of(customer: CustomerView) -> list[OrderView]:
-    """Opens every order: for single look-ups, not for loops."""
+    """The customer's orders; slow, since it opens every order of the shop."""
     docs = (customer.shop.orders.get(entry.id) for entry in list(customer.shop.orders.entries()))
     wanted = customer.data["id"]
     mine = [doc for doc in docs if doc and (doc["rest"].get("customer") or {}).get("id") == wanted]

@@ -1,4 +1,4 @@
-"""Customers, as the orders last described them."""
+"""Customers, as last described by an order."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import orjson
 from services.sandbox.shopify.money import Json
 
 
-class People:
-    """Kept as compressed JSON: a run may have as many customers as orders."""
+class Customers:
+    """Customers as compressed JSON, since a run may have as many customers as orders."""
 
     def __init__(self) -> None:
         self._rows: dict[int, bytes] = {}
@@ -41,7 +41,7 @@ class People:
         return None if found is None else self.get(found)
 
     def note(self, customer: Json, stored: float) -> None:
-        """Takes over what is said; what is not mentioned stays as it was."""
+        """Merges the given fields into the stored customer."""
         customer_id = int(customer["id"])
         row = {**(self.get(customer_id) or {}), **customer}
         self._rows[customer_id] = zlib.compress(orjson.dumps(row), 1)

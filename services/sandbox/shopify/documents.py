@@ -1,4 +1,4 @@
-"""Documents, parsed and validated once: a client sends the same few texts again and again."""
+"""A cache of parsed and validated GraphQL documents, since a client sends the same few again and again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SDL: Final = Path(__file__).with_name("schema.graphql")
 
 @cache
 def load_schema() -> GraphQLSchema:
-    """Our part of Shopify's schema, parsed once. Enumerations let unknown members out, as every new API version does.
+    """The supported part of Shopify's schema, parsed once. Enums output unknown members, as new API versions do.
 
     Nothing changes it afterwards, so all sandboxes of a process share it.
     """
@@ -61,7 +61,7 @@ class Documents:
         self._known: OrderedDict[tuple[str, str | None], Operation | list[GraphQLError]] = OrderedDict()
 
     def operation(self, text: str, name: str | None) -> Operation | list[GraphQLError]:
-        """The operation to run, or why it cannot be run."""
+        """The operation to run, or validation errors."""
         key = (text, name)
         found = self._known.get(key)
         if found is None:

@@ -1,4 +1,4 @@
-"""The Admin GraphQL endpoint and the token endpoint, over HTTP."""
+"""The HTTP endpoints for Admin GraphQL and access tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 from graphql import ExecutionResult, GraphQLSchema, execute_sync
 from graphql.execution.values import get_variable_values
 
-from services.sandbox.shopify import cost, problems
+from services.sandbox.shopify import cost, graphql_errors
 from services.sandbox.shopify.documents import Documents, Operation, load_schema, variables_of
 from services.sandbox.shopify.executor import Context, PlanExecutor, resolve_field, resolve_type
 from services.sandbox.shopify.money import Json
@@ -29,7 +29,7 @@ class Endpoint:
         self._resolvers = table(self._schema)
 
     async def token(self, request: web.Request) -> web.Response:
-        """Client credentials, as JSON or as a form."""
+        """Grants a token for client credentials, sent as JSON or as a form."""
         body = await _fields(request)
         if body.get("grant_type") != "client_credentials":
             return answer({"error": "unsupported_grant_type", "error_description": "unknown grant type"}, 400)
@@ -56,17 +56,17 @@ class Endpoint:
         return answer(result, 200, headers)
 
     def run(self, body: Json) -> tuple[Json, str]:
-        """The answer to a query or mutation, and the names of the mutations that were carried out ('' for none)."""
+        """The answer to a query or mutation, and the names of the executed mutations ('' if none)."""
         operation = self._documents.operation(body["query"], body.get("operationName"))
         if isinstance(operation, list):
-            return {"errors": problems.static(operation)}, ""
+            return {"errors": graphql_errors.static(operation)}, ""
         result = self._run(operation, variables_of(body), body)
         return result, ",".join(operation.fields) if operation.is_mutation and "data" in result else ""
 
     def _run(self, operation: Operation, variables: Json, body: Json) -> Json:
         values = get_variable_values(self._schema, operation.node.variable_definitions or (), variables)
         if isinstance(values, list):
-            return {"errors": problems.of_variables(values)}
+            return {"errors": graphql_errors.of_variables(values)}
         factor = cost.FACTORS.get(self._shop.options.cost_model, cost.by_logarithm)
         worst = max(1.0, cost.requested(operation.cost_items, {**_defaults(operation), **variables}, factor))
         bucket = self._shop.bucket
@@ -79,7 +79,7 @@ class Endpoint:
         bucket.give_back(worst - spent)
         answered: Json = {"data": result.data, "extensions": {"cost": self._cost(worst, spent)}}
         if result.errors:
-            answered["errors"] = problems.of_execution(result.errors)
+            answered["errors"] = graphql_errors.of_execution(result.errors)
         return answered
 
     def _execute(self, operation: Operation, variables: Json, body: Json) -> ExecutionResult:
@@ -111,7 +111,7 @@ class Endpoint:
 
 
 def _defaults(operation: Operation) -> Json:
-    """The integers that variables have when they are not given; page sizes are among them."""
+    """Integer defaults of variables, such as page sizes."""
     found = {}
     for definition in operation.node.variable_definitions or ():
         value = getattr(definition.default_value, "value", None)

@@ -1,9 +1,9 @@
-"""Execution by graphql-core, with a short cut for the many small objects of an order.
+"""Executes GraphQL with graphql-core, with a fast path for the many small objects of an order.
 
-graphql-core decides what is executed: it parses, validates, coerces variables and arguments, collects fields and
-runs the roots. Only the completion of an object is done here, by a plan that is made once per place in the document:
-which key, from which resolver, with which sub-plan. Where a plan meets something out of the ordinary (an error, a
-null that must not be), the object is completed again by graphql-core itself, so that errors are the real ones.
+graphql-core parses, validates, coerces variables and arguments, collects fields and runs the root fields. Only objects
+are completed here, by a plan that is built once per selection set: response key, resolver and sub-plan of each field.
+If a plan fails (an error, a null in a non-null field), graphql-core completes the object again, so that errors are its
+own.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ Resolvers = Mapping[str, Mapping[str, Resolver]]
 NO_ARGUMENTS: dict[str, Any] = {}
 
 
-class OffRoad(Exception):
-    """The short cut does not lead there."""
+class PlanFailed(Exception):
+    """A non-null field was null; graphql-core must complete the object."""
 
 
 class Context:
-    """What one request's resolvers share: the shop, and the plans of the document."""
+    """The state that one request's resolvers share: the shop, and the document's plans."""
 
     def __init__(self, shop: Any, resolvers: Resolvers) -> None:
         self.shop = shop
@@ -43,7 +43,7 @@ class Context:
 
 
 def type_of(value: Any) -> str:
-    """The name of a record's GraphQL type: records say it themselves."""
+    """The name of the record's GraphQL type."""
     return str(value["__typename"] if isinstance(value, dict) else value.kind)
 
 
@@ -52,7 +52,7 @@ def resolve_type(value: Any, _info: GraphQLResolveInfo[Any], _abstract: Any) -> 
 
 
 def resolve_field(source: Any, info: GraphQLResolveInfo[Any], **args: Any) -> Any:
-    """Every field's resolver: the table's, else the value of that name."""
+    """The default resolver: the table's function, else the value of that name."""
     table: Mapping[str, Resolver] = info.context.resolvers.get(info.parent_type.name, {})
     found = table.get(info.field_name)
     if found is not None:
@@ -61,7 +61,7 @@ def resolve_field(source: Any, info: GraphQLResolveInfo[Any], **args: Any) -> An
 
 
 class Plan:
-    """How objects of one type are completed at one place of a document."""
+    """Completes objects of one type for one selection set of a document."""
 
     __slots__ = ("cells",)
 
@@ -75,7 +75,7 @@ class Plan:
             value = source.get(name) if resolver is None else resolver(source, args)
             if value is None:
                 if not nullable:
-                    raise OffRoad
+                    raise PlanFailed
             elif branch is not None:
                 value = branch.complete(value) if depth == 0 else _completed(branch, value)
             result[key] = value
@@ -83,12 +83,12 @@ class Plan:
 
 
 def _completed(branch: Branch, values: Any) -> list[Any]:
-    # Lists of our schema never hold nulls, save for nodes(ids:), which is a root and comes from graphql-core.
+    # Lists of this schema contain no nulls, except nodes(ids:), a root field, which graphql-core completes.
     return [branch.complete(value) for value in values]
 
 
 class Branch:
-    """The plan of an object, or one for each type that an abstract place can hold."""
+    """The plan of an object type, or one plan per concrete type of an interface or union."""
 
     __slots__ = ("_by_type", "_make", "_only")
 
@@ -108,7 +108,7 @@ class Branch:
 
 
 class PlanExecutor(Executor[Any]):
-    """graphql-core's executor, with objects completed by plan."""
+    """graphql-core's executor, which completes objects by plan."""
 
     def complete_object_value(
         self,
@@ -121,7 +121,7 @@ class PlanExecutor(Executor[Any]):
     ) -> Any:
         try:
             return self._plan(return_type, field_details_list).complete(result)
-        except (OffRoad, GraphQLError):
+        except (PlanFailed, GraphQLError):
             return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
 
     def _plan(self, kind: GraphQLObjectType, field_details_list: Any) -> Plan:
@@ -132,7 +132,7 @@ class PlanExecutor(Executor[Any]):
             plan = Plan()
             fields = self.collect_subfields(kind, field_details_list).grouped_field_set
             plan.cells = [self._cell(kind, name, details) for name, details in fields.items()]
-            # The executor keeps the details list alive, so its id stays its own.
+            # The executor keeps the details list alive, so its id is not reused.
             context.plans[key] = plan
         return plan
 

@@ -1,4 +1,4 @@
-"""Fulfilments through the API: create, change tracking, cancel."""
+"""Mutations of fulfilments: create, update tracking, cancel."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Final
 
 from services.sandbox.shopify import shipping, totals
 from services.sandbox.shopify.gid import gid, parse
+from services.sandbox.shopify.graphql_errors import user_error
 from services.sandbox.shopify.lookups import part
 from services.sandbox.shopify.money import Json
-from services.sandbox.shopify.problems import user_error
 from services.sandbox.shopify.records import OrderView, Part
 from services.sandbox.shopify.shop import Shop
 from services.sandbox.shopify.timestamps import stamp
@@ -19,13 +19,13 @@ MOST_GROUPS: Final = 250
 
 
 def create(shop: Shop, args: Json) -> Json:
-    """All of what is asked for, or nothing: a wrong quantity or a closed fulfilment order refuses the whole."""
-    wish = args["fulfillment"]
-    order, picked, errors = _pick(shop, wish["lineItemsByFulfillmentOrder"])
+    """Creates a fulfilment atomically: an invalid quantity or a closed fulfilment order rejects all of it."""
+    given = args["fulfillment"]
+    order, picked, errors = _pick(shop, given["lineItemsByFulfillmentOrder"])
     if errors or order is None:
         return {"fulfillment": None, "userErrors": errors}
-    fulfilment = _made(shop, order, picked, wish)
-    _book(shop, order, fulfilment, picked, notify=bool(wish.get("notifyCustomer")))
+    fulfilment = _new_fulfilment(shop, order, picked, given)
+    _record(shop, order, fulfilment, picked, notify=bool(given.get("notifyCustomer")))
     return {"fulfillment": Part("Fulfillment", order, fulfilment), "userErrors": []}
 
 
@@ -36,7 +36,7 @@ def _pick(shop: Shop, groups: list[Json]) -> tuple[OrderView | None, Picked, lis
     orders = [part_ for part_ in found if part_ is not None]
     if len(orders) < len(found):
         return None, [], [user_error("Fulfillment order does not exist.", "fulfillment")]
-    errors = _wrong_orders(orders)
+    errors = _order_errors(orders)
     picked: Picked = []
     for group, fulfilment_order in zip(groups, orders, strict=True):
         lines, wrong = _pick_lines(fulfilment_order.data, group.get("fulfillmentOrderLineItems"))
@@ -52,7 +52,7 @@ def _fulfilment_order(shop: Shop, text: str) -> Part | None:
     return part(shop, found[0], found[1]) if found and found[0] == "FulfillmentOrder" else None
 
 
-def _wrong_orders(orders: list[Part]) -> list[Json]:
+def _order_errors(orders: list[Part]) -> list[Json]:
     errors = [
         user_error(
             f"Fulfillment order {row.data['id']} has an unfulfillable status= {row.data['status'].lower()}.",
@@ -70,24 +70,24 @@ def _wrong_orders(orders: list[Part]) -> list[Json]:
     return errors
 
 
-def _pick_lines(order: Json, wishes: list[Json] | None) -> tuple[Picked, list[Json]]:
-    if not wishes:
+def _pick_lines(order: Json, requested: list[Json] | None) -> tuple[Picked, list[Json]]:
+    if not requested:
         return [(row, row["remaining"]) for row in order["lines"] if row["remaining"]], []
     by_gid = {gid("FulfillmentOrderLineItem", row["id"]): row for row in order["lines"]}
     picked: Picked = []
     errors = []
-    for wish in wishes:
-        row = by_gid.pop(wish["id"], None)
+    for given in requested:
+        row = by_gid.pop(given["id"], None)
         if row is None:
             errors.append(user_error("Fulfillment order line item does not exist.", "fulfillment"))
-        elif not 0 < wish["quantity"] <= row["remaining"]:
+        elif not 0 < given["quantity"] <= row["remaining"]:
             errors.append(user_error("Invalid fulfillment order line item quantity requested.", "fulfillment"))
         else:
-            picked.append((row, wish["quantity"]))
+            picked.append((row, given["quantity"]))
     return picked, errors
 
 
-def _made(shop: Shop, order: OrderView, picked: Picked, wish: Json) -> Json:
+def _new_fulfilment(shop: Shop, order: OrderView, picked: Picked, given: Json) -> Json:
     rest, now = order.doc["rest"], stamp(shop.now())
     units: dict[int, int] = {}
     for row, quantity in picked:
@@ -106,7 +106,7 @@ def _made(shop: Shop, order: OrderView, picked: Picked, wish: Json) -> Json:
         "created_at": now,
         "updated_at": now,
         "receipt": {},
-        **_tracking(wish.get("trackingInfo") or {}),
+        **_tracking(given.get("trackingInfo") or {}),
         "line_items": [{**line, "quantity": units[line["id"]]} for line in totals.lines(rest) if line["id"] in units],
     }
 
@@ -123,7 +123,7 @@ def _tracking(info: Json) -> Json:
     }
 
 
-def _book(shop: Shop, order: OrderView, fulfilment: Json, picked: Picked, *, notify: bool) -> None:
+def _record(shop: Shop, order: OrderView, fulfilment: Json, picked: Picked, *, notify: bool) -> None:
     doc, rest = order.doc, order.doc["rest"]
     for row, quantity in picked:
         row["remaining"] -= quantity
@@ -131,7 +131,7 @@ def _book(shop: Shop, order: OrderView, fulfilment: Json, picked: Picked, *, not
     doc.setdefault("notified", {})[str(fulfilment["id"])] = notify
     rest["fulfillments"] = [*shipping.fulfilments(rest), fulfilment]
     shipping.mark_lines(rest)
-    shop.rearrange(doc)
+    shop.update_fulfilment_orders(doc)
     shop.touch(doc)
     shop.announce_part(doc, "fulfillments/create", fulfilment)
     is_whole = rest["fulfillment_status"] == "fulfilled"
@@ -164,14 +164,14 @@ def cancel(shop: Shop, args: Json) -> Json:
         return {"fulfillment": None, "userErrors": [user_error("Fulfillment is already canceled.", "id")]}
     doc = found.order.doc
     found.data.update(status="cancelled", updated_at=stamp(shop.now()))
-    _give_back(doc, doc["shipments"].pop(str(found.data["id"]), []))
+    _release(doc, doc["shipments"].pop(str(found.data["id"]), []))
     shipping.mark_lines(doc["rest"])
-    shop.rearrange(doc)
+    shop.update_fulfilment_orders(doc)
     _announce(shop, found)
     return {"fulfillment": found, "userErrors": []}
 
 
-def _give_back(doc: Json, pairs: list[list[int]]) -> None:
+def _release(doc: Json, pairs: list[list[int]]) -> None:
     rows = {row["id"]: row for fo in doc["fos"] for row in fo["lines"]}
     for row_id, quantity in pairs:
         rows[row_id]["remaining"] += quantity

@@ -1,4 +1,4 @@
-"""How GraphQL shows fulfilment orders and fulfilments."""
+"""GraphQL resolvers of fulfilment orders and fulfilments."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ FULFILMENT_ORDER_LINE: Final[dict[str, Resolver]] = {
 
 
 def tracking(part: Part, args: Json) -> list[Json]:
-    """Numbers and addresses side by side; bodies have them one by one and as lists."""
+    """Tracking numbers with their URLs; bodies have them as single values and as lists."""
     numbers = part.data.get("tracking_numbers") or [part.data.get("tracking_number")]
     urls = part.data.get("tracking_urls") or [part.data.get("tracking_url")]
     company = part.data.get("tracking_company")
@@ -199,10 +199,10 @@ FULFILMENT: Final[dict[str, Resolver]] = {
     "fulfillmentOrders": _orders,
 }
 FULFILMENT_LINE: Final[dict[str, Resolver]] = {
-    # Bodies give these no id of their own: the fulfilled line's id stands for it.
+    # Bodies have no id for these, so the fulfilled line's id is used.
     "id": lambda p, _: gid("FulfillmentLineItem", p.data["id"]),
     "quantity": lambda p, _: int(amount(p.data.get("quantity"))),
     "lineItem": lambda p, _: Part("LineItem", p.order, line_of(p.order, p.data["id"])),
-    "originalTotalSet": lambda p, _: p.order.purse.bag(totals.price(p.data) * int(amount(p.data.get("quantity")))),
-    "discountedTotalSet": lambda p, _: p.order.purse.bag(totals.price(p.data) * int(amount(p.data.get("quantity")))),
+    "originalTotalSet": lambda p, _: p.order.money.bag(totals.price(p.data) * int(amount(p.data.get("quantity")))),
+    "discountedTotalSet": lambda p, _: p.order.money.bag(totals.price(p.data) * int(amount(p.data.get("quantity")))),
 }

@@ -1,4 +1,4 @@
-"""Shopify's global ids, `gid://shopify/Order/123`, and fresh numeric ones."""
+"""Shopify's global ids, `gid://shopify/Order/123`, and new numeric ids."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ def gid(kind: str, number: object) -> str:
 
 
 def parse(text: str) -> tuple[str, int] | None:
-    """Type and number of a global id; None if it is none."""
+    """Type and number of a global id; None if it is not one."""
     found = GID.match(text)
     return (found.group(1), int(found.group(2))) if found else None
 
 
 def numeric(value: object, kind: str = "") -> int | None:
-    """The number in an id as somebody may write it: 1, "1" or a global id (of `kind`, if given)."""
+    """The number in an id: 1, "1" or a global id (of `kind`, if given)."""
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int):
@@ -34,5 +34,5 @@ def numeric(value: object, kind: str = "") -> int | None:
 
 
 def fresh_ids(first: int = FIRST_ID) -> Iterator[int]:
-    """Thirteen digits, so beyond what a 32-bit integer holds."""
+    """Ids of thirteen digits, which exceed 32-bit integers like Shopify's."""
     return count(first, 7)

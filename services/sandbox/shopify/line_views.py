@@ -1,4 +1,4 @@
-"""How GraphQL shows an order's lines, their discounts and their shipping."""
+"""GraphQL resolvers of an order's lines, discounts and shipping lines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def key(name: str, default: Any = None) -> Resolver:
 
 
 def applications(order: OrderView) -> list[Json]:
-    """The order's discounts; bodies without them are understood by their codes, else by a line's plain discount."""
+    """The order's discount applications; in bodies without them, from the codes, else from the lines' discounts."""
     rest = order.rest
     posted = rest.get("discount_applications") or [
         {"type": "discount_code", "code": row.get("code"), "value": row.get("amount"), "value_type": row.get("type")}
@@ -49,18 +49,18 @@ def _application(order: OrderView, index: int, row: Json) -> Json:
         "allocationMethod": str(row.get("allocation_method") or "across").upper(),
         "targetSelection": str(row.get("target_selection") or "all").upper(),
         "targetType": str(row.get("target_type") or "line_item").upper(),
-        "value": _worth(order, row),
+        "value": _value(order, row),
         "code": str(row.get("code") or title),
         "title": title,
         "description": row.get("description"),
     }
 
 
-def _worth(order: OrderView, row: Json) -> Json:
+def _value(order: OrderView, row: Json) -> Json:
     value = number(row.get("value")) or ZERO
     if row.get("value_type") == "percentage":
         return {"__typename": "PricingPercentageValue", "percentage": float(value)}
-    return {"__typename": "MoneyV2", "amount": str(row.get("value") or "0.0"), "currencyCode": order.purse.currency}
+    return {"__typename": "MoneyV2", "amount": str(row.get("value") or "0.0"), "currencyCode": order.money.currency}
 
 
 def allocations(part: Part, _: Json) -> list[Json]:
@@ -74,16 +74,16 @@ def allocations(part: Part, _: Json) -> list[Json]:
 def _allocation(order: OrderView, row: Json, known: list[Json]) -> Json:
     index = int(amount(row.get("discount_application_index")))
     found = known[index] if index < len(known) else _application(order, index, {"type": "manual"})
-    return {"allocatedAmountSet": order.purse.of(row, "amount"), "discountApplication": found}
+    return {"allocatedAmountSet": order.money.of(row, "amount"), "discountApplication": found}
 
 
 def taxes(part: Part, args: Json) -> list[Json]:
-    return [tax_line(part.order.purse, row) for row in (part.data.get("tax_lines") or [])[: args.get("first")]]
+    return [tax_line(part.order.money, row) for row in (part.data.get("tax_lines") or [])[: args.get("first")]]
 
 
 def unit(part: Part, whole: Decimal) -> Json:
     units = totals.quantity(part.data) or 1
-    return part.order.purse.bag((whole / units).quantize(Decimal("0.01")) if whole % units else whole / units)
+    return part.order.money.bag((whole / units).quantize(Decimal("0.01")) if whole % units else whole / units)
 
 
 def variant(part: Part, _: Json) -> VariantView | None:
@@ -113,10 +113,10 @@ def duties(part: Part, _: Json) -> list[Json]:
     return [
         {
             "id": gid("Duty", row.get("id") or part.data["id"]),
-            "price": part.order.purse.of(row, "price"),
+            "price": part.order.money.of(row, "price"),
             "countryCodeOfOrigin": row.get("country_code_of_origin"),
             "harmonizedSystemCode": row.get("harmonized_system_code"),
-            "taxLines": [tax_line(part.order.purse, tax) for tax in row.get("tax_lines") or []],
+            "taxLines": [tax_line(part.order.money, tax) for tax in row.get("tax_lines") or []],
         }
         for row in part.data.get("duties") or []
         if isinstance(row, dict)
@@ -124,8 +124,8 @@ def duties(part: Part, _: Json) -> list[Json]:
 
 
 def discounted_price(part: Part, name: str) -> Json:
-    found = part.order.purse.posted(part.data, name)
-    return found or part.order.purse.bag(totals.price(part.data) - totals.discount(part.data))
+    found = part.order.money.posted(part.data, name)
+    return found or part.order.money.bag(totals.price(part.data) - totals.discount(part.data))
 
 
 LINE: Final[dict[str, Resolver]] = {
@@ -147,12 +147,12 @@ LINE: Final[dict[str, Resolver]] = {
     "discountAllocations": allocations,
     "taxLines": taxes,
     "duties": duties,
-    "originalUnitPriceSet": lambda p, _: p.order.purse.of(p.data, "price"),
-    "originalTotalSet": lambda p, _: p.order.purse.bag(totals.price(p.data) * totals.quantity(p.data)),
+    "originalUnitPriceSet": lambda p, _: p.order.money.of(p.data, "price"),
+    "originalTotalSet": lambda p, _: p.order.money.bag(totals.price(p.data) * totals.quantity(p.data)),
     "discountedUnitPriceSet": lambda p, _: unit(p, totals.line_total(p.data)),
     "discountedUnitPriceAfterAllDiscountsSet": lambda p, _: unit(p, totals.line_total(p.data)),
-    "discountedTotalSet": lambda p, _: p.order.purse.bag(totals.line_total(p.data)),
-    "totalDiscountSet": lambda p, _: p.order.purse.bag(totals.discount(p.data)),
+    "discountedTotalSet": lambda p, _: p.order.money.bag(totals.line_total(p.data)),
+    "totalDiscountSet": lambda p, _: p.order.money.bag(totals.discount(p.data)),
     "variant": variant,
     "product": product,
 }
@@ -166,7 +166,7 @@ SHIPPING_LINE: Final[dict[str, Resolver]] = {
     "deliveryCategory": key("delivery_category"),
     "phone": key("phone"),
     "isRemoved": lambda p, _: bool(p.data.get("is_removed")),
-    "originalPriceSet": lambda p, _: p.order.purse.of(p.data, "price"),
+    "originalPriceSet": lambda p, _: p.order.money.of(p.data, "price"),
     "discountedPriceSet": lambda p, _: discounted_price(p, "discounted_price"),
     "currentDiscountedPriceSet": lambda p, _: discounted_price(p, "current_discounted_price"),
     "discountAllocations": allocations,

@@ -1,4 +1,4 @@
-"""Searched lists of records."""
+"""Root fields that search and list records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from services.sandbox.shopify.timestamps import seconds
 
 
 def fresh_enough(shop: Shop, rows: Iterable[Any], stored: Callable[[Any], float]) -> list[Any]:
-    """What a list shows of `rows`: while reads lag, not the newest."""
+    """The visible `rows` of a list: while reads lag, without the newest."""
     if not shop.read_lag:
         return list(rows)
     until = shop.world.clock.monotonic() - shop.read_lag
@@ -35,7 +35,7 @@ def fresh_enough(shop: Shop, rows: Iterable[Any], stored: Callable[[Any], float]
 
 
 class OrderRow:
-    """An order in a search: opened only if a filter asks for what the entry does not have."""
+    """An order in a search; it is opened only if a filter needs more than its entry has."""
 
     __slots__ = ("_doc", "entry", "shop")
 
@@ -106,7 +106,7 @@ def orders(context: Context, args: Json) -> Any:
 
 def customers(context: Context, args: Json) -> Any:
     shop = context.shop
-    numbers = fresh_enough(shop, shop.people.ids(), lambda number: shop.people.stored[number])
+    numbers = fresh_enough(shop, shop.customers.ids(), lambda number: shop.customers.stored[number])
     filters: dict[str, Values] = {
         "id": lambda row: [str(row["id"])],
         "email": lambda row: [str(row.get("email") or "")],
@@ -117,7 +117,7 @@ def customers(context: Context, args: Json) -> Any:
         "tag": lambda row: words(row.get("tags")),
     }
     fits = matcher(args.get("query"), filters, lambda row: [str(row.get(n) or "") for n in ("email", "last_name")])
-    rows = [row for row in (shop.people.get(number) for number in sorted(numbers)) if row and fits(row)]
+    rows = [row for row in (shop.customers.get(number) for number in sorted(numbers)) if row and fits(row)]
     return page(rows, args, lambda row: CustomerView(shop, row), lambda row: (row["id"],))
 
 
@@ -151,7 +151,7 @@ def products(context: Context, args: Json) -> Any:
 
 def locations(context: Context, args: Json) -> Any:
     shop = context.shop
-    rows = [row for row in shop.places.rows.values() if args.get("includeInactive") or row.get("active", True)]
+    rows = [row for row in shop.locations.rows.values() if args.get("includeInactive") or row.get("active", True)]
     fits = matcher(args.get("query"), {"name": lambda row: [row["name"]], "id": lambda row: [str(row["id"])]}, _names)
     found = sorted((row for row in rows if fits(row)), key=lambda row: row["id"])
     return page(found, args, lambda row: location_view(shop, row["id"]), lambda row: (row["id"],))
@@ -162,7 +162,7 @@ def _names(row: Json) -> list[str | float]:
 
 
 def fulfilment_orders(context: Context, args: Json) -> Any:
-    """Walks through all orders: for tests and small shops."""
+    """Scans all orders: for tests and small shops."""
     shop = context.shop
     filters: dict[str, Values] = {
         "status": lambda part: [str(part.data["status"])],

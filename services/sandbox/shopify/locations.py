@@ -1,4 +1,4 @@
-"""The shop's locations: a store that ships and a warehouse, unless more are added."""
+"""The shop's locations: initially a store that ships and a warehouse."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ADDRESS = {
 }
 
 
-class Places:
+class Locations:
     def __init__(self) -> None:
         self.rows: dict[int, Json] = {}
         self.primary = PRIMARY
@@ -29,7 +29,7 @@ class Places:
         self.rows[int(location["id"])] = {**ADDRESS, "active": True, "created_at": made, "updated_at": made, **location}
 
     def at(self, location_id: int) -> Json:
-        """The location; one that only an order knows gets a name."""
+        """The location with this id; created if only an order refers to it."""
         if location_id not in self.rows:
             self.add({"id": location_id, "name": f"Location {location_id}"})
         return self.rows[location_id]

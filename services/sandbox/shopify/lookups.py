@@ -1,4 +1,4 @@
-"""Records by their global ids."""
+"""Looks up records by global id."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any, Final
 
 from services.sandbox.shopify import shipping, totals
 from services.sandbox.shopify.gid import parse
+from services.sandbox.shopify.graphql_errors import ApiError
 from services.sandbox.shopify.orders import Entry
-from services.sandbox.shopify.personal import nameless
-from services.sandbox.shopify.problems import Refusal
 from services.sandbox.shopify.records import (
     CustomerView,
     InventoryItemView,
@@ -21,6 +20,7 @@ from services.sandbox.shopify.records import (
     VariantView,
     location_view,
 )
+from services.sandbox.shopify.redaction import redacted_customer
 from services.sandbox.shopify.shop import Shop
 
 READ_ALL: Final = "read_all_orders"
@@ -33,7 +33,7 @@ def order(shop: Shop, number: int) -> OrderView | None:
 
 
 def is_visible(shop: Shop, entry: Entry | None) -> bool:
-    """Without a further permission an app sees the orders of the last sixty days only."""
+    """Whether the app may see the order: without `read_all_orders`, only those of the last 60 days."""
     if entry is None or READ_ALL in shop.options.granted:
         return entry is not None
     return entry.created >= shop.now().timestamp() - WINDOW_SECONDS
@@ -55,9 +55,9 @@ def part(shop: Shop, kind: str, number: int) -> Part | None:
 
 
 def customer(shop: Shop, number: int) -> CustomerView | None:
-    found = shop.people.get(number)
+    found = shop.customers.get(number)
     if found and shop.options.hide_personal_data:
-        found = nameless(found)
+        found = redacted_customer(found)
     return CustomerView(shop, found) if found else None
 
 
@@ -82,7 +82,7 @@ def subscription(shop: Shop, number: int) -> SubscriptionView | None:
 
 
 def location(shop: Shop, number: int) -> Any:
-    return location_view(shop, number) if number in shop.places.rows else None
+    return location_view(shop, number) if number in shop.locations.rows else None
 
 
 BY_KIND: Final[Mapping[str, Callable[[Shop, int], Any]]] = {
@@ -100,10 +100,10 @@ PARTS: Final = ("FulfillmentOrder", "Fulfillment", "OrderTransaction", "Refund",
 
 
 def node(shop: Shop, text: str, kind: str = "") -> Any:
-    """The record with that global id (of `kind`, if given). Raises Refusal for what is no global id."""
+    """The record with this global id (of `kind`, if given). Raises ApiError for an invalid global id."""
     found = parse(text)
     if found is None or (kind and found[0] != kind):
-        raise Refusal(f"Invalid global id '{text}'", "argumentLiteralsIncompatible")
+        raise ApiError(f"Invalid global id '{text}'", "argumentLiteralsIncompatible")
     if found[0] in PARTS:
         return part(shop, *found)
     read = BY_KIND.get(found[0])

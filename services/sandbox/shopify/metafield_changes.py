@@ -1,4 +1,4 @@
-"""The mutation that sets up to 25 metafields at once: all of them or none."""
+"""The mutation metafieldsSet: sets up to 25 metafields atomically."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Final
 
 import orjson
 
+from services.sandbox.shopify.graphql_errors import user_error
 from services.sandbox.shopify.metafields import MetafieldView, Owner, digest, find, full_namespace, stored
 from services.sandbox.shopify.money import Json, number
-from services.sandbox.shopify.problems import user_error
 from services.sandbox.shopify.records import OrderView
 from services.sandbox.shopify.shop import Shop
 from services.sandbox.shopify.timestamps import moment, stamp
 
 AT_ONCE: Final = 25
-# What is wrong: the message, its code, and the input's field.
-Wrong = tuple[str, str, str]
+# An error: message, code, input field.
+InputError = tuple[str, str, str]
 
 
 def _is_json(value: str) -> bool:
@@ -45,7 +45,7 @@ CHECKS: Final[dict[str, Callable[[str], bool]]] = {
 def set_many(
     shop: Shop, inputs: list[Json], owner_of: Callable[[Shop, str], Owner | None]
 ) -> tuple[list[MetafieldView], list[Json]]:
-    """All or none: the metafields as they now are, or the errors. Orders that changed are touched and announced."""
+    """Sets all or none; returns the metafields or the errors. Changed orders get a new `updated_at` and a webhook."""
     if len(inputs) > AT_ONCE:
         message = f"Exceeded the maximum metafields input limit of {AT_ONCE}."
         return [], [user_error(message, "metafields", code="LESS_THAN_OR_EQUAL_TO", elementIndex=None)]
@@ -53,7 +53,7 @@ def set_many(
     errors = [
         found
         for index, (row, owner) in enumerate(zip(inputs, owners, strict=True))
-        for found in _wrong(row, owner, index)
+        for found in _errors(row, owner, index)
     ]
     if errors:
         return [], errors
@@ -89,19 +89,19 @@ def _store(shop: Shop, owner: Owner, row: Json) -> tuple[MetafieldView, bool]:
     return MetafieldView(owner, found), is_new
 
 
-def _wrong(row: Json, owner: Owner | None, index: int) -> list[Json]:
-    """The first thing that is wrong with one input, as a list of none or one."""
+def _errors(row: Json, owner: Owner | None, index: int) -> list[Json]:
+    """The first error of one input, as a list of at most one."""
     if owner is None:
-        found: Wrong | None = ("Owner does not exist.", "INVALID", "ownerId")
+        found: InputError | None = ("Owner does not exist.", "INVALID", "ownerId")
     else:
-        found = _wrong_name(row) or _wrong_value(row, find(owner, row.get("namespace"), row["key"]))
+        found = _name_error(row) or _value_error(row, find(owner, row.get("namespace"), row["key"]))
     if found is None:
         return []
     message, code, field = found
     return [user_error(message, "metafields", str(index), field, code=code, elementIndex=index)]
 
 
-def _wrong_name(row: Json) -> Wrong | None:
+def _name_error(row: Json) -> InputError | None:
     for field, text, least, most in (
         ("namespace", full_namespace(row.get("namespace")), 3, 255),
         ("key", row["key"], 2, 64),
@@ -113,7 +113,7 @@ def _wrong_name(row: Json) -> Wrong | None:
     return None
 
 
-def _wrong_value(row: Json, known: Json | None) -> Wrong | None:
+def _value_error(row: Json, known: Json | None) -> InputError | None:
     kind = row.get("type") or (known["type"] if known else "")
     if not kind:
         return "can't be blank", "BLANK", "type"
@@ -123,7 +123,7 @@ def _wrong_value(row: Json, known: Json | None) -> Wrong | None:
         return "may not be empty", "BLANK", "value"
     if not CHECKS.get(kind, _is_json)(row["value"]):
         return f"Value is not valid for type '{kind}'.", "INVALID_VALUE", "value"
-    # An explicit null says: there must not be one yet.
+    # compareDigest null means that the metafield must not exist yet.
     if "compareDigest" in row and row["compareDigest"] != (digest(known) if known else None):
         return "The resource has been updated since it was loaded.", "STALE_OBJECT", "compareDigest"
     return None

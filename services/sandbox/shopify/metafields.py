@@ -1,4 +1,4 @@
-"""Metafields: where each owner's lie, and how they are shown."""
+"""Metafields: storage by owner, and their GraphQL resolvers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _number(data: Any) -> int:
 
 
 def stored(owner: Owner) -> list[Json]:
-    """The owner's own list, to be read or added to."""
+    """The owner's list of metafields, which may be changed in place."""
     if isinstance(owner, OrderView):
         found: list[Json] = owner.doc["metafields"]
         return found
@@ -55,7 +55,7 @@ def stored(owner: Owner) -> list[Json]:
 
 
 def full_namespace(namespace: str | None) -> str:
-    """`$app` and `$app:name` are the app's own."""
+    """Expands `$app` and `$app:name` to the app's reserved namespace."""
     if not namespace or namespace == "$app":
         return APP_NAMESPACE
     return f"{APP_NAMESPACE}--{namespace[5:]}" if namespace.startswith("$app:") else namespace

@@ -1,4 +1,4 @@
-"""Exact amounts. What was posted keeps its spelling; only what must be computed is formatted here."""
+"""Exact amounts. Posted amounts keep their notation; only computed ones are formatted here."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_CENTS = frozenset({"JPY", "KRW", "VND", "CLP", "ISK", "PYG", "XAF", "XOF", "X
 
 
 def number(value: object) -> Decimal | None:
-    """The amount in a JSON value; None for what is missing or masked."""
+    """The amount in a JSON value; None if it is missing or masked."""
     if value is None or isinstance(value, bool):
         return None
     try:
@@ -25,13 +25,13 @@ def number(value: object) -> Decimal | None:
 
 
 def amount(value: object) -> Decimal:
-    """As `number`, with 0 for nothing."""
+    """Like `number`, with 0 instead of None."""
     found = number(value)
     return ZERO if found is None else found
 
 
 def text(value: Decimal) -> str:
-    """Two decimals at least, as Shopify's REST bodies have them."""
+    """Formats with at least two decimals, like Shopify's REST bodies."""
     return format(value if value.as_tuple().exponent <= -2 else value.quantize(CENT), "f")  # type: ignore[operator]
 
 
@@ -40,7 +40,7 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def shop_amount(holder: Mapping[str, Any], key: str) -> Decimal | None:
-    """The shop-currency amount of `key`: from its money set where there is one, else the plain figure."""
+    """The shop-currency amount of `key`: from its money set if present, else the plain amount."""
     both = holder.get(f"{key}_set")
     if isinstance(both, dict):
         found = number((both.get("shop_money") or {}).get("amount"))
@@ -50,7 +50,7 @@ def shop_amount(holder: Mapping[str, Any], key: str) -> Decimal | None:
 
 
 def as_set(shop: Decimal, currency: str, presentment: Decimal, presentment_currency: str) -> Json:
-    """A money set as in a webhook body."""
+    """A money set in webhook format."""
     return {
         "shop_money": {"amount": text(shop), "currency_code": currency},
         "presentment_money": {"amount": text(presentment), "currency_code": presentment_currency},

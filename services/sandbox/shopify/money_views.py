@@ -1,4 +1,4 @@
-"""Money as GraphQL shows it. A posted figure keeps its spelling."""
+"""Money in GraphQL answers. A posted amount keeps its notation."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from services.sandbox.shopify import totals
 from services.sandbox.shopify.money import ONE, ZERO, Json, number, rounded, text
 
 
-class Purse:
-    """How one order's amounts are shown: its two currencies and their rate."""
+class MoneyView:
+    """Formats one order's amounts in its two currencies."""
 
     __slots__ = ("currency", "presentment", "rate")
 
@@ -21,12 +21,12 @@ class Purse:
         self.rate = ONE if self.presentment == self.currency else totals.rate(rest)
 
     def bag(self, amount: Decimal) -> Json:
-        """A computed amount of the shop's currency."""
-        shown = self._worth(amount)
+        """A money bag of a computed amount in the shop's currency."""
+        shown = self._in_presentment_currency(amount)
         return self._both(text(amount), text(shown))
 
     def posted(self, holder: Mapping[str, Any], key: str) -> Json | None:
-        """What was posted under `key`, as a set or as a plain figure; None if neither is a figure."""
+        """The posted amount of `key`, from a money set or a plain amount; None if there is none."""
         both = holder.get(f"{key}_set")
         if isinstance(both, dict):
             shop, presentment = both.get("shop_money"), both.get("presentment_money")
@@ -38,13 +38,13 @@ class Purse:
             return None
         if self.rate == ONE:
             return self._both(str(plain), str(plain))
-        return self._both(str(plain), text(self._worth(found)))
+        return self._both(str(plain), text(self._in_presentment_currency(found)))
 
     def of(self, holder: Mapping[str, Any], key: str, otherwise: Callable[[], Decimal] = lambda: ZERO) -> Json:
-        """What was posted under `key`, else what `otherwise` computes."""
+        """The posted amount of `key`, else what `otherwise` computes."""
         return self.posted(holder, key) or self.bag(otherwise())
 
-    def _worth(self, amount: Decimal) -> Decimal:
+    def _in_presentment_currency(self, amount: Decimal) -> Decimal:
         return amount if self.rate == ONE else rounded(amount * self.rate, self.presentment)
 
     def _both(self, shop: str, presentment: str) -> Json:

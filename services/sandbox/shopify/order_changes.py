@@ -1,4 +1,4 @@
-"""Mutations that change orders and tags."""
+"""Mutations of orders and tags."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any, Final
 
 from services.sandbox.shopify import admin
 from services.sandbox.shopify.gid import gid
+from services.sandbox.shopify.graphql_errors import user_error
 from services.sandbox.shopify.lookups import node
 from services.sandbox.shopify.metafield_changes import set_many
 from services.sandbox.shopify.money import Json
 from services.sandbox.shopify.order_views import can_mark_as_paid
-from services.sandbox.shopify.problems import user_error
 from services.sandbox.shopify.records import CustomerView, OrderView, ProductView
 from services.sandbox.shopify.shapes import words
 from services.sandbox.shopify.shop import Shop
@@ -38,7 +38,7 @@ def find_order(shop: Shop, text: str) -> OrderView | None:
 
 
 def owner(shop: Shop, text: str) -> Any:
-    """Whoever can own metafields under that id; None if there is nobody."""
+    """The record with this id if it can own metafields, else None."""
     found = node(shop, text)
     return found if found is not None and hasattr(found, "shop") else None
 
@@ -65,7 +65,7 @@ def _change_tags(shop: Shop, text: str, change: Any) -> Json:
         _tag_order(shop, found, change)
     elif isinstance(found, CustomerView):
         found.data["tags"] = ", ".join(words(change(words(found.data.get("tags")))))
-        shop.people.note(found.data, shop.world.clock.monotonic())
+        shop.customers.note(found.data, shop.world.clock.monotonic())
     else:
         shop.tags[text] = words(change(shop.tags.get(text, [])))
     return {"node": found, "userErrors": []}
@@ -82,25 +82,27 @@ def _tag_order(shop: Shop, order: OrderView, change: Any) -> None:
 
 
 def update(shop: Shop, args: Json) -> Json:
-    """Lists are replaced, what is not mentioned stays."""
-    wish = args["input"]
-    order = find_order(shop, wish["id"])
+    """Updates an order: given lists are replaced, omitted fields stay."""
+    given = args["input"]
+    order = find_order(shop, given["id"])
     if order is None:
         return {"order": None, "userErrors": [user_error("Order does not exist", "id")]}
-    if wish.get("metafields"):
-        rows = [{**row, "ownerId": wish["id"]} for row in wish["metafields"]]
+    if given.get("metafields"):
+        rows = [{**row, "ownerId": given["id"]} for row in given["metafields"]]
         _, errors = set_many(shop, rows, owner)
         if errors:
             return {"order": None, "userErrors": [user_error(row["message"], "metafields") for row in errors]}
     rest = order.doc["rest"]
-    rest.update({PLAIN_KEYS[name]: wish[name] for name in PLAIN_KEYS if name in wish})
-    if "tags" in wish:
-        rest["tags"] = ", ".join(words(wish["tags"] or []))
-    if "customAttributes" in wish:
-        rows = wish["customAttributes"] or []
+    rest.update({PLAIN_KEYS[name]: given[name] for name in PLAIN_KEYS if name in given})
+    if "tags" in given:
+        rest["tags"] = ", ".join(words(given["tags"] or []))
+    if "customAttributes" in given:
+        rows = given["customAttributes"] or []
         rest["note_attributes"] = [{"name": row["key"], "value": row["value"]} for row in rows]
-    if wish.get("shippingAddress"):
-        changed = {ADDRESS_KEYS[name]: value for name, value in wish["shippingAddress"].items() if name in ADDRESS_KEYS}
+    if given.get("shippingAddress"):
+        changed = {
+            ADDRESS_KEYS[name]: value for name, value in given["shippingAddress"].items() if name in ADDRESS_KEYS
+        }
         rest["shipping_address"] = {**(rest.get("shipping_address") or {}), **changed}
     shop.touch(order.doc)
     shop.announce(order.doc, ("orders/updated",))
@@ -115,8 +117,8 @@ def cancel(shop: Shop, args: Json) -> Json:
     refund = bool(args.get("refund") or method.get("originalPaymentMethodsRefund"))
     try:
         admin.cancel(shop, order.doc, args["reason"], refund=refund, note=args.get("staffNote"))
-    except admin.Impossible as refusal:
-        return _not_cancelled(str(refusal), "INVALID")
+    except admin.InvalidChange as bad_request_answer:
+        return _not_cancelled(str(bad_request_answer), "INVALID")
     job = {"id": gid("Job", next(shop.ids)), "done": True}
     return {"job": job, "orderCancelUserErrors": [], "userErrors": []}
 

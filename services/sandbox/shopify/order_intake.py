@@ -1,7 +1,7 @@
-"""An order as somebody posts it, of any age and completeness, becomes a whole record.
+"""Completes a posted order, which may be old or incomplete, to a stored record.
 
-Totals stay as posted. What Shopify would have assigned (ids, names, times) is filled in; what it keeps beside the
-order body (transactions, fulfilment orders, metafields) is made from what the body says.
+Totals stay as posted. Ids, names and times that Shopify assigns are filled in; what it stores besides the order body
+(transactions, fulfilment orders, metafields) is derived from the body.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from services.sandbox.shopify.timestamps import moment, stamp
 
 
 @dataclass
-class Desk:
-    """What taking in an order needs from the shop."""
+class IntakeContext:
+    """What order intake needs from the shop."""
 
     ids: Iterator[int]
     numbers: Iterator[int]
@@ -26,28 +26,28 @@ class Desk:
     location_id: int
 
 
-def accept(posted: Json, previous: Json | None, desk: Desk, now: datetime) -> Json:
-    """The order's record. Raises ValueError for what cannot be an order."""
+def accept(posted: Json, previous: Json | None, context: IntakeContext, now: datetime) -> Json:
+    """Builds the order's record. Raises ValueError for an invalid order."""
     rest = dict(posted)
     explicit = _objects(rest.pop("transactions", None))
     placed = _objects(rest.pop("fulfillment_orders", None))
     metafields = _objects(rest.pop("metafields", None))
-    _identify(rest, previous, desk)
+    _identify(rest, previous, context)
     _date(rest, previous, now)
-    _complete_parts(rest, desk)
+    _complete_parts(rest, context)
     known = previous or {"payments": [], "fos": [], "metafields": [], "shipments": {}}
     _keep_fulfilments(rest, known)
     doc = {
         "rest": rest,
-        "payments": payments.settle(rest, explicit, known["payments"], desk.ids),
+        "payments": payments.settle(rest, explicit, known["payments"], context.ids),
         "fos": known["fos"],
-        "metafields": known["metafields"] or _metafields(metafields, desk.ids, rest["updated_at"]),
+        "metafields": known["metafields"] or _metafields(metafields, context.ids, rest["updated_at"]),
         "shipments": known["shipments"],
     }
     if placed and not previous:
-        shipping.place(doc, placed, desk.ids, rest["updated_at"])
-    location = numeric(rest.get("location_id")) or desk.location_id
-    shipping.keep_in_step(doc, location, desk.ids, rest["updated_at"])
+        shipping.place(doc, placed, context.ids, rest["updated_at"])
+    location = numeric(rest.get("location_id")) or context.location_id
+    shipping.update_fulfilment_orders(doc, location, context.ids, rest["updated_at"])
     return doc
 
 
@@ -55,20 +55,20 @@ def _objects(value: object) -> list[Json]:
     return [part for part in value if isinstance(part, dict)] if isinstance(value, list) else []
 
 
-def _identify(rest: Json, previous: Json | None, desk: Desk) -> None:
-    rest["id"] = _id(rest.get("id"), desk.ids)
+def _identify(rest: Json, previous: Json | None, context: IntakeContext) -> None:
+    rest["id"] = _id(rest.get("id"), context.ids)
     rest.setdefault("admin_graphql_api_id", gid("Order", rest["id"]))
     if rest.get("order_number") is None:
         named = str(rest.get("name") or "").lstrip("#")
-        rest["order_number"] = int(named) if named.isdigit() else _number(previous, desk)
+        rest["order_number"] = int(named) if named.isdigit() else _number(previous, context)
     if not rest.get("name"):
         rest["name"] = f"#{rest['order_number']}"
     if not rest.get("currency"):
-        rest["currency"] = _currency_of_sets(rest) or desk.currency
+        rest["currency"] = _currency_of_sets(rest) or context.currency
 
 
-def _number(previous: Json | None, desk: Desk) -> int:
-    return int(previous["rest"]["order_number"]) if previous else next(desk.numbers)
+def _number(previous: Json | None, context: IntakeContext) -> int:
+    return int(previous["rest"]["order_number"]) if previous else next(context.numbers)
 
 
 def _id(value: object, ids: Iterator[int]) -> int:
@@ -100,25 +100,25 @@ def _date(rest: Json, previous: Json | None, now: datetime) -> None:
 
 
 def later(before: datetime, now: datetime) -> str:
-    """A time after `before`: now, or a second later where the clock's whole seconds have not moved on."""
+    """A timestamp after `before`: now, or one second later if the clock's whole second is the same."""
     return stamp(max(now.replace(microsecond=0), before + timedelta(seconds=1)))
 
 
-def _complete_parts(rest: Json, desk: Desk) -> None:
+def _complete_parts(rest: Json, context: IntakeContext) -> None:
     for key, kind in (("line_items", "LineItem"), ("shipping_lines", "ShippingLine"), ("refunds", "Refund")):
         if key in rest:
-            rest[key] = [_with_id(part, kind, desk.ids) for part in _objects(rest[key])]
+            rest[key] = [_with_id(part, kind, context.ids) for part in _objects(rest[key])]
     for line in totals.lines(rest):
         line["quantity"] = totals.quantity(line)
         if isinstance(line.get("properties"), dict):
             line["properties"] = [{"name": k, "value": v} for k, v in line["properties"].items()]
     if "fulfillments" in rest:
-        rest["fulfillments"] = [_with_id(part, "Fulfillment", desk.ids) for part in _objects(rest["fulfillments"])]
+        rest["fulfillments"] = [_with_id(part, "Fulfillment", context.ids) for part in _objects(rest["fulfillments"])]
     for refund in totals.refunds(rest):
         for row in (*_objects(refund.get("refund_line_items")), *_objects(refund.get("transactions"))):
-            row["id"] = _id(row.get("id"), desk.ids)
+            row["id"] = _id(row.get("id"), context.ids)
     if isinstance(rest.get("customer"), dict) and rest["customer"]:
-        rest["customer"] = _with_id(rest["customer"], "Customer", desk.ids)
+        rest["customer"] = _with_id(rest["customer"], "Customer", context.ids)
 
 
 def _with_id(part: Json, kind: str, ids: Iterator[int]) -> Json:
@@ -127,7 +127,7 @@ def _with_id(part: Json, kind: str, ids: Iterator[int]) -> Json:
 
 
 def _keep_fulfilments(rest: Json, known: Json) -> None:
-    """What was fulfilled through the API stays, though an older body that is posted again does not know of it."""
+    """Keeps fulfilments created through the API when an older body without them is posted again."""
     if "rest" not in known:
         return
     posted = shipping.fulfilments(rest)

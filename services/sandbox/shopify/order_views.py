@@ -1,4 +1,4 @@
-"""How GraphQL shows an order: each field from the stored body, with Shopify's names and values."""
+"""GraphQL resolvers of orders, from the stored body."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any, Final
 from services.sandbox.shopify import payments, shipping, totals
 from services.sandbox.shopify.executor import Resolver
 from services.sandbox.shopify.gid import gid, numeric
+from services.sandbox.shopify.graphql_errors import ApiError
 from services.sandbox.shopify.money import ZERO, Json, shop_amount, total
 from services.sandbox.shopify.paging import page
-from services.sandbox.shopify.problems import Refusal
 from services.sandbox.shopify.records import CustomerView, LocationView, OrderView, Part, location_view, parts
 from services.sandbox.shopify.shapes import address, attributes, tax_line, tax_shape, words
 from services.sandbox.shopify.timestamps import graphql_time
@@ -20,7 +20,7 @@ FULFILMENT: Final = {None: "UNFULFILLED", "": "UNFULFILLED", "partial": "PARTIAL
 
 
 def key(name: str, default: Any = None) -> Resolver:
-    """A field whose value stands in the body under `name`; nothing (null) becomes the default."""
+    """A field with the body's value of `name`, or the default for null."""
 
     def read(order: OrderView, _: Json) -> Any:
         value = order.rest.get(name)
@@ -37,13 +37,13 @@ def time(name: str, otherwise: str = "") -> Resolver:
 
 
 def text(name: str) -> Resolver:
-    """As `key`, with an empty text for nothing kept as nothing."""
+    """Like `key`, with null for an empty text."""
     return lambda order, _: None if order.rest.get(name) is None else str(order.rest[name])
 
 
 def posted_money(name: str) -> Resolver:
-    """Money that Shopify leaves out (null) where it does not apply."""
-    return lambda order, _: order.purse.posted(order.rest, name)
+    """Money that is null if it does not apply."""
+    return lambda order, _: order.money.posted(order.rest, name)
 
 
 def _address(name: str) -> Resolver:
@@ -63,15 +63,15 @@ def fulfilment_status(order: OrderView, _: Json) -> str:
 
 
 def tax_lines(order: OrderView, _: Json) -> list[Json]:
-    """The order's own, else those of its lines and shipping added up by title and rate."""
+    """The order's own tax lines, else those of lines and shipping summed by title and rate."""
     if order.rest.get("tax_lines") is not None:
-        return [tax_line(order.purse, line) for line in order.rest["tax_lines"]]
+        return [tax_line(order.money, line) for line in order.rest["tax_lines"]]
     sums: dict[tuple[str, object], Decimal] = {}
     for line in (*totals.lines(order.rest), *totals.shipping_lines(order.rest)):
         for tax in line.get("tax_lines") or []:
             place = (str(tax.get("title")), tax.get("rate"))
             sums[place] = sums.get(place, ZERO) + (shop_amount(tax, "price") or ZERO)
-    return [tax_shape(title, rate, order.purse.bag(amount), None) for (title, rate), amount in sums.items()]
+    return [tax_shape(title, rate, order.money.bag(amount), None) for (title, rate), amount in sums.items()]
 
 
 def current_shipping(order: OrderView) -> Decimal:
@@ -88,8 +88,8 @@ def discount_codes(order: OrderView, _: Json) -> list[str]:
 
 def rounding(order: OrderView, _: Json) -> Json:
     return {
-        "paymentSet": order.purse.of(order.rest, "total_cash_rounding_payment_adjustment"),
-        "refundSet": order.purse.of(order.rest, "total_cash_rounding_refund_adjustment"),
+        "paymentSet": order.money.of(order.rest, "total_cash_rounding_payment_adjustment"),
+        "refundSet": order.money.of(order.rest, "total_cash_rounding_refund_adjustment"),
     }
 
 
@@ -123,10 +123,10 @@ def customer(order: OrderView, _: Json) -> CustomerView | None:
     if not data:
         return None
     if order.shop.options.deny_customers:
-        raise Refusal("This app is not approved to access the Customer object.", "ACCESS_DENIED")
+        raise ApiError("This app is not approved to access the Customer object.", "ACCESS_DENIED")
     if order.shop.options.hide_personal_data:
         return CustomerView(order.shop, data)
-    return CustomerView(order.shop, order.shop.people.get(int(data["id"])) or data)
+    return CustomerView(order.shop, order.shop.customers.get(int(data["id"])) or data)
 
 
 def _is_fulfillable(order: OrderView, _: Json) -> bool:
@@ -148,7 +148,7 @@ def _app(order: OrderView, _: Json) -> Json | None:
 
 
 def _fees(order: OrderView, _: Json) -> list[Json]:
-    fees = order.purse.posted(order.rest, "original_total_additional_fees")
+    fees = order.money.posted(order.rest, "original_total_additional_fees")
     if fees is None:
         return []
     return [{"id": gid("AdditionalFee", order.rest["id"]), "name": "Fee", "price": fees, "taxLines": []}]
@@ -181,38 +181,38 @@ ORDER: Final[dict[str, Resolver]] = {
     "estimatedTaxes": lambda o, _: bool(o.rest.get("estimated_taxes")),
     "edited": lambda o, _: bool(o.doc.get("edited")),
     "currencyCode": key("currency"),
-    "presentmentCurrencyCode": lambda o, _: o.purse.presentment,
-    "totalPriceSet": lambda o, _: o.purse.of(o.rest, "total_price", lambda: totals.total_price(o.rest)),
-    "currentTotalPriceSet": lambda o, _: o.purse.of(
+    "presentmentCurrencyCode": lambda o, _: o.money.presentment,
+    "totalPriceSet": lambda o, _: o.money.of(o.rest, "total_price", lambda: totals.total_price(o.rest)),
+    "currentTotalPriceSet": lambda o, _: o.money.of(
         o.rest, "current_total_price", lambda: totals.current_total(o.rest)
     ),
-    "originalTotalPriceSet": lambda o, _: o.purse.of(o.rest, "total_price", lambda: totals.total_price(o.rest)),
-    "subtotalPriceSet": lambda o, _: o.purse.of(o.rest, "subtotal_price", lambda: totals.subtotal(o.rest)),
-    "currentSubtotalPriceSet": lambda o, _: o.purse.of(
+    "originalTotalPriceSet": lambda o, _: o.money.of(o.rest, "total_price", lambda: totals.total_price(o.rest)),
+    "subtotalPriceSet": lambda o, _: o.money.of(o.rest, "subtotal_price", lambda: totals.subtotal(o.rest)),
+    "currentSubtotalPriceSet": lambda o, _: o.money.of(
         o.rest, "current_subtotal_price", lambda: totals.subtotal(o.rest)
     ),
-    "totalTaxSet": lambda o, _: o.purse.of(o.rest, "total_tax", lambda: totals.tax(o.rest)),
-    "currentTotalTaxSet": lambda o, _: o.purse.of(o.rest, "current_total_tax", lambda: totals.tax(o.rest)),
-    "totalDiscountsSet": lambda o, _: o.purse.of(o.rest, "total_discounts", lambda: totals.discounts(o.rest)),
-    "currentTotalDiscountsSet": lambda o, _: o.purse.of(
+    "totalTaxSet": lambda o, _: o.money.of(o.rest, "total_tax", lambda: totals.tax(o.rest)),
+    "currentTotalTaxSet": lambda o, _: o.money.of(o.rest, "current_total_tax", lambda: totals.tax(o.rest)),
+    "totalDiscountsSet": lambda o, _: o.money.of(o.rest, "total_discounts", lambda: totals.discounts(o.rest)),
+    "currentTotalDiscountsSet": lambda o, _: o.money.of(
         o.rest, "current_total_discounts", lambda: totals.discounts(o.rest)
     ),
-    "totalShippingPriceSet": lambda o, _: o.purse.of(o.rest, "total_shipping_price", lambda: totals.shipping(o.rest)),
-    "currentShippingPriceSet": lambda o, _: o.purse.of(o.rest, "current_shipping_price", lambda: current_shipping(o)),
-    "totalTipReceivedSet": lambda o, _: o.purse.of(o.rest, "total_tip_received"),
+    "totalShippingPriceSet": lambda o, _: o.money.of(o.rest, "total_shipping_price", lambda: totals.shipping(o.rest)),
+    "currentShippingPriceSet": lambda o, _: o.money.of(o.rest, "current_shipping_price", lambda: current_shipping(o)),
+    "totalTipReceivedSet": lambda o, _: o.money.of(o.rest, "total_tip_received"),
     "originalTotalDutiesSet": posted_money("original_total_duties"),
     "currentTotalDutiesSet": posted_money("current_total_duties"),
     "originalTotalAdditionalFeesSet": posted_money("original_total_additional_fees"),
     "currentTotalAdditionalFeesSet": posted_money("current_total_additional_fees"),
     "totalCashRoundingAdjustment": rounding,
-    "totalRefundedSet": lambda o, _: o.purse.bag(payments.refunded(o.payments)),
-    "totalRefundedShippingSet": lambda o, _: o.purse.bag(ZERO),
-    "totalReceivedSet": lambda o, _: o.purse.bag(payments.received(o.payments)),
-    "totalOutstandingSet": lambda o, _: o.purse.of(o.rest, "total_outstanding", lambda: o.outstanding),
-    "totalCapturableSet": lambda o, _: o.purse.bag(
+    "totalRefundedSet": lambda o, _: o.money.bag(payments.refunded(o.payments)),
+    "totalRefundedShippingSet": lambda o, _: o.money.bag(ZERO),
+    "totalReceivedSet": lambda o, _: o.money.bag(payments.received(o.payments)),
+    "totalOutstandingSet": lambda o, _: o.money.of(o.rest, "total_outstanding", lambda: o.outstanding),
+    "totalCapturableSet": lambda o, _: o.money.bag(
         totals.total_price(o.rest) if payments.status(o.rest) == "authorized" else ZERO
     ),
-    "netPaymentSet": lambda o, _: o.purse.bag(o.net),
+    "netPaymentSet": lambda o, _: o.money.bag(o.net),
     "taxLines": tax_lines,
     "currentTaxLines": tax_lines,
     "additionalFees": _fees,

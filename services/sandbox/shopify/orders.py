@@ -1,5 +1,5 @@
-"""All orders of the shop. A record lies here as compressed JSON, so that tens of thousands fit; the ones in use are
-kept open."""
+"""All orders of the shop, as compressed JSON, so that tens of thousands fit into memory; recently used ones are
+cached uncompressed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OPEN_RECORDS = 512
 
 
 class Entry:
-    """What lists and searches need of an order without opening it. Times are seconds since 1970."""
+    """The fields of an order that lists and searches need without decompressing it. Times are seconds since 1970."""
 
     __slots__ = ("created", "id", "name", "packed", "processed", "stored", "updated")
 
@@ -36,7 +36,7 @@ class Entry:
 
 
 class Orders:
-    """`get` opens a record; whoever changes it must `put` it back."""
+    """`get` returns a record; after changing it, the caller must `put` it back."""
 
     def __init__(self) -> None:
         self._entries: dict[int, Entry] = {}
@@ -67,7 +67,7 @@ class Orders:
         return self._entries.get(order_id)
 
     def owner(self, kind: str, part_id: int) -> Json | None:
-        """The order that has that fulfilment order, fulfilment, transaction, refund or line."""
+        """The order with this fulfilment order, fulfilment, transaction, refund or line."""
         order_id = self._parts.get(kind, {}).get(part_id)
         return None if order_id is None else self.get(order_id)
 
@@ -78,7 +78,7 @@ class Orders:
             entry = self._entries[order_id] = Entry(doc)
         entry.note(doc)
         entry.stored = stored
-        # Packed when it is closed: a record that is being worked on changes several times.
+        # Compressed when it leaves the cache, since a record in use changes several times.
         entry.packed = b""
         self._index(doc)
         self._keep_open(order_id, doc)

@@ -1,4 +1,4 @@
-"""Connections: pages with cursors that name a place by value, so that a page stays right when records move."""
+"""Connections with keyset cursors, so that pages stay correct when records change."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any, Final
 
 import orjson
 
+from services.sandbox.shopify.graphql_errors import ApiError
 from services.sandbox.shopify.money import Json
-from services.sandbox.shopify.problems import Refusal
 
 LARGEST_PAGE: Final = 250
 Key = tuple[Any, ...]
 
 
 class Page:
-    """What one page shows; nodes are made when they are asked for."""
+    """One page; its nodes are built lazily."""
 
     __slots__ = ("_keys", "_make", "_rows", "has_next", "has_previous")
 
@@ -48,11 +48,11 @@ def cursor(key: Key) -> str:
 
 
 def place(text: str) -> Key:
-    """The key in a cursor. Raises Refusal for what is none."""
+    """The key in a cursor. Raises ApiError for an invalid cursor."""
     try:
         return tuple(orjson.loads(base64.urlsafe_b64decode(text)))
     except (ValueError, TypeError) as error:
-        raise Refusal(f"Invalid cursor for current pagination sort: {text}", "BAD_REQUEST") from error
+        raise ApiError(f"Invalid cursor for current pagination sort: {text}", "BAD_REQUEST") from error
 
 
 def same(row: Any) -> Any:
@@ -62,13 +62,13 @@ def same(row: Any) -> Any:
 def page(
     rows: Sequence[Any], args: Json, make: Callable[[Any], Any] = same, key: Callable[[Any], Key] | None = None
 ) -> Page:
-    """The page that `args` (first, after, last, before, reverse) ask for of all `rows`.
+    """The page of `rows` that `args` (first, after, last, before, reverse) select.
 
-    `rows` are ordered by `key`; without one their places count, as in the short lists within a record.
+    `rows` are ordered by `key`; without one by their index, as in the short lists within a record.
     """
     first, last = _size(args, "first"), _size(args, "last")
     if first is None and last is None:
-        raise Refusal("you must provide one of first or last", "BAD_REQUEST")
+        raise ApiError("you must provide one of first or last", "BAD_REQUEST")
     placed = [(key(row) if key else (number,), row) for number, row in enumerate(rows)]
     if args.get("reverse"):
         placed.reverse()
@@ -83,7 +83,7 @@ def _size(args: Json, name: str) -> int | None:
     if size is None:
         return None
     if not 0 <= size <= LARGEST_PAGE:
-        raise Refusal(f"{name} must be between 0 and {LARGEST_PAGE}", "BAD_REQUEST")
+        raise ApiError(f"{name} must be between 0 and {LARGEST_PAGE}", "BAD_REQUEST")
     return int(size)
 
 

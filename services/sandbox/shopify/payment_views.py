@@ -1,4 +1,4 @@
-"""How GraphQL shows an order's transactions and refunds."""
+"""GraphQL resolvers of an order's transactions and refunds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.sandbox.shopify.timestamps import graphql_time
 
 
 def amount(part: Part, _: Json) -> Json:
-    return part.order.purse.of(part.data, "amount")
+    return part.order.money.of(part.data, "amount")
 
 
 def parent(part: Part, _: Json) -> Part | None:
@@ -74,8 +74,8 @@ TRANSACTION: Final[dict[str, Resolver]] = {
     "createdAt": lambda p, _: graphql_time(p.data.get("created_at")),
     "processedAt": lambda p, _: graphql_time(p.data.get("processed_at")),
     "amountSet": amount,
-    "amountRoundingSet": lambda p, _: p.order.purse.posted(p.data, "amount_rounding"),
-    "totalUnsettledSet": lambda p, _: p.order.purse.posted(p.data, "total_unsettled"),
+    "amountRoundingSet": lambda p, _: p.order.money.posted(p.data, "amount_rounding"),
+    "totalUnsettledSet": lambda p, _: p.order.money.posted(p.data, "total_unsettled"),
     "errorCode": lambda p, _: str(p.data["error_code"]).upper() if p.data.get("error_code") else None,
     "paymentId": lambda p, _: p.data.get("payment_id"),
     "receiptJson": receipt,
@@ -89,7 +89,7 @@ TRANSACTION: Final[dict[str, Resolver]] = {
 
 def refunded(part: Part, _: Json) -> Json:
     rows = [row for row in part.data.get("transactions") or [] if payments.is_success(row)]
-    return part.order.purse.bag(total(payments.value(row) for row in rows))
+    return part.order.money.bag(total(payments.value(row) for row in rows))
 
 
 def refund_lines(part: Part, args: Json) -> Any:
@@ -121,7 +121,7 @@ def refunded_line(part: Part, _: Json) -> Part:
 
 
 def _line_price(part: Part, _: Json) -> Json:
-    return part.order.purse.bag(totals.price(refunded_line(part, {}).data))
+    return part.order.money.bag(totals.price(refunded_line(part, {}).data))
 
 
 REFUND: Final[dict[str, Resolver]] = {
@@ -145,16 +145,16 @@ REFUND_LINE: Final[dict[str, Resolver]] = {
     "lineItem": refunded_line,
     "quantity": lambda p, _: int(p.data.get("quantity") or 0),
     "priceSet": _line_price,
-    "subtotalSet": lambda p, _: p.order.purse.of(p.data, "subtotal"),
-    "totalTaxSet": lambda p, _: p.order.purse.of(p.data, "total_tax"),
+    "subtotalSet": lambda p, _: p.order.money.of(p.data, "subtotal"),
+    "totalTaxSet": lambda p, _: p.order.money.of(p.data, "total_tax"),
     "restockType": lambda p, _: str(p.data.get("restock_type") or "no_restock").upper(),
     "restocked": lambda p, _: (p.data.get("restock_type") or "no_restock") != "no_restock",
     "location": location,
 }
 ADJUSTMENT: Final[dict[str, Resolver]] = {
     "id": lambda p, _: gid("OrderAdjustment", p.data.get("id") or 0),
-    "amountSet": lambda p, _: p.order.purse.of(p.data, "amount"),
-    "taxAmountSet": lambda p, _: p.order.purse.of(p.data, "tax_amount"),
+    "amountSet": lambda p, _: p.order.money.of(p.data, "amount"),
+    "taxAmountSet": lambda p, _: p.order.money.of(p.data, "tax_amount"),
     "reason": lambda p, _: None,
 }
 
@@ -167,8 +167,8 @@ def _shipping_line(part: Part, _: Json) -> Part:
 REFUND_SHIPPING: Final[dict[str, Resolver]] = {
     "id": lambda p, _: gid("RefundShippingLine", p.data.get("id") or 0),
     "shippingLine": _shipping_line,
-    "subtotalAmountSet": lambda p, _: p.order.purse.of(p.data, "subtotal_amount"),
-    "taxAmountSet": lambda p, _: p.order.purse.bag(
+    "subtotalAmountSet": lambda p, _: p.order.money.of(p.data, "subtotal_amount"),
+    "taxAmountSet": lambda p, _: p.order.money.bag(
         total(shop_amount(tax, "price") or ZERO for tax in p.data.get("tax_lines") or [])
     ),
 }

@@ -1,4 +1,4 @@
-"""The money of an order as transactions. Order bodies carry none, so they are made from the posted figures."""
+"""An order's transactions, which are derived from the posted amounts, since order bodies do not contain them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def status(rest: Json) -> str:
     return str(rest.get("financial_status") or "").lower()
 
 
-def paid_by_figures(rest: Json) -> Decimal:
-    """What must have come in for the posted figures to be true."""
+def implied_payment(rest: Json) -> Decimal:
+    """The paid amount that follows from the posted amounts."""
     whole = totals.total_price(rest)
     if status(rest) in ("pending", "authorized", "voided", "expired"):
         return ZERO
     outstanding = shop_amount(rest, "total_outstanding")
-    # A wholly refunded order is outstanding again, yet it was paid once.
+    # The total of a fully refunded order is outstanding again, although it was paid once.
     if status(rest) == "refunded" or outstanding is None:
         return whole if status(rest) in ("paid", "refunded", "partially_refunded") else ZERO
     return max(ZERO, whole - outstanding)
@@ -38,7 +38,7 @@ def is_success(payment: Json) -> bool:
 
 
 def value(payment: Json) -> Decimal:
-    """In the shop's currency."""
+    """The amount in the shop's currency."""
     return shop_amount(payment, "amount") or ZERO
 
 
@@ -51,7 +51,7 @@ def refunded(payments: list[Json]) -> Decimal:
 
 
 def settle(rest: Json, explicit: list[Json], known: list[Json], ids: Iterator[int]) -> list[Json]:
-    """All transactions of an order: explicit ones win, else what is known and what the figures add to it."""
+    """All transactions of an order: the posted ones, else the stored ones and those that the amounts imply."""
     payments = [dict(p) for p in explicit] if explicit else [*known, *_missing(rest, known, ids)]
     there = {p.get("id") for p in payments if p.get("id") is not None}
     for refund in totals.refunds(rest):
@@ -64,7 +64,7 @@ def settle(rest: Json, explicit: list[Json], known: list[Json], ids: Iterator[in
 def _missing(rest: Json, known: list[Json], ids: Iterator[int]) -> list[Json]:
     if status(rest) in ("authorized", "voided"):
         return _authorized(rest, known, ids)
-    missing = paid_by_figures(rest) - received(known)
+    missing = implied_payment(rest) - received(known)
     if missing <= 0:
         return []
     authorized = next((p for p in known if p["kind"] == "authorization"), None)
@@ -87,7 +87,7 @@ def _authorized(rest: Json, known: list[Json], ids: Iterator[int]) -> list[Json]
 
 
 def _parent_of_refunds(rest: Json) -> int | None:
-    """The payment that refunds point to, so that the pointer leads somewhere."""
+    """The payment that refunds refer to, which must exist."""
     payments = [p for refund in totals.refunds(rest) for p in refund.get("transactions") or []]
     parents = {p.get("parent_id") for p in payments if p.get("parent_id")}
     return int(parents.pop()) if len(parents) == 1 else None
@@ -104,7 +104,7 @@ def made(
     via: str | None = None,
     at: str | None = None,
 ) -> Json:
-    """A transaction of `amount` in the shop's currency."""
+    """A new transaction of `amount` in the shop's currency."""
     return {
         "id": identity or next(ids),
         "kind": kind,
@@ -119,7 +119,7 @@ def made(
 
 
 def _both(rest: Json, payment: Json) -> Json:
-    """The money set of a plain figure that is in the customer's currency."""
+    """The money set of a plain amount in the customer's currency."""
     paid = amount_of(payment.get("amount"))
     shop = rounded(paid / totals.rate(rest), rest["currency"])
     return as_set(shop, rest["currency"], paid, payment["currency"])

@@ -1,4 +1,4 @@
-"""Places an order in the imitated shop, as the checkout would: stored, its items made, its webhooks sent."""
+"""Places an order like the shop's checkout: stores it, creates missing items, sends its webhooks."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from services.sandbox.shopify.shop import Shop
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """The stored order, and the webhooks that were sent for it."""
+class PlacedOrder:
+    """The stored order and its sent webhooks."""
 
     doc: Json
     topics: tuple[str, ...]
     webhook_ids: list[str]
 
 
-def place(shop: Shop, posted: Json, *, makes_items: bool = True, sends_webhooks: bool = True) -> Placed:
-    """Stores `posted`, a new order or a new state of a known one.
+def place(shop: Shop, posted: Json, *, makes_items: bool = True, sends_webhooks: bool = True) -> PlacedOrder:
+    """Stores `posted`, a new order or a new state of an existing one.
 
-    `makes_items`: Heartland gets an item for each SKU that it lacks. Raises ValueError, TypeError, KeyError or
-    AttributeError for what cannot be an order.
+    `makes_items`: creates missing items in Heartland. Raises ValueError, TypeError, KeyError or
+    AttributeError for an invalid order.
     """
     before, doc = _store(shop, posted)
     if makes_items:
         _make_items(shop, doc["rest"])
     topics = _topics(before, doc["rest"]) if sends_webhooks else ()
-    return Placed(doc, topics, shop.announce(doc, topics))
+    return PlacedOrder(doc, topics, shop.announce(doc, topics))
 
 
 def _store(shop: Shop, posted: Json) -> tuple[Json | None, Json]:
@@ -51,8 +51,8 @@ def _topics(before: Json | None, rest: Json) -> tuple[str, ...]:
 
 
 def _make_items(shop: Shop, rest: Json) -> None:
-    shelf: Any = getattr(shop.world, "heartland", None)
+    item_source: Any = getattr(shop.world, "heartland", None)
     for line in totals.lines(rest):
-        if shelf is not None and line.get("sku"):
+        if item_source is not None and line.get("sku"):
             title = str(line.get("name") or line.get("title") or line["sku"])
-            shelf.ensure_item(str(line["sku"]), title, text(totals.price(line)))
+            item_source.ensure_item(str(line["sku"]), title, text(totals.price(line)))

@@ -1,4 +1,4 @@
-"""What GraphQL's resolvers are given: a stored record with its shop. `kind` is the name of its type."""
+"""The objects that GraphQL resolvers receive: a stored record with its shop. `kind` is its type name."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import ClassVar
 from services.sandbox.shopify import payments, totals
 from services.sandbox.shopify.catalog import Product, Variant
 from services.sandbox.shopify.money import ZERO, Json, shop_amount
-from services.sandbox.shopify.money_views import Purse
-from services.sandbox.shopify.personal import without_people
+from services.sandbox.shopify.money_views import MoneyView
+from services.sandbox.shopify.redaction import redacted_order
 from services.sandbox.shopify.shop import Shop
 from services.sandbox.shopify.subscriptions import Subscription
 
 
 class OrderView:
-    """One order in one answer."""
+    """An order within one answer."""
 
-    __slots__ = ("doc", "purse", "rest", "shop")
+    __slots__ = ("doc", "money", "rest", "shop")
     kind: ClassVar[str] = "Order"
 
     def __init__(self, shop: Shop, doc: Json) -> None:
         self.shop = shop
         self.doc = doc
         hidden = shop.options.hide_personal_data
-        self.rest: Json = without_people(doc["rest"]) if hidden else doc["rest"]
-        self.purse = Purse(self.rest)
+        self.rest: Json = redacted_order(doc["rest"]) if hidden else doc["rest"]
+        self.money = MoneyView(self.rest)
 
     @property
     def payments(self) -> list[Json]:
@@ -46,7 +46,7 @@ class OrderView:
 
 
 class Part:
-    """Something that belongs to an order: `data` is its piece of the stored record."""
+    """A part of an order; `data` is its part of the stored record."""
 
     __slots__ = ("data", "kind", "order")
 
@@ -98,7 +98,7 @@ class SubscriptionView:
 
 @dataclass(slots=True)
 class ShopView:
-    """The shop itself, or (with the other kind) the app's installation in it."""
+    """The shop, or (by `kind`) the app's installation."""
 
     shop: Shop
     kind: str = "Shop"
@@ -109,4 +109,4 @@ def parts(kind: str, order: OrderView, rows: list[Json]) -> list[Part]:
 
 
 def location_view(shop: Shop, number: int) -> LocationView:
-    return LocationView(shop, shop.places.at(number))
+    return LocationView(shop, shop.locations.at(number))

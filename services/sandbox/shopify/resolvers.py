@@ -1,4 +1,4 @@
-"""Which function resolves which field. Fields that are not named here are read from the record under their own name."""
+"""The resolver of each field. Fields not listed are read from the record by their own name."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ TABLE: Final[dict[str, dict[str, Resolver]]] = {
 
 
 def table(schema: GraphQLSchema) -> dict[str, dict[str, Any]]:
-    """The table, with the same three functions for every connection."""
+    """The table, with the common resolvers of all connections added."""
     connections = (
         name
         for name, kind in schema.type_map.items()

@@ -1,4 +1,4 @@
-"""The entry points of queries and mutations."""
+"""The root fields of queries and mutations."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def customer_by(context: Context, args: Json) -> CustomerView | None:
         found: CustomerView | None = node(shop, wanted["id"], "Customer")
         return found
     if wanted.get("emailAddress"):
-        data = shop.people.with_email(wanted["emailAddress"])
+        data = shop.customers.with_email(wanted["emailAddress"])
     else:
-        data = shop.people.with_phone(wanted["phoneNumber"]) if wanted.get("phoneNumber") else None
+        data = shop.customers.with_phone(wanted["phoneNumber"]) if wanted.get("phoneNumber") else None
     return CustomerView(shop, data) if data else None
 
 
 def order_by(context: Context, args: Json) -> OrderView | None:
-    """By global id, or by the value of a metafield."""
+    """An order by global id or by the value of a metafield."""
     wanted, shop = args["identifier"], context.shop
     if wanted.get("id"):
         found: OrderView | None = node(shop, wanted["id"], "Order")
@@ -48,7 +48,7 @@ def order_by(context: Context, args: Json) -> OrderView | None:
 
 def one_location(context: Context, args: Json) -> Any:
     wanted = args.get("id")
-    return node(context.shop, wanted, "Location") if wanted else location(context.shop, context.shop.places.primary)
+    return node(context.shop, wanted, "Location") if wanted else location(context.shop, context.shop.locations.primary)
 
 
 def change(work: Callable[[Shop, Json], Json]) -> Resolver:

@@ -17,12 +17,12 @@ TOKEN: Final = re.compile(
     re.VERBOSE,
 )
 Predicate = Callable[[Any], bool]
-# What a record has under a filter's name: texts, or a number for what can be compared (times: seconds since 1970).
+# A record's values for a filter: texts, or numbers if they can be compared (times: seconds since 1970).
 Values = Callable[[Any], Sequence[str | float]]
 
 
 def matcher(query: str | None, fields: Mapping[str, Values], anywhere: Values) -> Predicate:
-    """Says whether a record fits; `anywhere` gives the texts in which a word without a field is looked for."""
+    """The predicate of a search query; `anywhere` returns the texts in which a term without a field is searched."""
     tokens = [found for found in TOKEN.finditer(query or "") if found.group().strip()]
     if not tokens:
         return lambda row: True
@@ -30,7 +30,7 @@ def matcher(query: str | None, fields: Mapping[str, Values], anywhere: Values) -
 
 
 def _either(tokens: Iterator[re.Match[str]], fields: Mapping[str, Values], anywhere: Values) -> Predicate:
-    """Terms up to the closing parenthesis: side by side all must fit, around OR one must."""
+    """Parses terms up to the closing parenthesis: adjacent terms mean AND."""
     choices: list[list[Predicate]] = [[]]
     negated = False
     for token in tokens:

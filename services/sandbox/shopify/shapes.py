@@ -1,29 +1,29 @@
-"""Small shapes that differ between bodies and GraphQL: tags, attributes, addresses, tax lines."""
+"""Converts tags, attributes, addresses and tax lines from the body's format to GraphQL's."""
 
 from __future__ import annotations
 
 from services.sandbox.shopify.gid import gid
 from services.sandbox.shopify.money import Json
-from services.sandbox.shopify.money_views import Purse
+from services.sandbox.shopify.money_views import MoneyView
 
 
 def words(tags: object) -> list[str]:
-    """Tags: a text with commas in bodies, a list in GraphQL."""
+    """Tags as a list; bodies have them as comma-separated text."""
     found = tags if isinstance(tags, list) else str(tags or "").split(",")
     return sorted({str(tag).strip() for tag in found if str(tag).strip()}, key=str.lower)
 
 
 def attributes(pairs: object) -> list[Json]:
-    """Name and value; a value that is not a text is shown as JSON would spell it."""
+    """Name-value pairs; a value that is not a text is shown as JSON."""
     rows = pairs if isinstance(pairs, list) else []
     return [
-        {"key": str(row.get("name", row.get("key"))), "value": _spelled(row.get("value"))}
+        {"key": str(row.get("name", row.get("key"))), "value": _as_text(row.get("value"))}
         for row in rows
         if isinstance(row, dict)
     ]
 
 
-def _spelled(value: object) -> str | None:
+def _as_text(value: object) -> str | None:
     return value if value is None or isinstance(value, str) else str(value)
 
 
@@ -59,8 +59,8 @@ def _degrees(value: object) -> float | None:
         return None
 
 
-def tax_line(purse: Purse, data: Json) -> Json:
-    return tax_shape(str(data.get("title") or ""), data.get("rate"), purse.of(data, "price"), data)
+def tax_line(money: MoneyView, data: Json) -> Json:
+    return tax_shape(str(data.get("title") or ""), data.get("rate"), money.of(data, "price"), data)
 
 
 def tax_shape(title: str, rate: object, price: Json, data: Json | None) -> Json:

@@ -1,4 +1,4 @@
-"""Fulfilment orders: who is to ship what, kept in step with the order's lines and its fulfilments."""
+"""Fulfilment orders, kept consistent with the order's lines and fulfilments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def fulfilments(rest: Json) -> list[Json]:
 
 
 def shipped(rest: Json, line_id: int) -> int:
-    """Units of a line that are in fulfilments which took place."""
+    """Units of a line in fulfilments that were not cancelled."""
     return sum(
         int(amount(row.get("quantity")))
         for fulfilment in fulfilments(rest)
@@ -28,7 +28,7 @@ def shipped(rest: Json, line_id: int) -> int:
 
 
 def remaining(rest: Json, line: Json) -> int:
-    """Units still to be shipped: ordered, not taken off, not in a fulfilment; never above what was posted."""
+    """Unshipped units: ordered, not removed, not fulfilled; at most the posted `fulfillable_quantity`."""
     if rest.get("cancelled_at"):
         return 0
     left = max(0, totals.current_quantity(rest, line) - shipped(rest, line["id"]))
@@ -38,16 +38,16 @@ def remaining(rest: Json, line: Json) -> int:
     return 0 if rest.get("fulfillment_status") == "fulfilled" else left
 
 
-def keep_in_step(doc: Json, primary: int, ids: Iterator[int], now: str) -> None:
-    """Makes, grows and shrinks fulfilment orders until they ask for what the lines leave to ship."""
+def update_fulfilment_orders(doc: Json, primary: int, ids: Iterator[int], now: str) -> None:
+    """Creates, extends and reduces fulfilment orders to match the lines' unshipped units."""
     rest = doc["rest"]
     for line in totals.lines(rest):
         rows = _rows(doc, line["id"])
         difference = remaining(rest, line) - sum(row["remaining"] for _, row in rows)
         if difference < 0:
-            _shrink(rows, -difference)
+            _reduce(rows, -difference)
         elif difference > 0:
-            _grow(doc, line, difference, primary, ids, now)
+            _extend(doc, line, difference, primary, ids, now)
         elif not rows and shipped(rest, line["id"]):
             _note_shipped(doc, line, primary, ids, now)
     for order in doc["fos"]:
@@ -58,7 +58,7 @@ def _rows(doc: Json, line_id: int) -> list[tuple[Json, Json]]:
     return [(fo, row) for fo in doc["fos"] for row in fo["lines"] if row["line_id"] == line_id]
 
 
-def _shrink(rows: list[tuple[Json, Json]], by: int) -> None:
+def _reduce(rows: list[tuple[Json, Json]], by: int) -> None:
     for _, row in reversed(rows):
         taken = min(by, row["remaining"])
         row["remaining"] -= taken
@@ -66,7 +66,7 @@ def _shrink(rows: list[tuple[Json, Json]], by: int) -> None:
         by -= taken
 
 
-def _grow(doc: Json, line: Json, by: int, primary: int, ids: Iterator[int], now: str) -> None:
+def _extend(doc: Json, line: Json, by: int, primary: int, ids: Iterator[int], now: str) -> None:
     target = _open_at(doc, primary) or _new(doc, primary, ids, now)
     row = next((row for row in target["lines"] if row["line_id"] == line["id"]), None)
     if row is None:
@@ -104,11 +104,11 @@ def _status(doc: Json, order: Json) -> str:
     return "OPEN" if left == whole else "IN_PROGRESS"
 
 
-def place(doc: Json, wishes: list[Json], ids: Iterator[int], now: str) -> None:
-    """Fulfilment orders as somebody posted them: `[{location_id, line_items: [{line_item_id, quantity}]}]`."""
-    for wish in wishes:
-        order = _new(doc, int(wish["location_id"]), ids, now)
-        for row in wish.get("line_items") or []:
+def place(doc: Json, requested: list[Json], ids: Iterator[int], now: str) -> None:
+    """Creates posted fulfilment orders: `[{location_id, line_items: [{line_item_id, quantity}]}]`."""
+    for given in requested:
+        order = _new(doc, int(given["location_id"]), ids, now)
+        for row in given.get("line_items") or []:
             units = int(row["quantity"])
             order["lines"].append(
                 {"id": next(ids), "line_id": int(row["line_item_id"]), "total": units, "remaining": units}
@@ -116,7 +116,7 @@ def place(doc: Json, wishes: list[Json], ids: Iterator[int], now: str) -> None:
 
 
 def mark_lines(rest: Json) -> None:
-    """Brings the lines' and the order's own fulfilment figures up to what was shipped."""
+    """Updates the fulfilment fields of the order and its lines after a shipment."""
     states = []
     for line in totals.lines(rest):
         done, current = shipped(rest, line["id"]), totals.current_quantity(rest, line)

@@ -1,4 +1,4 @@
-"""The bytes of a webhook and their signature."""
+"""The body bytes and the signature of a webhook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import orjson
 
 from services.sandbox.shopify.money import Json
 
-# Shopify escapes these within JSON; whoever parses and writes the body again gets other bytes, and another signature.
+# Shopify escapes these in JSON, so a receiver that serialises the body again computes a different signature.
 ESCAPES = ((b"/", b"\\/"), (b"&", b"\\u0026"), (b"<", b"\\u003c"), (b">", b"\\u003e"))
 
 
@@ -22,5 +22,5 @@ def body_of(resource: Json) -> bytes:
 
 
 def signature(body: bytes, secret: str) -> str:
-    """base64 of the HMAC-SHA256 over the exact bytes."""
+    """The base64 HMAC-SHA256 of the exact bytes."""
     return base64.b64encode(hmac.new(secret.encode(), body, hashlib.sha256).digest()).decode()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from services.sandbox.shopify.graphql_errors import user_error
 from services.sandbox.shopify.lookups import node
 from services.sandbox.shopify.money import Json
-from services.sandbox.shopify.problems import user_error
 from services.sandbox.shopify.records import SubscriptionView
 from services.sandbox.shopify.shop import Shop
 from services.sandbox.shopify.subscriptions import Subscription
@@ -24,13 +24,13 @@ NAMES: Final = {
 }
 
 
-def _told(wish: Json) -> dict[str, Any]:
-    return {ours: wish[theirs] for theirs, ours in NAMES.items() if wish.get(theirs) is not None}
+def _given_fields(given: Json) -> dict[str, Any]:
+    return {ours: given[theirs] for theirs, ours in NAMES.items() if given.get(theirs) is not None}
 
 
-def _wrong(shop: Shop, topic: str, uri: str, but: int = 0) -> list[Json]:
+def _errors(shop: Shop, topic: str, uri: str, but: int = 0) -> list[Json]:
     place = ("webhookSubscription", "callbackUrl")
-    # The real one takes https only; a sandbox talks to services on this machine as well.
+    # Shopify accepts https only; the sandbox also sends to services on this machine.
     if not uri.startswith(("https://", "http://127.0.0.1", "http://localhost", "pubsub://", "arn:aws:events")):
         return [user_error("Address protocol http:// is not supported", *place)]
     if shop.subscriptions.is_taken(topic, uri, but):
@@ -39,12 +39,12 @@ def _wrong(shop: Shop, topic: str, uri: str, but: int = 0) -> list[Json]:
 
 
 def create(shop: Shop, args: Json) -> Json:
-    told = _told(args["webhookSubscription"])
-    errors = _wrong(shop, args["topic"], told.get("uri", ""))
+    fields = _given_fields(args["webhookSubscription"])
+    errors = _errors(shop, args["topic"], fields.get("uri", ""))
     if errors:
         return {"webhookSubscription": None, "userErrors": errors}
     now = stamp(shop.now())
-    made = Subscription(id=next(shop.ids), topic=args["topic"], created_at=now, updated_at=now, **told)
+    made = Subscription(id=next(shop.ids), topic=args["topic"], created_at=now, updated_at=now, **fields)
     shop.subscriptions.add(made)
     return {"webhookSubscription": SubscriptionView(shop, made), "userErrors": []}
 
@@ -53,11 +53,11 @@ def update(shop: Shop, args: Json) -> Json:
     found: SubscriptionView | None = node(shop, args["id"], "WebhookSubscription")
     if found is None:
         return _missing("webhookSubscription")
-    told = _told(args["webhookSubscription"])
-    errors = _wrong(shop, found.data.topic, told.get("uri", found.data.uri), found.data.id)
+    fields = _given_fields(args["webhookSubscription"])
+    errors = _errors(shop, found.data.topic, fields.get("uri", found.data.uri), found.data.id)
     if errors:
         return {"webhookSubscription": None, "userErrors": errors}
-    for name, value in told.items():
+    for name, value in fields.items():
         setattr(found.data, name, value)
     found.data.updated_at = stamp(shop.now())
     return {"webhookSubscription": found, "userErrors": []}

@@ -1,4 +1,4 @@
-"""Webhook subscriptions that were made through the API."""
+"""Webhook subscriptions created through the API."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Subscription:
-    """`topic` in the spelling of the enumeration: ORDERS_CREATE."""
+    """`topic` is in enum notation: ORDERS_CREATE."""
 
     id: int
     topic: str
@@ -34,7 +34,7 @@ class Subscriptions:
         return self.rows.pop(number, None) is not None
 
     def of(self, topic: str) -> Iterator[Subscription]:
-        """Those for a topic in header spelling: orders/create."""
+        """The subscriptions of a topic in header notation: orders/create."""
         name = enum_topic(topic)
         return (row for row in list(self.rows.values()) if row.topic == name)
 

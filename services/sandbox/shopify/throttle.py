@@ -1,4 +1,4 @@
-"""The bucket of query cost that all calls of the app share."""
+"""The query cost bucket, shared by all calls of the app."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 from services.sandbox.shopify.money import Json
 
 RESTORED_PER_SECOND: Final = {"standard": 100.0, "advanced": 200.0, "plus": 1000.0, "enterprise": 2000.0}
-# The bucket holds what is restored in this many seconds.
+# The bucket's size is its restore rate times this.
 BUCKET_SECONDS: Final = 20
-# A plan that no shop has: for measurements in which the vendor must not be what one waits for.
+# Not a real plan: for measurements that must not wait for the vendor.
 UNLIMITED: Final = "unlimited"
 
 
-class Bucket:
+class CostBucket:
     def __init__(self, plan: str, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.is_unlimited = plan == UNLIMITED
@@ -24,7 +24,7 @@ class Bucket:
         self._at = clock()
 
     def take(self, cost: float) -> bool:
-        """Takes the worst case of a query; False if it is not there."""
+        """Takes a query's requested cost; False if less is available."""
         self._refill()
         if self.is_unlimited:
             return True

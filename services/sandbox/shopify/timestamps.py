@@ -1,4 +1,4 @@
-"""Moments as Shopify writes them: the shop's own offset in webhook bodies, UTC in GraphQL, whole seconds in both."""
+"""Timestamps in Shopify's formats: the shop's offset in webhook bodies, UTC in GraphQL, whole seconds in both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EPOCH = "1970-01-01T00:00:00Z"
 
 @lru_cache(maxsize=16384)
 def moment(text: str) -> datetime | None:
-    """The moment that `text` names, in UTC; None if it names none."""
+    """Parses a timestamp to UTC; None if it is invalid."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -26,16 +26,16 @@ def utc(text: str) -> str:
 
 
 def graphql_time(value: object) -> str | None:
-    """A stored time as GraphQL shows it; None stays None."""
+    """A stored timestamp in GraphQL format; None stays None."""
     return utc(value) if isinstance(value, str) and value else None
 
 
 def stamp(at: datetime) -> str:
-    """`at` as a webhook body shows it."""
+    """`at` in the format of webhook bodies."""
     return at.astimezone(SHOP_ZONE).isoformat(timespec="seconds")
 
 
 def seconds(text: object) -> float:
-    """Seconds since 1970 of a stored time; 0 if there is none."""
+    """A stored timestamp as seconds since 1970; 0 if there is none."""
     found = moment(text) if isinstance(text, str) else None
     return found.timestamp() if found else 0.0

@@ -1,4 +1,4 @@
-"""Access tokens: client credentials give one for a day; a fixed one can be allowed as well."""
+"""Access tokens: granted for client credentials for a day; a fixed one may be accepted as well."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 from random import Random
 from typing import Final
 
-from services.sandbox.shopify.behaviour_flags import Options
+from services.sandbox.shopify.options import Options
 
 LIFETIME_SECONDS: Final = 86_400
-# Shopify says a second less than it means.
+# Shopify reports one second less than the actual lifetime.
 STATED_SECONDS: Final = 86_399
 
 
@@ -21,7 +21,7 @@ class Tokens:
         self._until: dict[str, float] = {}
 
     def grant(self, client_id: str, client_secret: str) -> str | None:
-        """A new token, or None for wrong credentials."""
+        """A new token, or None for invalid credentials."""
         if client_id != self._options.client_id or client_secret != self._options.client_secret:
             return None
         self._until = {token: until for token, until in self._until.items() if until > self._clock()}

@@ -1,4 +1,4 @@
-"""What an order's figures are where nobody posted them. A posted figure is never recomputed."""
+"""Computes an order's amounts that were not posted; a posted amount is never recomputed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def refund_lines(rest: Json) -> Iterator[Json]:
 
 
 def current_quantity(rest: Json, line: Json) -> int:
-    """What is left of a line after edits and refunds."""
+    """Units of a line after edits and refunds."""
     posted = number(line.get("current_quantity"))
     if posted is not None:
         return int(posted)
@@ -35,7 +35,7 @@ def current_quantity(rest: Json, line: Json) -> int:
 
 
 def allocations(line: Json) -> list[Json]:
-    """Shares of discounts that fell on a line; old bodies only have the line's `total_discount`."""
+    """A line's discount allocations; old bodies have only its `total_discount`."""
     posted = line.get("discount_allocations") or []
     whole = amount(line.get("total_discount"))
     if posted or whole <= 0:
@@ -74,7 +74,7 @@ def shipping(rest: Json) -> Decimal:
 
 
 def tax(rest: Json) -> Decimal:
-    """Posted, else the order's own tax lines, else those of its lines and shipping."""
+    """The posted tax, else the sum of the order's tax lines, else of those of lines and shipping."""
     posted = shop_amount(rest, "total_tax")
     if posted is not None:
         return posted
@@ -100,7 +100,7 @@ def total_price(rest: Json) -> Decimal:
 
 
 def returned(rest: Json) -> Decimal:
-    """What refunds took off the order: their lines with tax, and the corrections beside them."""
+    """The amount that refunds removed from the order: lines with tax, and adjustments."""
     on_top = not rest.get("taxes_included")
     rows = total(
         (shop_amount(row, "subtotal") or ZERO) + ((shop_amount(row, "total_tax") or ZERO) if on_top else ZERO)
@@ -120,7 +120,7 @@ def current_total(rest: Json) -> Decimal:
 
 
 def rate(rest: Json) -> Decimal:
-    """Units of the customer's currency for one of the shop's, as the order's own total shows it; 1 if it does not."""
+    """The exchange rate from the shop's to the customer's currency, from the order's total; 1 if unknown."""
     both = rest.get("total_price_set")
     if not isinstance(both, dict) or presentment_currency(rest) == rest["currency"]:
         return ONE

@@ -1,4 +1,4 @@
-"""The API versions that are served, and what becomes of a request for another one."""
+"""The served API versions, and the version that answers a request for another one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NEWEST: Final = SUPPORTED[-1]
 
 
 def served(asked: str) -> str | None:
-    """The version that answers: the one asked for, the oldest for one that is past; None if it never was one."""
+    """The version that answers: the requested one, the oldest served if it has expired; None if it is invalid."""
     if asked in SUPPORTED:
         return asked
     if re.fullmatch(r"20\d\d-(01|04|07|10)", asked) and asked < OLDEST:

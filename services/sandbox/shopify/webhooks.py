@@ -1,4 +1,4 @@
-"""Webhooks as Shopify sends them: signed, retried with the same id and the same bytes, and none too reliable."""
+"""Sends webhooks like Shopify: signed, retried with the same id and bytes, with injectable faults."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Final
 import aiohttp
 
 from services.sandbox.faults import Fault
-from services.sandbox.shopify.behaviour_flags import Options
 from services.sandbox.shopify.money import Json
+from services.sandbox.shopify.options import Options
 from services.sandbox.shopify.signing import body_of, signature
 from services.sandbox.shopify.subscriptions import Subscription, Subscriptions
 from services.sandbox.world import World
@@ -25,13 +25,13 @@ TOTAL_SECONDS: Final = 5.0
 AT_ONCE: Final = 64
 REMEMBERED: Final = 20_000
 UNKNOWN_FIELD: Final = "brand_new_field"
-# A delivery that is to be overtaken waits for the next one, but not for ever.
+# A reordered delivery waits this long at most for the next delivery to the same address.
 OVERTAKEN_WITHIN_SECONDS: Final = 2.0
 
 
 @dataclass(slots=True)
 class Delivery:
-    """One notice to one address. `outcome`: waiting, delivered, failed (no retry left), dropped, or retrying."""
+    """One webhook to one address. `outcome`: waiting, delivered, failed (no retry left), dropped, or retrying."""
 
     webhook_id: str
     event_id: str
@@ -50,7 +50,7 @@ class Delivery:
 
 
 class Webhooks:
-    """Sends in the background; `log` has the latest deliveries, oldest first."""
+    """Sends in the background; `log` has the most recent deliveries, oldest first."""
 
     def __init__(self, world: World, options: Options, subscriptions: Subscriptions, base_url: str) -> None:
         self._world = world
@@ -62,7 +62,7 @@ class Webhooks:
         self.log: deque[Delivery] = deque(maxlen=REMEMBERED)
 
     def send(self, topics: Iterable[str], resource: Json, name: str, api_version: str = "2026-10") -> list[Delivery]:
-        """One merchant's action: every topic shares the event id, every delivery has a webhook id of its own."""
+        """Sends the webhooks of one action: all topics share the event id, each delivery has its own webhook id."""
         event_id, now = self._uuid(), self._world.clock.now()
         if self._options.unknown_fields:
             resource = {**resource, UNKNOWN_FIELD: {"since": "next quarter", "values": [1, None]}}
@@ -103,13 +103,13 @@ class Webhooks:
         }
         if subscription and subscription.name:
             headers["X-Shopify-Name"] = subscription.name
-        # Header names mean the same in any case, and proxies do change it.
+        # Header names are case-insensitive, and proxies may change their case.
         if self._world.random.random() < 0.5:
             headers = {name.lower(): value for name, value in headers.items()}
         return headers
 
     def _start(self, delivery: Delivery, body: bytes, headers: dict[str, str]) -> None:
-        fault = self._world.faults.strikes("webhooks", delivery.topic, KINDS) if self._world.faults else None
+        fault = self._world.faults.trigger("webhooks", delivery.topic, KINDS) if self._world.faults else None
         if fault is None:
             self._world.spawn(self._deliver(delivery, body, headers))
             return
@@ -125,10 +125,10 @@ class Webhooks:
         if fault.kind == "delay":
             await self._world.clock.sleep(fault.seconds)
         elif fault.kind == "reorder":
-            await self._be_overtaken(delivery.url, fault.seconds or OVERTAKEN_WITHIN_SECONDS)
+            await self._wait_for_next_delivery(delivery.url, fault.seconds or OVERTAKEN_WITHIN_SECONDS)
         await self._deliver(delivery, body, headers)
 
-    async def _be_overtaken(self, url: str, at_most: float) -> None:
+    async def _wait_for_next_delivery(self, url: str, at_most: float) -> None:
         passed = self._passed.setdefault(url, asyncio.Event())
         try:
             await asyncio.wait_for(passed.wait(), at_most)
@@ -148,7 +148,7 @@ class Webhooks:
             delivery.outcome = "retrying"
             await self._world.clock.sleep(wait)
         delivery.outcome = "failed"
-        # Subscriptions of the app's own configuration stay; those made through the API are given up on.
+        # Shopify removes a subscription created through the API after failed deliveries, not the app's own.
         self._subscriptions.remove(delivery.subscription)
 
     async def _attempt(self, delivery: Delivery, body: bytes, headers: dict[str, str]) -> None:

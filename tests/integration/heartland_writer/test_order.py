@@ -77,7 +77,7 @@ BREAKS: list[dict[str, Any]] = [
 async def test_no_answer_is_trusted_and_nothing_is_doubled(place: Place) -> None:
     await place.stock("SKU-1", "SKU-2")
     orders = [order(number) for number in range(1001, 1011)]
-    await place.sandbox.control("POST", "/heartland/switches", {"tax_rate": "0"})
+    await place.sandbox.control("POST", "/heartland/behaviour_flags", {"tax_rate": "0"})
     await place.sandbox.faults(*({"system": "heartland", **fault} for fault in BREAKS))
     for one in orders:
         await place.publish(one)
@@ -158,7 +158,7 @@ async def test_an_outage_parks_nothing_and_ends_by_itself(place: Place) -> None:
 
     async with writing(place):
         async with asyncio.timeout(20):
-            while not sum(await place.sandbox.struck()):  # noqa: ASYNC110
+            while not sum(await place.sandbox.fault_hits()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         await place.sandbox.faults()
         await until(lambda: "applied" in place.outcomes(1001), seconds=40)

@@ -134,7 +134,7 @@ async def test_an_order_that_is_listed_late_is_read_with_the_next_look(place: Pl
         await place.drop()
         await place.order(95)
         await place.until("a notice", lambda: "95" in place.notified())
-        assert await place.sandbox.struck() == [1]
+        assert await place.sandbox.fault_hits() == [1]
 
 
 async def test_a_shop_that_is_away_is_filled_when_it_is_back(place: Place) -> None:
@@ -144,14 +144,14 @@ async def test_a_shop_that_is_away_is_filled_when_it_is_back(place: Place) -> No
         await place.sandbox.faults({"system": "shopify", "kind": "outage", "operation": "ListChangedOrders"})
         await place.drop()
         missed = {await place.order(71)}
-        await place.until("an attempt that fails", lambda: struck(place))
+        await place.until("an attempt that fails", lambda: has_hit(place))
         assert not missed & place.notified()
         await place.sandbox.faults()
         await place.until("notices of what was missed", lambda: missed <= place.notified())
 
 
-async def struck(place: Place) -> bool:
-    return sum(await place.sandbox.struck()) > 0
+async def has_hit(place: Place) -> bool:
+    return sum(await place.sandbox.fault_hits()) > 0
 
 
 async def test_silence_against_the_usual_rate_is_an_alert_and_ends_with_traffic(place: Place) -> None:

@@ -187,7 +187,7 @@ async def test_an_outage_of_the_shop_loses_nothing_and_buries_nothing(place: Pla
     async with transforming(place):
         for number in range(1, 11):
             await place.order(number)
-        await until(lambda: any(fault["struck"] for fault in place.sandbox.world.faults.report()))
+        await until(lambda: any(fault["hits"] for fault in place.sandbox.world.faults.report()))
         await place.sandbox.control("DELETE", "/faults")
         await until(lambda: len(place.published()) == 10, seconds=40)
 

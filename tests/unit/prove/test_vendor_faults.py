@@ -19,7 +19,7 @@ class FakeSandbox:
     async def control(self, method: str, _: str, body: Any) -> tuple[int, Json]:
         if method == "POST":
             self.faults = body["faults"]
-        return 200, {"faults": [{**fault, "struck": 3} for fault in self.faults]}
+        return 200, {"faults": [{**fault, "hits": 3} for fault in self.faults]}
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def changes(seed: int, orders: int, seconds: float) -> Iterator[PlannedChange]:
 
 def seed_data() -> Iterator[tuple[str, Json]]:
     # The stricter of two assumptions about Heartland: a payment above the outstanding amount is rejected.
-    yield "/heartland/switches", {"strict_payments": True}
+    yield "/heartland/behaviour_flags", {"strict_payments": True}
     yield from (("/heartland/items", item) for item in _goods())
 
 

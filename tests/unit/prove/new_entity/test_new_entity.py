@@ -93,7 +93,7 @@ async def test_the_sandbox_gets_what_each_entity_needs_beforehand() -> None:
     sandbox = Sandbox()
     await Load(7, sandbox.control, FakeHistory(), ALL_GENERATORS).prepare()  # type: ignore[arg-type]
 
-    assert sandbox.calls[0] == ("/heartland/switches", {"strict_payments": True})
+    assert sandbox.calls[0] == ("/heartland/behaviour_flags", {"strict_payments": True})
     assert sandbox.calls[-1] == ("/heartland/shelves", {"public_id": "front"})
 
 

@@ -1,4 +1,4 @@
-"""By which name a GraphQL call is known to faults."""
+"""The operation names that faults match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies before both vendors: latency, faults, journal, reset."""
+"""Latency, faults, journal and reset of both vendors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_a_fault_before_applies_nothing_and_one_after_everything(kind: str
         assert answer.status == status
         assert await count(sandbox) == made
         assert len(await sandbox.journal("heartland")) == made
-        assert await sandbox.struck() == [1]
+        assert await sandbox.fault_hits() == [1]
 
 
 @pytest.mark.parametrize(("kind", "made"), [("timeout_before", 0), ("timeout_after", 1)])
@@ -54,13 +54,13 @@ async def test_a_timeout_of_some_seconds_ends_with_the_connection() -> None:
             await sandbox.heartland("POST", "items", ITEM)
 
 
-async def test_an_outage_closes_the_connection_and_leaves_the_handles_working() -> None:
+async def test_an_outage_closes_the_connection_and_leaves_the_control_api_working() -> None:
     async with open_sandbox() as sandbox:
         await sandbox.faults({"system": "heartland", "kind": "outage"})
 
         with pytest.raises(aiohttp.ClientError):
             await sandbox.heartland("GET", "items")
-        assert (await sandbox.struck())[0] >= 1
+        assert (await sandbox.fault_hits())[0] >= 1
 
         await sandbox.control("DELETE", "/faults")
         assert (await sandbox.heartland("GET", "items")).status == 200
@@ -77,7 +77,7 @@ async def test_calls_above_the_concurrency_limit_are_throttled() -> None:
         assert 200 in statuses
 
 
-async def test_latency_lies_before_vendor_calls_only() -> None:
+async def test_latency_applies_to_vendor_calls_only() -> None:
     async with open_sandbox(sandbox_latency_ms=80) as sandbox:
         start = perf_counter()
         await sandbox.heartland("GET", "items")
@@ -87,14 +87,14 @@ async def test_latency_lies_before_vendor_calls_only() -> None:
             assert response.status == 200
 
 
-async def test_faults_that_mean_nothing_are_refused() -> None:
+async def test_invalid_faults_are_rejected() -> None:
     async with open_sandbox() as sandbox:
         for body in (b"", b"[]", b'{"faults": 1}', b'{"faults": [{"system": "moon", "kind": "slow"}]}'):
             async with sandbox.session.post(sandbox.url + "/_sandbox/faults", data=body) as response:
                 assert response.status == 400
 
 
-async def test_reset_goes_back_to_the_first_day() -> None:
+async def test_reset_restores_the_initial_state() -> None:
     async with open_sandbox() as sandbox:
         await sandbox.heartland("POST", "items", ITEM)
         await sandbox.faults({"system": "heartland", "kind": "outage"})
@@ -103,7 +103,7 @@ async def test_reset_goes_back_to_the_first_day() -> None:
 
         assert await count(sandbox) == 0
         assert await sandbox.journal() == []
-        assert await sandbox.struck() == []
+        assert await sandbox.fault_hits() == []
         assert (await sandbox.heartland("POST", "items", ITEM)).id == 100001
 
 

@@ -1,4 +1,4 @@
-"""The oracle: numbered, exact, readable from any point."""
+"""The journal: numbered, exact, readable from any entry."""
 
 from __future__ import annotations
 

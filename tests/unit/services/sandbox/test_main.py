@@ -20,7 +20,7 @@ async def start(**environ: str) -> asyncio.subprocess.Process:
     )  # fmt: skip
 
 
-async def test_it_says_where_it_listens_and_leaves_on_sigterm() -> None:
+async def test_it_prints_its_url_and_ends_on_sigterm() -> None:
     process = await start(SANDBOX_PORT="0")
     assert process.stdout is not None
     url = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().split()[-1]
@@ -32,7 +32,7 @@ async def test_it_says_where_it_listens_and_leaves_on_sigterm() -> None:
     assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
-async def test_a_wrong_setting_is_named_in_one_line() -> None:
+async def test_an_invalid_setting_is_named_in_one_line() -> None:
     process = await start(SANDBOX_PORT="many")
 
     _, errors = await asyncio.wait_for(process.communicate(), 30)

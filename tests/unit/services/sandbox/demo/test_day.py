@@ -54,7 +54,7 @@ async def test_a_day_ships_an_order_once_it_is_open_in_heartland() -> None:
         assert (now["arrived"], now["over"], now["problem"]) == (0, False, "")
 
 
-async def test_an_order_of_an_unknown_item_names_it_and_makes_the_others() -> None:
+async def test_an_order_with_an_unknown_item_names_it_and_creates_the_others() -> None:
     async with open_till() as till:
         order = await placed(till, "unknown_item")
 
@@ -78,6 +78,6 @@ async def test_an_invalid_currency_is_restored_once() -> None:
 
 
 @pytest.mark.parametrize("kind", ["plain", "silent"])
-async def test_numbers_go_on(kind: str) -> None:
+async def test_order_numbers_are_consecutive(kind: str) -> None:
     async with open_till() as till:
         assert [(await placed(till, kind))["number"] for _ in range(2)] == [1001, 1002]

@@ -1,4 +1,4 @@
-"""The invented orders add up, and no two are alike."""
+"""Generated orders balance, and each is different."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_same_arguments_give_the_same_order() -> None:
     assert next(orders(5, now=lambda: AT)) == MANY[0]
 
 
-def test_ids_and_names_are_never_used_twice() -> None:
+def test_ids_and_names_are_unique() -> None:
     others = [order(6, number, AT) for number in range(1001, 1101)]
     ids = [entry["id"] for document in (*MANY, *others) for entry in every_entry(document)]
 
@@ -49,7 +49,7 @@ def every_entry(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [document, *document["line_items"], *document["shipping_lines"], *document["transactions"]]
 
 
-def test_a_shop_day_has_something_of_everything() -> None:
+def test_generated_orders_cover_every_variant() -> None:
     assert {len(document["line_items"]) for document in MANY} == {1, 2, 3, 4}
     assert {document["currency"] for document in MANY} == {"USD", "EUR"}
     assert any(document["taxes_included"] for document in MANY)

@@ -62,8 +62,8 @@ async def test_a_list_can_be_filtered_and_sorted(till: Till, params: list[tuple[
         'items?_filter={"price":{"$in":[{}]}}', "inventory/values?group[]=colour",
     ],
 )  # fmt: skip
-async def test_what_cannot_be_filtered_is_an_invalid_request(till: Till, path: str) -> None:
-    assert (await till.refused("GET", path))["error"] == "invalid_request"
+async def test_an_unfilterable_field_is_an_invalid_request(till: Till, path: str) -> None:
+    assert (await till.rejection("GET", path))["error"] == "invalid_request"
 
 
 async def test_a_projection_keeps_only_what_was_asked_for(till: Till) -> None:
@@ -88,7 +88,7 @@ async def test_locations_carry_their_stations_when_asked(till: Till) -> None:
     assert [station["name"] for station in main["stations"]] == ["Register 1", "Register 2"]
 
 
-async def test_lists_lag_behind_while_the_switch_is_on(till: Till) -> None:
+async def test_lists_lag_with_stale_reads(till: Till) -> None:
     item = await till.item()
     await till.sandbox.faults({"system": "heartland", "kind": "stale_reads", "seconds": 60, "times": 2})
 
@@ -105,7 +105,7 @@ async def test_lists_may_lag_for_some_records_alone(till: Till) -> None:
     assert await till.ids("items") == [second]
 
 
-async def test_head_tells_whether_a_record_is_there(till: Till) -> None:
+async def test_head_answers_whether_a_record_exists(till: Till) -> None:
     item = await till.item()
 
     there, missing = await till.raw("HEAD", f"items/{item}"), await till.raw("HEAD", "items/1")
@@ -118,13 +118,13 @@ async def test_head_tells_whether_a_record_is_there(till: Till) -> None:
     [("GET", "nowhere", 404), ("GET", "items/abc", 404), ("GET", "items/9", 404), ("PATCH", "items", 405),
      ("DELETE", "items/100001", 405), ("POST", "locations", 405), ("GET", f"items/{'9' * 30}", 404)],
 )  # fmt: skip
-async def test_what_is_not_there_says_so_in_the_error_body(till: Till, method: str, path: str, status: int) -> None:
-    body = await till.refused(method, path, {}, status)
+async def test_a_missing_record_is_a_404_with_an_error_body(till: Till, method: str, path: str, status: int) -> None:
+    body = await till.rejection(method, path, {}, status)
 
     assert set(body) == {"error", "message", "details"}
 
 
-async def test_the_token_is_the_key() -> None:
+async def test_a_call_needs_the_token() -> None:
     async with open_till(sandbox_api_token="right") as till:
         answer = await till.sandbox.heartland("GET", "items", token="wrong")
 
@@ -136,4 +136,4 @@ async def test_the_token_is_the_key() -> None:
     "body", [b"{", b"[1]", b"\xff", b'{"price": NaN}', b'"text"', b"[" * 100_000, b'{"a":' * 100_000]
 )
 async def test_a_body_that_is_no_object_is_an_invalid_request(till: Till, body: bytes) -> None:
-    assert (await till.refused("POST", "items", body))["error"] == "invalid_request"
+    assert (await till.rejection("POST", "items", body))["error"] == "invalid_request"

@@ -1,4 +1,4 @@
-"""Heartland's webhooks: the bare record to whoever registered, tried again until it is taken."""
+"""Heartland's webhooks: the bare record, retried until accepted."""
 
 from __future__ import annotations
 
@@ -68,8 +68,8 @@ async def test_an_item_hook_is_the_bare_record_in_camel_case(till: Till, receive
     assert body["custom"] == {"subDepartment": "Tops", "sub_department": "Tops"}
 
 
-async def test_a_hook_can_speak_the_old_way(till: Till, receiver: Receiver) -> None:
-    await till.switch(camel_case_hooks=False)
+async def test_a_hook_body_can_be_snake_case(till: Till, receiver: Receiver) -> None:
+    await till.set_flags(camel_case_hooks=False)
     await register(till, receiver, "customer_created", "customer_updated")
 
     await till.put(f"customers/{await till.customer()}", {"last_name": "Ash"})
@@ -78,8 +78,8 @@ async def test_a_hook_can_speak_the_old_way(till: Till, receiver: Receiver) -> N
     assert receiver.bodies[0]["active?"] is True
 
 
-async def test_a_hook_is_tried_again_until_it_is_taken(till: Till, receiver: Receiver) -> None:
-    await till.switch(hook_retry_seconds=0.01)
+async def test_a_hook_is_retried_until_accepted(till: Till, receiver: Receiver) -> None:
+    await till.set_flags(hook_retry_seconds=0.01)
     await register(till, receiver, "item_created")
     receiver.answers = [500, 503, 200]
 
@@ -88,7 +88,7 @@ async def test_a_hook_is_tried_again_until_it_is_taken(till: Till, receiver: Rec
     assert len(await receiver.has(3)) == 3
 
 
-async def test_a_hook_that_was_deleted_hears_nothing(till: Till, receiver: Receiver) -> None:
+async def test_a_deleted_hook_is_not_called(till: Till, receiver: Receiver) -> None:
     hook = await register(till, receiver, "item_updated")
     item = await till.item()
     await till.put(f"items/{item}", {"description": "first"})
@@ -97,14 +97,14 @@ async def test_a_hook_that_was_deleted_hears_nothing(till: Till, receiver: Recei
 
     await till.put(f"items/{item}", {"description": "second"})
 
-    assert not till.sandbox.world.is_sending
+    assert not till.sandbox.world.has_background_tasks
     assert await till.ids("webhooks") == []
 
 
-async def test_invoices_tell_of_themselves_only_when_switched(till: Till, receiver: Receiver) -> None:
+async def test_invoices_fire_hooks_only_if_enabled(till: Till, receiver: Receiver) -> None:
     await register(till, receiver, "sales_transaction_completed")
     await till.ship(await till.open_order(qty=2), lines=[{"sku": "TEE", "qty": 1}])
-    await till.switch(hooks_for_invoices=True)
+    await till.set_flags(hooks_for_invoices=True)
 
     await till.ship(100001)
 
@@ -129,7 +129,7 @@ async def test_hooks_have_faults_of_their_own(till: Till, receiver: Receiver, ki
     assert kind != "reorder" or names == ["SECOND", "FIRST"]
 
 
-async def test_a_hook_held_back_is_late_and_not_lost(till: Till, receiver: Receiver) -> None:
+async def test_a_reordered_hook_is_sent_without_a_successor(till: Till, receiver: Receiver) -> None:
     await register(till, receiver, "item_created")
     await till.sandbox.faults({"system": "webhooks", "kind": "reorder", "seconds": 0.01})
 

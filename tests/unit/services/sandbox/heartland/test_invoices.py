@@ -43,7 +43,7 @@ async def test_partial_shipments_add_up_to_the_order(till: Till) -> None:
     assert invoices[0]["custom"] == {"tracking_number": "1Z", "carrier": "UPS"}
 
 
-async def test_invoices_have_lines_that_are_no_goods(till: Till) -> None:
+async def test_invoices_have_tax_and_shipping_lines(till: Till) -> None:
     order = await till.open_order(shipping_charge=5)
     await till.post(f"sales/orders/{order}/taxes", {"description": "State", "value": 1})
     shipped = await till.ship(order)
@@ -57,7 +57,7 @@ async def test_invoices_have_lines_that_are_no_goods(till: Till) -> None:
     ]
 
 
-async def test_shipping_more_than_remains_is_refused_and_leaves_nothing(till: Till) -> None:
+async def test_shipping_more_than_remains_is_rejected_atomically(till: Till) -> None:
     order = await till.open_order(qty=2)
     line = (await till.ids(f"sales/orders/{order}/lines"))[0]
     for lines in ([{"sku": "TEE", "qty": 3}], [{"line_id": line, "qty": 3}], [{"sku": "MUG"}]):
@@ -74,7 +74,7 @@ async def test_a_pending_order_has_no_invoices(till: Till) -> None:
     order = await till.order()
     body = {"order_id": order, "source_location_id": ONLINE, "station_id": 100001}
 
-    assert list((await till.refused("POST", "sales/invoices", body))["details"]) == ["order_id"]
+    assert list((await till.rejection("POST", "sales/invoices", body))["details"]) == ["order_id"]
 
 
 async def test_two_pending_invoices_do_not_claim_the_same_goods(till: Till) -> None:
@@ -82,9 +82,9 @@ async def test_two_pending_invoices_do_not_claim_the_same_goods(till: Till) -> N
     first, second = await invoice(till, order), await invoice(till, order)
     await till.post(f"sales/invoices/{first}/lines", {"item_id": 100001, "qty": 1})
 
-    await till.refused("POST", f"sales/invoices/{second}/lines", {"item_id": 100001, "qty": 1})
-    await till.refused("PUT", f"sales/invoices/{second}", {"status": "complete"})
-    await till.refused("PUT", f"sales/orders/{order}", {"status": "canceled"})
+    await till.rejection("POST", f"sales/invoices/{second}/lines", {"item_id": 100001, "qty": 1})
+    await till.rejection("PUT", f"sales/invoices/{second}", {"status": "complete"})
+    await till.rejection("PUT", f"sales/orders/{order}", {"status": "canceled"})
 
 
 async def test_an_invoiced_line_keeps_what_was_invoiced(till: Till) -> None:
@@ -92,8 +92,8 @@ async def test_an_invoiced_line_keeps_what_was_invoiced(till: Till) -> None:
     line = (await till.ids(f"sales/orders/{order}/lines"))[0]
     await till.ship(order, lines=[{"line_id": line, "qty": 2}])
 
-    await till.refused("PUT", f"sales/orders/{order}/lines/{line}", {"qty": 1})
-    await till.refused("DELETE", f"sales/orders/{order}/lines/{line}")
+    await till.rejection("PUT", f"sales/orders/{order}/lines/{line}", {"qty": 1})
+    await till.rejection("DELETE", f"sales/orders/{order}/lines/{line}")
 
 
 async def test_a_complete_invoice_takes_only_custom_fields(till: Till) -> None:
@@ -103,8 +103,8 @@ async def test_a_complete_invoice_takes_only_custom_fields(till: Till) -> None:
     changed = await till.put(f"sales/invoices/{number}", {"custom@tracking_number": "1Z"})
 
     assert changed["custom"] == {"tracking_number": "1Z"}
-    await till.refused("PUT", f"sales/invoices/{number}", {"source_location_id": ONLINE})
-    await till.refused("POST", f"sales/invoices/{number}/lines", {"item_id": 100001, "qty": 1})
+    await till.rejection("PUT", f"sales/invoices/{number}", {"source_location_id": ONLINE})
+    await till.rejection("POST", f"sales/invoices/{number}/lines", {"item_id": 100001, "qty": 1})
 
 
 async def test_changed_invoices_are_found_by_their_time(till: Till) -> None:
@@ -129,7 +129,7 @@ async def test_every_movement_is_in_the_ledger(till: Till) -> None:
     assert await till.ids("inventory/transactions", cursor) == [row["id"] for row in rows[1:]]
 
 
-async def test_what_is_not_tracked_does_not_move(till: Till) -> None:
+async def test_untracked_items_have_no_movements(till: Till) -> None:
     order = await till.order()
     await till.line(order, await till.item("FEE", track_inventory=False))
     await till.put(f"sales/orders/{order}", {"status": "open"})
@@ -138,7 +138,7 @@ async def test_what_is_not_tracked_does_not_move(till: Till) -> None:
     assert (await till.get("inventory/transactions"))["total"] == 0
 
 
-async def test_goods_that_arrive_are_on_hand(till: Till) -> None:
+async def test_received_goods_are_on_hand(till: Till) -> None:
     await till.item()
     body = {"public_id": "TEE", "location_id": ONLINE, "qty": 7}
 
@@ -147,17 +147,17 @@ async def test_goods_that_arrive_are_on_hand(till: Till) -> None:
     assert values["results"][0]["location"]["name"] == "Online"
 
 
-async def test_the_full_picture_of_an_order(till: Till) -> None:
+async def test_the_control_api_reads_a_whole_order(till: Till) -> None:
     order = await till.open_order(public_id="S-1001")
     await till.ship("S-1001", tracking_number="1Z")
 
-    picture = await till.sandbox.control("GET", "/heartland/orders/S-1001")
+    read_order = await till.sandbox.control("GET", "/heartland/orders/S-1001")
 
-    assert picture["order"]["id"] == order
-    assert picture["customer"]["name"] == "Rae Quill"
-    assert [line["sku"] for line in picture["lines"]] == ["TEE"]
-    assert picture["invoices"][0]["custom"]["tracking_number"] == "1Z"
-    assert [line["qty"] for line in picture["invoices"][0]["lines"]] == [2]
+    assert read_order["order"]["id"] == order
+    assert read_order["customer"]["name"] == "Rae Quill"
+    assert [line["sku"] for line in read_order["lines"]] == ["TEE"]
+    assert read_order["invoices"][0]["custom"]["tracking_number"] == "1Z"
+    assert [line["qty"] for line in read_order["invoices"][0]["lines"]] == [2]
     assert (await till.sandbox.control("GET", "/heartland/summary"))["orders_by_status"]["closed"] == 1
 
 
@@ -171,10 +171,10 @@ async def test_the_full_picture_of_an_order(till: Till) -> None:
         ("items", {"public_id": "A", "price": "cheap"}),
         ("items", {}),
         ("stock", {"public_id": "TEE", "qty": "many"}),
-        ("switches", {"unheard_of": True}),
+        ("behaviour_flags", {"unheard_of": True}),
     ],
 )
-async def test_a_handle_turned_the_wrong_way_says_so_and_changes_nothing(till: Till, path: str, body: object) -> None:
+async def test_an_invalid_control_call_is_rejected_and_changes_nothing(till: Till, path: str, body: object) -> None:
     order = await till.open_order()
 
     with pytest.raises(AssertionError, match=": 400"):

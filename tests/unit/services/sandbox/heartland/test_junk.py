@@ -1,4 +1,4 @@
-"""Whatever a caller sends, the answer is a decision, never a breakdown."""
+"""Any input gets a valid answer, never an internal error."""
 
 from __future__ import annotations
 

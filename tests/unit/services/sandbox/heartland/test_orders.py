@@ -40,60 +40,64 @@ async def test_an_order_does_not_open_while_a_required_custom_field_is_missing(t
     await till.post("custom_fields", {"group_id": "sales.transaction", "name": "E", "key": "e", "required": True})
     order = await till.order()
 
-    refusal = await till.refused("PUT", f"sales/orders/{order}", {"status": "open"})
+    bad_request_answer = await till.rejection("PUT", f"sales/orders/{order}", {"status": "open"})
 
-    assert list(refusal["details"]) == ["custom@e"]
+    assert list(bad_request_answer["details"]) == ["custom@e"]
     assert (await till.put(f"sales/orders/{order}", {"status": "open", "custom@e": "1"}))["status"] == "open"
 
 
 async def test_an_order_without_a_customer_does_not_open(till: Till) -> None:
     order = await till.order(customer_id=None)
 
-    assert list((await till.refused("PUT", f"sales/orders/{order}", {"status": "open"}))["details"]) == ["customer_id"]
+    assert list((await till.rejection("PUT", f"sales/orders/{order}", {"status": "open"}))["details"]) == [
+        "customer_id"
+    ]
 
 
 @pytest.mark.parametrize("status", ["closed", "complete", "pending", "shipped", 7])
 async def test_an_open_order_does_not_take_other_states(till: Till, status: object) -> None:
     order = await till.open_order()
 
-    await till.refused("PUT", f"sales/orders/{order}", {"status": status})
+    await till.rejection("PUT", f"sales/orders/{order}", {"status": status})
 
 
 async def test_a_new_order_is_pending(till: Till) -> None:
     body = {"source_location_id": ONLINE, "station_id": 100001, "status": "open"}
 
-    await till.refused("POST", "sales/orders", body)
+    await till.rejection("POST", "sales/orders", body)
 
 
 async def test_a_station_belongs_to_its_location(till: Till) -> None:
-    refusal = await till.refused("POST", "sales/orders", {"source_location_id": MAIN_STREET, "station_id": 100001})
+    bad_request_answer = await till.rejection(
+        "POST", "sales/orders", {"source_location_id": MAIN_STREET, "station_id": 100001}
+    )
 
-    assert list(refusal["details"]) == ["station_id"]
+    assert list(bad_request_answer["details"]) == ["station_id"]
 
 
-async def test_cancelling_gives_the_committed_stock_back(till: Till) -> None:
+async def test_cancelling_releases_committed_stock(till: Till) -> None:
     order = await till.open_order()
 
     assert (await till.put(f"sales/orders/{order}", {"status": "canceled"}))["status"] == "canceled"
 
     assert (await till.get("inventory/values?group[]=item_id"))["results"][0]["qty_committed"] == 0
-    await till.refused("POST", f"sales/orders/{order}/taxes", {"value": 1})
-    await till.refused("PUT", f"sales/orders/{order}", {"status": "open"})
+    await till.rejection("POST", f"sales/orders/{order}/taxes", {"value": 1})
+    await till.rejection("PUT", f"sales/orders/{order}", {"status": "open"})
 
 
-async def test_cancelling_can_be_impossible(till: Till) -> None:
+async def test_cancelling_can_be_disabled(till: Till) -> None:
     order = await till.open_order()
-    await till.switch(can_cancel_orders=False)
+    await till.set_flags(can_cancel_orders=False)
 
-    await till.refused("PUT", f"sales/orders/{order}", {"status": "canceled"})
+    await till.rejection("PUT", f"sales/orders/{order}", {"status": "canceled"})
 
 
-async def test_order_numbers_are_unique_unless_switched(till: Till) -> None:
+async def test_order_numbers_are_unique_unless_disabled(till: Till) -> None:
     await till.order(public_id="S-1")
     body = {"source_location_id": ONLINE, "station_id": 100001, "public_id": "S-1"}
 
-    assert list((await till.refused("POST", "sales/orders", body))["details"]) == ["public_id"]
-    await till.switch(unique_order_public_id=False)
+    assert list((await till.rejection("POST", "sales/orders", body))["details"]) == ["public_id"]
+    await till.set_flags(unique_order_public_id=False)
     await till.post("sales/orders", body)
     assert (await till.get("sales/orders", ("~[public_id]", "S-1")))["total"] == 2
 
@@ -119,12 +123,12 @@ async def test_lines_follow_edits_and_so_does_the_committed_stock(till: Till) ->
     assert (await till.get(f"sales/orders/{order}"))["total"] == 24
 
 
-async def test_a_line_may_be_impossible_to_delete_and_then_its_quantity_can_be_nothing(till: Till) -> None:
+async def test_if_deleting_lines_is_disabled_their_quantity_can_be_zero(till: Till) -> None:
     order = await till.order()
     line = await till.line(order, await till.item())
-    await till.switch(can_delete_order_lines=False)
+    await till.set_flags(can_delete_order_lines=False)
 
-    await till.refused("DELETE", f"sales/orders/{order}/lines/{line}", status=405)
+    await till.rejection("DELETE", f"sales/orders/{order}/lines/{line}", status=405)
     assert (await till.put(f"sales/orders/{order}/lines/{line}", {"qty": 0}))["qty"] == 0
 
 
@@ -145,7 +149,7 @@ async def test_a_line_that_cannot_be_saved_names_the_field(till: Till, body: obj
     await till.item()
     order = await till.order()
 
-    assert list((await till.refused("POST", f"sales/orders/{order}/lines", body))["details"]) == [field]
+    assert list((await till.rejection("POST", f"sales/orders/{order}/lines", body))["details"]) == [field]
 
 
 async def test_a_line_without_prices_has_those_of_its_item(till: Till) -> None:
@@ -172,7 +176,7 @@ async def test_tax_is_computed_anew_whenever_lines_change() -> None:
 
 async def test_tax_is_left_alone_when_switched_off() -> None:
     async with open_till(sandbox_tax_rate="0.07") as till:
-        await till.switch(recompute_tax=False)
+        await till.set_flags(recompute_tax=False)
         order = await till.order()
         await till.line(order, await till.item())
 
@@ -190,19 +194,19 @@ async def test_tax_is_left_alone_when_switched_off() -> None:
         (payment(24, type="Wampum"), "validation_error"),
     ],
 )
-async def test_a_payment_that_cannot_be_is_refused(till: Till, body: object, error: str) -> None:
+async def test_an_invalid_payment_is_rejected(till: Till, body: object, error: str) -> None:
     order = await till.open_order(qty=1)
 
-    assert (await till.refused("POST", f"sales/orders/{order}/payments", body))["error"] == error
+    assert (await till.rejection("POST", f"sales/orders/{order}/payments", body))["error"] == error
     assert await till.ids("payments") == []
 
 
-async def test_overpaying_is_refused_only_when_strict(till: Till) -> None:
+async def test_overpaying_is_rejected_only_if_strict(till: Till) -> None:
     order = await till.open_order(qty=1)
     await till.post(f"sales/orders/{order}/payments", payment(25))
-    await till.switch(strict_payments=True)
+    await till.set_flags(strict_payments=True)
 
-    await till.refused("POST", f"sales/orders/{order}/payments", payment(1))
+    await till.rejection("POST", f"sales/orders/{order}/payments", payment(1))
     await till.post(f"sales/orders/{order}/payments", payment(-1))
 
     assert (await till.get(f"sales/orders/{order}"))["balance"] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.sandbox.heartland.query import Group, Where, parse
-from services.sandbox.heartland.rejection import Refused
+from services.sandbox.heartland.rejection import Rejection
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,11 @@ def test_a_plain_parameter_filters_only_where_it_is_known() -> None:
     assert parse(pairs, ["status"]).condition.parts == (Where("status", "$eq", "open"),)
 
 
-def test_an_operator_without_its_dollar_is_ignored_unless_the_switch_is_strict() -> None:
+def test_an_operator_without_dollar_is_ignored_unless_strict() -> None:
     pairs = [("_filter", '{"price":{"gt":10}}')]
 
     assert parse(pairs, ()).condition.parts == (Group(()),)
-    with pytest.raises(Refused):
+    with pytest.raises(Rejection):
         parse(pairs, (), strict=True)
 
 
@@ -62,8 +62,8 @@ def test_sorting_paging_projection_and_includes_are_read() -> None:
         ("_filter[]", "1"), ("_filter[a][$in][0]", "1"), ("page", "0"), ("per_page", "many"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_an_invalid_request(pair: tuple[str, str]) -> None:
-    with pytest.raises(Refused) as refused:
+def test_a_malformed_parameter_is_an_invalid_request(pair: tuple[str, str]) -> None:
+    with pytest.raises(Rejection) as rejection:
         parse([pair], ())
 
-    assert refused.value.error == "invalid_request"
+    assert rejection.value.error == "invalid_request"

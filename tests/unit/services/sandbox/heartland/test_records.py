@@ -17,12 +17,12 @@ async def test_a_create_answers_with_nothing_but_an_absolute_location(till: Till
 
 
 async def test_the_location_can_be_withheld(till: Till) -> None:
-    await till.switch(post_location=False)
+    await till.set_flags(post_location=False)
 
     assert (await till.raw("POST", "items", {"description": "Tee"})).location == ""
 
 
-async def test_a_number_keeps_its_numeral(till: Till) -> None:
+async def test_a_number_keeps_its_notation(till: Till) -> None:
     await till.raw("POST", "items", b'{"description":"Tee","price":21.60,"cost":0.12345678901234567890}')
 
     raw = (await till.raw("GET", "items/100001")).raw
@@ -41,12 +41,12 @@ async def test_a_change_is_partial_and_answers_with_the_record(till: Till) -> No
 
 async def test_a_change_can_answer_with_nothing(till: Till) -> None:
     item = await till.item()
-    await till.switch(put_answers=False)
+    await till.set_flags(put_answers=False)
 
     assert (await till.raw("PUT", f"items/{item}", {"description": "New"})).raw == b""
 
 
-async def test_a_number_is_given_where_none_was_asked_for(till: Till) -> None:
+async def test_a_public_id_is_assigned_if_missing(till: Till) -> None:
     item = await till.post("items", {"description": "Tee", "public_id": " "})
 
     assert (await till.get(f"items/{item}"))["public_id"] == str(item)
@@ -80,16 +80,16 @@ async def test_a_record_that_cannot_be_saved_names_the_field(till: Till, path: s
     await till.item()
     await till.customer()
 
-    refusal = await till.refused("POST", path, body)
+    bad_request_answer = await till.rejection("POST", path, body)
 
-    assert refusal["error"] == "validation_error"
-    assert list(refusal["details"]) == [field]
+    assert bad_request_answer["error"] == "validation_error"
+    assert list(bad_request_answer["details"]) == [field]
 
 
 async def test_validation_can_answer_422(till: Till) -> None:
-    await till.switch(validation_status=422)
+    await till.set_flags(validation_status=422)
 
-    await till.refused("POST", "items", {}, 422)
+    await till.rejection("POST", "items", {}, 422)
 
 
 async def test_two_customers_may_share_an_email(till: Till) -> None:
@@ -109,7 +109,7 @@ async def test_an_address_belongs_to_its_customer(till: Till) -> None:
     address = await till.post(f"customers/{mine}/addresses", {"first_name": "R", "last_name": "Q"})
 
     assert (await till.put(f"customers/{mine}/addresses/{address}", {"city": "Oslo"}))["city"] == "Oslo"
-    await till.refused("GET", f"customers/{other}/addresses/{address}", status=404)
+    await till.rejection("GET", f"customers/{other}/addresses/{address}", status=404)
     assert await till.ids(f"customers/{other}/addresses") == []
 
 
@@ -124,7 +124,7 @@ async def test_custom_fields_are_merged_in_both_spellings(till: Till) -> None:
 
 async def test_a_nested_custom_object_can_replace_all(till: Till) -> None:
     item = await till.item(custom={"color": "Navy", "size": "M"})
-    await till.switch(custom_replaces=True)
+    await till.set_flags(custom_replaces=True)
 
     assert (await till.put(f"items/{item}", {"custom@size": "L"}))["custom"] == {"color": "Navy", "size": "L"}
     assert (await till.put(f"items/{item}", {"custom": {"size": "S"}}))["custom"] == {"size": "S"}
@@ -134,9 +134,9 @@ async def test_a_required_custom_field_is_asked_for(till: Till) -> None:
     field = {"group_id": "customer", "name": "Tier", "key": "tier", "required": True}
     await till.post("custom_fields", field)
 
-    refusal = await till.refused("POST", "customers", {"first_name": "R", "last_name": "Q"})
+    bad_request_answer = await till.rejection("POST", "customers", {"first_name": "R", "last_name": "Q"})
 
-    assert list(refusal["details"]) == ["custom@tier"]
+    assert list(bad_request_answer["details"]) == ["custom@tier"]
     await till.customer(custom={"tier": "gold"})
 
 
@@ -144,7 +144,7 @@ async def test_a_unique_custom_field_is_kept_unique(till: Till) -> None:
     await till.post("custom_fields", {"group_id": "item", "name": "UPC", "key": "upc", "unique": True})
     item = await till.item("A", custom={"upc": "1"})
 
-    await till.refused("POST", "items", {"description": "B", "custom": {"upc": "1"}})
+    await till.rejection("POST", "items", {"description": "B", "custom": {"upc": "1"}})
     await till.put(f"items/{item}", {"custom@upc": "1"})
 
 
@@ -153,17 +153,17 @@ async def test_settings_can_be_read_and_written(till: Till) -> None:
 
     assert (await till.get(path))["value"] is False
     assert (await till.put(path, {"value": True}))["value"] is True
-    await till.refused("GET", "settings/unheard.of", status=404)
+    await till.rejection("GET", "settings/unheard.of", status=404)
 
 
-async def test_the_first_day_has_what_orders_need(till: Till) -> None:
+async def test_the_initial_records_suffice_for_orders(till: Till) -> None:
     assert [row["name"] for row in (await till.get("payment_types"))["results"]] == ["Cash", "Credit Card"]
     assert [row["name"] for row in (await till.get("stations", ("location_id", str(ONLINE))))["results"]] == ["Web 1"]
     assert (await till.get("system/whoami"))["login"] == "integration"
     assert (await till.get("shipping_methods"))["total"] == 1
 
 
-async def test_the_shop_side_can_make_items(till: Till) -> None:
+async def test_shopify_orders_can_create_items(till: Till) -> None:
     heartland = till.sandbox.world.heartland
 
     number = heartland.ensure_item("MUG", "Mug", "12.50")

@@ -1,4 +1,4 @@
-"""Indexes never disagree with a walk over all records."""
+"""Index look-ups give the same result as a scan."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def filled(random: Random) -> Table:
 
 
 @pytest.mark.parametrize("filters", FILTERS, ids=str)
-def test_a_look_up_finds_what_a_walk_finds(filters: dict[str, object]) -> None:
+def test_a_look_up_finds_the_same_as_a_scan(filters: dict[str, object]) -> None:
     table = filled(Random(4))
     condition = group(filters)
 

@@ -1,4 +1,4 @@
-"""A sandbox with the few words in which a test about Heartland is written."""
+"""Shorthand for tests of the simulated Heartland."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Till:
         assert answer.status == 200, answer.raw
         return answer.body
 
-    async def refused(self, method: str, path: str, body: object = None, status: int = 400) -> Any:
+    async def rejection(self, method: str, path: str, body: object = None, status: int = 400) -> Any:
         answer = await self.sandbox.heartland(method, path, body)
         assert answer.status == status, (answer.status, answer.raw)
         return answer.body
@@ -42,8 +42,8 @@ class Till:
     async def ids(self, path: str, *params: tuple[str, str]) -> list[int]:
         return [row["id"] for row in (await self.get(path, *params))["results"]]
 
-    async def switch(self, **switches: object) -> None:
-        await self.sandbox.control("POST", "/heartland/switches", switches)
+    async def set_flags(self, **flags: object) -> None:
+        await self.sandbox.control("POST", "/heartland/behaviour_flags", flags)
 
     async def ship(self, order: int | str, **wanted: object) -> Any:
         return await self.sandbox.control("POST", f"/heartland/orders/{order}/ship", wanted)

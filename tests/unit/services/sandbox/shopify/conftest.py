@@ -1,4 +1,4 @@
-"""A shop without HTTP: a clock that is set by hand, webhooks that are only noted."""
+"""Fixtures: a shop without HTTP, a fake clock, recorded webhooks."""
 
 from __future__ import annotations
 

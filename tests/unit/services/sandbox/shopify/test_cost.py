@@ -53,7 +53,7 @@ def test_the_older_rule_counts_every_row(shop: Shop) -> None:
     assert cost(shop, VARIANTS, n=250)["requestedQueryCost"] == 252
 
 
-def test_what_was_not_there_is_given_back(shop: Shop, clock: SleepingClock) -> None:
+def test_unused_cost_is_given_back(shop: Shop, clock: SleepingClock) -> None:
     shop.take(an_order())
     before = shop.bucket.status()["currentlyAvailable"]
 
@@ -85,7 +85,7 @@ def test_an_empty_bucket_throttles_until_it_is_refilled(open_shop: Callable[...,
     assert "data" in endpoint.run(body)[0]
 
 
-def test_nothing_is_throttled_on_the_plan_that_no_shop_has(shop: Shop) -> None:
+def test_the_unlimited_plan_is_never_throttled(shop: Shop) -> None:
     shop.options.plan = "unlimited"
     shop.fill_bucket()
     endpoint = Endpoint(shop)

@@ -111,7 +111,7 @@ def test_line_ids_are_not_fulfilment_order_line_ids(order: Json, ask: Ask) -> No
     assert answer["userErrors"][0]["message"] == "Fulfillment order line item does not exist."
 
 
-def test_a_closed_fulfilment_order_refuses(order: Json, ask: Ask) -> None:
+def test_a_closed_fulfilment_order_rejects_fulfilments(order: Json, ask: Ask) -> None:
     (found,) = opened(ask)
     ship(ask, (found["id"], None))
 
@@ -120,7 +120,7 @@ def test_a_closed_fulfilment_order_refuses(order: Json, ask: Ask) -> None:
     assert "unfulfillable status= closed" in answer["userErrors"][0]["message"]
 
 
-def test_what_does_not_exist_refuses(ask: Ask) -> None:
+def test_an_unknown_id_is_rejected(ask: Ask) -> None:
     answer = ship(ask, ("gid://shopify/FulfillmentOrder/1", None))
 
     assert answer == {

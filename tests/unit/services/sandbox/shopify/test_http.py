@@ -1,4 +1,4 @@
-"""The shop over HTTP: tokens, versions, bad requests, the sandbox's own handles."""
+"""The shop over HTTP: tokens, versions, bad requests, the control API."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_client_credentials_give_a_token_for_a_day(sandbox: Sandbox, clock
     assert (await call(sandbox, "{ shop { name } }", body["access_token"]))[0] == 401
 
 
-async def test_a_form_is_as_good_as_json(sandbox: Sandbox) -> None:
+async def test_credentials_may_be_sent_as_a_form(sandbox: Sandbox) -> None:
     async with sandbox.session.post(f"{sandbox.url}/admin/oauth/access_token", data=GRANT) as response:
         assert response.status == 200
 
@@ -64,7 +64,7 @@ async def test_without_a_token_nothing_is_answered(sandbox: Sandbox, token: str)
     assert "Invalid API key or access token" in body["errors"]
 
 
-async def test_revoked_tokens_are_worth_nothing(sandbox: Sandbox) -> None:
+async def test_revoked_tokens_are_rejected(sandbox: Sandbox) -> None:
     _, body = await grant(sandbox)
     await sandbox.control("POST", "/shopify/revoke_tokens")
 
@@ -95,7 +95,7 @@ async def test_versions_fall_forward(sandbox: Sandbox, asked: str, status: int, 
         ({"query": "query A { shop { name } } query B { shop { id } }"}, "BAD_REQUEST"),
     ],
 )
-async def test_what_cannot_be_run_is_said_within_a_200(sandbox: Sandbox, query: Any, code: str) -> None:
+async def test_graphql_errors_are_answered_with_200(sandbox: Sandbox, query: Any, code: str) -> None:
     status, body, _ = await call(sandbox, query)
 
     assert status == 200
@@ -104,7 +104,7 @@ async def test_what_cannot_be_run_is_said_within_a_200(sandbox: Sandbox, query: 
 
 
 @pytest.mark.parametrize("body", [b"nonsense", b"[]", b'{"variables": {}}'])
-async def test_what_is_no_request_is_a_400(sandbox: Sandbox, body: bytes) -> None:
+async def test_a_malformed_request_is_a_400(sandbox: Sandbox, body: bytes) -> None:
     headers = {"X-Shopify-Access-Token": TOKEN, "Content-Type": "application/json"}
     async with sandbox.session.post(sandbox.url + PATH, data=body, headers=headers) as response:
         assert response.status == 400
@@ -161,13 +161,13 @@ async def test_topics_say_what_changed(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("body", [[], "x", {"id": "abc"}, {"line_items": [{"quantity": "many", "id": "?"}]}])
-async def test_what_is_no_order_is_refused(sandbox: Sandbox, body: Any) -> None:
+async def test_an_invalid_order_is_rejected(sandbox: Sandbox, body: Any) -> None:
     async with sandbox.session.post(f"{sandbox.url}/_sandbox/shopify/orders", json=body) as response:
         assert response.status == 400
         assert "error" in await response.json()
 
 
-async def test_staff_handles(sandbox: Sandbox) -> None:
+async def test_staff_changes_an_order_through_the_control_api(sandbox: Sandbox) -> None:
     await sandbox.control("POST", "/shopify/orders", an_order(financial_status="pending", total_outstanding="26.60"))
 
     paid = await sandbox.control("POST", "/shopify/orders/5001/pay", {"amount": "6.60", "gateway": "cash"})
@@ -183,7 +183,7 @@ async def test_staff_handles(sandbox: Sandbox) -> None:
     assert [row["kind"] for row in state["transactions"]] == ["sale", "refund"]
 
 
-async def test_staff_leaves_a_note_with_what_it_does_and_hears_which_webhooks_that_set_off(sandbox: Sandbox) -> None:
+async def test_a_change_may_set_the_note_and_answers_with_its_webhook_ids(sandbox: Sandbox) -> None:
     await sandbox.control("POST", "/shopify/orders", an_order(financial_status="pending", total_outstanding="26.60"))
     await sandbox.control("POST", "/shopify/webhook_url", {"url": "http://127.0.0.1:9"})
 
@@ -200,7 +200,7 @@ async def test_staff_leaves_a_note_with_what_it_does_and_hears_which_webhooks_th
     assert state["order"]["note"] == "seq 2"
 
 
-async def test_what_is_impossible_is_a_conflict(sandbox: Sandbox) -> None:
+async def test_an_invalid_change_is_a_conflict(sandbox: Sandbox) -> None:
     await sandbox.control("POST", "/shopify/orders", an_order())
 
     async with sandbox.session.post(f"{sandbox.url}/_sandbox/shopify/orders/5001/pay") as response:
@@ -209,7 +209,7 @@ async def test_what_is_impossible_is_a_conflict(sandbox: Sandbox) -> None:
         assert response.status == 404
 
 
-async def test_switches_count_at_once_until_the_reset(sandbox: Sandbox) -> None:
+async def test_options_take_effect_at_once_until_a_reset(sandbox: Sandbox) -> None:
     await sandbox.control("POST", "/shopify/options", {"unknown_enums": True, "plan": "plus"})
     await sandbox.control("POST", "/shopify/orders", an_order())
     query = '{ order(id: "gid://shopify/Order/5001") { displayFinancialStatus } }'
@@ -224,7 +224,7 @@ async def test_switches_count_at_once_until_the_reset(sandbox: Sandbox) -> None:
         assert response.status == 400
 
 
-async def test_a_reset_forgets_orders_and_keeps_the_address_of_webhooks(sandbox: Sandbox) -> None:
+async def test_a_reset_deletes_orders_and_keeps_the_webhook_url(sandbox: Sandbox) -> None:
     await sandbox.control("POST", "/shopify/webhook_url", {"url": "http://127.0.0.1:9"})
     await sandbox.control("POST", "/shopify/orders?webhook=false", an_order())
 

@@ -86,7 +86,7 @@ def test_touching_can_be_switched_off(ask: Ask, shop: Shop, announced: list[Any]
         pytest.param({"compareDigest": "other"}, "STALE_OBJECT", "compareDigest", id="changed meanwhile"),
     ],
 )
-def test_one_wrong_row_refuses_all(ask: Ask, order: Json, fields: Json, code: str, field: str) -> None:
+def test_one_invalid_row_rejects_all(ask: Ask, order: Json, fields: Json, code: str, field: str) -> None:
     answer = put(ask, a_field(), a_field(**{"key": "other", **fields}))
 
     assert answer["metafields"] is None
@@ -95,13 +95,13 @@ def test_one_wrong_row_refuses_all(ask: Ask, order: Json, fields: Json, code: st
     assert order["metafields"] == []
 
 
-def test_more_than_25_are_refused(ask: Ask) -> None:
+def test_more_than_25_are_rejected(ask: Ask) -> None:
     answer = put(ask, *(a_field(key=f"key_{number}") for number in range(26)))
 
     assert answer["userErrors"][0]["code"] == "LESS_THAN_OR_EQUAL_TO"
 
 
-def test_null_as_digest_means_there_is_none_yet(ask: Ask) -> None:
+def test_a_null_digest_requires_a_missing_metafield(ask: Ask) -> None:
     first = put(ask, a_field(compareDigest=None))
     again = put(ask, a_field(compareDigest=None))
     known = put(ask, a_field(value="78", compareDigest=first["metafields"][0]["compareDigest"]))

@@ -1,4 +1,4 @@
-"""Orders of any age and completeness."""
+"""Old and incomplete orders are completed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_what_is_missing_is_assigned(shop: Shop) -> None:
     assert rest["line_items"][0]["id"] != rest["id"]
 
 
-def test_names_count_on(shop: Shop) -> None:
+def test_order_names_are_consecutive(shop: Shop) -> None:
     names = [shop.take({"line_items": []})["rest"]["name"] for _ in range(3)]
 
     assert names == ["#1001", "#1002", "#1003"]
@@ -42,7 +42,7 @@ def test_large_ids_stay_exact(shop: Shop, ask: Ask, number: int) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["abc", 2**63, -5, 1.5], ids=str)
-def test_what_is_no_id_is_refused(shop: Shop, wrong: Any) -> None:
+def test_an_invalid_id_is_rejected(shop: Shop, wrong: Any) -> None:
     with pytest.raises(ValueError, match="not an id"):
         shop.take({"id": wrong, "line_items": []})
 
@@ -140,7 +140,7 @@ def test_a_custom_line_has_no_variant(shop: Shop, ask: Ask) -> None:
     assert line == {"sku": "SKU-1", "variant": None}
 
 
-def test_records_survive_being_closed(shop: Shop, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_survive_compression(shop: Shop, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.sandbox.shopify.orders.OPEN_RECORDS", 3)
     for number in range(20):
         shop.take(an_order(id=5001 + number, name=f"#{number}"))

@@ -1,4 +1,4 @@
-"""Transactions that no order body has are made from what the body says was paid."""
+"""Transactions are derived from the posted amounts."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_orders_since_a_time_come_oldest_first_and_page_through(shop: Shop, ask:
     assert names == ["#2", "#3", "#4", "#5", "#6"]
 
 
-def test_a_page_does_not_slip_when_a_record_moves(shop: Shop, ask: Ask) -> None:
+def test_a_page_is_stable_when_a_record_changes(shop: Shop, ask: Ask) -> None:
     for number in range(4):
         at = f"2026-11-20T0{number}:00:00-05:00"
         shop.take(an_order(id=5001 + number, name=f"#{number}", created_at=at, updated_at=at))
@@ -93,7 +93,7 @@ def test_the_newest_come_first_in_reverse(shop: Shop, ask: Ask) -> None:
     assert second["pageInfo"]["hasPreviousPage"] is True
 
 
-def test_without_the_permission_old_orders_are_out_of_sight(shop: Shop, ask: Ask) -> None:
+def test_without_the_permission_old_orders_are_not_visible(shop: Shop, ask: Ask) -> None:
     shop.take(an_order(created_at="2026-01-01T00:00:00Z"))
     shop.take(an_order(id=5002))
     shop.options.scopes = "read_orders"
@@ -104,7 +104,7 @@ def test_without_the_permission_old_orders_are_out_of_sight(shop: Shop, ask: Ask
     assert ask('{ order(id: "gid://shopify/Order/5001") { id } }') == {"order": None}
 
 
-def test_lists_lag_behind_when_told_to(shop: Shop, ask: Ask, clock: SleepingClock) -> None:
+def test_lists_lag_with_stale_reads(shop: Shop, ask: Ask, clock: SleepingClock) -> None:
     shop.take(an_order())
     shop.world.faults.replace([{"system": "shopify", "kind": "stale_reads", "seconds": 10}])
 

@@ -65,7 +65,7 @@ async def settled(shop: Shop) -> list[Delivery]:
     return list(shop.webhooks.log)
 
 
-async def test_a_notice_is_signed_and_addressed(sending: Shop, receiver: Receiver) -> None:
+async def test_a_webhook_is_signed_and_addressed(sending: Shop, receiver: Receiver) -> None:
     doc = sending.take(an_order(order_status_url="https://a.test/x?b=1&c=2", note="café"))
 
     sending.announce(doc, ("orders/create",))
@@ -103,7 +103,7 @@ async def test_one_action_shares_an_event_id(sending: Shop, receiver: Receiver) 
     assert len(set(receiver.headers("x-shopify-webhook-id"))) == 2
 
 
-async def test_topics_that_nobody_subscribed_to_are_not_sent(sending: Shop) -> None:
+async def test_topics_without_a_subscription_are_not_sent(sending: Shop) -> None:
     assert sending.announce(sending.take(an_order()), ("orders/fulfilled",)) == []
 
 
@@ -133,7 +133,7 @@ async def test_eight_retries_and_no_more(sending: Shop, receiver: Receiver, cloc
     assert clock.slept == [1, 2, 4, 8, 16, 32, 64, 128]
 
 
-async def test_nobody_there_is_a_failure_like_any_other(sending: Shop, receiver: Receiver) -> None:
+async def test_an_unreachable_receiver_counts_as_a_failure(sending: Shop, receiver: Receiver) -> None:
     sending.options.webhook_retry_seconds = "1"
     sending.webhooks.base_url = "http://127.0.0.1:9"
 
@@ -156,9 +156,7 @@ async def test_a_subscription_of_the_api_gets_its_topic(shop: Shop, receiver: Re
     assert receiver.headers("x-shopify-name") == ["ours"]
 
 
-async def test_a_subscription_of_the_api_is_given_up_after_eight_failures(
-    shop: Shop, receiver: Receiver, ask: Ask
-) -> None:
+async def test_an_api_subscription_is_removed_after_eight_failures(shop: Shop, receiver: Receiver, ask: Ask) -> None:
     ask(SUBSCRIBE, uri=receiver.url)
     receiver.statuses = [500] * 9
 
@@ -212,7 +210,7 @@ async def test_faults(sending: Shop, receiver: Receiver, fault: dict[str, Any], 
     assert len(set(receiver.headers("x-shopify-webhook-id"))) == min(arrivals, 1)
 
 
-async def test_a_reordered_notice_comes_after_the_next(sending: Shop, receiver: Receiver) -> None:
+async def test_a_reordered_webhook_arrives_after_the_next_one(sending: Shop, receiver: Receiver) -> None:
     sending.world.faults.replace([{"system": "webhooks", "kind": "reorder", "times": 1}])
     doc = sending.take(an_order())
 
@@ -234,7 +232,7 @@ async def test_header_names_come_in_any_case(sending: Shop, open_shop: Callable[
     assert seen == {"X-Shopify-Topic", "x-shopify-topic"}
 
 
-async def test_bodies_can_hold_fields_that_nobody_has_heard_of(sending: Shop, receiver: Receiver) -> None:
+async def test_bodies_can_have_undocumented_fields(sending: Shop, receiver: Receiver) -> None:
     sending.options.unknown_fields = True
 
     sending.announce(sending.take(an_order()), ("orders/create",))

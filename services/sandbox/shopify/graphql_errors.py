@@ -1,4 +1,4 @@
-"""Errors in Shopify's words: top-level ones with their code, and the codes of what static validation finds."""
+"""GraphQL errors in Shopify's format: top-level errors with codes, and user errors of mutations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graphql import GraphQLError
 
 from services.sandbox.shopify.money import Json
 
-# What graphql-core says -> Shopify's code for it. The first that fits counts.
+# Pattern of graphql-core's message -> Shopify's code; the first match applies.
 CODES: Final = (
     (r"Cannot query field", "undefinedField"),
     (r"Unknown argument", "argumentNotAccepted"),
@@ -27,15 +27,15 @@ CODES: Final = (
 )
 
 
-class Refusal(GraphQLError):
-    """A top-level error that carries one of Shopify's codes."""
+class ApiError(GraphQLError):
+    """A top-level error with one of Shopify's codes."""
 
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message, extensions={"code": code})
 
 
 def static(errors: Iterable[GraphQLError]) -> list[Json]:
-    """The errors of a document that was not executed."""
+    """Errors of a document that failed validation."""
     return [_with_code(error) for error in errors]
 
 
@@ -52,7 +52,7 @@ def _plain(error: GraphQLError) -> Json:
 
 
 def _internal(error: GraphQLError) -> Json:
-    # A failing resolver is the sandbox's own fault; Shopify hides the cause, a sandbox had better show it.
+    # A failing resolver is a bug of the sandbox; unlike Shopify, it shows the cause.
     return {**_plain(error), "extensions": {"code": "INTERNAL_SERVER_ERROR", "cause": repr(error.original_error)}}
 
 
@@ -62,5 +62,5 @@ def _with_code(error: GraphQLError) -> Json:
 
 
 def user_error(message: str, *field: str, **more: Any) -> Json:
-    """A refusal inside a mutation's payload; `more` are the extra fields of the typed ones."""
+    """A user error in a mutation's payload; `more` are extra fields of typed errors."""
     return {"field": list(field) or None, "message": message, **more}

@@ -1,4 +1,4 @@
-"""What an app sees that may not see personal data: places, but no people."""
+"""Removes personal data for an app without access to it; provinces and countries stay."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ OF_CUSTOMERS: Final = ("first_name", "last_name", "email", "phone", "default_add
 OF_ORDERS: Final = ("email", "contact_email", "phone", "browser_ip")
 
 
-def without_people(rest: Json) -> Json:
-    """An order's body without personal data."""
+def redacted_order(rest: Json) -> Json:
+    """The order body without personal data."""
     shown: Json = {**rest, **{key: None for key in OF_ORDERS if key in rest}}
     for name in ("billing_address", "shipping_address"):
         if isinstance(rest.get(name), dict):
             shown[name] = {**rest[name], **dict.fromkeys((*OF_ADDRESSES, "latitude", "longitude"))}
     if isinstance(rest.get("customer"), dict):
-        shown["customer"] = nameless(rest["customer"])
+        shown["customer"] = redacted_customer(rest["customer"])
     return shown
 
 
-def nameless(customer: Json) -> Json:
+def redacted_customer(customer: Json) -> Json:
     return {name: value for name, value in customer.items() if name not in OF_CUSTOMERS}
