@@ -7,14 +7,15 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.connectors.heartland.settings import HeartlandSettings
-from shared.connectors.shopify.settings import ShopifySettings
-from shared.definitions.parse import check_settings
+from shared.definitions.paths import merged
+from shared.entities.settings_model import settings_check
 from shared.errors import Misconfigured
 from shared.runtime.settings import from_files
+from shared.state.connections import Connection
 
 Credentials = dict[str, dict[str, str]]
 
@@ -38,7 +39,7 @@ SERVERS = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
 SANDBOX_HOOK_TOKEN = "sandbox-hook-token"  # noqa: S105 - of a vendor that is imitated
 
 # The imitated account has two locations with stations; which one takes web orders is the merchant's choice.
-SANDBOX_SETTINGS = {"source_location": "Online"}
+SANDBOX_SETTINGS: dict[str, Any] = {"heartland": {"order": {"source_location": "Online"}}}
 
 
 def read_files(environ: Mapping[str, str]) -> dict[str, str]:
@@ -51,8 +52,19 @@ def wants_sandbox(environ: Mapping[str, str]) -> bool:
     return not any(environ.get(name) for name in SECRETS)
 
 
-def connection_from(environ: Mapping[str, str], sandbox: str) -> tuple[str, Credentials, dict[str, Any]]:
-    """Name, credentials and settings of the connection; `sandbox` is the sandbox's URL, used if no credential is given.
+@dataclass(frozen=True, slots=True)
+class ConnectionInput:
+    """What the environment says of a connection.
+
+    `names_settings`: a file holds its settings. Otherwise those of `connection` are for one that has none stored.
+    """
+
+    connection: Connection
+    names_settings: bool
+
+
+def connection_from(environ: Mapping[str, str], sandbox: str) -> ConnectionInput:
+    """The connection; `sandbox` is the sandbox's URL, used if no credential is given.
 
     Raises Misconfigured, naming every variable that is missing. One vendor real and the other imitated is refused:
     links to records that exist nowhere would be written into a real shop.
@@ -60,12 +72,15 @@ def connection_from(environ: Mapping[str, str], sandbox: str) -> tuple[str, Cred
     name = environ.get("CONNECTION_NAME") or "main"
     settings = read_settings(environ)
     if wants_sandbox(environ):
-        return name, sandbox_credentials(environ, sandbox), {**SANDBOX_SETTINGS, **settings}
+        chosen = merged(SANDBOX_SETTINGS, settings or {})
+        connection = Connection(name, sandbox_credentials(environ, sandbox), chosen)
+        return ConnectionInput(connection, settings is not None)
     if missing := missing_credentials(environ):
         raise Misconfigured(
             f"{'; '.join(missing)} missing: fill in both vendors, or leave both empty to work with the sandbox"
         )
-    return name, {"shopify": _taken(SHOPIFY, environ), "heartland": _taken(HEARTLAND, environ)}, settings
+    credentials = {"shopify": _taken(SHOPIFY, environ), "heartland": _taken(HEARTLAND, environ)}
+    return ConnectionInput(Connection(name, credentials, settings or {}), settings is not None)
 
 
 def missing_credentials(environ: Mapping[str, str]) -> list[str]:
@@ -100,23 +115,25 @@ def sandbox_credentials(environ: Mapping[str, str], url: str) -> Credentials:
     }
 
 
-def read_settings(environ: Mapping[str, str]) -> dict[str, Any]:
-    """The connection's settings from CONNECTION_SETTINGS_FILE, a JSON object. Raises Misconfigured.
+def read_settings(environ: Mapping[str, str]) -> dict[str, Any] | None:
+    """The connection's settings from CONNECTION_SETTINGS_FILE, a JSON object; None for no file, or an empty one.
 
-    An unknown key is refused with the nearest right name; so is a value of a wrong type.
+    Raises Misconfigured. An unknown key is refused with the nearest right name; so is a value of a wrong type.
     """
     name = environ.get("CONNECTION_SETTINGS_FILE")
     if not name:
-        return {}
+        return None
     try:
-        settings = json.loads(Path(name).read_text(encoding="utf-8").strip() or "{}")
+        settings = json.loads(Path(name).read_text(encoding="utf-8").strip() or "null")
     except OSError as error:
         raise Misconfigured(f"CONNECTION_SETTINGS_FILE {name} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise Misconfigured(f"CONNECTION_SETTINGS_FILE {name} is not JSON: {error}") from None
+    if settings is None:
+        return None
     if not isinstance(settings, dict):
         raise Misconfigured(f"CONNECTION_SETTINGS_FILE {name} must hold a JSON object")
-    check_settings(settings, (HeartlandSettings, ShopifySettings))
+    settings_check()(settings)
     return settings
 
 

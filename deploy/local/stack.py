@@ -6,11 +6,11 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deploy.local.account import connection_from, read_files, secret_key, wants_sandbox
+from deploy.local.account import ConnectionInput, connection_from, read_files, secret_key, wants_sandbox
 from deploy.local.connect import connect
 from deploy.local.engine import Engine, open_engine
 from deploy.local.locks import try_lock
@@ -84,7 +84,8 @@ async def open_stack(
             given = {**given, "INGRESS_PUBLIC_URL": ingress_url}
         told = "" if subscribes else ingress_url
         sandbox_url = _start_sandbox(supervisor, given, ports, told) if wants_sandbox(given) else None
-        connection = adapt(Connection(*connection_from(given, sandbox_url or "")))
+        described = connection_from(given, sandbox_url or "")
+        described = replace(described, connection=adapt(described.connection))
 
         tell("starting broker and database")
         engine = await stack.enter_async_context(open_engine(given, folder, high_throughput=high_throughput))
@@ -92,11 +93,11 @@ async def open_stack(
         stack.push_async_callback(supervisor.stop)
         common = _common(given, engine, secret_key(given, folder))
         tell("preparing schema and topics")
-        await _prepare(common, connection, anew=sandbox_url is not None)
+        await _prepare(common, described, anew=sandbox_url is not None)
         tell("starting services")
         await _start_services(supervisor, common, ports, ingress, replicas)
         running = Stack(
-            engine, supervisor, connection.name, ingress_url, sandbox_url, common, folder, build / "run.json"
+            engine, supervisor, described.connection.name, ingress_url, sandbox_url, common, folder, build / "run.json"
         )
         await stack.enter_async_context(_reported(running))
         yield running
@@ -140,12 +141,12 @@ def _common(given: Mapping[str, str], engine: Engine, key: str) -> dict[str, str
     }
 
 
-async def _prepare(common: Mapping[str, str], connection: Connection, *, anew: bool) -> None:
+async def _prepare(common: Mapping[str, str], described: ConnectionInput, *, anew: bool) -> None:
     settings = Settings.from_env(common)
     try:
         await asyncio.gather(migrate(settings.database_url), create_topics(settings, topics()))
         async with Database.open(settings.database_url, 1) as database:
-            await connect(database, settings, connection, anew=anew)
+            await connect(database, settings, described, anew=anew)
     except TargetDown as error:
         raise Misconfigured(error.reason) from error
 

@@ -16,6 +16,7 @@ from services.cli import (
     reviews,
     run,
     sandbox,
+    settings,
     status,
     trace,
     webhooks,
@@ -31,7 +32,7 @@ for command in (run, trace, status, reconcile, migrate, connect):
     app.add_typer(command.app)
 for name, group in {
     "reviews": reviews, "alerts": alerts, "parked": parked, "drift": drift, "dlq": dlq, "audit": audit,
-    "webhooks": webhooks, "sandbox": sandbox,
+    "webhooks": webhooks, "settings": settings, "sandbox": sandbox,
 }.items():  # fmt: skip
     app.add_typer(group.app, name=name)
 

@@ -13,7 +13,6 @@ from services.cli.options import run_operation
 from services.cli.place import environment
 from shared.runtime.output import console
 from shared.runtime.settings import Settings
-from shared.state.connections import Connection
 from shared.state.database import Database
 
 # The sandbox of docker-compose.yml, for a setup without accounts.
@@ -36,7 +35,7 @@ async def connect_accounts(environ: Mapping[str, str], sandbox: str) -> tuple[st
     """The connection's name, and whether it leads to the sandbox. Raises Misconfigured, TargetDown."""
     environ = read_files(environ)
     settings = Settings.from_env(environ)
-    connection = Connection(*connection_from(environ, sandbox))
+    described = connection_from(environ, sandbox)
     async with Database.open(settings.database_url, 1) as database:
-        await store_connection(database, settings, connection, anew=wants_sandbox(environ))
-    return connection.name, wants_sandbox(environ)
+        await store_connection(database, settings, described, anew=wants_sandbox(environ))
+    return described.connection.name, wants_sandbox(environ)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from services.heartland_writer.settings import Settings
 from shared.connectors.clients import open_clients
 from shared.entities.parts import EntityWriter, Existing, HeartlandWriterParts
+from shared.entities.settings_model import settings_check
 from shared.entities.spec import Spec, load
 from shared.entities.table import ENTITIES, check, writers
 from shared.limits.vendor_limits import open_vendor_limits
@@ -53,7 +54,7 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
         open_database_clock(database, shell) as shell,
-        open_connections(database, settings, shell.log) as connections,
+        open_connections(database, settings, shell.log, check=settings_check(entities)) as connections,
         open_producer(settings, shell.clock) as producer,
         open_vendor_limits(shell, database, producer) as limits,
         open_clients(settings, connections, metrics=shell.metrics, clock=shell.clock, limits=limits) as clients,

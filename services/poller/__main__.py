@@ -16,6 +16,7 @@ from services.poller.settings import Settings
 from services.poller.watch import Books, Reach, Watch
 from shared.connectors.clients import open_clients
 from shared.entities.parts import PollParts
+from shared.entities.settings_model import settings_check
 from shared.entities.spec import Spec, load
 from shared.entities.table import ENTITIES, check, polls, webhooks
 from shared.limits.vendor_limits import open_vendor_limits
@@ -51,7 +52,7 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
         open_shell("poller", settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
         open_database_clock(database, shell) as shell,
-        open_connections(database, settings, shell.log) as connections,
+        open_connections(database, settings, shell.log, check=settings_check(entities)) as connections,
         open_producer(settings, shell.clock) as producer,
         open_leases(settings.database_url) as leases,
         open_vendor_limits(shell, database, producer) as limits,

@@ -12,6 +12,7 @@ from typing import Any
 from services.reconciler.figures import Figures
 from services.reconciler.settings import Settings
 from services.reconciler.watch import Watch
+from shared.entities.settings_model import settings_check
 from shared.entities.spec import Spec
 from shared.entities.table import ENTITIES, check
 from shared.operations.comparison.parts import Parts, open_parts
@@ -37,7 +38,7 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
         open_database_clock(database, shell) as shell,
-        open_connections(database, settings, shell.log) as connections,
+        open_connections(database, settings, shell.log, check=settings_check(entities)) as connections,
         open_parts(settings, database, connections, shell.metrics, shell.clock) as parts,
         open_leases(settings.database_url) as leases,
     ):

@@ -10,6 +10,7 @@ from services.transformers.shops import open_shops
 from services.transformers.table import route
 from shared.connectors.clients import open_clients
 from shared.entities.parts import TransformParts
+from shared.entities.settings_model import settings_check
 from shared.entities.spec import Spec
 from shared.entities.table import ENTITIES, check
 from shared.limits.vendor_limits import open_vendor_limits
@@ -33,7 +34,7 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
         open_shell(NAME, settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
         open_database_clock(database, shell) as shell,
-        open_connections(database, settings, shell.log) as connections,
+        open_connections(database, settings, shell.log, check=settings_check(entities)) as connections,
         open_producer(settings, shell.clock) as producer,
         open_vendor_limits(shell, database, producer) as limits,
         open_clients(settings, connections, metrics=shell.metrics, clock=shell.clock, limits=limits) as clients,

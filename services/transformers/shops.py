@@ -11,20 +11,25 @@ from shared.canonical.priority import PRIORITIES, Priority
 from shared.connectors.shopify.client import ShopifyClient
 from shared.connectors.shopify.clients import Shopify, ShopifyClients
 from shared.connectors.shopify.paging import Node
-from shared.connectors.shopify.settings import ShopifySettings
+from shared.entities.order.settings import ShopifyOrderSettings
 from shared.entities.order.shopify.batch_reader import OrderReader
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """One shop: what it chose, and the readers of its orders, so that no live order waits for a batch of others."""
+    """One shop, and the readers of its orders, one by priority: no live order waits for a batch of others.
+
+    `read_back`: whether each order is read from the API, be the webhook's body complete or not.
+    """
 
     shopify: Shopify
     readers: Mapping[Priority, OrderReader]
+    read_back: bool
 
     @property
-    def settings(self) -> ShopifySettings:
-        return self.shopify.rules
+    def namespace(self) -> str:
+        """The namespace of our own metafields."""
+        return self.shopify.rules.metafield_namespace
 
     async def read(self, order_id: str, priority: Priority = "live") -> Node | None:
         return await self.readers[priority].read(order_id)
@@ -50,8 +55,9 @@ class Shops:
         shop = self._known.get(name)
         if shop is None or shop.shopify is not shopify:
             # The old reader, if there was one, finishes what it has in hand.
+            chosen = shopify.section("order", ShopifyOrderSettings)
             readers = {priority: self._reader(shopify.client, priority) for priority in PRIORITIES}
-            shop = self._known[name] = Shop(shopify, readers)
+            shop = self._known[name] = Shop(shopify, readers, chosen.read_back)
         return shop
 
     def _reader(self, client: ShopifyClient, priority: Priority) -> OrderReader:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from shared.connectors.clients import VendorClients
@@ -86,12 +87,16 @@ class PollParts:
 
 @dataclass(frozen=True, slots=True)
 class PreviewParts:
-    """For `Spec.previews`. Nothing is written, to no vendor and into no table."""
+    """For `Spec.previews`. Nothing is written, to no vendor and into no table.
+
+    `reapplies`: what was written with other definitions would be written again.
+    """
 
     database: Database
     clients: VendorClients
     clock: Clock
     shopify_read_lag_seconds: float = 10.0
+    reapplies: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,3 +110,13 @@ class Preview:
     verdict: str
     calls: list[dict[str, Any]]
     problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRecord:
+    """A record as its source holds it: its canonical event, the number people know it by, and what it comes to."""
+
+    body: bytes
+    number: str
+    total: Decimal
+    currency: str

@@ -62,8 +62,11 @@ class Spec:
     `kind`: of a state the newest event of a key stands for all before it; a fact is applied once, each by itself.
     `key` says what the Kafka key's last part is. `transform` takes TransformParts and gives the route of the raw
     topic. `writers` give, by target, the routes of the canonical topics: they take HeartlandWriterParts or
-    ShopifyWriterParts. `retry_review` gives the notice by which a decided review is tried again.
+    ShopifyWriterParts. `read_again` gives the notice that has a record read and written once more;
+    it takes connection, key, event id, time and RepairCause. `read_now` reads a record as a canonical event, without
+    publishing it: it takes PreviewParts, connection and key, and gives a ReadRecord.
     `previews` say, by the entity of a canonical event, what that event would lead to; they take PreviewParts.
+    `settings` are, by vendor, the models of what a merchant may set for it (see settings_model.py).
     """
 
     name: str
@@ -77,8 +80,10 @@ class Spec:
     writers: tuple[tuple[System, str], ...] = ()
     comparison: Comparison | None = None
     key_is_shopify_id: bool = False
-    retry_review: str = ""
+    read_again: str = ""
+    read_now: str = ""
     previews: tuple[tuple[str, str], ...] = ()
+    settings: tuple[tuple[System, str], ...] = ()
 
     def writer(self, system: System) -> str:
         """The name of its writer into `system`; empty where it is not written there."""

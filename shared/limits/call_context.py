@@ -40,3 +40,4 @@ class CallContext:
 
 LIVE = CallContext()
 REPAIR = CallContext("repair")
+BACKFILL = CallContext("backfill")

@@ -17,6 +17,7 @@ PRIORITY = "x-priority"
 # Why an event is there that no vendor sent; these ask to write what seems to be written.
 CAUSE = "x-cause"
 _AGAIN = frozenset(("drift", "review"))
+_OTHER_DEFINITIONS = "definitions"
 
 
 def new_traceparent() -> str:
@@ -74,6 +75,11 @@ class Envelope:
     def asks_again(self) -> bool:
         """Whether it asks to write what seems to be written: somebody saw that it is not there, or decided so."""
         return self.extra.get(CAUSE) in _AGAIN
+
+    @property
+    def reapplies(self) -> bool:
+        """Whether it asks to write again what was written with other definitions."""
+        return self.extra.get(CAUSE) == _OTHER_DEFINITIONS
 
     @property
     def trace_id(self) -> str:

@@ -15,8 +15,9 @@ from typing import Literal
 from shared.messaging.envelope import CAUSE, PRIORITY, Envelope, new_traceparent
 
 # Why there is a notice that no vendor sent: webhooks were missing (`gap`), the reconciler found a difference (`drift`),
-# a person decided a review (`review`), or a dead letter is sent again (`replay`).
-RepairCause = Literal["gap", "drift", "review", "replay"]
+# a person decided a review (`review`), a dead letter is sent again (`replay`), or records are to be written with
+# changed definitions (`definitions`).
+RepairCause = Literal["gap", "drift", "review", "replay", "definitions"]
 
 
 def notice(
@@ -47,5 +48,8 @@ def notice(
 
 
 def asked_for(cause: RepairCause) -> dict[str, str]:
-    """The headers of a notice that no vendor sent: repair priority, and why it is there."""
-    return {PRIORITY: "repair", CAUSE: cause}
+    """The headers of a notice that no vendor sent: its priority, and why it is there.
+
+    Changed definitions may concern every record there is, so they wait behind repairs.
+    """
+    return {PRIORITY: "backfill" if cause == "definitions" else "repair", CAUSE: cause}

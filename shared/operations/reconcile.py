@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from prometheus_client import CollectorRegistry
 
+from shared.entities.settings_model import settings_check
 from shared.errors import Rejected
 from shared.operations.comparison.parts import Parts, open_parts
 from shared.operations.comparison.passes import Outcome
@@ -27,7 +28,7 @@ async def open_comparison(settings: ComparisonSettings) -> AsyncIterator[Parts]:
     """What a pass needs; what it has sent is with the broker when this is left. Raises TargetDown."""
     clock = SystemClock()
     async with Database.open(settings.database_url, 2) as database:
-        connections = Connections(await ConnectionStore(database, settings.secret_key).all())
+        connections = Connections(await ConnectionStore(database, settings.secret_key, settings_check()).all())
         metrics = ServiceMetrics("reconcile", CollectorRegistry())
         async with open_parts(settings, database, connections, metrics, clock) as parts:
             yield parts

@@ -59,9 +59,9 @@ async def _start_key(settings: Settings, review: Review, key: str, decision: str
 async def _send_again(settings: Settings, review: Review, clock: Clock) -> str:
     """Lets the record go through once more; what is to be said of it. Raises Misconfigured where it cannot."""
     spec = owner(review.entity)
-    if spec.retry_review:
+    if spec.read_again:
         event_id = f"repair:review-{review.id}:{uuid.uuid4().hex[:8]}"
-        topic, notice = load(spec.retry_review)(review, event_id, clock.now())
+        topic, notice = load(spec.read_again)(review.connection, review.key, event_id, clock.now(), "review")
         async with open_producer(settings, clock) as producer:
             await producer.send(topic, notice)
         return ""

@@ -24,6 +24,7 @@ from shared.connectors.shopify.subscriptions import (
     Update,
     desired_subscriptions,
 )
+from shared.entities.settings_model import settings_check
 from shared.entities.table import webhooks
 from shared.errors import IntegrationError, Misconfigured
 from shared.limits.vendor_limits import open_tool_limits
@@ -76,7 +77,7 @@ async def sync(settings: SubscriptionSettings, connection: str | None, *, dry_ru
     metrics = ServiceMetrics("cli", CollectorRegistry())
     async with (
         Database.open(settings.database_url, 2) as database,
-        open_connections(database, settings, log) as connections,
+        open_connections(database, settings, log, check=settings_check()) as connections,
         open_tool_limits("cli", database, metrics, clock) as limits,
         open_clients(settings, connections, metrics=metrics, clock=clock, limits=limits) as clients,
     ):

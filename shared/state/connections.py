@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,14 +17,17 @@ from structlog.typing import FilteringBoundLogger
 from shared.errors import Misconfigured, TargetDown
 from shared.runtime.settings import Settings
 from shared.state.database import Database
+from shared.state.definitions import add_version, last_version, lock_definitions
 from shared.state.encryption import read_key, seal, unseal
+
+CheckSettings = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
     """`credentials` are by system (`shopify`, `heartland`) and never printed; `settings` hold nothing secret.
 
-    `definitions_version` is the version of the stored settings; 0 where none is stored.
+    `settings` are nested by vendor and entity. `definitions_version` is their version; 0 for some that are not stored.
     """
 
     name: str
@@ -33,37 +36,75 @@ class Connection:
     definitions_version: int = 0
 
 
-class ConnectionStore:
-    """The table of connections. Raises Misconfigured for a key that is not 32 bytes in base64."""
+def accept_all(_: Mapping[str, Any]) -> None:
+    """No check of settings, for those who use credentials only."""
 
-    def __init__(self, db: Database, secret_key: SecretStr | str) -> None:
+
+class ConnectionStore:
+    """The table of connections. Raises Misconfigured for a key that is not 32 bytes in base64.
+
+    `check` raises Misconfigured for settings that cannot be used.
+    """
+
+    def __init__(self, db: Database, secret_key: SecretStr | str, check: CheckSettings = accept_all) -> None:
         self._db = db
         self._key = read_key(secret_key.get_secret_value() if isinstance(secret_key, SecretStr) else secret_key)
+        self._check = check
 
-    async def put(self, connection: Connection) -> None:
-        """Insert or replace a connection and activate it."""
+    async def put(
+        self,
+        connection: Connection,
+        *,
+        keep_settings: bool = False,
+        author: str = "tillbridge",
+        reason: str = "connected",
+    ) -> None:
+        """Insert or replace a connection and activate it. Its settings become a version if they differ from the last.
+
+        `keep_settings`: settings that are stored already stay as they are. Raises Misconfigured for a bad name or bad
+        settings, TargetDown without a database.
+        """
         _check_name(connection.name)
-        await self._db.execute(
-            """insert into connections (name, sealed, settings) values ($1, $2, $3)
-               on conflict (name) do update set sealed = excluded.sealed, settings = excluded.settings, active = true,
-                      updated_at = clock_timestamp()""",
-            connection.name,
-            seal(self._key, connection.name, orjson.dumps(connection.credentials)),
-            connection.settings,
-        )
+        self._check(connection.settings)
+        sealed = seal(self._key, connection.name, orjson.dumps(connection.credentials))
+        async with self._db.transaction() as transaction:
+            await lock_definitions(transaction, connection.name)
+            last = await last_version(transaction, connection.name)
+            version = last.version if last else 0
+            if last is None or (not keep_settings and last.settings != connection.settings):
+                version += 1
+                await add_version(transaction, connection.name, version, connection.settings, author, reason)
+            await transaction.execute(
+                """insert into connections (name, sealed, definitions_version) values ($1, $2, $3)
+                   on conflict (name) do update set sealed = excluded.sealed, active = true,
+                          definitions_version = excluded.definitions_version, updated_at = clock_timestamp()""",
+                connection.name, sealed, version,
+            )  # fmt: skip
 
     async def all(self) -> list[Connection]:
-        """All active connections, by name. Raises Misconfigured if one was encrypted with another key."""
+        """All active connections, by name.
+
+        Raises Misconfigured if one was encrypted with another key, or has settings that cannot be used.
+        """
         return [self.open(row) for row in await self.rows()]
 
     async def rows(self) -> list[asyncpg.Record]:
-        """Active connections, still encrypted."""
-        return await self._db.fetch("select name, sealed, settings from connections where active order by name")
+        """Active connections, still encrypted, with their settings."""
+        return await self._db.fetch(
+            """select c.name, c.sealed, c.definitions_version, d.settings from connections c
+                 join definitions d on (d.connection, d.version) = (c.name, c.definitions_version)
+                where c.active order by c.name"""
+        )
 
     def open(self, row: asyncpg.Record) -> Connection:
         """Decrypt one row. Raises Misconfigured."""
         name: str = row["name"]
-        return Connection(name, orjson.loads(unseal(self._key, name, row["sealed"])), row["settings"])
+        credentials = orjson.loads(unseal(self._key, name, row["sealed"]))
+        try:
+            self._check(row["settings"])
+        except Misconfigured as error:
+            raise Misconfigured(f"connection {name}: {error.reason}") from None
+        return Connection(name, credentials, row["settings"], row["definitions_version"])
 
 
 class Connections:
@@ -86,12 +127,15 @@ class Connections:
 
 
 @asynccontextmanager
-async def open_connections(db: Database, settings: Settings, log: FilteringBoundLogger) -> AsyncIterator[Connections]:
+async def open_connections(
+    db: Database, settings: Settings, log: FilteringBoundLogger, *, check: CheckSettings
+) -> AsyncIterator[Connections]:
     """Load the connections now and reload them every `connections_refresh_seconds`.
 
-    Raises TargetDown or Misconfigured if the first load fails. A later failure is only logged.
+    Raises TargetDown or Misconfigured if the first load fails, be it that `check` refuses a connection's settings. A
+    later failure is only logged.
     """
-    store = ConnectionStore(db, settings.secret_key)
+    store = ConnectionStore(db, settings.secret_key, check)
     view = Connections(await store.all())
     task = asyncio.create_task(_keep_fresh(store, view, settings.connections_refresh_seconds, log))
     try:

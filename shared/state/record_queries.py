@@ -11,7 +11,7 @@ from shared.state.database import Database
 Rows = list[asyncpg.Record]
 
 _VERSIONS = """
-    select key, version, content_hash, blocked from versions
+    select key, version, content_hash, definitions_version, blocked from versions
      where connection = $1 and entity = $3 and target = $4 and key = any($2::text[])"""
 _IN_DOUBT = "select distinct key from effects where connection = $1 and key = any($2::text[]) and state = 'sent'"
 _DONE = """

@@ -32,19 +32,22 @@ class Version:
         return replace(self, version=version)
 
 
-def gate(stored: Version | None, event: Version, *, asks_again: bool = False) -> Verdict:
+def gate(stored: Version | None, event: Version, *, asks_again: bool = False, reapplies: bool = False) -> Verdict:
     """Whether an event is to be written, or why not.
 
     `stale`: older than what was written. `duplicate`: written already. `echo`: newer, with the content that was
     written; often our own write, which came back. An event that `asks_again` is applied unless it is stale: somebody
-    saw that the target differs, decided a review, or re-applies changed definitions. Changed definitions alone apply
-    nothing: what was written with others stays a duplicate until it is re-applied.
+    saw that the target differs, or decided a review. One that `reapplies` is applied where the stored content was
+    written with other definitions. Changed definitions alone apply nothing: what was written with others stays a
+    duplicate until it is re-applied.
     """
     if stored is None:
         return "apply"
     if event.version < stored.version:
         return "stale"
     if asks_again or stored.blocked or event.content_hash != stored.content_hash:
+        return "apply"
+    if reapplies and event.definitions_version != stored.definitions_version:
         return "apply"
     return "echo" if event.version > stored.version else "duplicate"
 
@@ -62,17 +65,27 @@ async def read_version(db: Database, connection: str, entity: str, key: str, tar
 
 
 async def keys_with_other_definitions(
-    db: Database, connection: str, entity: str, target: str, definitions_version: int, *, after: str = "", limit: int
+    db: Database,
+    connection: str,
+    entity: str,
+    target: str,
+    definitions_version: int,
+    *,
+    since: datetime,
+    after: str = "",
+    limit: int,
 ) -> Sequence[str]:
     """Up to `limit` keys, in order, of what was written to a target with another version of the definitions.
 
-    `after` is the last key of the page before. Raises TargetDown without a database.
+    Only records whose content is from `since` or later. `after` is the last key of the page before. Raises TargetDown
+    without a database.
     """
     rows = await db.fetch(
         """select key from versions
             where connection = $1 and entity = $2 and target = $3 and definitions_version <> $4 and key > $5
-            order by key limit $6""",
-        connection, entity, target, definitions_version, after, limit,
+              and version >= $6
+            order by key limit $7""",
+        connection, entity, target, definitions_version, after, since, limit,
     )  # fmt: skip
     return [row["key"] for row in rows]
 

@@ -136,6 +136,10 @@ class SyncedEntity(Protocol[E]):
         """Shopify's id of the customer whose link is needed too; empty for none."""
         ...
 
+    def definitions_version(self, connection: str) -> int:
+        """The version of the connection's definitions. Raises RetryLater for a connection that is not known."""
+        ...
+
     def open(self, attempt: Attempt[E]) -> RecordSync[Any, Any, Any]:
         """Raises RetryLater for a connection that is not known, Misconfigured for one that cannot work."""
         ...
@@ -143,6 +147,14 @@ class SyncedEntity(Protocol[E]):
     def skipped(self, verdict: Verdict, event: E, state: TargetState) -> Result:
         """The result of an event that the gate keeps out."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Whether the notices ask to write again what is written: in any case, or what has other definitions."""
+
+    again: bool
+    reapplies: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +205,11 @@ class Sync(Generic[E]):
         """Write the newest of these records of one key. Raises what the error policy acts upon."""
         record, event = newest(records, self._entity.read)
         state = await self._state(event)
-        verdict = self._gate(state, event, asks_again=any(one.envelope.asks_again for one in records))
+        asked = _Asked(
+            again=any(one.envelope.asks_again for one in records),
+            reapplies=any(one.envelope.reapplies for one in records),
+        )
+        verdict = self._gate(state, event, asked)
         if verdict == "echo" and state.version:
             # It stands for its moment: a change from before it, late or replayed, must not come through.
             await self._writer.write(
@@ -207,14 +223,14 @@ class Sync(Generic[E]):
             sync, written = await self._write(attempt)
             return await self._settle(attempt, sync, written, record.envelope)
 
-    async def preview(self, body: bytes) -> tuple[str, str]:
-        """The verdict on an event, and why it would not go through.
+    async def preview(self, body: bytes, *, reapplies: bool = False) -> tuple[str, str]:
+        """The verdict on an event, and why it would not go through. `reapplies`: as if its notice asked for that.
 
         The same as `handle` up to the last step. A dry-run client, ledger and writer keep it from writing.
         """
         event = self._entity.read(body)
         state = await self._state(event)
-        verdict = self._gate(state, event, asks_again=False)
+        verdict = self._gate(state, event, _Asked(again=False, reapplies=reapplies))
         if verdict != "apply":
             return verdict, ""
         attempt = self._attempt(event, state, REPAIR, None)
@@ -236,10 +252,12 @@ class Sync(Generic[E]):
         customer = self._entity.customer_of(event)
         return await self._states.get(*self._about(event), self._entity.target, customer)
 
-    def _gate(self, state: TargetState, event: E, *, asks_again: bool) -> Verdict:
+    def _gate(self, state: TargetState, event: E, asked: _Asked) -> Verdict:
         if self._states is None:
             return "apply"
-        return gate(state.version, Version(event.version, event.content_hash), asks_again=asks_again)
+        definitions_version = self._entity.definitions_version(event.connection) if asked.reapplies else 0
+        version = Version(event.version, event.content_hash, definitions_version)
+        return gate(state.version, version, asks_again=asked.again, reapplies=asked.reapplies)
 
     def _about(self, event: E) -> tuple[str, str, str]:
         return event.connection, self._entity.entity, event.key

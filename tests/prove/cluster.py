@@ -57,7 +57,9 @@ SETTINGS: Mapping[str, str] = {
     "RECONCILE_SETTLING_SECONDS": f"{SETTLING_SECONDS:g}",
     "LOG_LEVEL": "info",
 }
-CONNECTION_SETTINGS = {"read_lag_seconds": READ_LAG_SECONDS, "note_field": "note"}
+CONNECTION_SETTINGS: dict[str, Any] = {
+    "heartland": {"read_lag_seconds": READ_LAG_SECONDS, "order": {"note_field": "note"}}
+}
 # Variables of the machine's own environment that must not influence a run.
 IGNORED = ("SHOPIFY_", "HEARTLAND_", "SANDBOX_", "CONNECTION_", "KAFKA_", "DATABASE_", "TOPIC_")
 
@@ -215,7 +217,8 @@ async def _servers(
 
 def _connection_settings(folder: Path, read_lag_seconds: float) -> Path:
     path = folder / "connection.json"
-    path.write_bytes(orjson.dumps({**CONNECTION_SETTINGS, "read_lag_seconds": read_lag_seconds}))
+    heartland = {**CONNECTION_SETTINGS["heartland"], "read_lag_seconds": read_lag_seconds}
+    path.write_bytes(orjson.dumps({**CONNECTION_SETTINGS, "heartland": heartland}))
     return path
 
 

@@ -111,8 +111,10 @@ async def _parked(cluster: Cluster) -> list[Json]:
 
 
 def _settings() -> Json:
+    heartland = CONNECTION_SETTINGS["heartland"]
     return {
-        **CONNECTION_SETTINGS,
+        "read_lag_seconds": heartland["read_lag_seconds"],
+        "note_field": heartland["order"]["note_field"],
         "session_timeout_seconds": SESSION_SECONDS,
         "replicas": REPLICAS,
         "order_prefix": "S-",

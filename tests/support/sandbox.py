@@ -104,3 +104,8 @@ def _numeral(value: object) -> orjson.Fragment:
     if isinstance(value, Decimal):
         return orjson.Fragment(str(value).encode())
     raise TypeError(f"not JSON: {type(value).__name__}")
+
+
+def sandbox_settings(*, read_lag_seconds: float) -> dict[str, Any]:
+    """Connection settings for the sandbox's account, whose reads show writes after this many seconds."""
+    return {"heartland": {"read_lag_seconds": read_lag_seconds, "order": {"source_location": "Online"}}}

@@ -9,11 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 from shared.canonical.event import content_hash
+from shared.connectors.shopify.clients import Shopify
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.record import Fulfilment, ShippedLine
 from shared.entities.fulfilment.to_shopify.fulfilment_sync import FulfilmentInShopify
 from shared.messaging.record import Record, Result
+from shared.state.connections import Connection
 from shared.sync.create_once import CreateOnce, ReadLag
 from shared.sync.sync import Sync
 from tests.support.clock import FakeClock
@@ -124,7 +126,9 @@ class Shop:
         return found
 
     def _shop(self, _: str) -> Any:
-        return SimpleNamespace(client=self.client, rules=ShopifySettings(location_map=self.locations))
+        settings = {"shopify": {"fulfilment": {"location_map": dict(self.locations)}}}
+        client: Any = self.client
+        return Shopify(Connection("main", {}, settings), client, ShopifySettings())
 
     async def place(self, *lines: tuple[str, int], order: int = ORDER, **changes: Any) -> None:
         """An order; its line ids are the order's id times ten plus 1, 2, 3."""

@@ -40,7 +40,7 @@ FAST = {
     "REREAD_WINDOW_MS": "100",
     "LOG_LEVEL": "info",
 }
-CONNECTION_SETTINGS = {"read_lag_seconds": 0.5}
+CONNECTION_SETTINGS = {"heartland": {"read_lag_seconds": 0.5}}
 # What the machine's own environment must not decide here.
 IGNORED = ("SHOPIFY_", "HEARTLAND_", "SANDBOX_", "CONNECTION_")
 SECONDS = 30.0

@@ -9,8 +9,9 @@ import aiohttp
 
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.settings import HeartlandSettings, read_settings
+from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.transport import TARGET, Limits, Transport
+from shared.definitions.parse import M, read_section
 from shared.errors import Misconfigured, RetryLater, TargetDown
 from shared.limits.call_context import Observe
 from shared.limits.circuit_breaker import Breaker
@@ -28,6 +29,13 @@ class Heartland:
     connection: Connection
     client: HeartlandClient
     rules: HeartlandSettings
+
+    def section(self, entity: str, model: type[M]) -> M:
+        """What its merchant chose for an entity. Raises TargetDown for what cannot be used."""
+        try:
+            return read_section(self.connection.settings, f"{TARGET}.{entity}", model)
+        except Misconfigured as error:
+            raise TargetDown(f"connection {self.connection.name}: {error.reason}", target=TARGET) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,7 @@ class HeartlandClients:
         if connection.name not in self._shared:
             self._shared[connection.name] = self._limits_of(connection.name)
         budget, breaker = self._shared[connection.name]
-        rules = read_settings(connection.settings)
+        rules = read_section(connection.settings, TARGET, HeartlandSettings)
         transport = Transport(
             self._session,
             HeartlandAccount.read(connection.credentials.get("heartland", {})),

@@ -9,6 +9,7 @@ import aiohttp
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.client import TARGET, ShopifyClient
 from shared.connectors.shopify.settings import ShopifySettings
+from shared.definitions.parse import M, read_section
 from shared.errors import Misconfigured, RetryLater, TargetDown
 from shared.limits.call_context import Observe
 from shared.limits.circuit_breaker import Breaker
@@ -26,6 +27,13 @@ class Shopify:
     connection: Connection
     client: ShopifyClient
     rules: ShopifySettings
+
+    def section(self, entity: str, model: type[M]) -> M:
+        """What its merchant chose for an entity. Raises TargetDown for what cannot be used."""
+        try:
+            return read_section(self.connection.settings, f"{TARGET}.{entity}", model)
+        except Misconfigured as error:
+            raise TargetDown(f"connection {self.connection.name}: {error.reason}", target=TARGET) from error
 
 
 class ShopifyClients:
@@ -86,7 +94,7 @@ class ShopifyClients:
             observe=self._observe(),
             throttled=self._limits.throttled(TARGET),
         )
-        return Shopify(connection, client, ShopifySettings.read(connection.settings))
+        return Shopify(connection, client, read_section(connection.settings, TARGET, ShopifySettings))
 
     def _limits_of(self, name: str) -> tuple[QueryCostLimit | None, Breaker]:
         return self._limits.query_cost_limit(name, TARGET, self._rate), self._limits.breaker(name, TARGET)

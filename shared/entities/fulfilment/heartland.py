@@ -14,9 +14,9 @@ from typing import Any
 from shared.canonical.money import exact
 from shared.connectors.heartland.client import HeartlandClient, Row, parts_of
 from shared.connectors.heartland.decimal_json import normalized
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.timestamps import timestamp
 from shared.entities.fulfilment.record import Fulfilment, ShippedLine
+from shared.entities.fulfilment.shipment_settings import ShipmentSettings
 from shared.errors import NeedsReview, Rejected
 from shared.limits.call_context import CallContext
 
@@ -75,7 +75,7 @@ def shipped_items(lines: Sequence[Json]) -> list[int]:
 
 
 def from_heartland(
-    invoice: Json, lines: Sequence[Json], skus: Mapping[int, str], order_id: str, rules: HeartlandSettings
+    invoice: Json, lines: Sequence[Json], skus: Mapping[int, str], order_id: str, rules: ShipmentSettings
 ) -> Fulfilment:
     """The fulfilment in this invoice. `skus` maps Heartland item ids to SKUs, `order_id` is Shopify's numeric id.
 
@@ -91,9 +91,9 @@ def from_heartland(
             location_id=_text(record.get("source_location_id")),
             completed_at=timestamp(record.get("completed_at") or record.get("updated_at")),
             lines=tuple(_shipped(record, lines, skus, rules)),
-            tracking_number=_text(custom.get(rules.tracking_number_field)),
-            carrier=_text(custom.get(rules.carrier_field)),
-            tracking_url=_text(custom.get(rules.tracking_url_field)),
+            tracking_number=_text(custom.get(rules.fields.tracking_number_field)),
+            carrier=_text(custom.get(rules.fields.carrier_field)),
+            tracking_url=_text(custom.get(rules.fields.tracking_url_field)),
             notify_customer=rules.notify_customer,
         )
     except (KeyError, ValueError, TypeError, ArithmeticError) as error:
@@ -101,18 +101,16 @@ def from_heartland(
 
 
 def _shipped(
-    invoice: Json, lines: Sequence[Json], skus: Mapping[int, str], rules: HeartlandSettings
+    invoice: Json, lines: Sequence[Json], skus: Mapping[int, str], rules: ShipmentSettings
 ) -> Iterable[ShippedLine]:
-    # Lines that carry amounts, not goods: Heartland's orders have no other place for them.
-    amounts = {rules.tip_sku, rules.duty_sku, rules.fee_sku, rules.rounding_sku, rules.discount_sku}
     for item, quantity, line in _goods(lines):
         sku = skus[item]
-        if sku not in amounts:
+        if sku not in rules.order.amount_skus:
             yield ShippedLine(
-                sku="" if sku == rules.placeholder_sku else sku,
+                sku="" if sku == rules.order.placeholder_sku else sku,
                 item_id=str(item),
                 quantity=_whole(quantity, sku, invoice),
-                order_line_id=_text(_custom(line).get(rules.line_id_field)),
+                order_line_id=_text(_custom(line).get(rules.order.line_id_field)),
             )
 
 

@@ -32,4 +32,8 @@ FULFILMENT = Spec(
         companion="shared.entities.fulfilment.compare.shipments:OrderShipments",
     ),
     previews=(("fulfilment", "shared.entities.fulfilment.to_shopify.preview:preview"),),
+    settings=(
+        ("heartland", "shared.entities.fulfilment.settings:HeartlandFulfilmentSettings"),
+        ("shopify", "shared.entities.fulfilment.settings:ShopifyFulfilmentSettings"),
+    ),
 )

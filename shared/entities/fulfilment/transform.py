@@ -15,11 +15,11 @@ from shared.canonical.priority import Priority
 from shared.connectors.heartland import decimal_json
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.clients import Heartland, HeartlandClients
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.timestamps import changed_at
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.heartland import from_heartland, is_completed, shipped_items
 from shared.entities.fulfilment.record import Fulfilment
+from shared.entities.fulfilment.shipment_settings import ShipmentSettings, shipment_settings
 from shared.entities.fulfilment.spec import CANONICAL_FULFILMENT, RAW_HEARTLAND_FULFILMENT
 from shared.entities.order.heartland.items import items_by_id
 from shared.entities.parts import TransformParts
@@ -120,20 +120,21 @@ def route(parts: TransformParts) -> Route:
 
 def handler(clients: HeartlandClients, producer: Producer, clock: Clock) -> Handler:
     """The handler of invoice notices, one at a time: each is a fact of its own."""
-    known: dict[str, tuple[Heartland, Skus]] = {}
+    known: dict[str, tuple[Heartland, Skus, ShipmentSettings]] = {}
 
     async def handle(records: Sequence[Record]) -> Result:
         record = records[-1]
         name = record.envelope.connection
         heartland = clients.get(name)
         if name not in known or known[name][0] is not heartland:
-            known[name] = (heartland, Skus(heartland.client, clock))
-        return await translate(record, known[name][1], heartland.rules, producer, clock)
+            known[name] = (heartland, Skus(heartland.client, clock), shipment_settings(heartland))
+        _, skus, rules = known[name]
+        return await translate(record, skus, rules, producer, clock)
 
     return handle
 
 
-async def translate(record: Record, skus: Skus, rules: HeartlandSettings, producer: Producer, clock: Clock) -> Result:
+async def translate(record: Record, skus: Skus, rules: ShipmentSettings, producer: Producer, clock: Clock) -> Result:
     """Publish the fulfilment in the notice; an invoice that is not final, or ships nothing, ends here."""
     invoice, lines = read_notice(record.envelope.body)
     if not is_completed(invoice):

@@ -52,9 +52,14 @@ ORDER = Spec(
         records="shared.entities.order.compare.records:Orders",
     ),
     key_is_shopify_id=True,
-    retry_review="shared.entities.order.compare.repair:review_notice",
+    read_again="shared.entities.order.compare.repair:read_again",
+    read_now="shared.entities.order.read_now:read_now",
     previews=(
         ("order", "shared.entities.order.to_heartland.preview:preview"),
         ("link", "shared.entities.order.to_shopify.preview:preview"),
+    ),
+    settings=(
+        ("heartland", "shared.entities.order.settings:HeartlandOrderSettings"),
+        ("shopify", "shared.entities.order.settings:ShopifyOrderSettings"),
     ),
 )

@@ -16,7 +16,6 @@ import orjson
 from shared.canonical.money import total
 from shared.canonical.priority import Priority
 from shared.connectors.shopify.paging import Node
-from shared.connectors.shopify.settings import ShopifySettings
 from shared.connectors.shopify.values import timestamp
 from shared.entities.order.event import OrderEvent, order_event
 from shared.entities.order.record import Order
@@ -44,7 +43,9 @@ class OrderSource(Protocol):
     """What is used of `shops.Shop`."""
 
     @property
-    def settings(self) -> ShopifySettings: ...
+    def namespace(self) -> str: ...
+    @property
+    def read_back(self) -> bool: ...
     async def read(self, order_id: str, priority: Priority = "live") -> Node | None: ...
 
 
@@ -71,7 +72,7 @@ def handler(
         shop = await shop_of(last.connection)
         order = await read(records, order_id, shop)
         require_balance(order)
-        event = canonical(records, order, shop.settings, clock.now())
+        event = canonical(records, order, shop.namespace, clock.now())
         # Before the event is published: reviews that the writer opens about it must not be closed here.
         await reviews.resolve(last.connection, "order", order.id, (UNBALANCED, GONE, "order_too_long"))
         await producer.send(CANONICAL_ORDER, envelope(event, last, carried(records)))
@@ -97,7 +98,7 @@ def subject_of(notice: Envelope) -> str:
 async def read(records: Sequence[Record], order_id: str, shop: OrderSource) -> Order:
     """The order as it is now. Raises RetryLater, NeedsReview and Rejected."""
     last = records[-1]
-    if not shop.settings.read_back and (trusted := _from_body(last.envelope, order_id)):
+    if not shop.read_back and (trusted := _from_body(last.envelope, order_id)):
         return trusted
     node = await shop.read(order_id, priority_of(records))
     if node is None:
@@ -175,10 +176,10 @@ def parts(order: Order) -> dict[str, str]:
     return {name: str(amount) for name, amount in amounts.items() if amount}
 
 
-def canonical(records: Sequence[Record], order: Order, settings: ShopifySettings, now: datetime) -> OrderEvent:
+def canonical(records: Sequence[Record], order: Order, namespace: str, now: datetime) -> OrderEvent:
     """The canonical event of the order, which answers all these notices."""
     lineage = tuple(dict.fromkeys(record.envelope.id for record in records))
-    connection, namespace = records[-1].envelope.connection, settings.metafield_namespace
+    connection = records[-1].envelope.connection
     return order_event(order, connection, namespace=namespace, read_at=now, lineage=lineage)
 
 

@@ -15,6 +15,7 @@ from pydantic import Field
 from shared.connectors.clients import open_clients
 from shared.connectors.settings import VendorSettings
 from shared.entities.parts import Preview, PreviewParts
+from shared.entities.settings_model import settings_check
 from shared.entities.spec import load
 from shared.entities.table import preview_of
 from shared.errors import IntegrationError, Rejected
@@ -42,7 +43,7 @@ async def open_previews(settings: DryRunSettings) -> AsyncIterator[PreviewParts]
     """What previews need. Raises TargetDown without a database."""
     clock, metrics = SystemClock(), ServiceMetrics("preview", CollectorRegistry())
     async with Database.open(settings.database_url, 2) as database:
-        known = Connections(await ConnectionStore(database, settings.secret_key).all())
+        known = Connections(await ConnectionStore(database, settings.secret_key, settings_check()).all())
         async with open_clients(settings, known, metrics=metrics, clock=clock) as clients:
             yield PreviewParts(database, clients, clock, settings.shopify_read_lag_seconds)
 

@@ -27,7 +27,7 @@ from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
 from shared.state.reviews import Reviews
 from tests.support.engine import service_environ
-from tests.support.sandbox import Sandbox, open_sandbox
+from tests.support.sandbox import Sandbox, open_sandbox, sandbox_settings
 
 CONNECTION = "acme"
 LIFTED = {
@@ -136,7 +136,11 @@ async def connect(sandbox: Sandbox, database: Database, settings: Settings) -> N
     heartland = {"base_url": sandbox.url, "api_token": sandbox.world.settings.sandbox_api_token}
     store = ConnectionStore(database, settings.secret_key)
     await store.put(
-        Connection(CONNECTION, {"heartland": heartland}, {"source_location": "Online", "read_lag_seconds": 0.2})
+        Connection(
+            CONNECTION,
+            {"heartland": heartland},
+            sandbox_settings(read_lag_seconds=0.2),
+        )
     )
 
 

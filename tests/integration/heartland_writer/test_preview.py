@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.local.engine import Engine
+from shared.definitions.paths import merged
 from shared.entities.order.record import Order
 from shared.entities.order.to_heartland.preview import preview
 from shared.operations.dead_letters.dry_run import DryRunSettings, open_previews
@@ -36,7 +37,7 @@ async def lag(place: Place, seconds: float) -> None:
     """How late Heartland's reads are from now on, as far as we know."""
     store = ConnectionStore(place.database, place.settings.secret_key)
     [known] = await store.all()
-    settings = {**known.settings, "read_lag_seconds": seconds}
+    settings = merged(known.settings, {"heartland": {"read_lag_seconds": seconds}})
     await store.put(Connection(CONNECTION, {"heartland": known.credentials["heartland"]}, settings))
 
 

@@ -42,7 +42,7 @@ from shared.state.reviews import Reviews
 from tests.integration.way_back.place import credentials
 from tests.support.documents import a_document
 from tests.support.engine import service_environ
-from tests.support.sandbox import Sandbox, open_sandbox
+from tests.support.sandbox import Sandbox, open_sandbox, sandbox_settings
 
 SUBJECT = subject_of("order")
 
@@ -227,7 +227,11 @@ async def open_place(engine: Engine, topic_prefix: str, database_url: str, **mor
     async with open_sandbox(sandbox_plan="unlimited") as sandbox, Database.open(database_url, 4) as database:
         store = ConnectionStore(database, settings.secret_key)
         await store.put(
-            Connection(CONNECTION, credentials(sandbox), {"read_lag_seconds": 0.1, "source_location": "Online"})
+            Connection(
+                CONNECTION,
+                credentials(sandbox),
+                sandbox_settings(read_lag_seconds=0.1),
+            )
         )
         connections = Connections(await store.all())
         metrics = ServiceMetrics("reconciler", CollectorRegistry())

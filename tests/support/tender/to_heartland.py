@@ -54,6 +54,9 @@ class TenderInHeartland:
     def customer_of(self, event: TenderEvent) -> str:
         return ""
 
+    def definitions_version(self, connection: str) -> int:
+        return self.heartland_of(connection).connection.definitions_version
+
     def open(self, attempt: Attempt[TenderEvent]) -> TenderSync:
         return TenderSync(self.heartland_of(attempt.event.connection), self.create_once, attempt)
 

@@ -29,23 +29,28 @@ def without(name: str) -> dict[str, str]:
 
 
 def test_without_credentials_the_sandbox_is_both_vendors() -> None:
-    name, credentials, settings = connection_from({}, SANDBOX)
+    described = connection_from({}, SANDBOX)
 
-    assert (name, settings) == ("main", {"source_location": "Online"})
+    connection, credentials = described.connection, described.connection.credentials
+    assert (connection.name, described.names_settings) == ("main", False)
+    assert connection.settings == {"heartland": {"order": {"source_location": "Online"}}}
     assert credentials["shopify"]["base_url"] == credentials["heartland"]["base_url"] == SANDBOX
 
 
 def test_the_sandbox_is_reached_with_what_it_was_told() -> None:
-    _, credentials, _ = connection_from({"SANDBOX_API_TOKEN": "mine", "SANDBOX_CLIENT_SECRET": "hush"}, SANDBOX)
+    environ = {"SANDBOX_API_TOKEN": "mine", "SANDBOX_CLIENT_SECRET": "hush"}
+
+    credentials = connection_from(environ, SANDBOX).connection.credentials
 
     assert credentials["heartland"]["api_token"] == "mine"
     assert credentials["shopify"]["client_secret"] == "hush"
 
 
 def test_credentials_in_the_environment_are_taken_under_the_connections_name() -> None:
-    name, credentials, _ = connection_from({**REAL, "CONNECTION_NAME": "berlin"}, SANDBOX)
+    connection = connection_from({**REAL, "CONNECTION_NAME": "berlin"}, SANDBOX).connection
 
-    assert name == "berlin"
+    credentials = connection.credentials
+    assert connection.name == "berlin"
     assert credentials["shopify"] == {"shop_domain": "shop.myshopify.com", "client_id": "id", "client_secret": "secret"}
     assert credentials["heartland"] == {"base_url": "https://shop.retail.heartland.us/api/", "api_token": "token"}
 
@@ -53,7 +58,7 @@ def test_credentials_in_the_environment_are_taken_under_the_connections_name() -
 def test_rotated_secrets_travel_along() -> None:
     environ = {**REAL, "SHOPIFY_CLIENT_SECRET_PREVIOUS": "old", "HEARTLAND_HOOK_TOKEN_PREVIOUS": "older"}
 
-    _, credentials, _ = connection_from(environ, SANDBOX)
+    credentials = connection_from(environ, SANDBOX).connection.credentials
 
     assert credentials["shopify"]["previous_client_secret"] == "old"
     assert credentials["heartland"]["previous_hook_token"] == "older"
@@ -68,7 +73,7 @@ def test_a_missing_credential_is_named(name: str) -> None:
 def test_a_static_token_stands_in_for_the_client_id() -> None:
     environ = {**without("SHOPIFY_CLIENT_ID"), "SHOPIFY_ACCESS_TOKEN": "shpat"}
 
-    assert connection_from(environ, SANDBOX)[1]["shopify"]["access_token"] == "shpat"
+    assert connection_from(environ, SANDBOX).connection.credentials["shopify"]["access_token"] == "shpat"
 
 
 def test_one_vendor_alone_is_never_mixed_with_the_sandbox() -> None:
@@ -82,9 +87,19 @@ def test_an_empty_variable_is_none() -> None:
 
 def test_settings_of_the_connection_come_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
-    path.write_text('{"order_prefix": "W-"}')
+    path.write_text('{"heartland": {"order": {"order_prefix": "W-"}}}')
+    environ = {"CONNECTION_SETTINGS_FILE": str(path)}
 
-    assert read_settings({"CONNECTION_SETTINGS_FILE": str(path)}) == {"order_prefix": "W-"}
+    described = connection_from({**REAL, **environ}, SANDBOX)
+
+    assert read_settings(environ) == {"heartland": {"order": {"order_prefix": "W-"}}}
+    assert (described.connection.settings, described.names_settings) == (read_settings(environ), True)
+    sandbox = connection_from(environ, SANDBOX).connection.settings
+    assert sandbox == {"heartland": {"order": {"source_location": "Online", "order_prefix": "W-"}}}
+
+
+def test_an_empty_settings_file_names_no_settings() -> None:
+    assert read_settings({"CONNECTION_SETTINGS_FILE": "/dev/null"}) is None
 
 
 @pytest.mark.parametrize(("text", "complaint"), [("{", "is not JSON"), ("[]", "must hold a JSON object")])
@@ -100,7 +115,7 @@ def test_an_unknown_key_in_the_settings_file_is_refused_with_the_nearest_name(tm
     path = tmp_path / "settings.json"
     path.write_text('{"order_prefx": "W-"}')
 
-    with pytest.raises(Misconfigured, match='unknown key "order_prefx", did you mean "order_prefix"'):
+    with pytest.raises(Misconfigured, match=r'"order_prefx", did you mean "heartland\.order\.order_prefix"'):
         read_settings({"CONNECTION_SETTINGS_FILE": str(path)})
 
 

@@ -18,6 +18,7 @@ from shared.entities.fulfilment.heartland import (
     read_invoice_lines,
     shipped_items,
 )
+from shared.entities.fulfilment.shipment_settings import shipment_settings
 from shared.entities.fulfilment.shopify.allocation import FulfilmentCall
 from shared.entities.fulfilment.shopify.shipped import shipped_units
 from shared.entities.order.compare.changes import newest_changes
@@ -96,7 +97,7 @@ class OrderShipments:
         try:
             items = await items_by_id(client, shipped_items(lines), REPAIR)
             skus = {number: item.public_id for number, item in items.items()}
-            shipped = from_heartland(invoice, lines, skus, key, self._heartland.rules)
+            shipped = from_heartland(invoice, lines, skus, key, shipment_settings(self._heartland))
         except (Rejected, NeedsReview, KeyError):
             return None
         return sum(line.quantity for line in shipped.lines)

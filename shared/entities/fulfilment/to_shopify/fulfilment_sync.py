@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from shared.canonical.event import read_event
 from shared.connectors.shopify.clients import Shopify
 from shared.entities.fulfilment.event import FulfilmentEvent
+from shared.entities.fulfilment.settings import ShopifyFulfilmentSettings
 from shared.entities.fulfilment.to_shopify.actual import ENTITY, ActualShipment, ShipmentReader
 from shared.entities.fulfilment.to_shopify.desired import DesiredShipment, desired_shipment
 from shared.entities.fulfilment.to_shopify.execute import execute
@@ -46,6 +47,9 @@ class FulfilmentInShopify:
     def customer_of(self, event: FulfilmentEvent) -> str:
         return ""
 
+    def definitions_version(self, connection: str) -> int:
+        return self.shop_of(connection).connection.definitions_version
+
     def open(self, attempt: Attempt[FulfilmentEvent]) -> FulfilmentSync:
         event = attempt.event
         shop = self.shop_of(event.connection)
@@ -71,7 +75,8 @@ class FulfilmentSync(RecordSync[DesiredShipment, ActualShipment, Step]):
     def __init__(self, event: FulfilmentEvent, shop: Shopify, reader: ShipmentReader) -> None:
         self._event = event
         self._reader = reader
-        self._desired = desired_shipment(event, shop.rules.location_map.get(event.record.location_id, ""))
+        chosen = shop.section("fulfilment", ShopifyFulfilmentSettings)
+        self._desired = desired_shipment(event, chosen.location_map.get(event.record.location_id, ""))
 
     def desired(self) -> DesiredShipment:
         return self._desired

@@ -19,7 +19,7 @@ def compare(seen: Snapshot) -> Iterator[Finding]:
     if there is None:
         yield _finding(seen, "order_missing", f"order {order.name} is not in Heartland", order.total)
         return
-    if seen.known.content_hash != seen.content_hash:
+    if seen.is_behind:
         yield _finding(seen, "order_behind", f"Heartland does not have what changed in order {order.name}", order.total)
         return
     if (order.cancelled_at is not None) != (there.status.lower() in _CANCELED):

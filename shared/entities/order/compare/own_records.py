@@ -64,4 +64,10 @@ def is_in_flight(received: datetime | None, ended: datetime | None, now: datetim
 
 
 def _with_version(known: OwnRecord, row: Any) -> OwnRecord:
-    return replace(known, version=row["version"], content_hash=row["content_hash"], blocked=row["blocked"])
+    return replace(
+        known,
+        version=row["version"],
+        content_hash=row["content_hash"],
+        definitions_version=row["definitions_version"],
+        blocked=row["blocked"],
+    )

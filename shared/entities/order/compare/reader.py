@@ -19,6 +19,7 @@ from shared.entities.order.compare.snapshot import InHeartland, Snapshot
 from shared.entities.order.event import order_hash
 from shared.entities.order.heartland.orders import orders_by_custom_field, orders_by_id
 from shared.entities.order.record import Order
+from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.shopify.documents import READ_ORDERS
 from shared.entities.order.shopify.pages import complete, read_orders
 from shared.entities.order.shopify.to_canonical import from_shopify
@@ -61,6 +62,7 @@ class Reader:
                 shipped=None,
                 heartland=there.get(order.id),
                 known=beliefs.known[order.id],
+                definitions_version=self._shopify.connection.definitions_version,
             )
             for order in orders
             if order.id not in unread
@@ -85,7 +87,8 @@ class Reader:
         self, ids: Sequence[str], beliefs: Beliefs, unread: dict[str, str]
     ) -> dict[str, InHeartland]:
         """By Shopify's id. An order without a link is looked up by the custom field, as the writer would."""
-        client, field = self._heartland.client, self._heartland.rules.order_id_field
+        client = self._heartland.client
+        field = self._heartland.section("order", HeartlandOrderSettings).order_id_field
         linked = {int(there): ours for ours, there in beliefs.links.items()}
         rows = {int(row["id"]): row for row in await orders_by_id(client, linked, REPAIR)}
         found = {linked[number]: _in_heartland(row) for number, row in rows.items()}

@@ -19,10 +19,9 @@ from shared.entities.order.heartland.orders import (
 from shared.entities.order.spec import ORDER_REPAIR, RAW_SHOPIFY_ORDER
 from shared.limits.call_context import REPAIR
 from shared.messaging.envelope import Envelope
-from shared.messaging.notice import asked_for, notice
+from shared.messaging.notice import RepairCause, asked_for, notice
 from shared.messaging.topics import Topic
 from shared.state.drift import Drift, Finding
-from shared.state.reviews import Review
 from shared.sync.comparison import Entity, Vendors
 from shared.sync.repair_notice import RepairNotice, repair_event
 
@@ -56,17 +55,17 @@ async def notices(row: Drift, _: Vendors, now: datetime) -> list[RepairNotice]:
     return [RepairNotice(RAW_SHOPIFY_ORDER, told, covers=row.key)]
 
 
-def review_notice(review: Review, event_id: str, now: datetime) -> tuple[Topic, Envelope]:
-    """The notice by which a person has an order tried again: it is read back and written once more."""
+def read_again(connection: str, key: str, event_id: str, now: datetime, cause: RepairCause) -> tuple[Topic, Envelope]:
+    """The notice that has an order read back and written once more."""
     event = notice(
         event_id=event_id,
         source="shopify",
         kind=ORDER_REPAIR,
         time=now,
-        connection=review.connection,
+        connection=connection,
         entity="order",
-        subject=review.key,
-        extra=asked_for("review"),
+        subject=key,
+        extra=asked_for(cause),
     )
     return RAW_SHOPIFY_ORDER, event
 

@@ -38,13 +38,15 @@ class Decided:
 class OwnRecord:
     """What we believe. `version` and `content_hash` are what was written last, None and empty before the first time.
 
-    `blocked`: it was not written, a person must act. `shipped` are units that each invoice is known to have fulfilled.
+    `definitions_version` is the version of the settings that it was written with. `blocked`: it was not written, a
+    person must act. `shipped` are units that each invoice is known to have fulfilled.
     `busy` says why nothing may be concluded of it now; empty if nothing stands in the way. `decided` are, by entity,
     the latest decisions of a person.
     """
 
     version: datetime | None = None
     content_hash: str = ""
+    definitions_version: int = 0
     blocked: bool = False
     shipped: Mapping[str, int] = field(default_factory=dict)
     busy: str = ""
@@ -53,7 +55,8 @@ class OwnRecord:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """`content_hash` is that of `order` now; `shipped` the units that Shopify's fulfilments hold, None if unknown.
+    """`content_hash` is that of `order` now, by the settings of `definitions_version`; `shipped` the units that
+    Shopify's fulfilments hold, None if unknown.
 
     The shipments in it (`shipped`, `heartland.unknown`, `known.shipped`) are added by the fulfilment.
     """
@@ -64,6 +67,7 @@ class Snapshot:
     shipped: int | None
     heartland: InHeartland | None
     known: OwnRecord
+    definitions_version: int = 0
 
     @property
     def key(self) -> str:
@@ -74,6 +78,17 @@ class Snapshot:
     def stamps(self) -> tuple[datetime, datetime | None]:
         """The newest change on Shopify's side and on Heartland's, by that side's clock."""
         return self.order.updated_at, self.heartland.changed_at if self.heartland else None
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the order has changed since it was written. What makes a hash is a matter of settings: where those
+        changed, and the order did not, it is re-applied on request, and is no difference.
+        """
+        known = self.known
+        if self.content_hash == known.content_hash:
+            return False
+        same_settings = known.definitions_version == self.definitions_version
+        return same_settings or known.version is None or self.order.updated_at > known.version
 
     @property
     def is_quiet(self) -> bool:

@@ -7,7 +7,9 @@ from datetime import datetime
 
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.clients import Heartland, HeartlandClients
-from shared.connectors.heartland.settings import HeartlandSettings
+from shared.connectors.shopify.settings import ShopifySettings
+from shared.definitions.parse import read_section
+from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.to_heartland.customers import Customers
 from shared.entities.order.to_heartland.items import WINDOW_SECONDS, Items
 from shared.entities.order.to_heartland.location import LocationLookup
@@ -27,7 +29,7 @@ class Account:
 
     name: str
     definitions_version: int
-    rules: HeartlandSettings
+    rules: HeartlandOrderSettings
     namespace: str
     heartland: HeartlandClient
     create_once: CreateOnce
@@ -49,18 +51,20 @@ def open_account(
     started_at: datetime | None = None,
 ) -> Account:
     """The parts of one account around its client. `started_at`: since when nobody else writes, else from now on."""
-    name, heartland, rules = there.connection.name, there.client, there.rules
+    name, heartland = there.connection.name, there.client
+    rules = there.section("order", HeartlandOrderSettings)
+    read_lag_seconds = there.rules.read_lag_seconds
     create_once = CreateOnce(ledger, clock, started_at)
     # Many partitions may have orders of one buyer, so any process may be creating the buyer; so it is with items.
-    shared_lag = ReadLag(rules.read_lag_seconds, heartland.call_seconds)
+    shared_lag = ReadLag(read_lag_seconds, heartland.call_seconds)
     return Account(
         name=name,
         definitions_version=there.connection.definitions_version,
         rules=rules,
-        namespace=str(there.connection.settings.get("metafield_namespace") or "tillbridge"),
+        namespace=read_section(there.connection.settings, "shopify", ShopifySettings).metafield_namespace,
         heartland=heartland,
         create_once=create_once,
-        lag=ReadLag(rules.read_lag_seconds),
+        lag=ReadLag(read_lag_seconds),
         recent=RecentOrders(clock, started_at),
         items=Items(
             heartland,

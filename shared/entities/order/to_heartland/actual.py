@@ -59,7 +59,7 @@ class ActualOrderReader:
 
     async def read(self, order_id: int) -> ActualOrder:
         """The whole order. Raises TargetDown while a read cannot be trusted, NeedsReview where it is gone."""
-        lag_seconds = self._account.rules.read_lag_seconds
+        lag_seconds = self._account.lag.seconds
         recent = self._account.recent.recall(self._order.id, lag_seconds)
         if recent is not None:
             return recent

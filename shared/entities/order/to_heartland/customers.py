@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.customers import (
     HeartlandCustomer,
     create_customer,
@@ -21,6 +20,7 @@ from shared.entities.order.heartland.customers import (
     update_customer,
 )
 from shared.entities.order.record import Order
+from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.to_heartland.addresses import Addresses
 from shared.entities.order.to_heartland.buyer import UNKNOWN, key_of, names, phone, remember
 from shared.entities.order.to_heartland.ids import text_id
@@ -51,7 +51,7 @@ class Customers:
         heartland: HeartlandClient,
         create_once: CreateOnce,
         lag: ReadLag,
-        rules: HeartlandSettings,
+        rules: HeartlandOrderSettings,
         connection: str,
     ) -> None:
         self._heartland = heartland
@@ -186,13 +186,13 @@ class Customers:
             return False
 
 
-def number_of(order: Order, rules: HeartlandSettings) -> str:
+def number_of(order: Order, rules: HeartlandOrderSettings) -> str:
     """A number for a customer without e-mail address, who could not be found again otherwise."""
     shopify_id = order.customer.shopify_id
     return f"{rules.order_prefix}C{shopify_id}" if shopify_id else f"{rules.order_prefix}G{order.id}"
 
 
-def new_customer(order: Order, rules: HeartlandSettings) -> dict[str, str]:
+def new_customer(order: Order, rules: HeartlandOrderSettings) -> dict[str, str]:
     """A customer from what the order knows: its own fields, else those of the billing or shipping address."""
     first, last = names(order)
     body = {

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_FLOOR, Decimal
 
 from shared.canonical.money import minor_unit, split, total
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.record import Order, OrderLine, TaxLine
+from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.to_heartland.discounts import list_price, order_discount
 from shared.errors import NeedsReview
 
@@ -67,7 +67,7 @@ class DesiredOrder:
         return frozenset(line.sku for line in self.lines)
 
 
-def desired_order(order: Order, rules: HeartlandSettings) -> DesiredOrder:
+def desired_order(order: Order, rules: HeartlandOrderSettings) -> DesiredOrder:
     """The order as Heartland should hold it. Raises NeedsReview where it would not come to the same total."""
     kept = [_kept(line, share, order) for line, share in zip(order.lines, _order_tax(order), strict=True)]
     extras = list(_extras(order, rules))
@@ -126,7 +126,7 @@ def _order_tax(order: Order) -> list[Decimal]:
     return split(whole, [line.net for line in order.lines], minor_unit(order.currency))
 
 
-def _parts(kept: _Kept, order: Order, rules: HeartlandSettings) -> Iterator[DesiredLine]:
+def _parts(kept: _Kept, order: Order, rules: HeartlandOrderSettings) -> Iterator[DesiredLine]:
     """One line, or two whose unit prices are one minor unit apart."""
     if kept.quantity <= 0:
         return
@@ -160,7 +160,7 @@ def _unit_prices(net: Decimal, quantity: int, unit: Decimal) -> list[tuple[Decim
     return [group for group in groups if group[1] > 0]
 
 
-def _extras(order: Order, rules: HeartlandSettings) -> Iterator[DesiredLine]:
+def _extras(order: Order, rules: HeartlandOrderSettings) -> Iterator[DesiredLine]:
     """What Heartland's orders have no place for, as lines of items that are not stocked."""
     for name, sku, amount in (
         ("tip", rules.tip_sku, order.tip),

@@ -7,8 +7,8 @@ from functools import partial
 
 from shared.canonical.priority import PRIORITIES
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.items import create_item, items_by_sku
+from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.to_heartland.ids import text_id
 from shared.errors import Waiting
 from shared.limits.call_context import CallContext, PreSendCheck
@@ -31,7 +31,7 @@ class Items:
         heartland: HeartlandClient,
         create_once: CreateOnce,
         lag: ReadLag,
-        rules: HeartlandSettings,
+        rules: HeartlandOrderSettings,
         connection: str,
         *,
         clock: Clock,
@@ -105,7 +105,7 @@ class Items:
         return item_id
 
 
-def own_item(sku: str, rules: HeartlandSettings) -> dict[str, object]:
+def own_item(sku: str, rules: HeartlandOrderSettings) -> dict[str, object]:
     names = {
         rules.placeholder_sku: "Shopify item without SKU",
         rules.tip_sku: "Shopify tip",

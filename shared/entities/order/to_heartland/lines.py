@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.orders import SalesOrderLine
+from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.to_heartland.desired import DesiredLine
 from shared.entities.order.to_heartland.references import References
 from shared.entities.order.to_heartland.steps import AddLine, ChangeLine, RemoveLine
@@ -30,7 +30,10 @@ class Edits:
 
 
 def edit_lines(
-    desired: Sequence[DesiredLine], there: Sequence[SalesOrderLine], references: References, rules: HeartlandSettings
+    desired: Sequence[DesiredLine],
+    there: Sequence[SalesOrderLine],
+    references: References,
+    rules: HeartlandOrderSettings,
 ) -> Edits:
     """The steps that make the lines match."""
     missing, spare = list(desired), [line for line in there if line.type == "ItemLine"]
@@ -70,7 +73,7 @@ def _pair(
     return pairs
 
 
-def _drop(line: SalesOrderLine, edits: Edits, rules: HeartlandSettings) -> None:
+def _drop(line: SalesOrderLine, edits: Edits, rules: HeartlandOrderSettings) -> None:
     if not line.qty:
         return
     if not line.custom.get(rules.line_id_field):
@@ -90,7 +93,7 @@ def _changes(line: DesiredLine) -> dict[str, object]:
     }
 
 
-def _body(line: DesiredLine, references: References, rules: HeartlandSettings) -> dict[str, object]:
+def _body(line: DesiredLine, references: References, rules: HeartlandOrderSettings) -> dict[str, object]:
     body = {
         "item_id": references.items[line.sku],
         **_changes(line),

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.locations import Location, read_locations
+from shared.entities.order.settings import HeartlandOrderSettings
 from shared.errors import Misconfigured
 from shared.limits.call_context import CallContext
 
@@ -20,7 +20,7 @@ class BookingLocation:
     ship_from_location_id: int
 
 
-def choose(rules: HeartlandSettings, locations: Sequence[Location]) -> BookingLocation:
+def choose(rules: HeartlandOrderSettings, locations: Sequence[Location]) -> BookingLocation:
     """The location that the settings name, else the only one with a register. Raises Misconfigured, listing all."""
     location = _location(rules, locations)
     stations = [station.id for station in location.stations if station.active]
@@ -30,7 +30,7 @@ def choose(rules: HeartlandSettings, locations: Sequence[Location]) -> BookingLo
     return BookingLocation(location.id, station, rules.ship_from_location_id or location.id)
 
 
-def fixed(rules: HeartlandSettings) -> BookingLocation | None:
+def fixed(rules: HeartlandOrderSettings) -> BookingLocation | None:
     """The location where the settings alone determine it."""
     if rules.source_location_id is None or rules.station_id is None:
         return None
@@ -41,7 +41,7 @@ def fixed(rules: HeartlandSettings) -> BookingLocation | None:
 class LocationLookup:
     """The location of one account, read once."""
 
-    def __init__(self, heartland: HeartlandClient, rules: HeartlandSettings) -> None:
+    def __init__(self, heartland: HeartlandClient, rules: HeartlandOrderSettings) -> None:
         self._heartland = heartland
         self._rules = rules
         self._location = fixed(rules)
@@ -54,7 +54,7 @@ class LocationLookup:
             return self._location
 
 
-def _location(rules: HeartlandSettings, locations: Sequence[Location]) -> Location:
+def _location(rules: HeartlandOrderSettings, locations: Sequence[Location]) -> Location:
     if rules.source_location_id is not None:
         named = [one for one in locations if one.id == rules.source_location_id]
     elif rules.source_location:

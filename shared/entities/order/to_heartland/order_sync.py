@@ -67,6 +67,9 @@ class OrderInHeartland:
     def customer_of(self, event: OrderEvent) -> str:
         return event.record.customer.shopify_id
 
+    def definitions_version(self, connection: str) -> int:
+        return self.account_of(connection).definitions_version
+
     def open(self, attempt: Attempt[OrderEvent]) -> OrderSync:
         return OrderSync(self.account_of(attempt.event.connection), attempt, self.producer, self.clock)
 
@@ -94,7 +97,7 @@ class OrderSync(RecordSync[DesiredOrder, Actual, Step]):
 
     def __init__(self, account: Account, attempt: Attempt[OrderEvent], producer: Producer | None, clock: Clock) -> None:
         self.definitions_version = account.definitions_version
-        self.read_lag_seconds = account.rules.read_lag_seconds
+        self.read_lag_seconds = account.lag.seconds
         self._account = account
         self._event = attempt.event
         self._order = attempt.event.record

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.payment_types import create_payment_type, read_payment_types
+from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.to_heartland.ids import text_id
 from shared.limits.call_context import CallContext, PreSendCheck
 from shared.state.ledger import Effect
@@ -22,7 +22,7 @@ class PaymentTypes:
         heartland: HeartlandClient,
         create_once: CreateOnce,
         lag: ReadLag,
-        rules: HeartlandSettings,
+        rules: HeartlandOrderSettings,
         connection: str,
     ) -> None:
         self._heartland = heartland

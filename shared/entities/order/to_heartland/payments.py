@@ -7,9 +7,9 @@ from dataclasses import replace
 from decimal import Decimal
 
 from shared.canonical.money import total
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.orders import SalesOrderPayment
 from shared.entities.order.record import Order
+from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.to_heartland.actual_order import ActualOrder
 from shared.entities.order.to_heartland.desired import DesiredOrder, DesiredPayment, has_returns
 from shared.entities.order.to_heartland.references import References
@@ -22,7 +22,7 @@ _PART = "/"
 
 
 def payment_steps(
-    desired: DesiredOrder, references: References, actual: ActualOrder, rules: HeartlandSettings, cost: Decimal
+    desired: DesiredOrder, references: References, actual: ActualOrder, rules: HeartlandOrderSettings, cost: Decimal
 ) -> tuple[list[AddPayment], list[Problem]]:
     """What is missing of each payment, but no more than the order still owes of its `cost` in Heartland.
 
@@ -55,7 +55,7 @@ def payment_steps(
     return steps, [_overpaid(desired, actual, cost, over)] if over > 0 else []
 
 
-def _book(payment: DesiredPayment, parts_before: int, type_id: int, rules: HeartlandSettings) -> AddPayment:
+def _book(payment: DesiredPayment, parts_before: int, type_id: int, rules: HeartlandOrderSettings) -> AddPayment:
     name = payment.transaction_id + (f"{_PART}{parts_before + 1}" if parts_before else "")
     body = {
         "type": "CustomPayment",
@@ -71,7 +71,7 @@ def _pair(
     payments: Sequence[DesiredPayment],
     references: References,
     there: Sequence[SalesOrderPayment],
-    rules: HeartlandSettings,
+    rules: HeartlandOrderSettings,
 ) -> dict[str, list[SalesOrderPayment]]:
     """What is booked of each payment: by transaction id; where there is none, by type and amount, whole or in part."""
     field, left = rules.transaction_id_field, list(there)
@@ -115,7 +115,7 @@ def _overpaid(desired: DesiredOrder, actual: ActualOrder, cost: Decimal, over: D
     )
 
 
-def absent_payments(operations: Iterable[str], actual: ActualOrder, rules: HeartlandSettings) -> set[str]:
+def absent_payments(operations: Iterable[str], actual: ActualOrder, rules: HeartlandOrderSettings) -> set[str]:
     """Those of these operations that book a payment which Heartland surely does not hold.
 
     A payment without a mark may be any of them.

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from shared.canonical.money import total
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.record import Order
+from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.to_heartland.actual_order import ActualOrder
 from shared.entities.order.to_heartland.desired import DesiredOrder
 from shared.entities.order.to_heartland.lines import Edits, edit_lines
@@ -33,7 +33,11 @@ TAX_RESET = "Tax computed by Heartland, taken back"
 
 
 def plan_order(
-    order: Order, desired: DesiredOrder, references: References, actual: ActualOrder | None, rules: HeartlandSettings
+    order: Order,
+    desired: DesiredOrder,
+    references: References,
+    actual: ActualOrder | None,
+    rules: HeartlandOrderSettings,
 ) -> Plan[Step]:
     """The next steps. Plan again with what they brought, until the plan is complete."""
     if actual is None:
@@ -70,7 +74,7 @@ def _finish(
     desired: DesiredOrder,
     references: References,
     actual: ActualOrder,
-    rules: HeartlandSettings,
+    rules: HeartlandOrderSettings,
     problems: tuple[Problem, ...],
 ) -> Plan[Step]:
     """Lines are as desired: what remains are taxes, payments and status."""
@@ -86,7 +90,7 @@ def _too_late(
     desired: DesiredOrder,
     references: References,
     actual: ActualOrder,
-    rules: HeartlandSettings,
+    rules: HeartlandOrderSettings,
     problems: tuple[Problem, ...],
 ) -> Plan[Step]:
     """The goods are invoiced: what was sold stays as it is, what was paid for that is still brought in."""
@@ -104,7 +108,7 @@ def _too_late(
 
 
 def order_body(
-    order: Order, desired: DesiredOrder, references: References, rules: HeartlandSettings
+    order: Order, desired: DesiredOrder, references: References, rules: HeartlandOrderSettings
 ) -> dict[str, object]:
     """A new order's header."""
     at = _utc(order.processed_at or order.created_at)
@@ -126,17 +130,17 @@ def order_body(
     return {name: value for name, value in body.items() if value is not None}
 
 
-def public_id(order: Order, rules: HeartlandSettings) -> str:
+def public_id(order: Order, rules: HeartlandOrderSettings) -> str:
     """The number that the stores see: our prefix and Shopify's name without `#`."""
     return rules.order_prefix + order.name.removeprefix("#").strip()
 
 
-def _note(order: Order, rules: HeartlandSettings) -> dict[str, str]:
+def _note(order: Order, rules: HeartlandOrderSettings) -> dict[str, str]:
     return {rules.note_field: order.note} if rules.note_field and order.note else {}
 
 
 def _header(
-    order: Order, desired: DesiredOrder, references: References, actual: ActualOrder, rules: HeartlandSettings
+    order: Order, desired: DesiredOrder, references: References, actual: ActualOrder, rules: HeartlandOrderSettings
 ) -> dict[str, object]:
     """Header fields that differ. What we do not know never blanks what Heartland knows."""
     there = actual.order
@@ -170,7 +174,7 @@ def _tax_steps(desired: DesiredOrder, actual: ActualOrder) -> Iterator[Step]:
 
 
 def _status_steps(
-    desired: DesiredOrder, actual: ActualOrder, rules: HeartlandSettings
+    desired: DesiredOrder, actual: ActualOrder, rules: HeartlandOrderSettings
 ) -> tuple[list[Step], list[Problem]]:
     if not desired.cancelled:
         return ([ChangeOrder({"status": "open"})] if actual.pending else []), []

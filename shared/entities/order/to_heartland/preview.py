@@ -39,5 +39,5 @@ async def preview(parts: PreviewParts, connection: str, body: bytes) -> Preview:
         clock=parts.clock,
         states=TargetStates(parts.database),
     )
-    verdict, problem = await orders.preview(body)
+    verdict, problem = await orders.preview(body, reapplies=parts.reapplies)
     return Preview(verdict, dry_run.calls, problem)

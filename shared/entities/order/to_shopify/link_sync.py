@@ -68,6 +68,9 @@ class LinkInShopify:
     def customer_of(self, event: LinkEvent) -> str:
         return ""
 
+    def definitions_version(self, connection: str) -> int:
+        return self.shop_of(connection).connection.definitions_version
+
     def open(self, attempt: Attempt[LinkEvent]) -> LinkSync:
         shop = self.shop_of(attempt.event.connection)
         writer = self.writers.get(shop, attempt.context.priority)

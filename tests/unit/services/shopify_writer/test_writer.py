@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any, cast
 
 import orjson
 import pytest
 
+from shared.connectors.shopify.clients import Shopify
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.to_shopify.fulfilment_sync import FulfilmentInShopify
@@ -16,6 +16,7 @@ from shared.entities.order.event import LinkEvent
 from shared.entities.order.to_shopify.link_sync import LinkInShopify, LinkWriters
 from shared.errors import Rejected, RetryLater, TargetDown
 from shared.messaging.record import Record
+from shared.state.connections import Connection
 from shared.sync.create_once import CreateOnce, ReadLag
 from shared.sync.sync import Sync
 from tests.support.clock import FakeClock
@@ -34,8 +35,8 @@ class FakeShops:
     def get(self, name: str) -> Any:
         if self.error:
             raise self.error
-        rules = ShopifySettings(location_map={"100005": "gid://shopify/Location/9"})
-        return SimpleNamespace(client=self.client, rules=rules, connection=SimpleNamespace(name=name))
+        settings = {"shopify": {"fulfilment": {"location_map": {"100005": "gid://shopify/Location/9"}}}}
+        return Shopify(Connection(name, {}, settings), self.client, ShopifySettings())
 
 
 @pytest.fixture

@@ -54,11 +54,11 @@ async def test_credentials_that_cannot_work_stop_their_own_shop_only(shops: Shop
 
 async def test_a_changed_connection_gets_a_new_shop(shops: Shops, connections: Connections) -> None:
     before = await shops.of("good")
-    connections.replace([Connection("good", {"shopify": GOOD}, {"read_back": False})])
+    connections.replace([Connection("good", {"shopify": GOOD}, {"shopify": {"order": {"read_back": False}}})])
 
     after = await shops.of("good")
 
-    assert (before.settings.read_back, after.settings.read_back) == (True, False)
+    assert (before.read_back, after.read_back) == (True, False)
 
 
 async def test_live_orders_and_others_are_read_in_batches_of_their_own(shops: Shops) -> None:

@@ -44,7 +44,13 @@ def test_a_table_that_cannot_work_is_refused(entities: tuple[Spec, ...], reason:
 
 
 def _names(spec: Spec) -> Iterator[str]:
-    yield from (spec.transform, spec.retry_review, *dict(spec.writers).values(), *dict(spec.previews).values())
+    yield from (
+        spec.transform,
+        spec.read_again,
+        spec.read_now,
+        *dict(spec.writers).values(),
+        *dict(spec.previews).values(),
+    )
     yield from (source.poll.open for source in spec.sources if source.poll)
     if spec.comparison:
         yield from (spec.comparison.records, *spec.comparison.entities)

@@ -49,6 +49,24 @@ def test_what_asks_again_is_applied_unless_it_is_older(
     assert gate(stored, Version(version, "a", 4), asks_again=True) == expected
 
 
+@pytest.mark.parametrize(
+    ("stored", "version", "expected"),
+    [
+        pytest.param(None, NOON, "apply", id="nothing was written yet"),
+        pytest.param(Version(NOON, "a", 3), NOON, "apply", id="written with other definitions"),
+        pytest.param(Version(NOON, "a", 3), NOON + MINUTE, "apply", id="written with other definitions, changed since"),
+        pytest.param(Version(NOON, "a", 3), NOON - MINUTE, "stale", id="older stays out"),
+        pytest.param(Version(NOON, "a", 4), NOON, "duplicate", id="written with these definitions meanwhile"),
+        pytest.param(Version(NOON, "a", 4), NOON + MINUTE, "echo", id="written with these definitions, touched since"),
+        pytest.param(Version(NOON, "a", 5), NOON, "apply", id="written with newer ones that were taken back"),
+    ],
+)
+def test_what_reapplies_is_applied_where_it_was_written_with_other_definitions(
+    stored: Version | None, version: datetime, expected: str
+) -> None:
+    assert gate(stored, Version(version, "a", 4), reapplies=True) == expected
+
+
 def test_the_same_content_may_have_a_later_time() -> None:
     written = Version(NOON, "a", 3, blocked=False, has_open_reviews=True)
 
@@ -115,5 +133,5 @@ async def test_a_version_is_read_with_its_target() -> None:
 async def test_keys_are_listed_that_were_written_with_other_definitions() -> None:
     rows: Any = Rows({"key": "1"}, {"key": "2"})
 
-    assert await keys_with_other_definitions(rows, "demo", "order", "heartland", 4, limit=9) == ["1", "2"]
-    assert rows.values == ("demo", "order", "heartland", 4, "", 9)
+    assert await keys_with_other_definitions(rows, "demo", "order", "heartland", 4, since=NOON, limit=9) == ["1", "2"]
+    assert rows.values == ("demo", "order", "heartland", 4, "", NOON, 9)

@@ -144,6 +144,9 @@ class CountInTarget:
     def customer_of(self, event: CountEvent) -> str:
         return ""
 
+    def definitions_version(self, connection: str) -> int:
+        return self._target.definitions_version
+
     def open(self, attempt: Attempt[CountEvent]) -> CountSync:
         if self._target.open_error:
             raise self._target.open_error
@@ -175,8 +178,8 @@ class Bench:
     async def taken_at(self, topic: str, partition: int) -> Any:
         return self.taken_at_answer
 
-    async def write(self, number: int, *, later: int = 0, asks_again: bool = False) -> Result:
-        return await self.sync.handle([an_event(number, later, asks_again=asks_again)])
+    async def write(self, number: int, *, later: int = 0, cause: str = "") -> Result:
+        return await self.sync.handle([an_event(number, later, cause=cause)])
 
     @property
     def version(self) -> Version:
@@ -186,14 +189,14 @@ class Bench:
         return self.points.passed.count("atomic_write")
 
 
-def an_event(number: int, later: int = 0, *, asks_again: bool = False) -> Record:
+def an_event(number: int, later: int = 0, *, cause: str = "") -> Record:
     event = CountEvent(
         schema_name="tillbridge.count/1", connection="main", entity="count", source="x", key="1001",
         version=NOON + later * LATER, content_hash=str(number), lineage=(), read_at=NOON, record=Count(number=number),
     )  # fmt: skip
     record = a_record(body=event.model_dump_json().encode())
-    if asks_again:
-        record.envelope = replace(record.envelope, extra={CAUSE: "drift"})
+    if cause:
+        record.envelope = replace(record.envelope, extra={CAUSE: cause})
     return record
 
 
@@ -226,21 +229,21 @@ async def test_what_matches_takes_one_statement(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "later", "asks_again", "outcome"),
+    ("number", "later", "cause", "outcome"),
     [
-        pytest.param(1, 0, False, "duplicate", id="the same"),
-        pytest.param(1, 1, False, "echo", id="the same, later"),
-        pytest.param(2, -1, False, "stale", id="older"),
-        pytest.param(2, 1, False, "applied", id="newer"),
-        pytest.param(1, 0, True, "applied", id="asked again"),
-        pytest.param(1, -1, True, "stale", id="asked again, but older"),
+        pytest.param(1, 0, "", "duplicate", id="the same"),
+        pytest.param(1, 1, "", "echo", id="the same, later"),
+        pytest.param(2, -1, "", "stale", id="older"),
+        pytest.param(2, 1, "", "applied", id="newer"),
+        pytest.param(1, 0, "drift", "applied", id="asked again"),
+        pytest.param(1, -1, "drift", "stale", id="asked again, but older"),
     ],
 )
-async def test_the_gate(bench: Bench, number: int, later: int, asks_again: bool, outcome: str) -> None:
+async def test_the_gate(bench: Bench, number: int, later: int, cause: str, outcome: str) -> None:
     await bench.write(1)
     bench.target.log.clear()
 
-    assert (await bench.write(number, later=later, asks_again=asks_again)).outcome == outcome
+    assert (await bench.write(number, later=later, cause=cause)).outcome == outcome
     assert bool(bench.target.log) == (outcome == "applied")
 
 
@@ -264,7 +267,18 @@ async def test_each_write_tells_with_which_definitions_it_was_made(bench: Bench)
 
     assert (await bench.write(1)).outcome == "duplicate"
     assert bench.version.definitions_version == 3
-    assert (await bench.write(1, asks_again=True)).outcome == "applied"
+    assert (await bench.write(1, cause="drift")).outcome == "applied"
+    assert bench.version.definitions_version == 4
+
+
+async def test_changed_definitions_are_reapplied_once(bench: Bench) -> None:
+    bench.target.definitions_version = 3
+    await bench.write(1)
+    bench.target.definitions_version = 4
+
+    assert (await bench.write(1, cause="definitions")).outcome == "applied"
+    assert (await bench.write(1, cause="definitions")).outcome == "duplicate"
+    assert (await bench.write(1, later=-1, cause="definitions")).outcome == "stale"
     assert bench.version.definitions_version == 4
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from shared.connectors.heartland.account import HeartlandAccount
-from shared.connectors.heartland.settings import read_settings
+from shared.connectors.heartland.settings import HeartlandSettings
+from shared.definitions.parse import read_section
 from shared.errors import Misconfigured
 
 
@@ -31,5 +32,5 @@ def test_secrets_do_not_print() -> None:
 
 
 def test_a_wrong_setting_is_named() -> None:
-    with pytest.raises(Misconfigured, match="station_id"):
-        read_settings({"station_id": "till", "unknown": 1})
+    with pytest.raises(Misconfigured, match=r"heartland\.read_lag_seconds"):
+        read_section({"heartland": {"read_lag_seconds": "long", "order": {}}}, "heartland", HeartlandSettings)

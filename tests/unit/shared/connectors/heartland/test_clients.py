@@ -21,7 +21,7 @@ GOOD = {"base_url": "https://demo.example.com", "api_token": "secret"}
 async def connections() -> Connections:
     bad = [
         Connection("no-token", {"heartland": {"base_url": "https://demo.example.com"}}),
-        Connection("odd-settings", {"heartland": GOOD}, {"station_id": "the left one"}),
+        Connection("odd-settings", {"heartland": GOOD}, {"heartland": {"read_lag_seconds": "long"}}),
     ]
     return Connections([Connection("good", {"heartland": GOOD}), *bad])
 
@@ -42,7 +42,7 @@ async def test_a_connection_nobody_knows_is_tried_later(clients: HeartlandClient
         clients.get("stranger")
 
 
-@pytest.mark.parametrize(("name", "reason"), [("no-token", "lack api_token"), ("odd-settings", "station_id")])
+@pytest.mark.parametrize(("name", "reason"), [("no-token", "lack api_token"), ("odd-settings", "read_lag_seconds")])
 async def test_what_cannot_work_stops_its_own_connection_only(
     clients: HeartlandClients, name: str, reason: str
 ) -> None:
@@ -55,7 +55,7 @@ async def test_what_cannot_work_stops_its_own_connection_only(
 
 async def test_a_changed_connection_gets_a_new_client(clients: HeartlandClients, connections: Connections) -> None:
     before = clients.get("good")
-    connections.replace([Connection("good", {"heartland": GOOD}, {"notify_customer": True})])
+    connections.replace([Connection("good", {"heartland": GOOD}, {"heartland": {"empty_refusals": True}})])
 
     assert clients.get("good") is not before
-    assert clients.get("good").rules.notify_customer
+    assert clients.get("good").rules.empty_refusals

@@ -6,6 +6,7 @@ import pytest
 
 from shared.connectors.shopify.account import ShopifyAccount
 from shared.connectors.shopify.settings import ShopifySettings
+from shared.definitions.parse import read_section
 from shared.errors import Misconfigured
 
 GOOD = {"shop_domain": "demo.myshopify.com", "client_id": "id", "client_secret": "s3cret"}
@@ -48,6 +49,6 @@ def test_what_cannot_work_is_said_without_the_secrets(wrong: dict[str, str]) -> 
 
 
 def test_settings_have_sensible_defaults_and_name_what_is_wrong() -> None:
-    assert ShopifySettings.read({"station_id": 3}).read_back is True
-    with pytest.raises(Misconfigured, match="location_map"):
-        ShopifySettings.read({"location_map": 5})
+    assert read_section({}, "shopify", ShopifySettings).metafield_namespace == "tillbridge"
+    with pytest.raises(Misconfigured, match=r"shopify\.metafield_namespace"):
+        read_section({"shopify": {"metafield_namespace": 5}}, "shopify", ShopifySettings)

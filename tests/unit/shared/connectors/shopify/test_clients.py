@@ -21,7 +21,7 @@ GOOD = {"shop_domain": "demo.myshopify.com", "access_token": "shpat-1"}
 async def connections() -> Connections:
     bad = [
         Connection("no-token", {"shopify": {"shop_domain": "demo.myshopify.com"}}),
-        Connection("odd-settings", {"shopify": GOOD}, {"location_map": "all"}),
+        Connection("odd-settings", {"shopify": GOOD}, {"shopify": {"metafield_namespace": 5}}),
     ]
     return Connections([Connection("good", {"shopify": GOOD}), *bad])
 
@@ -42,7 +42,7 @@ async def test_a_connection_nobody_knows_is_tried_later(clients: ShopifyClients)
         clients.get("stranger")
 
 
-@pytest.mark.parametrize(("name", "reason"), [("no-token", "access_token"), ("odd-settings", "location_map")])
+@pytest.mark.parametrize(("name", "reason"), [("no-token", "access_token"), ("odd-settings", "metafield_namespace")])
 async def test_what_cannot_work_stops_its_own_connection_only(clients: ShopifyClients, name: str, reason: str) -> None:
     with pytest.raises(TargetDown, match=f"connection {name}: .*{reason}") as caught:
         clients.get(name)
@@ -53,7 +53,7 @@ async def test_what_cannot_work_stops_its_own_connection_only(clients: ShopifyCl
 
 async def test_a_changed_connection_gets_a_new_client(clients: ShopifyClients, connections: Connections) -> None:
     before = clients.get("good")
-    connections.replace([Connection("good", {"shopify": GOOD}, {"metafield_namespace": "ours"})])
+    connections.replace([Connection("good", {"shopify": GOOD}, {"shopify": {"metafield_namespace": "ours"}})])
 
     assert clients.get("good") is not before
     assert clients.get("good").rules.metafield_namespace == "ours"

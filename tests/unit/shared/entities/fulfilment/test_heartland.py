@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.connectors.heartland import decimal_json
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.timestamps import changed_at
 from shared.entities.fulfilment.heartland import (
     from_heartland,
@@ -19,17 +18,19 @@ from shared.entities.fulfilment.heartland import (
     is_completed,
     shipped_items,
 )
+from shared.entities.fulfilment.settings import HeartlandFulfilmentSettings
+from shared.entities.fulfilment.shipment_settings import ShipmentSettings
 from shared.errors import NeedsReview, Rejected
 from shared.limits.call_context import LIVE
 from tests.support.samples import sample
 from tests.support.shipments import an_invoice, an_invoice_line
 from tests.unit.shared.connectors.heartland.server import answering, asked_filter, page
 
-RULES = HeartlandSettings()
+RULES = ShipmentSettings()
 SKUS = {1: "TEE", 2: "CAP", 3: "TIP", 4: "DUTY", 5: "FEE", 6: "ROUNDING", 7: "DISCOUNT", 8: "MISC"}
 
 
-def read(invoice: dict[str, Any], *lines: dict[str, Any], rules: HeartlandSettings = RULES) -> Any:
+def read(invoice: dict[str, Any], *lines: dict[str, Any], rules: ShipmentSettings = RULES) -> Any:
     return from_heartland(invoice, lines, SKUS, "5001", rules)
 
 
@@ -62,7 +63,7 @@ def test_the_shipment_knows_where_it_came_from() -> None:
 
 
 def test_tracking_stands_in_the_custom_fields_that_the_merchant_named() -> None:
-    rules = HeartlandSettings(tracking_number_field="awb", notify_customer=True)
+    rules = ShipmentSettings(fields=HeartlandFulfilmentSettings(tracking_number_field="awb"), notify_customer=True)
     custom = {"awb": " 1Z9 ", "carrier": "UPS", "tracking_url": "https://t.example.com", "tracking_number": "no"}
 
     found = read(an_invoice(custom=custom), an_invoice_line(1), rules=rules)

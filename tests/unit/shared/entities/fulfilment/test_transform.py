@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from shared.connectors.heartland import decimal_json
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.transport import Answer, Query
 from shared.entities.fulfilment.event import FulfilmentEvent
+from shared.entities.fulfilment.shipment_settings import ShipmentSettings
 from shared.entities.fulfilment.spec import CANONICAL_FULFILMENT
 from shared.entities.fulfilment.transform import Skus, translate
 from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown
@@ -29,7 +29,7 @@ from tests.support.clock import FakeClock
 from tests.support.messaging import a_record
 from tests.support.shipments import an_invoice, an_invoice_line
 
-RULES = HeartlandSettings()
+RULES = ShipmentSettings()
 
 
 class FakeItems:
@@ -64,7 +64,7 @@ class Bench:
         self.items, self.producer, self.clock = FakeItems(), FakeProducer(), FakeClock()
         self.skus = Skus(HeartlandClient(self.items), self.clock)
 
-    async def translate(self, body: bytes, rules: HeartlandSettings = RULES) -> Result:
+    async def translate(self, body: bytes, rules: ShipmentSettings = RULES) -> Result:
         record = a_record("5001", topic="raw.heartland.fulfilment")
         record.envelope = replace(record.envelope, body=body, entity="fulfilment", id="heartland:invoice:100877:x")
         return await translate(record, self.skus, rules, self.producer, self.clock)  # type: ignore[arg-type]

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.order import transform as transformer
 from shared.entities.order.event import OrderEvent
 from shared.entities.order.spec import CANONICAL_ORDER
@@ -34,9 +33,10 @@ class Clock:
 
 
 class FakeShop:
-    def __init__(self, node: Node | None, **settings: Any) -> None:
+    def __init__(self, node: Node | None, *, read_back: bool = True) -> None:
         self.node = node
-        self.settings = ShopifySettings(**settings)
+        self.namespace = "tillbridge"
+        self.read_back = read_back
         self.reads: list[str] = []
         self.priorities: list[str] = []
 

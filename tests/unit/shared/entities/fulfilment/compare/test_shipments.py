@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.clients import Heartland
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.transport import Answer, Query
 from shared.connectors.shopify.document import Document
@@ -18,6 +19,7 @@ from shared.entities.fulfilment.compare.shipments import OrderShipments
 from shared.entities.order.compare.snapshot import Snapshot
 from shared.errors import RetryLater, TargetDown
 from shared.limits.call_context import REPAIR, CallContext
+from shared.state.connections import Connection
 from shared.sync.comparison import Seen
 from tests.support.messaging import NOON
 from tests.support.shipments import an_invoice, an_invoice_line
@@ -53,7 +55,8 @@ class Store:
 class Bench:
     def __init__(self, store: Store, *, shopify_units: int = 0, fulfilled: Mapping[str, int] | None = None) -> None:
         self.units, self.fulfilled = shopify_units, fulfilled or {}
-        heartland = SimpleNamespace(client=HeartlandClient(store), rules=HeartlandSettings())
+        client: Any = HeartlandClient(store)
+        heartland = Heartland(Connection("main", {}), client, HeartlandSettings())
         vendors: Any = SimpleNamespace(shopify=SimpleNamespace(client=self), heartland=heartland)
         tools: Any = SimpleNamespace(database=self)
         self.shipments = OrderShipments("main", vendors, tools)

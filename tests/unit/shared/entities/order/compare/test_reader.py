@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 
 from shared.connectors.heartland.client import HeartlandClient
+from shared.connectors.heartland.clients import Heartland
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.transport import Answer, Query
+from shared.connectors.shopify.clients import Shopify
 from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.order.compare.own_records import Beliefs
@@ -22,6 +23,7 @@ from shared.entities.order.shopify.changed_orders import changed_orders
 from shared.entities.order.shopify.documents import MANY, READ_ORDERS, TRANSACTIONS
 from shared.errors import RetryLater, TargetDown
 from shared.limits.call_context import CallContext
+from shared.state.connections import Connection
 from tests.support.messaging import NOON
 from tests.support.orders import Node, an_order_node, transaction_node
 
@@ -80,8 +82,10 @@ class Books:
 
 
 async def read(shop: Shop, store: Store | None = None) -> Seen:
-    shopify: Any = SimpleNamespace(client=shop, rules=ShopifySettings())
-    heartland: Any = SimpleNamespace(client=HeartlandClient(store or Store({})), rules=HeartlandSettings())
+    connection, client = Connection("main", {}), HeartlandClient(store or Store({}))
+    fake: Any = shop
+    shopify = Shopify(connection, fake, ShopifySettings())
+    heartland = Heartland(connection, client, HeartlandSettings())
     books: Any = Books()
     return await Reader("main", shopify, heartland, books).snapshots(["5001", "5002"], NOON)
 

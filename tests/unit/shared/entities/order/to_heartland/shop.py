@@ -9,7 +9,7 @@ from typing import Any
 from shared.canonical.event import content_hash
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.clients import Heartland
-from shared.connectors.heartland.settings import read_settings
+from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.event import OrderEvent
 from shared.entities.order.record import Order
 from shared.entities.order.to_heartland.account import Account, open_account
@@ -47,7 +47,8 @@ class Shop:
         self.heartland = FakeHeartland(self.clock, self.points, lag_seconds=lag_seconds, tax_rate=tax_rate)
         self.heartland.put_item("SKU-1", "SKU-2", "SKU-3")
         self.locations = self.heartland.made_locations
-        self.settings = {"read_lag_seconds": lag_seconds, **settings}
+        self.read_lag_seconds = lag_seconds
+        self.settings = {"heartland": {"order": settings}}
         self.partition_taken_at: datetime | None = None
         self.restart()
         # Another process, which has been running all the time without owning anything.
@@ -74,7 +75,9 @@ class Shop:
         reviews: Any = MemoryReviews(self.stored, self.points)
         epochs: Any = self
         connection = Connection("acme", {}, self.settings, definitions_version)
-        there = Heartland(connection, HeartlandClient(self.heartland), read_settings(self.settings))
+        there = Heartland(
+            connection, HeartlandClient(self.heartland), HeartlandSettings(read_lag_seconds=self.read_lag_seconds)
+        )
         account = open_account(there, ledger=ledger, clock=self.clock, item_window_seconds=0)
         orders = Sync(
             OrderInHeartland(lambda _: account, self.clock, producer),

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.record import Discount, Order, OrderLine, ShippingLine, TaxLine
+from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.shopify.webhook_body import from_webhook
 from shared.entities.order.to_heartland.desired import DesiredLine, DesiredOrder, desired_order
 from shared.errors import NeedsReview
 from tests.support.orders import a_line, a_shipping_line, a_tender, an_order
 from tests.support.samples import sample, sample_names
 
-RULES = HeartlandSettings()
+RULES = HeartlandOrderSettings()
 
 
 def off(amount: str) -> tuple[Discount, ...]:

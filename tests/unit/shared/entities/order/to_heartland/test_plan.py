@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.heartland.orders import SalesOrder, SalesOrderLine, SalesOrderPayment, SalesOrderTax
 from shared.entities.order.record import Order
+from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.to_heartland.actual_order import ActualOrder
 from shared.entities.order.to_heartland.desired import desired_order
 from shared.entities.order.to_heartland.payments import absent_payments
@@ -33,7 +33,7 @@ from shared.entities.order.to_heartland.steps import (
 from shared.sync.plan import Plan
 from tests.support.orders import AT, a_line, a_tender, an_order
 
-RULES = HeartlandSettings()
+RULES = HeartlandOrderSettings()
 HERE = References(
     items={"SKU-1": 1, "SKU-2": 2, "SKU-3": 3, "MISC": 9},
     payment_types={"shopify_payments": 7, "gift_card": 8},

@@ -1,0 +1,249 @@
+"""Definitions of a connection: show, publish, and re-apply them to what was written before."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from pydantic import BaseModel
+
+from shared.definitions.parse import check_paths, check_settings
+from shared.definitions.paths import Change, changes, with_value, without_value
+from shared.entities.parts import Preview, PreviewParts, ReadRecord
+from shared.entities.spec import Spec, load
+from shared.entities.table import ENTITIES, preview_of
+from shared.errors import IntegrationError
+from shared.messaging.kafka.producer import open_producer
+from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.settings import Settings
+from shared.state.audit import Audit
+from shared.state.database import Database
+from shared.state.database_clock import database_clock
+from shared.state.definitions import Definitions, DefinitionsVersion
+from shared.state.versions import keys_with_other_definitions
+
+_PAGE = 500
+# Previews side by side: what a vendor allows is shared with live work, which goes first.
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What is to change: values by dotted path, paths to be set back to their defaults, or all values of a document.
+
+    With `from_version`, the settings of that version are the start instead of those in use.
+    """
+
+    values: Mapping[str, Any] = field(default_factory=dict)
+    unset: Sequence[str] = ()
+    document: Mapping[str, Any] | None = None
+    from_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """`version` is that in use afterwards, `changes` what differs from the one before; none: nothing was published."""
+
+    version: int
+    changes: Sequence[Change]
+
+
+async def show_definitions(database: Database, connection: str, version: int | None = None) -> DefinitionsVersion:
+    """A version of the settings, by default the one in use. Raises Rejected where there is none, TargetDown."""
+    return await Definitions(database).get(connection, version)
+
+
+async def definitions_history(database: Database, connection: str) -> Sequence[DefinitionsVersion]:
+    """All versions, the newest first. Raises Rejected for an unknown connection, TargetDown."""
+    return await Definitions(database).history(connection)
+
+
+async def edited(
+    database: Database, connection: str, edit: Edit, model: type[BaseModel]
+) -> tuple[DefinitionsVersion, dict[str, Any]]:
+    """The version in use, and the settings that the edit makes of it; nothing is stored.
+
+    Raises Misconfigured for settings that cannot be used, Rejected for an unknown connection or version, TargetDown.
+    """
+    definitions = Definitions(database)
+    in_use = await definitions.get(connection)
+    start = in_use if edit.from_version is None else await definitions.get(connection, edit.from_version)
+    settings: dict[str, Any] = start.settings if edit.document is None else dict(edit.document)
+    check_paths(edit.unset, model)
+    for path in edit.unset:
+        settings = without_value(settings, path)
+    for path, value in edit.values.items():
+        settings = with_value(settings, path, value)
+    check_settings(settings, model)
+    return in_use, settings
+
+
+async def publish_definitions(
+    database: Database, connection: str, edit: Edit, model: type[BaseModel], *, author: str, because: str
+) -> Published:
+    """Publish edited settings. Services write with them as soon as they have read the connections again.
+
+    Raises Misconfigured for settings that cannot be used; Rejected for an unknown connection or version, and where
+    somebody else published meanwhile; TargetDown.
+    """
+    in_use, settings = await edited(database, connection, edit, model)
+    differences = changes(in_use.settings, settings, model)
+    if not differences:
+        return Published(in_use.version, ())
+    now = (await database_clock(database, SystemClock())).now()
+    paths = [change.path for change in differences]
+    details = {"replaces": in_use.version, "changes": paths, "because": because}
+    await Audit(database).note(now, author, "settings.publish", connection, details)
+    version = await Definitions(database).publish(
+        connection, settings, replaces=in_use.version, author=author, reason=because
+    )
+    return Published(version, differences)
+
+
+@dataclass(frozen=True, slots=True)
+class Reapplicable:
+    """Records of one entity, written to one target with other definitions than those in use."""
+
+    spec: Spec
+    target: str
+    keys: Sequence[str]
+
+
+async def reapplicable(
+    database: Database, connection: str, since: datetime, entities: Sequence[Spec] = ENTITIES
+) -> list[Reapplicable]:
+    """What was written with other definitions, of records whose content is from `since` or later. Raises TargetDown."""
+    in_use = (await Definitions(database).get(connection)).version
+    found = []
+    for spec, target in _rewritable(entities):
+        keys = [key async for key in _keys(database, connection, spec.name, target, in_use, since)]
+        if keys:
+            found.append(Reapplicable(spec, target, keys))
+    return found
+
+
+def _rewritable(entities: Sequence[Spec]) -> Iterator[tuple[Spec, str]]:
+    """States that can be read again, with their targets. A fact was done once, with what was chosen then."""
+    for spec in entities:
+        if spec.kind == "state" and spec.read_again:
+            yield from ((spec, target) for target, _ in spec.writers)
+
+
+async def _keys(
+    database: Database, connection: str, entity: str, target: str, in_use: int, since: datetime
+) -> AsyncIterator[str]:
+    after = ""
+    while True:
+        page = await keys_with_other_definitions(
+            database, connection, entity, target, in_use, since=since, after=after, limit=_PAGE
+        )
+        for key in page:
+            yield key
+        if len(page) < _PAGE:
+            return
+        after = page[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """One record that would be written differently: its number, what it comes to, and the calls."""
+
+    key: str
+    number: str
+    total: Decimal
+    currency: str
+    calls: Sequence[Mapping[str, Any]]
+
+
+@dataclass(slots=True)
+class ReapplyPreview:
+    """What re-applying would do to records of one entity and target.
+
+    `unchanged` is how many stay as they are; `problems` say, by key, why a record would not go through.
+    """
+
+    affected: list[Affected] = field(default_factory=list)
+    unchanged: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def money(self) -> dict[str, Decimal]:
+        """What the affected records come to, by currency."""
+        sums: dict[str, Decimal] = defaultdict(Decimal)
+        for one in self.affected:
+            sums[one.currency] += one.total
+        return dict(sums)
+
+
+async def preview_reapply(
+    parts: PreviewParts,
+    connection: str,
+    records: Reapplicable,
+    progress: Callable[[int], None] = lambda _: None,
+) -> ReapplyPreview:
+    """Run the writer on each record as its source holds it now, without writing. Raises TargetDown for an outage.
+
+    `progress` is told how many were looked at.
+    """
+    result, parts = ReapplyPreview(), replace(parts, reapplies=True)
+    waiting, done = iter(records.keys), 0
+
+    async def work() -> None:
+        nonlocal done
+        for key in waiting:
+            await _preview_one(parts, connection, records.spec, key, result)
+            done += 1
+            progress(done)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(_AT_ONCE):
+            tasks.create_task(work())
+    result.affected.sort(key=lambda one: records.keys.index(one.key))
+    return result
+
+
+async def _preview_one(parts: PreviewParts, connection: str, spec: Spec, key: str, result: ReapplyPreview) -> None:
+    try:
+        record: ReadRecord = await load(spec.read_now)(parts, connection, key)
+        preview: Preview = await load(preview_of(spec.name))(parts, connection, record.body)
+    except IntegrationError as error:
+        result.problems[key] = error.reason
+        return
+    if preview.problem:
+        result.problems[key] = preview.problem
+    elif preview.calls:
+        result.affected.append(Affected(key, record.number, record.total, record.currency, preview.calls))
+    else:
+        result.unchanged += 1
+
+
+async def reapply(
+    settings: Settings, connection: str, records: Sequence[Reapplicable], *, author: str, because: str
+) -> int:
+    """Have these records read back and written with the definitions in use; how many notices were sent.
+
+    They travel at backfill priority. Each is written at most once: what was written with these definitions meanwhile
+    is a duplicate. Raises TargetDown, after which it can be done again.
+    """
+    async with Database.open(settings.database_url, 1) as database:
+        clock: Clock = await database_clock(database, SystemClock())
+        details = {
+            "records": {f"{one.spec.name}:{one.target}": len(one.keys) for one in records},
+            "version": (await Definitions(database).get(connection)).version,
+            "because": because,
+        }
+        await Audit(database).note(clock.now(), author, "settings.reapply", connection, details)
+    keys = {(one.spec.name, key): one.spec for one in records for key in one.keys}
+    run = uuid.uuid4().hex[:8]
+    async with open_producer(settings, clock) as producer:
+        for (_, key), spec in keys.items():
+            event_id = f"reapply:{run}:{spec.name}:{key}"
+            topic, notice = load(spec.read_again)(connection, key, event_id, clock.now(), "definitions")
+            await producer.send(topic, notice)
+    return len(keys)

@@ -1,0 +1,143 @@
+"""`tillbridge settings` as a shell sees it, on a real database."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from deploy.local.engine import Engine
+from shared.runtime.settings import Settings
+from shared.state.connections import Connection, ConnectionStore
+from shared.state.database import Database
+from tests.integration.cli.test_commands import Shell, one_line
+from tests.support.engine import service_environ
+
+FIRST = {"heartland": {"order": {"order_prefix": "W-"}}}
+
+
+@pytest.fixture
+async def shell(engine: Engine, topic_prefix: str, database_url: str, tmp_path: Path) -> Shell:
+    opened = Shell(service_environ(engine, topic_prefix=topic_prefix, database_url=database_url), tmp_path)
+    settings = Settings.from_env(opened.environ)
+    async with Database.open(database_url, 1) as database:
+        await ConnectionStore(database, settings.secret_key).put(Connection("main", {}, FIRST))
+    return opened
+
+
+async def test_a_change_is_published_with_its_author_and_reason(shell: Shell) -> None:
+    words = (
+        "heartland.order.note_field=web_note",
+        "heartland.order.station_id=7",
+        "--unset=heartland.order.order_prefix",
+    )
+
+    tried = await shell("settings", "set", *words, "--dry-run")
+    assert "this would change version 1" in tried.out
+    assert (await shell("settings", "show", "--json")).json["version"] == 1
+    told = await shell("settings", "set", *words, "--because", "the stores want it")
+
+    assert "main: version 2 is published" in told.out
+    assert 'heartland.order.order_prefix: "W-" -> "S-"' in told.out
+    shown = (await shell("settings", "show", "--json")).json
+    assert (shown["version"], shown["reason"]) == (2, "the stores want it")
+    assert shown["settings"] == {"heartland": {"order": {"note_field": "web_note", "station_id": 7}}}
+    [row] = (await shell("audit", "list", "--json")).json
+    assert (row["action"], row["object"], row["details"]["replaces"]) == ("settings.publish", "main", 1)
+
+
+async def test_history_tells_what_each_version_changed_and_an_old_one_can_come_back(shell: Shell) -> None:
+    await shell("settings", "set", "heartland.order.order_prefix=X-", "--because", "a trial")
+    back = await shell("settings", "set", "--from-version", "1", "--because", "the trial is over")
+
+    assert "main: version 3 is published" in back.out
+    history = (await shell("settings", "history", "--json")).json
+    changes = [[(one["path"], one["before"], one["after"]) for one in row["changes"]] for row in history]
+    assert [row["version"] for row in history] == [3, 2, 1]
+    assert changes == [
+        [("heartland.order.order_prefix", "X-", "W-")],
+        [("heartland.order.order_prefix", "W-", "X-")],
+        [("heartland.order.order_prefix", "S-", "W-")],
+    ]
+    assert "main, version 2, published" in (await shell("settings", "history")).out
+
+
+async def test_show_prints_what_is_set_or_everything(shell: Shell) -> None:
+    shown = (await shell("settings", "show")).out
+    everything = (await shell("settings", "show", "--all")).out
+
+    assert 'heartland.order.order_prefix = "W-"' in shown
+    assert "tip_sku" not in shown
+    assert 'heartland.order.tip_sku = "TIP"' in everything
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("set", "heartland.order.order_prefx=X"), 'did you mean "heartland.order.order_prefix"?'),
+        (("set", "--unset", "heartland.order.order_prefx"), 'did you mean "heartland.order.order_prefix"?'),
+        (("set", "heartland.order.station_id=till"), "heartland.order.station_id: Input should be a valid integer"),
+        (("set", "heartland.order"), "'heartland.order' is no path=value"),
+        (("set",), "say what to change"),
+        (("set", "--from-version", "9"), "connection main has no settings version 9; the newest is 1"),
+        (("set", "--file", "none.json"), "none.json cannot be read"),
+        (("set", "x=1", "--connection", "nobody"), "there is no connection nobody"),
+        (("show", "--version", "9"), "connection main has no settings version 9; the newest is 1"),
+        (("show", "--connection", "nobody"), "there is no connection nobody"),
+        (("history", "--connection", "nobody"), "there is no connection nobody"),
+    ],
+)
+async def test_bad_input_is_refused_in_one_line(shell: Shell, words: tuple[str, ...], complaint: str) -> None:
+    because = ("--because", "x") if words[0] == "set" else ()
+
+    answer = await shell("settings", *words, *because)
+
+    assert (answer.code, one_line(answer.err)) == (1, True)
+    assert complaint in answer.err
+    assert (await shell("settings", "show", "--json")).json["version"] == 1
+
+
+async def test_a_change_needs_a_reason(shell: Shell) -> None:
+    assert "--because is required" in (await shell("settings", "set", "heartland.order.order_prefix=X-")).err
+    assert "--because is required" in (await shell("settings", "reapply")).err
+
+
+async def test_a_file_replaces_all_settings(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "mine.json").write_text(json.dumps({"heartland": {"read_lag_seconds": 2}}))
+
+    await shell("settings", "set", "--file", "mine.json", "--because", "from the repository")
+
+    shown = (await shell("settings", "show", "--json")).json
+    assert shown["settings"] == {"heartland": {"read_lag_seconds": 2}}
+
+
+async def test_where_nothing_was_written_there_is_nothing_to_reapply(shell: Shell) -> None:
+    answer = await shell("settings", "reapply", "--dry-run")
+
+    assert (answer.code, answer.out) == (0, "")
+    assert "nothing was written with other settings" in answer.err
+
+
+async def test_connecting_again_keeps_what_the_merchant_set(shell: Shell, tmp_path: Path) -> None:
+    await shell("settings", "set", "heartland.order.note_field=web_note", "--because", "x")
+    await shell("connect", "--sandbox", "http://127.0.0.1:9")
+    kept = (await shell("settings", "show", "--json")).json
+    (tmp_path / "mine.json").write_text(json.dumps(FIRST))
+
+    with_file = Shell({**shell.environ, "CONNECTION_SETTINGS_FILE": "mine.json"}, shell.folder)
+    await with_file("connect", "--sandbox", "http://127.0.0.1:9")
+
+    assert (kept["version"], kept["settings"]["heartland"]["order"]["note_field"]) == (2, "web_note")
+    published = (await shell("settings", "show", "--json")).json
+    assert (published["version"], published["settings"]["heartland"]["order"]) == (
+        3, {"source_location": "Online", "order_prefix": "W-"},
+    )  # fmt: skip
+
+
+async def test_every_setting_is_described(shell: Shell) -> None:
+    described = (await shell("settings", "describe", "--json")).json
+
+    assert {"path", "kind", "default", "says"} == set(described[0])
+    assert "heartland.order.order_prefix" in [one["path"] for one in described]
+    assert "heartland.order.order_prefix" in (await shell("settings", "describe")).out
