@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.local.engine import Engine
+from services.sandbox.shopify import shop
 from shared.entities.settings_model import settings_check, settings_model
 from shared.errors import Rejected
 from shared.operations.dead_letters.dry_run import DryRunSettings, open_previews
@@ -119,6 +120,8 @@ async def test_settings_that_count_for_content_make_no_difference_by_themselves(
         return bool(picture["metafields"])
 
     await place.until("the link in Shopify", linked)
+    await place.tell(order_id)
+    await place.echoed(order_id)
     await place.agreed()
 
     await publish(place, shopify__metafield_namespace="bridge")
@@ -130,7 +133,7 @@ async def test_an_order_that_cannot_be_read_any_more_is_named(place: Place) -> N
     order_id = await place.order(1001)
     await place.tell(order_id)
     await place.arrived(1001)
-    await place.sandbox.control("DELETE", f"/shopify/orders/{order_id}")
+    shop.of(place.sandbox.world).reset()  # as if it were deleted
     await publish(place, heartland__order__note_field="web_note")
 
     _, [preview] = await looked_at(place)
