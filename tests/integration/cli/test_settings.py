@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,12 @@ async def shell(engine: Engine, topic_prefix: str, database_url: str, tmp_path: 
     async with Database.open(database_url, 1) as database:
         await ConnectionStore(database, settings.secret_key).put(Connection("main", SANDBOX, FIRST))
     return opened
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    async with Database.open(database_url, 1) as database:
+        yield database
 
 
 async def test_a_change_is_published_with_its_author_and_reason(shell: Shell) -> None:
