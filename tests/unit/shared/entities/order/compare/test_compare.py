@@ -34,6 +34,14 @@ def kinds(seen: Snapshot) -> list[str]:
         pytest.param(replace(AGREED, heartland=None), ["order_missing"], id="nothing in Heartland"),
         pytest.param(in_agreement(content_hash="older"), ["order_behind"], id="a change was not written"),
         pytest.param(in_agreement(content_hash="", version=None), ["order_behind"], id="its link and version are lost"),
+        pytest.param(
+            replace(in_agreement(content_hash="older", version=NOON, definitions_version=1), definitions_version=2), [],
+            id="another hash by other settings alone",
+        ),
+        pytest.param(
+            replace(in_agreement(content_hash="older", definitions_version=1), definitions_version=2), ["order_behind"],
+            id="changed since it was written with other settings",
+        ),
         pytest.param(there(AGREED, total=TOTAL - CENT), ["total_differs"], id="off by a cent"),
         pytest.param(there(AGREED, total=None), [], id="an account that shows no totals"),
         pytest.param(there(AGREED, status="canceled"), ["status_differs"], id="cancelled there alone"),
