@@ -1,4 +1,4 @@
-"""Which accounts a run works with: those of the environment, else the sandbox's. Pure, but for the settings file."""
+"""Chooses the accounts of a local run: those in the environment, else the sandbox's."""
 
 from __future__ import annotations
 
@@ -34,29 +34,29 @@ HEARTLAND = {
     "HEARTLAND_HOOK_TOKEN_PREVIOUS": "previous_hook_token",
 }
 SECRETS = frozenset({*SHOPIFY, *HEARTLAND})
-# What the local engine itself reads.
+# Variables that the local engine itself reads.
 SERVERS = ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")
-SANDBOX_HOOK_TOKEN = "sandbox-hook-token"  # noqa: S105 - of a vendor that is imitated
+SANDBOX_HOOK_TOKEN = "sandbox-hook-token"  # noqa: S105 - of the simulated vendor
 
-# The imitated account has two locations with stations; which one takes web orders is the merchant's choice.
+# The simulated account has two locations with stations; a merchant chooses which one takes web orders.
 SANDBOX_SETTINGS: dict[str, Any] = {"heartland": {"order": {"source_location": "Online"}}}
 
 
 def read_files(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment with secrets and servers read from files where `<name>_FILE` says so. Raises Misconfigured."""
+    """The environment, with secrets and server addresses read from `<name>_FILE` if set. Raises Misconfigured."""
     return from_files(environ, (*SECRETS, *SERVERS))
 
 
 def wants_sandbox(environ: Mapping[str, str]) -> bool:
-    """Whether no credential of either vendor is there."""
+    """Whether the environment has no credential of either vendor."""
     return not any(environ.get(name) for name in SECRETS)
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionInput:
-    """What the environment says of a connection.
+    """The connection that the environment describes.
 
-    `names_settings`: a file holds its settings. Otherwise those of `connection` are for one that has none stored.
+    `names_settings`: its settings are from a file. Otherwise they are used only if none are stored yet.
     """
 
     connection: Connection
@@ -66,8 +66,8 @@ class ConnectionInput:
 def connection_from(environ: Mapping[str, str], sandbox: str) -> ConnectionInput:
     """The connection; `sandbox` is the sandbox's URL, used if no credential is given.
 
-    Raises Misconfigured, naming every variable that is missing. One vendor real and the other imitated is refused:
-    links to records that exist nowhere would be written into a real shop.
+    Raises Misconfigured, which names every missing variable. A real vendor cannot be combined with the sandbox: ids of
+    records that do not exist would be written into a real shop.
     """
     name = environ.get("CONNECTION_NAME") or "main"
     settings = read_settings(environ)
@@ -77,7 +77,7 @@ def connection_from(environ: Mapping[str, str], sandbox: str) -> ConnectionInput
         return ConnectionInput(connection, settings is not None)
     if missing := missing_credentials(environ):
         raise Misconfigured(
-            f"{'; '.join(missing)} missing: fill in both vendors, or leave both empty to work with the sandbox"
+            f"{'; '.join(missing)} missing: set the credentials of both vendors, or of neither to use the sandbox"
         )
     credentials = {"shopify": _taken(SHOPIFY, environ), "heartland": _taken(HEARTLAND, environ)}
     return ConnectionInput(Connection(name, credentials, settings or {}), settings is not None)
@@ -86,7 +86,7 @@ def connection_from(environ: Mapping[str, str], sandbox: str) -> ConnectionInput
 def missing_credentials(environ: Mapping[str, str]) -> list[str]:
     needed = ["SHOPIFY_SHOP_DOMAIN", "HEARTLAND_BASE_URL", "HEARTLAND_API_TOKEN"]
     missing = [name for name in needed if not environ.get(name)]
-    # The client secret signs the webhooks, so a token alone is not enough to receive any.
+    # The client secret verifies webhooks, so an access token alone is not enough.
     if not environ.get("SHOPIFY_CLIENT_SECRET"):
         missing.append("SHOPIFY_CLIENT_SECRET")
     if not (environ.get("SHOPIFY_CLIENT_ID") or environ.get("SHOPIFY_ACCESS_TOKEN")):
@@ -95,21 +95,21 @@ def missing_credentials(environ: Mapping[str, str]) -> list[str]:
 
 
 def sandbox_credentials(environ: Mapping[str, str], url: str) -> Credentials:
-    """What the sandbox of this environment accepts."""
+    """The credentials that the sandbox accepts in this environment."""
 
-    def told(name: str, default: str) -> str:
+    def value(name: str, default: str) -> str:
         return environ.get(name) or default
 
     return {
         "shopify": {
-            "shop_domain": told("SANDBOX_SHOP_DOMAIN", "sandbox.myshopify.com"),
-            "client_id": told("SANDBOX_CLIENT_ID", "sandbox-client-id"),
-            "client_secret": told("SANDBOX_CLIENT_SECRET", "sandbox-client-secret"),
+            "shop_domain": value("SANDBOX_SHOP_DOMAIN", "sandbox.myshopify.com"),
+            "client_id": value("SANDBOX_CLIENT_ID", "sandbox-client-id"),
+            "client_secret": value("SANDBOX_CLIENT_SECRET", "sandbox-client-secret"),
             "base_url": url,
         },
         "heartland": {
             "base_url": url,
-            "api_token": told("SANDBOX_API_TOKEN", "sandbox-api-token"),
+            "api_token": value("SANDBOX_API_TOKEN", "sandbox-api-token"),
             "hook_token": SANDBOX_HOOK_TOKEN,
         },
     }
@@ -118,7 +118,7 @@ def sandbox_credentials(environ: Mapping[str, str], url: str) -> Credentials:
 def read_settings(environ: Mapping[str, str]) -> dict[str, Any] | None:
     """The connection's settings from CONNECTION_SETTINGS_FILE, a JSON object; None for no file, or an empty one.
 
-    Raises Misconfigured. An unknown key is refused with the nearest right name; so is a value of a wrong type.
+    Raises Misconfigured. An unknown key is rejected with the closest valid name, and so is a value of the wrong type.
     """
     name = environ.get("CONNECTION_SETTINGS_FILE")
     if not name:
@@ -132,13 +132,13 @@ def read_settings(environ: Mapping[str, str]) -> dict[str, Any] | None:
     if settings is None:
         return None
     if not isinstance(settings, dict):
-        raise Misconfigured(f"CONNECTION_SETTINGS_FILE {name} must hold a JSON object")
+        raise Misconfigured(f"CONNECTION_SETTINGS_FILE {name} must contain a JSON object")
     settings_check()(settings)
     return settings
 
 
 def secret_key(environ: Mapping[str, str], folder: Path) -> str:
-    """SECRET_KEY, or the one in the data folder, made the first time and readable by its owner only."""
+    """SECRET_KEY, or the key in the data folder, generated on first use and readable by its owner only."""
     if given := environ.get("SECRET_KEY"):
         return given
     if named := environ.get("SECRET_KEY_FILE"):

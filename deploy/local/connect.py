@@ -1,4 +1,4 @@
-"""Puts a connection into the database; one with the sandbox begins with empty books, as the sandbox does."""
+"""Stores the connection of a local run; all data of a sandbox connection is deleted first."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ from shared.state.database import Database
 from shared.state.purge import forget
 
 
-async def connect(database: Database, settings: Settings, described: ConnectionInput, *, anew: bool) -> None:
-    """Store the connection. `anew`: forget first what is known of the records behind it.
+async def connect(database: Database, settings: Settings, described: ConnectionInput, *, forget_first: bool) -> None:
+    """Stores the connection. `forget_first`: deletes all stored data of its records first.
 
-    Settings that are stored stay in use unless the environment names a file of settings. Raises Misconfigured for
-    settings that cannot be used, and where it would forget a connection with real accounts; TargetDown without a
-    database.
+    Stored settings stay in use unless the environment names a settings file. Raises Misconfigured for invalid settings,
+    and if data of real accounts would be deleted; TargetDown if the database is unreachable.
     """
     connection = described.connection
     store = ConnectionStore(database, settings.secret_key, settings_check())
-    if anew:
-        # Those of a former release may have settings that no longer count: what matters here is whose they are.
+    if forget_first:
+        # Without the settings check, since a connection of an earlier release may have settings that are no longer valid.
         stored = await ConnectionStore(database, settings.secret_key).all()
         known = {each.name: each for each in stored}
         if connection.name in known and not is_sandbox(known[connection.name]):
             raise Misconfigured(
-                f"the database holds connection {connection.name!r} with real accounts: give the sandbox another "
+                f"the database has the connection {connection.name!r} of real accounts: give the sandbox another "
                 "CONNECTION_NAME or another DATABASE_URL"
             )
         await forget(database, connection.name)
@@ -34,5 +33,5 @@ async def connect(database: Database, settings: Settings, described: ConnectionI
 
 
 def is_sandbox(connection: Connection) -> bool:
-    """Real shops are reached by their domain; only the sandbox has an address of its own."""
+    """Whether the connection is to the sandbox: only its credentials have a Shopify base URL."""
     return bool(connection.credentials.get("shopify", {}).get("base_url"))

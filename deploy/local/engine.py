@@ -1,4 +1,4 @@
-"""Broker and database for this machine: those that are named, else containers if asked for, else embedded ones."""
+"""Provides broker and database: external servers if configured, else Docker containers if chosen, else embedded."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REACH_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What it is and where it came from, for build/run.json and the reports."""
+    """Name, version and origin of a server, for build/run.json and reports."""
 
     product: str
     version: str
@@ -32,7 +32,7 @@ class ServerInfo:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """`broker` and `database` are there when they are ours, to be killed and restarted."""
+    """`broker` and `database` are set if they are embedded and can be killed and restarted."""
 
     bootstrap_servers: str
     database_url: str
@@ -61,7 +61,7 @@ class _Postgres:
 async def open_engine(
     environ: Mapping[str, str], folder: Path, *, high_throughput: bool = False
 ) -> AsyncIterator[Engine]:
-    """Both are ready when this returns. Raises Misconfigured, in one line that says what to do."""
+    """Yields when both are ready. Raises Misconfigured with one line that says what to do."""
     docker = asked_for_docker(environ)
     async with AsyncExitStack() as stack:
         watchdog, ports = stack.enter_context(Watchdog()), stack.enter_context(Ports())
@@ -75,7 +75,7 @@ async def open_engine(
             database = _given_database(url)
         else:
             database = _docker_database() if docker else _own_database(folder / "postgres", watchdog)
-        found_broker, found_database = await _side_by_side(stack, broker, database)
+        found_broker, found_database = await _open_concurrently(stack, broker, database)
         yield Engine(
             bootstrap_servers=found_broker.address,
             database_url=found_database.address,
@@ -88,25 +88,25 @@ async def open_engine(
 
 
 def asked_for_docker(environ: Mapping[str, str]) -> bool:
-    wish = environ.get("TILLBRIDGE_ENGINE") or "embedded"
-    if wish not in ("embedded", "docker"):
-        raise Misconfigured(f"TILLBRIDGE_ENGINE is {wish!r}: leave it out for the embedded engine, or set it to docker")
-    return wish == "docker"
+    value = environ.get("TILLBRIDGE_ENGINE") or "embedded"
+    if value not in ("embedded", "docker"):
+        raise Misconfigured(f"TILLBRIDGE_ENGINE is {value!r}: unset it for the embedded engine, or set it to docker")
+    return value == "docker"
 
 
 def without_password(url: str) -> str:
-    """A database's address as it may be shown."""
+    """A database URL without its password, for display."""
     parts = urlsplit(url)
     place = f"{parts.hostname or 'a local socket'}{f':{parts.port}' if parts.port else ''}"
     return f"{place}{parts.path}"
 
 
-async def _side_by_side(
+async def _open_concurrently(
     stack: AsyncExitStack,
     broker: AbstractAsyncContextManager[_Kafka],
     database: AbstractAsyncContextManager[_Postgres],
 ) -> tuple[_Kafka, _Postgres]:
-    """Opens both at the same time; whatever was opened is closed by the stack, even if the other failed."""
+    """Opens both concurrently; the stack closes what was opened, even if the other failed."""
     first = asyncio.ensure_future(stack.enter_async_context(broker))
     second = asyncio.ensure_future(stack.enter_async_context(database))
     await asyncio.gather(first, second, return_exceptions=True)
@@ -119,7 +119,7 @@ async def _given_broker(servers: str) -> AsyncIterator[_Kafka]:
         raise Misconfigured(
             f"no Kafka broker answers at {servers}: start it, or correct or unset KAFKA_BOOTSTRAP_SERVERS"
         )
-    # A broker does not tell its version to a client.
+    # The Kafka protocol does not tell the broker's version.
     yield _Kafka(servers, ServerInfo("Kafka", "as given", f"KAFKA_BOOTSTRAP_SERVERS={servers}"))
 
 

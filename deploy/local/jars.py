@@ -1,4 +1,4 @@
-"""Kafka's jars: fetched once through jgo, held to the SHA-256 of jgo.lock.toml, kept outside the checkout."""
+"""Kafka's jars: downloaded once with jgo, verified with the SHA-256 in jgo.lock.toml, cached outside the checkout."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _TIMEOUT_SECONDS = 60
 _ATTEMPTS = 3
 _AT_A_TIME = 6
 
-# Fetches one jar below the folder and returns where it lies.
+# Downloads one jar into the folder; returns its path.
 Fetch = Callable[["Jar", Path], Path]
-# Told how many of how many jars are there.
+# Called with the number of downloaded jars and their total.
 Progress = Callable[[int, int], None]
 
 
@@ -40,7 +40,7 @@ class Jar:
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Where what was fetched is kept: TILLBRIDGE_CACHE, else the user's cache folder."""
+    """The download cache: TILLBRIDGE_CACHE, else the user's cache folder."""
     return Path(environ.get("TILLBRIDGE_CACHE") or platformdirs.user_cache_dir("tillbridge")).absolute()
 
 
@@ -58,9 +58,9 @@ def kafka_version(jars: Sequence[Jar]) -> str:
 
 
 def ensure_jars(cache: Path, jars: Sequence[Jar], fetch: Fetch, progress: Progress) -> Path:
-    """The folder with all the jars; fetches nothing when they are there. Blocks: call it in a thread.
+    """The folder with all jars, downloaded if missing. Blocks: call it in a thread.
 
-    Raises Misconfigured when a jar cannot be fetched or is not the one that was locked.
+    Raises Misconfigured when a jar cannot be fetched or does not match its locked SHA-256.
     """
     folder = cache / f"kafka-{_fingerprint(jars)}"
     with locked(cache / "kafka.lock"):
@@ -75,7 +75,7 @@ def fetch_with_jgo(jar: Jar, folder: Path) -> Path:
     from jgo.constants import MAVEN_CENTRAL_URL
     from jgo.maven import MavenContext
 
-    # Repositories of the user's own jgo settings come first: that is how a mirror is named.
+    # Repositories in the user's jgo settings have priority, so that a mirror can be configured.
     repositories = {**GlobalSettings.load().repositories, "central": MAVEN_CENTRAL_URL}
     context = MavenContext(repo_cache=folder, remote_repos=repositories, timeout=_TIMEOUT_SECONDS)
     path: Path = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
@@ -83,42 +83,43 @@ def fetch_with_jgo(jar: Jar, folder: Path) -> Path:
 
 
 def verify(jar: Jar, path: Path, advice: str) -> None:
-    """Raises Misconfigured unless the file is the jar that was locked."""
+    """Raises Misconfigured if the file's SHA-256 is not the locked one."""
     found = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else "no file"
     if found != jar.sha256:
-        raise Misconfigured(f"{jar.filename} is not the one that was locked ({found[:12]}): {advice}")
+        raise Misconfigured(f"{jar.filename} does not match its locked SHA-256 ({found[:12]}): {advice}")
 
 
 def _fill(folder: Path, jars: Sequence[Jar], fetch: Fetch, progress: Progress) -> None:
-    """Everything is made beside the folder and renamed at the end: it is there whole or not at all."""
+    """Fills a temporary folder and renames it at the end, so that an incomplete one is never used."""
     part = Path(tempfile.mkdtemp(prefix=".kafka-", dir=folder.parent))
     try:
         (part / "jars").mkdir()
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
             progress(0, len(jars))
-            for done, _ in enumerate(pool.map(lambda jar: _bring(jar, part, fetch), jars), start=1):
+            for done, _ in enumerate(pool.map(lambda jar: _download(jar, part, fetch), jars), start=1):
                 progress(done, len(jars))
         (part / "jars").rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
-def _bring(jar: Jar, part: Path, fetch: Fetch) -> None:
-    path = _fetched(jar, part, fetch)
+def _download(jar: Jar, part: Path, fetch: Fetch) -> None:
+    path = _with_retries(jar, part, fetch)
     verify(jar, path, "try again, or from another network; nothing of it was kept")
     path.rename(part / "jars" / jar.filename)
 
 
-def _fetched(jar: Jar, part: Path, fetch: Fetch) -> Path:
+def _with_retries(jar: Jar, part: Path, fetch: Fetch) -> Path:
     reason = ""
     for attempt in range(_ATTEMPTS):
         try:
-            # A folder per attempt: jgo would take a file that broke off halfway for a whole one.
+            # One folder per attempt: jgo would accept a partial download of an earlier attempt.
             return fetch(jar, part / str(attempt))
         except (OSError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
     raise Misconfigured(
-        f"{jar.filename} could not be fetched ({reason}): check the network, or set KAFKA_BOOTSTRAP_SERVERS to a broker"
+        f"{jar.filename} could not be downloaded ({reason}): check the network, "
+        "or set KAFKA_BOOTSTRAP_SERVERS to a broker"
     )
 
 

@@ -1,4 +1,4 @@
-"""The broker's properties, and how one knows that a broker is ready. Settled by measuring, see the comments."""
+"""The broker's properties, and the check that a broker is ready. The values were measured; see the comments."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from aiokafka.errors import KafkaError
 from shared.errors import Misconfigured
 from shared.messaging.topics import MAX_MESSAGE_BYTES
 
-# Any 16 bytes in url-safe base64: one per installation is enough, since a local cluster meets no other.
+# Any 16 bytes in URL-safe base64; a constant suffices, since local clusters never meet.
 CLUSTER_ID = "VGlsbGJyaWRnZUxvY2FsMQ"
 _MIB = 1024 * 1024
 _PROBE_TOPIC = "tillbridge-ready"
 
-# One node that is broker and controller; nothing is replicated.
+# One node is broker and controller; nothing is replicated.
 ONE_NODE = {
     "process.roles": "broker,controller",
     "node.id": "1",
@@ -41,10 +41,10 @@ ONE_NODE = {
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "controlled.shutdown.enable": "false",
-    # After a kill -9 the controller refuses the same node id until its old session ends: 12 s by default.
+    # After a kill -9 the controller rejects the same node id until its old session expires: 12 s by default.
     "broker.session.timeout.ms": "1500",
     "broker.heartbeat.interval.ms": "250",
-    # A webhook of 8 MiB in its envelope is one record; a request is always somewhat larger than its record.
+    # A webhook of 8 MiB with its envelope is one record; a request is slightly larger than its record.
     "message.max.bytes": str(MAX_MESSAGE_BYTES),
     "socket.request.max.bytes": str(16 * _MIB),
     "replica.fetch.max.bytes": str(16 * _MIB),
@@ -80,7 +80,7 @@ def as_file(values: dict[str, str]) -> str:
 
 
 async def wait_until_ready(bootstrap_servers: str, timeout_seconds: float) -> None:
-    """Returns once a topic is there, a record is acknowledged and a group may commit. Raises Misconfigured if never."""
+    """Waits until a topic can be created, a record is acknowledged and a group can commit. Raises Misconfigured."""
     until = time.monotonic() + timeout_seconds
     reason: Exception | None = None
     while time.monotonic() < until:
@@ -91,11 +91,11 @@ async def wait_until_ready(bootstrap_servers: str, timeout_seconds: float) -> No
         except (KafkaError, OSError, TimeoutError) as error:
             reason = error
             await asyncio.sleep(0.1)
-    raise Misconfigured(f"the broker at {bootstrap_servers} did not get ready in {timeout_seconds:.0f} s ({reason!r})")
+    raise Misconfigured(f"the broker at {bootstrap_servers} was not ready within {timeout_seconds:.0f} s ({reason!r})")
 
 
 async def reachable(bootstrap_servers: str, timeout_seconds: float) -> bool:
-    """Whether a broker answers there; changes nothing in it."""
+    """Whether a broker answers at this address; read-only."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
     with _quiet():
         try:
@@ -108,7 +108,7 @@ async def reachable(bootstrap_servers: str, timeout_seconds: float) -> bool:
 
 
 async def _connected(bootstrap_servers: str) -> None:
-    """Cheap and silent, unlike a client's attempts."""
+    """Opens a plain TCP connection, which is cheaper than a client and logs nothing."""
     host, port = bootstrap_servers.split(",", maxsplit=1)[0].rsplit(":", 1)
     _, writer = await asyncio.open_connection(host, int(port))
     writer.close()
@@ -138,7 +138,7 @@ async def _create_topic(bootstrap_servers: str) -> None:
 
 
 async def _commit(bootstrap_servers: str) -> None:
-    """The first request of a group makes the offsets topic; until then there is no coordinator."""
+    """Commits an offset: a group's first request creates the offsets topic, without which there is no coordinator."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=_PROBE_TOPIC, enable_auto_commit=False)
     partition = TopicPartition(_PROBE_TOPIC, 0)
     try:
@@ -156,7 +156,7 @@ class _Silence(logging.Filter):
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """A client that looks for a broker which is only starting reports errors that are none."""
+    """Suppresses the errors that a client logs while the broker is still starting."""
     silence = _Silence()
     names = [name for name in logging.Logger.manager.loggerDict if name.startswith("aiokafka")]
     for name in names:

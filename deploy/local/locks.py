@@ -1,4 +1,4 @@
-"""File locks: they end with their holder, even a killed one, so none is ever left behind."""
+"""File locks, which the system releases when their process ends, even if killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import IO
 
 
 def try_lock(path: Path) -> IO[bytes] | None:
-    """The lock as an open file (close it to let go), or None while somebody else holds it."""
+    """The lock as an open file (close it to release), or None if another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = path.open("ab")
     try:
@@ -23,7 +23,7 @@ def try_lock(path: Path) -> IO[bytes] | None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Waits for the lock as long as it takes; blocks the calling thread."""
+    """Waits for the lock without a timeout; blocks the calling thread."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""Free ports that two runs side by side do not both pick.
+"""Reserves free ports, such that concurrent runs do not choose the same.
 
 Not from the system's ephemeral range: there an outgoing connection may take the port of a broker that is
 just being restarted, and a client that reconnects to it can even meet itself.
@@ -23,7 +23,7 @@ _TRIES = 200
 
 
 class Ports:
-    """Reserved ports, held by a lock file each until `close`."""
+    """Ports reserved with a lock file each until `close`."""
 
     def __init__(self, folder: Path | None = None, choose: Callable[[], int] | None = None) -> None:
         self._folder = folder or Path(tempfile.gettempdir()) / f"tillbridge-ports-{os.getuid()}"
@@ -31,12 +31,12 @@ class Ports:
         self._held: list[IO[bytes]] = []
 
     def reserve(self) -> int:
-        """A port nobody listens on and nobody else has reserved. Raises Misconfigured when there is none."""
+        """A port that is free and not reserved. Raises Misconfigured if there is none."""
         for _ in range(_TRIES):
             port = self._choose()
             if self._take(port):
                 return port
-        raise Misconfigured(f"no free port found between {LOWEST} and {HIGHEST}: end what occupies them")
+        raise Misconfigured(f"no free port between {LOWEST} and {HIGHEST}: stop programs that listen there")
 
     def close(self) -> None:
         while self._held:

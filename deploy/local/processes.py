@@ -1,4 +1,4 @@
-"""Processes that never outlive us: each in its own group, known to a watchdog before its program starts."""
+"""Starts child processes that never outlive this one: each in its own group, registered with a watchdog first."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-# The program starts only when a line arrives, which is sent once the watchdog has the group in charge:
-# a parent that is killed in between leaves a shell that reads the end of its input and leaves.
+# The shell starts the program only after reading a line, which is sent once the watchdog has registered the group. If
+# the parent is killed in between, the shell reads EOF and exits.
 _HELD = 'read -r go && exec "$@" </dev/null'
 
 
 class Watchdog:
-    """The client side of watchdog.py. A watchdog that was killed itself is replaced at the next word to it."""
+    """The client of watchdog.py. If the watchdog was killed, the next command starts a new one."""
 
     def __init__(self) -> None:
         self._groups: dict[int, int] = {}
@@ -28,14 +28,14 @@ class Watchdog:
 
     def add(self, group: int, ending: signal.Signals) -> None:
         self._groups[group] = ending
-        self._tell(f"+ {group} {int(ending)}\n")
+        self._send(f"+ {group} {int(ending)}\n")
 
     def remove(self, group: int) -> None:
         if self._groups.pop(group, None) is not None:
-            self._tell(f"- {group}\n")
+            self._send(f"- {group}\n")
 
     def close(self) -> None:
-        """Whatever is still in charge is ended; nothing is heard afterwards."""
+        """Makes the watchdog end all registered groups and exit."""
         self._pipe.close()
         self._process.wait()
 
@@ -56,12 +56,12 @@ class Watchdog:
             stdin=theirs,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # a signal to our whole group must not reach it
+            start_new_session=True,  # a signal to our process group must not reach it
         )
         os.close(theirs)
         return process, FileIO(ours, "w")
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         if self._pipe.closed:
             return
         try:
@@ -70,11 +70,11 @@ class Watchdog:
             self.close()
             self._process, self._pipe = self._launch()
             for group, ending in self._groups.items():
-                self._tell(f"+ {group} {ending}\n")
+                self._send(f"+ {group} {ending}\n")
 
 
 class Process:
-    """One running program; made by `start_process`."""
+    """One running program, created by `start_process`."""
 
     def __init__(self, process: asyncio.subprocess.Process, watchdog: Watchdog, ending: signal.Signals) -> None:
         self._process = process
@@ -91,11 +91,11 @@ class Process:
         return not self._ended.done()
 
     async def wait(self) -> int:
-        """Its exit code, negative for a signal; returns as often as asked."""
+        """Waits for the exit code, which is negative for a signal; may be called repeatedly."""
         return await asyncio.shield(self._ended)
 
     async def stop(self, grace_seconds: float) -> int:
-        """Asks it to leave, and kills it if it is still there after the grace."""
+        """Sends the ending signal, and SIGKILL after the grace period."""
         self._signal(self._ending)
         try:
             return await asyncio.wait_for(self.wait(), grace_seconds)
@@ -127,7 +127,7 @@ async def start_process(
     ending: signal.Signals = signal.SIGTERM,
     user: str | None = None,
 ) -> Process:
-    """Starts a program in `folder`, its output appended to `log`; `ending` is the signal it is asked to leave by."""
+    """Starts a program in `folder` and appends its output to `log`; `ending` is the signal for a graceful stop."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
@@ -145,11 +145,11 @@ async def start_process(
             user=user,
         )
     watchdog.add(process.pid, ending)
-    await _let_go(process)
+    await _release(process)
     return Process(process, watchdog, ending)
 
 
-async def _let_go(process: asyncio.subprocess.Process) -> None:
+async def _release(process: asyncio.subprocess.Process) -> None:
     if process.stdin is not None:
         with suppress(BrokenPipeError, ConnectionResetError):
             process.stdin.write(b"go\n")
@@ -158,7 +158,7 @@ async def _let_go(process: asyncio.subprocess.Process) -> None:
 
 
 def made(folder: Path) -> Path:
-    """The folder as an absolute path, there now."""
+    """Creates the folder if needed; returns its absolute path."""
     folder.mkdir(parents=True, exist_ok=True)
     return folder.absolute()
 
@@ -168,7 +168,7 @@ def size(log: Path) -> int:
 
 
 def tail(log: Path, lines: int = 8, since: int = 0) -> str:
-    """The last lines of a log, for a message; none from before the position `since`."""
+    """The last lines of a log after position `since`, for a message."""
     if not log.exists():
         return ""
     with log.open("rb") as file:

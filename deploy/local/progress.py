@@ -1,4 +1,4 @@
-"""What a first run shows while it fetches; silent when everything is there."""
+"""Shows a progress bar while a first run downloads the jars."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deploy.local import jars
 
 @contextmanager
 def progress_bar(console: Console | None = None) -> Iterator[jars.Progress]:
-    """A bar on standard error that appears with the first word about progress."""
+    """A progress bar on standard error, which appears with the first progress report."""
     bar = Progress(
         TextColumn("Apache Kafka, first run only"),
         BarColumn(),

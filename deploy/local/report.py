@@ -1,4 +1,4 @@
-"""build/run.json: where to look while a run goes on, for people and for programs."""
+"""Writes build/run.json: addresses, logs and state of a running system, for people and programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run_report(
     folder: Path,
     at: datetime,
 ) -> dict[str, Any]:
-    """Nothing in it is secret: a database's address is shown without its password."""
+    """The report, without secrets: the database URL has no password."""
     return {
         "started_at": at.isoformat(),
         "connection": connection,
@@ -44,7 +44,7 @@ def public_url(url: str) -> str:
 
 
 def write_run_json(path: Path, report: dict[str, Any]) -> None:
-    """Whole or not at all, for whoever reads meanwhile."""
+    """Writes the file atomically, so that readers never see a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Every process of a local run, in one table; compose starts the same ones."""
+"""The processes of a local run; docker-compose.yml has the same, which a test checks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.entities.table import transformed
 
 @dataclass(frozen=True, slots=True)
 class LocalService:
-    """`health_port` names the variable for the port of /readyz, `ports` those for further ports of its own."""
+    """`health_port` is the variable for the port of /readyz, `ports` are the variables of other ports."""
 
     name: str
     module: str
@@ -39,7 +39,7 @@ SERVICES = (
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What the supervisor needs to start one service and to ask it how it is."""
+    """What the supervisor needs to start one process and to check its readiness."""
 
     name: str
     argv: tuple[str, ...]
@@ -57,7 +57,7 @@ class Launch:
 
 
 def plan(service: LocalService, given: Mapping[str, str], reserve: Callable[[], int], replica: int = 1) -> Launch:
-    """The service with its ports. A port that `given` names is kept, except for health: there are many of those.
+    """The launch of one process with its ports. Ports in `given` are kept, except health ports, which must differ.
 
     The second `replica` of poller is named poller-2, and has ports of its own.
     Vendors' secrets in `given` are left out: services read them from the database.

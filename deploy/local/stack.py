@@ -1,4 +1,4 @@
-"""Everything on this machine: engine, schema, topics, connection, sandbox, services."""
+"""Starts the whole system on this machine: engine, schema, topics, connection, sandbox, services."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ READY_SECONDS = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running system. `environ` is what every service gets: `Settings.from_env(stack.environ)` reaches the same."""
+    """A running system. `environ` is every service's environment: use `Settings.from_env(stack.environ)`."""
 
     engine: Engine
     supervisor: Supervisor
@@ -61,53 +61,50 @@ async def open_stack(
     adapt: Callable[[Connection], Connection] = lambda connection: connection,
     tell: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Stack]:
-    """Yields once every service is ready; stops everything on leaving, whatever happened.
+    """Yields once every service is ready; stops everything on exit.
 
-    `folder` keeps the data between runs with real accounts; `fresh` clears it first. Runs with the sandbox have a
-    folder of their own in it, and begin anew each time.
-    `build` gets logs/<service>.log and run.json. Of each service but the sandbox there are `replicas` processes.
-    `subscribes`: the sandbox's shop sends webhooks to those who subscribe, as we do then, and to nobody else.
-    `adapt` has the last word on the connection, so that a test can put itself between us and the vendors.
-    `tell` hears what is being done, for whoever waits. Raises Misconfigured, in one line that says what to do.
+    - `folder` keeps the data between runs with real accounts; `fresh` clears it first. Runs with the sandbox have a
+      folder of their own in it, which is cleared each time.
+    - `build` gets logs/<service>.log and run.json.
+    - `replicas`: processes of each service, except the sandbox.
+    - `subscribes`: webhook subscriptions are created, and the sandbox sends webhooks to subscribers only.
+    - `adapt` may change the connection, e.g. to insert a proxy before the vendors.
+    - `tell` is called with a line of text at each step.
+
+    Raises Misconfigured with one line that says what to do.
     """
     given = _with_ports(read_files({**environ, **(settings_overrides or {})}))
-    # What is known of real accounts must not end because somebody tries the sandbox.
+    # A separate folder, so that trying the sandbox never deletes data of real accounts.
     folder = made(folder / ("sandbox" if wants_sandbox(given) else "accounts"))
     async with AsyncExitStack() as stack:
-        # The sandbox begins empty at every start: what we remember of its records would be of others by then.
+        # The sandbox starts empty each time, so stored data of its earlier records would be wrong.
         await _claim(stack, folder, clear=fresh or wants_sandbox(given))
         watchdog, ports = stack.enter_context(Watchdog()), stack.enter_context(Ports())
         supervisor = await stack.enter_async_context(open_supervisor(watchdog, made(build / "logs")))
         ingress = plan(named("ingress"), given, ports.reserve)
-        ingress_url = ingress.address("INGRESS_PORT")
-        if subscribes and wants_sandbox(given):
-            given = {**given, "INGRESS_PUBLIC_URL": ingress_url}
-        told = "" if subscribes else ingress_url
-        sandbox_url = _start_sandbox(supervisor, given, ports, told) if wants_sandbox(given) else None
+        sandbox_url, given = _open_sandbox(supervisor, given, ports, ingress, subscribes=subscribes)
         described = connection_from(given, sandbox_url or "")
         described = replace(described, connection=adapt(described.connection))
-
         tell("starting broker and database")
         engine = await stack.enter_async_context(open_engine(given, folder, high_throughput=high_throughput))
-        # Services leave before broker and database do.
+        # Services stop before broker and database.
         stack.push_async_callback(supervisor.stop)
         common = _common(given, engine, secret_key(given, folder))
         tell("preparing schema and topics")
-        await _prepare(common, described, anew=sandbox_url is not None)
+        await _prepare(common, described, forget_first=sandbox_url is not None)
         tell("starting services")
         await _start_services(supervisor, common, ports, ingress, replicas)
-        running = Stack(
-            engine, supervisor, described.connection.name, ingress_url, sandbox_url, common, folder, build / "run.json"
-        )
+        url, run_json, name = ingress.address("INGRESS_PORT"), build / "run.json", described.connection.name
+        running = Stack(engine, supervisor, name, url, sandbox_url, common, folder, run_json)
         await stack.enter_async_context(_reported(running))
         yield running
 
 
 async def _claim(stack: AsyncExitStack, folder: Path, *, clear: bool) -> None:
-    """One run per folder; the lock ends with us, however we end."""
+    """Locks the folder for this run; the system releases the lock when this process ends."""
     lock = try_lock(folder / "run.lock")
     if lock is None:
-        raise Misconfigured(f"another run works in {folder}: stop it first, or choose another folder")
+        raise Misconfigured(f"another run uses {folder}: stop it first, or choose another folder")
     stack.callback(lock.close)
     for name in ("kafka", "postgres"):
         if clear:
@@ -115,20 +112,29 @@ async def _claim(stack: AsyncExitStack, folder: Path, *, clear: bool) -> None:
 
 
 def _with_ports(given: dict[str, str]) -> dict[str, str]:
-    """A real shop's webhooks point at one address, so the port must be the same at every start."""
+    """A fixed ingress port for real accounts, since their webhooks are sent to a fixed address."""
     return given if wants_sandbox(given) else {"INGRESS_PORT": "8080", **given}
 
 
-def _start_sandbox(supervisor: Supervisor, given: Mapping[str, str], ports: Ports, ingress_url: str) -> str:
-    """First and by itself: it needs neither broker nor database, and is up before they are."""
-    told = {
+def _open_sandbox(
+    supervisor: Supervisor, given: dict[str, str], ports: Ports, ingress: Launch, *, subscribes: bool
+) -> tuple[str | None, dict[str, str]]:
+    """Starts the sandbox, if the run uses it, before broker and database, neither of which it needs.
+
+    Returns its URL, and the environment of the services.
+    """
+    if not wants_sandbox(given):
+        return None, given
+    ingress_url = ingress.address("INGRESS_PORT")
+    own_webhooks = "" if subscribes else ingress_url
+    sandbox_environ = {
         **given,
-        "SANDBOX_WEBHOOK_URL": given.get("SANDBOX_WEBHOOK_URL") or ingress_url,
+        "SANDBOX_WEBHOOK_URL": given.get("SANDBOX_WEBHOOK_URL") or own_webhooks,
         "SANDBOX_CONNECTION": given.get("CONNECTION_NAME") or "main",
     }
-    launch = plan(named("sandbox"), told, ports.reserve)
+    launch = plan(named("sandbox"), sandbox_environ, ports.reserve)
     supervisor.start(launch)
-    return launch.url
+    return launch.url, {**given, "INGRESS_PUBLIC_URL": ingress_url} if subscribes else given
 
 
 def _common(given: Mapping[str, str], engine: Engine, key: str) -> dict[str, str]:
@@ -141,12 +147,12 @@ def _common(given: Mapping[str, str], engine: Engine, key: str) -> dict[str, str
     }
 
 
-async def _prepare(common: Mapping[str, str], described: ConnectionInput, *, anew: bool) -> None:
+async def _prepare(common: Mapping[str, str], described: ConnectionInput, *, forget_first: bool) -> None:
     settings = Settings.from_env(common)
     try:
         await asyncio.gather(migrate(settings.database_url), create_topics(settings, topics()))
         async with Database.open(settings.database_url, 1) as database:
-            await connect(database, settings, described, anew=anew)
+            await connect(database, settings, described, forget_first=forget_first)
     except TargetDown as error:
         raise Misconfigured(error.reason) from error
 
@@ -154,13 +160,13 @@ async def _prepare(common: Mapping[str, str], described: ConnectionInput, *, ane
 async def _start_services(
     supervisor: Supervisor, common: Mapping[str, str], ports: Ports, ingress: Launch, replicas: int
 ) -> None:
-    """Returns once all are ready, the sandbox among them: whoever starts before it would count it as down."""
+    """Waits for the sandbox, then starts the services and waits until all are ready."""
     await supervisor.wait_ready(READY_SECONDS)
     for service in SERVICES:
         if service.name == "sandbox":
             continue
         given = dict(common)
-        if service.name == "ingress":  # its address is with the sandbox already
+        if service.name == "ingress":  # its address is already in the sandbox's settings
             given["INGRESS_PORT"] = ingress.environ["INGRESS_PORT"]
         for replica in range(1, replicas + 1):
             supervisor.start(plan(service, given, ports.reserve, replica))
@@ -169,7 +175,7 @@ async def _start_services(
 
 @asynccontextmanager
 async def _reported(running: Stack) -> AsyncIterator[None]:
-    """build/run.json, kept true as services are started again; gone with the run."""
+    """Writes build/run.json, updates it when services restart, and deletes it at the end."""
     started = datetime.now(UTC)
 
     def write() -> None:

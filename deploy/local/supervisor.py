@@ -1,4 +1,4 @@
-"""Keeps the services running: each its own process and log, started again when it ends, all stopped together."""
+"""Supervises the services: one process and log each, restarts them when they end, stops all together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from shared.errors import Misconfigured
 State = Literal["starting", "ready", "unready", "down", "stopped"]
 
 STOP_SECONDS = 10.0
-MISCONFIGURED = 78  # what a service exits with when its settings cannot work
+MISCONFIGURED = 78  # the exit code of a service with invalid settings
 _FIRST_WAIT_SECONDS, _LONGEST_WAIT_SECONDS = 0.5, 10.0
 _CRASHES_AT_START = 3
 _POLL_STARTING_SECONDS, _POLL_READY_SECONDS = 0.2, 1.0
@@ -27,14 +27,14 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def wait_before_restart(crashes: int) -> float:
-    """Seconds after the n-th crash in a row without having been ready."""
+    """The delay in seconds after the n-th consecutive crash without becoming ready."""
     longest: float = min(_FIRST_WAIT_SECONDS * 2.0 ** min(crashes - 1, 10), _LONGEST_WAIT_SECONDS)
     return longest
 
 
 @dataclass(slots=True)
 class ServiceState:
-    """How one service is now. `unready` was ready and is still running; `crashes` counts those in a row at start."""
+    """A service's state. `unready`: was ready, still runs. `crashes`: consecutive ones without becoming ready."""
 
     launch: Launch
     log: Path
@@ -50,7 +50,7 @@ class ServiceState:
 
 
 class Supervisor:
-    """`states` is what a live view shows; `changed` returns at the next change of any of them."""
+    """`states` are by service name; `changed` returns at the next change of any."""
 
     def __init__(
         self, session: aiohttp.ClientSession, watchdog: Watchdog, logs: Path, stop_seconds: float = STOP_SECONDS
@@ -66,45 +66,45 @@ class Supervisor:
         self.states: dict[str, ServiceState] = {}
 
     def start(self, launch: Launch) -> None:
-        """Starts the service and keeps it; its log begins anew."""
+        """Starts the service and keeps it running; its old log is deleted."""
         log = self._logs / f"{launch.name}.log"
         log.unlink(missing_ok=True)
         self.states[launch.name] = ServiceState(launch, log)
-        self._tasks[launch.name] = asyncio.create_task(self._keep(self.states[launch.name]))
+        self._tasks[launch.name] = asyncio.create_task(self._supervise(self.states[launch.name]))
 
     async def changed(self) -> None:
         await self._change.wait()
 
     async def wait_ready(self, timeout_seconds: float) -> None:
-        """Returns once every started service is ready. Raises Misconfigured: which is not, and what it last said."""
+        """Waits until every service is ready. Raises Misconfigured, which names the others and their last log lines."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 while waiting := [state for state in self.states.values() if state.state != "ready"]:
-                    self._raise_if_hopeless(waiting)
+                    self._raise_if_failed(waiting)
                     await self.changed()
         except TimeoutError:
             raise Misconfigured(
-                "; ".join(f"{_complaint(state)} after {timeout_seconds:.0f} s" for state in waiting)
+                "; ".join(f"{_description(state)} after {timeout_seconds:.0f} s" for state in waiting)
             ) from None
 
     async def kill(self, name: str) -> None:
-        """kill -9; it is started again like after any crash."""
+        """Sends SIGKILL; the service is restarted as after a crash."""
         await self._processes[name].kill()
 
     async def restart(self, name: str) -> None:
-        """An orderly stop; it is started again."""
+        """Stops the service gracefully; it is started again."""
         await self._processes[name].stop(self._stop_seconds)
 
     async def stop(self) -> None:
-        """All of them, at the same time; does nothing the second time."""
+        """Stops all services concurrently; idempotent."""
         self._stopping.set()
-        self._tell()
+        self._notify()
         await asyncio.gather(*(process.stop(self._stop_seconds) for process in self._processes.values()))
         await asyncio.gather(*self._tasks.values())
 
-    async def _keep(self, service: ServiceState) -> None:
+    async def _supervise(self, service: ServiceState) -> None:
         while not self._stopping.is_set():
-            self._note(service, "starting")
+            self._set_state(service, "starting")
             process = await self._launch(service)
             await self._watch(service, process)
             service.exit_code = await process.wait()
@@ -112,9 +112,9 @@ class Supervisor:
                 break
             service.restarts += 1
             service.crashes += 1
-            self._note(service, "down")
+            self._set_state(service, "down")
             await self._pause(wait_before_restart(service.crashes))
-        self._note(service, "stopped")
+        self._set_state(service, "stopped")
 
     async def _launch(self, service: ServiceState) -> Process:
         launch = service.launch
@@ -136,9 +136,9 @@ class Supervisor:
         while process.running and not self._stopping.is_set():
             if await self._is_ready(service.launch):
                 service.crashes = 0
-                self._note(service, "ready")
+                self._set_state(service, "ready")
             elif service.state == "ready":
-                self._note(service, "unready")
+                self._set_state(service, "unready")
             pause = _POLL_READY_SECONDS if service.state == "ready" else _POLL_STARTING_SECONDS
             await asyncio.wait([ended], timeout=pause)
         await ended
@@ -156,41 +156,41 @@ class Supervisor:
         except TimeoutError:
             return
 
-    def _note(self, service: ServiceState, state: State) -> None:
+    def _set_state(self, service: ServiceState, state: State) -> None:
         if service.state != state or state == "starting":
             service.state = state
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
-        """Wake those who wait for a change; who waits from now on waits for the next one."""
+    def _notify(self) -> None:
+        """Wakes all waiters of `changed`; later callers wait for the next change."""
         self._change.set()
         self._change = asyncio.Event()
 
-    def _raise_if_hopeless(self, waiting: list[ServiceState]) -> None:
+    def _raise_if_failed(self, waiting: list[ServiceState]) -> None:
         if self._stopping.is_set():
             raise Misconfigured("stopped before every service was ready")
         for service in waiting:
             if service.state == "down" and (service.exit_code == MISCONFIGURED or service.crashes >= _CRASHES_AT_START):
-                raise Misconfigured(_complaint(service))
+                raise Misconfigured(_description(service))
 
 
 def with_checkout(environ: Mapping[str, str]) -> dict[str, str]:
-    """So that `python -m services.x` finds our packages wherever it is started."""
+    """The environment with the checkout in PYTHONPATH, for `python -m services.x` in any folder."""
     path = os.pathsep.join(part for part in (str(_ROOT), environ.get("PYTHONPATH", "")) if part)
     return {**environ, "PYTHONPATH": path}
 
 
-def _complaint(service: ServiceState) -> str:
-    said = tail(service.log, 1).strip() or "nothing"
+def _description(service: ServiceState) -> str:
+    last = tail(service.log, 1).strip() or "empty"
     ended = f" (exit {service.exit_code})" if service.state == "down" else ""
-    return f"{service.name} is {service.state}{ended}, its last words in {service.log}: {said}"
+    return f"{service.name} is {service.state}{ended}; last line of {service.log}: {last}"
 
 
 @asynccontextmanager
 async def open_supervisor(
     watchdog: Watchdog, logs: Path, stop_seconds: float = STOP_SECONDS
 ) -> AsyncIterator[Supervisor]:
-    """Nothing runs any more when this is left."""
+    """Yields a supervisor; stops all its services on exit."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
         supervisor = Supervisor(session, watchdog, logs, stop_seconds)
         try:

@@ -1,9 +1,8 @@
-"""A program: ends what its parent started, once the parent is gone for whatever reason.
+"""A program that ends its parent's child processes once the parent has ended, even by SIGKILL.
 
-The parent holds the other end of our standard input. When it dies, even by kill -9, the system closes that
-end and we read the end of the file: one way that works on Linux and macOS alike, and needs no polling.
-Lines read: `+ <process group> <signal number>` to take a group in charge, `- <process group>` to release it.
-It imports next to nothing, since one runs beside every engine.
+The parent holds the other end of standard input. When it ends, the system closes that end and the watchdog reads EOF;
+this works on Linux and macOS without polling. Input lines: `+ <process group> <signal number>` registers a group,
+`- <process group>` removes it. It imports few modules, since one runs beside every engine.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ GRACE_SECONDS = 3.0
 
 
 def follow(lines: Iterable[str]) -> dict[int, int]:
-    """The groups still in charge when the lines end, with the signal each is asked to leave by."""
+    """The groups still registered when the input ends, with the signal that stops each."""
     groups: dict[int, int] = {}
     for line in lines:
         verb, group, *number = line.split()
@@ -29,8 +28,8 @@ def follow(lines: Iterable[str]) -> dict[int, int]:
     return groups
 
 
-def tell(group: int, number: int) -> bool:
-    """False when no process of the group is left."""
+def send_signal(group: int, number: int) -> bool:
+    """Sends a signal; False if no process of the group is left."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
@@ -39,13 +38,13 @@ def tell(group: int, number: int) -> bool:
 
 
 def end(groups: Mapping[int, int], grace_seconds: float = GRACE_SECONDS) -> None:
-    left = {group for group, number in groups.items() if tell(group, number)}
+    left = {group for group, number in groups.items() if send_signal(group, number)}
     until = time.monotonic() + grace_seconds
     while left and time.monotonic() < until:
         time.sleep(0.05)
-        left = {group for group in left if tell(group, 0)}
+        left = {group for group in left if send_signal(group, 0)}
     for group in left:
-        tell(group, signal.SIGKILL)
+        send_signal(group, signal.SIGKILL)
 
 
 def main() -> None:

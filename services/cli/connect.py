@@ -37,5 +37,5 @@ async def connect_accounts(environ: Mapping[str, str], sandbox: str) -> tuple[st
     settings = Settings.from_env(environ)
     described = connection_from(environ, sandbox)
     async with Database.open(settings.database_url, 1) as database:
-        await store_connection(database, settings, described, anew=wants_sandbox(environ))
+        await store_connection(database, settings, described, forget_first=wants_sandbox(environ))
     return described.connection.name, wants_sandbox(environ)

@@ -83,7 +83,6 @@ async def measure(stack: Stack, shop: Shop, seconds: float, rate: float, limit: 
     calls_made = await heartland_calls(stack) - calls
     required_calls = calls_needed(per_order, opened, await times(written, live))
     await all_open(written, live, 60)
-    baseline, during = await latencies(written, before), await latencies(written, live)
     entries = await written.entries()
     return {
         "outage_seconds": seconds,
@@ -98,6 +97,13 @@ async def measure(stack: Stack, shop: Shop, seconds: float, rate: float, limit: 
         "limit_per_second": limit,
         "factor": round(drained / (required_calls / limit), 2),
         "live_orders": len(live),
+        **live_latency(await latencies(written, before), await latencies(written, live)),
+    }
+
+
+def live_latency(baseline: Sequence[float], during: Sequence[float]) -> Json:
+    """Latencies of live orders without and with a backlog."""
+    return {
         # An order that arrives before the breaker's next probe is parked behind the backlog and counts as late.
         "live_orders_late": sum(seconds > max(baseline) + MAX_DELAY_SECONDS for seconds in during),
         "live_seconds_baseline_p95": round(percentile(baseline, 0.95), 2),

@@ -47,29 +47,35 @@ async def collect(
     _write(folder / "deliveries.jsonl", answer["deliveries"])
     mutations = list(read_mutations(folder / "history.jsonl"))
     _write(folder / "final_state.jsonl", await read_final_state(mutations, cluster.control, cluster.raw, generators))
-    still_in_doubt = await samples.currently_in_doubt()
-    topic_data, faults = read_topic_data(folder / "topics.jsonl", ()), list(read_faults(folder / "history.jsonl"))
-    to_write = recovery_times(faults, processing_times(topic_data, FINAL_OUTCOMES), busy_until.timestamp())
     evidence = Evidence.within(
         folder,
         seed=seed,
         minutes=minutes,
-        resume_seconds=recovery_times(
-            faults, processing_times(topic_data, FINAL_OUTCOMES | {"parked"}), busy_until.timestamp()
-        ),
-        resume_seconds_to_write={kind: spans for kind, spans in to_write.items() if kind in (*VENDOR_FAULTS, "token")},
+        **_recovery(folder, busy_until.timestamp()),
         kills=dict(fault_injector.kills),
         faults=dict(fault_injector.faults),
         poison=[row.details for row in mutations if row.poison],
         parked=await _parked(cluster),
-        in_doubt={
-            "occurred": len(samples.ever_in_doubt),
-            "resolved": len(samples.ever_in_doubt - still_in_doubt.keys()),
-        },
+        in_doubt=await _in_doubt(samples),
         settings={**_settings(), **more},
     )
     evidence.save(folder)
     return evidence
+
+
+def _recovery(folder: Path, until: float) -> dict[str, dict[str, list[float]]]:
+    """The evidence's `resume_seconds` and `resume_seconds_to_write`."""
+    topic_data, faults = read_topic_data(folder / "topics.jsonl", ()), list(read_faults(folder / "history.jsonl"))
+    resumed = recovery_times(faults, processing_times(topic_data, FINAL_OUTCOMES | {"parked"}), until)
+    to_write = recovery_times(faults, processing_times(topic_data, FINAL_OUTCOMES), until)
+    of_vendors = {kind: spans for kind, spans in to_write.items() if kind in (*VENDOR_FAULTS, "token")}
+    return {"resume_seconds": resumed, "resume_seconds_to_write": of_vendors}
+
+
+async def _in_doubt(samples: Samples) -> dict[str, int]:
+    still = await samples.currently_in_doubt()
+    ever = samples.ever_in_doubt
+    return {"occurred": len(ever), "resolved": len(ever - still.keys())}
 
 
 def processing_times(

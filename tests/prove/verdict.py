@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,10 +76,8 @@ def proof(result: RunResult, resume_seconds: float = RESUME_SECONDS) -> Json:
         "verdict": "fail" if failures else "pass",
         "failures": failures,
         "measured_faults": len(spans),
-        "resume_seconds": {kind: _spread(spans) for kind, spans in sorted(evidence.resume_seconds.items())},
-        "resume_seconds_to_write": {
-            kind: _spread(spans) for kind, spans in sorted(evidence.resume_seconds_to_write.items())
-        },
+        "resume_seconds": _by_kind(evidence.resume_seconds),
+        "resume_seconds_to_write": _by_kind(evidence.resume_seconds_to_write),
         "awaiting_review": _listed(report.awaiting_review),
         "parked_at_end": _listed(report.parked),
         "dlq_repairable": report.dlq_repairable,
@@ -91,6 +89,10 @@ def proof(result: RunResult, resume_seconds: float = RESUME_SECONDS) -> Json:
 
 def _listed(names: Sequence[str]) -> Json:
     return {"count": len(names), "which": list(names[:_LISTED])}
+
+
+def _by_kind(spans: Mapping[str, list[float]]) -> Json:
+    return {kind: _spread(of_kind) for kind, of_kind in sorted(spans.items())}
 
 
 def _spread(spans: list[float]) -> Json:

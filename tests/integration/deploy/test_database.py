@@ -93,7 +93,7 @@ async def test_data_of_another_version_is_left_alone_with_a_sentence(disk_folder
     (disk_folder / "data").mkdir()
     (disk_folder / "data" / "PG_VERSION").write_text("16\n")
 
-    with pytest.raises(Misconfigured, match="holds data of PostgreSQL 16, this is 18"):
+    with pytest.raises(Misconfigured, match="has data of PostgreSQL 16, this is 18"):
         async with open_database(disk_folder):
             raise AssertionError
 

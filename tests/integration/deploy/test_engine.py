@@ -120,5 +120,5 @@ async def test_a_first_run_without_a_network_says_what_to_do(
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{closed_port}")
     given = {"TILLBRIDGE_CACHE": str(disk_folder / "cache"), "DATABASE_URL": engine.database_url}
 
-    assert "could not be fetched" in await complaint(given, disk_folder)
+    assert "could not be downloaded" in await complaint(given, disk_folder)
     assert not list((disk_folder / "cache").rglob("*.jar"))

@@ -66,7 +66,7 @@ async def test_a_killed_service_is_ready_again_and_run_json_follows(stack: Stack
 
 
 async def test_a_second_run_in_the_same_folder_is_refused(stack: Stack) -> None:
-    with pytest.raises(Misconfigured, match="another run works in"):
+    with pytest.raises(Misconfigured, match="another run uses"):
         async with open_stack({}, folder=stack.folder.parent, build=stack.folder / "build"):
             raise AssertionError
 

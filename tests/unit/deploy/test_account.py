@@ -77,7 +77,7 @@ def test_a_static_token_stands_in_for_the_client_id() -> None:
 
 
 def test_one_vendor_alone_is_never_mixed_with_the_sandbox() -> None:
-    with pytest.raises(Misconfigured, match="fill in both vendors"):
+    with pytest.raises(Misconfigured, match="set the credentials of both vendors"):
         connection_from({"HEARTLAND_BASE_URL": "https://x", "HEARTLAND_API_TOKEN": "t"}, SANDBOX)
 
 
@@ -102,7 +102,7 @@ def test_an_empty_settings_file_names_no_settings() -> None:
     assert read_settings({"CONNECTION_SETTINGS_FILE": "/dev/null"}) is None
 
 
-@pytest.mark.parametrize(("text", "complaint"), [("{", "is not JSON"), ("[]", "must hold a JSON object")])
+@pytest.mark.parametrize(("text", "complaint"), [("{", "is not JSON"), ("[]", "must contain a JSON object")])
 def test_a_settings_file_that_cannot_be_used_is_named(tmp_path: Path, text: str, complaint: str) -> None:
     path = tmp_path / "settings.json"
     path.write_text(text)

@@ -18,7 +18,7 @@ def test_the_engine_is_embedded_unless_docker_is_asked_for(wish: str, docker: bo
 
 
 def test_an_unknown_engine_is_refused_with_the_choices() -> None:
-    with pytest.raises(Misconfigured, match=r"podman.*leave it out .* or set it to docker"):
+    with pytest.raises(Misconfigured, match=r"podman.*unset it .* or set it to docker"):
         asked_for_docker({"TILLBRIDGE_ENGINE": "podman"})
 
 

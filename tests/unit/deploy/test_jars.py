@@ -70,7 +70,7 @@ def test_first_runs_side_by_side_fetch_once(tmp_path: Path) -> None:
 
 
 def test_a_jar_with_another_hash_is_refused_in_one_line_and_nothing_is_kept(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match=r"^kafka_2\.13-4\.3\.0\.jar is not the one that was locked") as refused:
+    with pytest.raises(Misconfigured, match=r"^kafka_2\.13-4\.3\.0\.jar does not match its locked SHA-256") as refused:
         ensure_jars(tmp_path, (a_jar(),), Repository(b"something else"), silent)
 
     assert "\n" not in refused.value.reason
