@@ -29,7 +29,7 @@ async def test_a_payment_that_comes_later_in_two_parts_is_booked_part_by_part(br
     assert before.payments == []
     assert after.payments == ["10.00", "15.00"]
     assert (after.total, Decimal(after.order["balance"])) == (Decimal("25.00"), 0)
-    assert len({row["payment_type_id"] for row in after.picture["payments"]}) == 2
+    assert len({row["payment_type_id"] for row in after.record["payments"]}) == 2
 
 
 async def test_a_gift_card_and_a_card_are_two_payments_of_two_types(bridge: Bridge) -> None:
@@ -42,7 +42,7 @@ async def test_a_gift_card_and_a_card_are_two_payments_of_two_types(bridge: Brid
 
     assert books.payments == ["7.01", "17.99"]
     assert Decimal(books.order["balance"]) == 0
-    by_sale = {row["custom"]["shopify_transaction_id"]: row for row in books.picture["payments"]}
+    by_sale = {row["custom"]["shopify_transaction_id"]: row for row in books.record["payments"]}
     assert {sale: f"{row['amount']:.2f}" for sale, row in by_sale.items()} == {
         str(sales[0]["id"]): "7.01",
         str(sales[1]["id"]): "17.99",
@@ -168,7 +168,7 @@ async def test_an_order_of_an_unknown_article_waits_and_goes_on_by_itself_when_t
     order_id = await bridge.post({**a_document(number, an_item(sku, 2, "12.00")), "items": False})
     await bridge.hop(order_id, "heartland_writer", "parked")
     waiting = await Parked(bridge.database, "heartland_writer").awaited()
-    assert await bridge.books(order_id) is None
+    assert await bridge.heartland_order(order_id) is None
     await bridge.control("POST", "/heartland/items", {"public_id": sku, "description": "New", "price": "12.00"})
     # Sooner than the schedule of parked orders would try it again.
     books = await bridge.in_heartland(order_id, seconds=10)
@@ -184,7 +184,7 @@ async def test_others_go_on_while_one_order_waits_for_its_article(bridge: Bridge
     flowing = await bridge.post(a_document(other))
     await bridge.in_heartland(flowing)
 
-    assert await bridge.books(waiting) is None
+    assert await bridge.heartland_order(waiting) is None
     await bridge.control("POST", "/heartland/items", {"public_id": f"LATE-{number}", "price": "1.00"})
     await bridge.in_heartland(waiting)
 
@@ -197,7 +197,7 @@ async def test_a_line_without_sku_goes_to_the_placeholder_with_its_own_words(bri
 
     assert books.lines == [("MISC", 1, "8.00"), ("TEE", 1, "10.00")]
     assert books.total == Decimal("23.00")
-    (placeholder,) = (row for row in books.picture["lines"] if row["sku"] == "MISC")
+    (placeholder,) = (row for row in books.record["lines"] if row["sku"] == "MISC")
     assert "Engraving" in str(placeholder)
 
 

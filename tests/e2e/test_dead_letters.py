@@ -89,13 +89,13 @@ async def test_a_poisoned_order_is_heard_of_corrected_and_written_once(bridge: B
     code, _, complaint = await operator.says("dlq", "replay", letter)
     assert code == 1
     assert "is a dead letter again" in complaint
-    assert await bridge.books(order_id) is None
+    assert await bridge.heartland_order(order_id) is None
 
     [rehearsed] = await operator("dlq", "edit", letter, "--set", "record.currency=USD", "--dry-run")
     assert "POST sales/orders" in [f"{call['method']} {call['path']}" for call in rehearsed["calls"]], rehearsed[
         "problem"
     ]
-    assert await bridge.writes("heartland") == [] or await bridge.books(order_id) is None
+    assert await bridge.writes("heartland") == [] or await bridge.heartland_order(order_id) is None
     report = await operator("dlq", "edit", letter, "--set", "record.currency=USD")
     assert report["sent"] == {letter: "applied"}
     await bridge.in_heartland(order_id)

@@ -20,7 +20,7 @@ import pytest
 
 from services.sandbox.demo import orders as demo_orders
 from tests.support.processes import ROOT, is_running
-from tests.support.stack import IGNORED, Books, Bridge, Json, open_bridge
+from tests.support.stack import IGNORED, Bridge, Json, StoredOrder, open_bridge
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -97,7 +97,7 @@ async def check_all(bridge: Bridge, documents: list[Json]) -> None:
         if entry["method"] == "POST" and entry["path"].endswith("/sales/orders") and entry["status"] < 300
     )
     for document in documents:
-        books = await bridge.books(str(document["id"]))
+        books = await bridge.heartland_order(str(document["id"]))
         assert books is not None
         assert made[str(document["id"])] == 1, document["name"]
         check_exact(document, books)
@@ -111,7 +111,7 @@ async def fulfilled(bridge: Bridge, document: Json) -> None:
     await bridge.until(f"{document['name']} shipped in Shopify", there, SECONDS, str(document["id"]))
 
 
-def check_exact(document: Json, books: Books) -> None:
+def check_exact(document: Json, books: StoredOrder) -> None:
     units: Counter[str] = Counter()
     for sku, quantity, _ in books.lines:
         units[sku] += quantity

@@ -101,7 +101,7 @@ async def test_a_payment_changed_by_hand_is_for_a_person(quick: Bridge) -> None:
     books = await quick.in_heartland(order_id)
     url = f"{quick.stack.sandbox_url}/api/sales/orders/{books.id}/payments"
     headers = {"Authorization": "Bearer sandbox-api-token"}
-    kind = books.picture["payments"][0]["payment_type_id"]
+    kind = books.record["payments"][0]["payment_type_id"]
     payment = {"type": "CustomPayment", "payment_type_id": kind, "amount": 3}
     async with quick.session.post(url, json=payment, headers=headers) as response:
         assert response.status < 300, await response.text()

@@ -14,7 +14,7 @@ import orjson
 import pytest
 
 from tests.support.samples import sample, sample_names
-from tests.support.stack import Books, Bridge
+from tests.support.stack import Bridge, StoredOrder
 
 IPODS = [("IPOD2008BLACK", 1, "195.67"), ("IPOD2008GREEN", 1, "195.66"), ("IPOD2008RED", 1, "195.67")]
 OWN_IDS = {name: 720_000_000_001 + at for at, name in enumerate(sample_names("shopify", "order_*.json"))}
@@ -26,7 +26,7 @@ def recorded(name: str) -> dict[str, Any]:
     return {**document, "id": order_id, "admin_graphql_api_id": f"gid://shopify/Order/{order_id}"}
 
 
-def held(books: Books) -> tuple[str, list[tuple[str, int, str]], dict[str, str], list[str]]:
+def held(books: StoredOrder) -> tuple[str, list[tuple[str, int, str]], dict[str, str], list[str]]:
     """What must be right to the cent: total, lines, taxes, payments."""
     return f"{books.total:.2f}", books.lines, books.taxes, books.payments
 
@@ -64,7 +64,7 @@ async def test_half_paid_by_a_gateway_without_a_name_for_a_customer_with_another
 
     assert held(books) == ("199.00", [("IPOD2009BLACK", 1, "199.00")], {}, ["50.00"])
     assert Decimal(books.order["balance"]) == Decimal("149.00")
-    assert books.picture["customer"]["email"] == "paul.norman@example.com"
+    assert books.record["customer"]["email"] == "paul.norman@example.com"
 
 
 async def test_nothing_paid_yet_and_no_address_at_all(bridge: Bridge) -> None:
@@ -72,7 +72,7 @@ async def test_nothing_paid_yet_and_no_address_at_all(bridge: Bridge) -> None:
     books = await bridge.in_heartland(order_id)
 
     assert held(books) == ("199.00", [("IPOD2009BLACK", 1, "199.00")], {}, [])
-    assert (books.picture["billing_address"], books.picture["shipping_address"]) == (None, None)
+    assert (books.record["billing_address"], books.record["shipping_address"]) == (None, None)
 
 
 async def test_fulfilled_elsewhere_for_a_customer_known_by_mail_alone(bridge: Bridge) -> None:
@@ -81,7 +81,7 @@ async def test_fulfilled_elsewhere_for_a_customer_known_by_mail_alone(bridge: Br
 
     # It says "paid", and that all of it is outstanding; no transaction says that money came.
     assert held(books) == ("199.00", [("IPOD2008BLACK", 1, "199.00")], {}, [])
-    assert books.picture["customer"]["email"] == "foo@example.com"
+    assert books.record["customer"]["email"] == "foo@example.com"
 
 
 async def test_most_fields_are_absent_and_two_of_three_lines_were_taken_off_by_an_edit(bridge: Bridge) -> None:
@@ -136,7 +136,7 @@ async def test_an_order_that_contradicts_itself_is_shown_with_its_difference_and
     assert figures == {"stated": stated, "computed": computed, "difference": difference}
     # The hop comes after everything that was done with the notice.
     await bridge.hop(order_id, "transformers", "review")
-    assert await bridge.books(order_id) is None
+    assert await bridge.heartland_order(order_id) is None
     assert await written_about(bridge, order_id) == []
 
 

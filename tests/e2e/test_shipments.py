@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.support.documents import a_document, an_item
-from tests.support.stack import Books, Bridge, Json
+from tests.support.stack import Bridge, Json, StoredOrder
 
 pytestmark = pytest.mark.usefixtures("clean_faults")
 
 
-async def an_open_order(bridge: Bridge, *lines: Json) -> tuple[str, Books]:
+async def an_open_order(bridge: Bridge, *lines: Json) -> tuple[str, StoredOrder]:
     order_id = await bridge.post(a_document(next(bridge.numbers), *lines))
     return order_id, await bridge.in_heartland(order_id)
 
@@ -51,7 +51,7 @@ async def test_a_partial_shipment_fulfils_only_what_was_shipped(bridge: Bridge) 
 
     assert units(made) == {"TEE": 2}
     assert (await bridge.shopify(order_id))["order"]["fulfillment_status"] == "partial"
-    after = await bridge.books(order_id)
+    after = await bridge.heartland_order(order_id)
     assert after is not None
     assert after.status == "open"
 
@@ -97,7 +97,7 @@ async def test_an_invoice_is_fulfilled_once_though_it_is_seen_again_and_changed(
     order_id, books = await an_open_order(bridge)
     shipped = await bridge.ship(books, tracking_number="1Z5")
     await fulfilments(bridge, order_id, 1)
-    before = (await bridge.books(order_id)).invoices[0]["updated_at"]
+    before = (await bridge.heartland_order(order_id)).invoices[0]["updated_at"]
 
     async def changed() -> bool:
         return await bridge.change_invoice(shipped["invoice_id"], {"custom": {"packed_by": "Ira"}}) > before

@@ -1,7 +1,7 @@
-"""Every await that some functions can reach, and which of them were suspended when a call was made.
+"""Finds every await that some functions can reach, and records which of them a test has passed through.
 
-What is reachable is told by names: a function reaches every function, method and class of its packages whose name is in
-its code. That is rather too much than too little.
+Reachability is decided by name: a function reaches every function, method and class whose name occurs in its code. This
+finds too many functions rather than too few.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _COMPREHENSION = re.compile(r"\.<locals>\.<(listcomp|setcomp|dictcomp|genexpr)>"
 
 @dataclass(frozen=True, slots=True)
 class Await:
-    """One await: the function it stands in, its code, and its first and last line."""
+    """One await: the function that contains it, its code, and its first and last line."""
 
     function: str
     code: str
@@ -30,9 +30,9 @@ class Await:
 
 
 class Awaits:
-    """Collects which of the awaits that `entries` reach some calls passed through.
+    """Records which of the awaits that `entries` can reach were passed through.
 
-    `packages` are followed; what lies outside of them is a call, or leads to one.
+    Only functions in `packages` are followed.
     """
 
     def __init__(self, *entries: Callable[..., Any], packages: tuple[str, ...]) -> None:
@@ -44,11 +44,11 @@ class Awaits:
 
     @property
     def functions(self) -> set[str]:
-        """The functions in which the awaits stand."""
+        """The functions that contain the awaits."""
         return {one.function for one in self._all}
 
     def note(self, frame: FrameType | None) -> None:
-        """Notes every await on the stack that ends in `frame`, and those at which other tasks are suspended."""
+        """Records every await on the stack of `frame`, and those at which other tasks are suspended."""
         while frame is not None:
             self._note(frame)
             frame = frame.f_back
@@ -80,11 +80,11 @@ def _suspended(coroutine: Any) -> Iterator[FrameType]:
         coroutine = coroutine.cr_await
 
 
-# What can be reached
+# Reachable functions
 
 
 def _imported(names: Iterable[str], packages: tuple[str, ...]) -> list[ModuleType]:
-    """These modules and what they import of the packages, and so on."""
+    """These modules and, recursively, what they import from the packages."""
     found: dict[str, ModuleType] = {}
     waiting = list(names)
     while waiting:
@@ -125,7 +125,7 @@ def _reachable(entries: Iterable[Callable[..., Any]], modules: Iterable[ModuleTy
 
 
 def _named(module: ModuleType) -> Iterator[tuple[str, FunctionType]]:
-    """The functions of a module by what reaches them. A class reaches what Python calls by itself."""
+    """The functions of a module by the name that reaches them; a class also reaches its special methods."""
     for value in vars(module).values():
         if inspect.isclass(value) and value.__module__ == module.__name__:
             for name, member in vars(value).items():
@@ -154,15 +154,15 @@ def _qualified(function: FunctionType) -> str:
 
 
 def _owner(name: str) -> str:
-    """The function at a module's or a class's top that an inner function is part of."""
+    """The top-level function or method that contains an inner function."""
     return name.partition(".<locals>")[0]
 
 
-# Where awaits stand
+# Awaits in functions
 
 
 def _codes(module: ModuleType) -> Iterator[CodeType]:
-    """The code of every function and method of the module, inner functions among them."""
+    """The code of every function and method of the module, including inner functions."""
     compiled = compile(inspect.getsource(module), inspect.getsourcefile(module) or "", "exec", dont_inherit=True)
     wanted = {(code.co_qualname, code.co_firstlineno) for code in _within([compiled])}
     for value in vars(module).values():
@@ -174,7 +174,7 @@ def _codes(module: ModuleType) -> Iterator[CodeType]:
 
 
 def _function(code: CodeType) -> str:
-    """The function as it is written: a comprehension, which is code of its own, belongs to the one around it."""
+    """The function's name; a comprehension, which has its own code object, belongs to the enclosing function."""
     return _COMPREHENSION.sub("", code.co_qualname)
 
 

@@ -1,4 +1,4 @@
-"""A clock that tests drive."""
+"""A clock for tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class FakeClock:
-    """Stands still until it is moved; wall time and monotonic time move together."""
+    """Advances only when told to; wall time and monotonic time advance together."""
 
     def __init__(self, now: datetime = datetime(2026, 3, 1, 12, tzinfo=UTC), monotonic: float = 1000.0) -> None:
         self._now = now

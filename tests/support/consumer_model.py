@@ -28,8 +28,8 @@ CONCURRENCY = 2
 OPTIONS = ConsumerOptions(lane_attempts=2, park_schedule=(60.0, 300.0), max_dead_letters_in_a_row=10**6)
 
 
-class Letters(SentRecords):
-    """Dead-letter producer; a letter that is not retriable ends its record."""
+class DeadLetterProducer(SentRecords):
+    """Dead letter producer; a dead letter that is not retriable completes its record."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class World:
         self.clock = FakeClock(NOON)
         self.parked = MemoryParked(self.clock)
         self.reviews = MemoryReviews()
-        self.letters = Letters(self)
+        self.dead_letters = DeadLetterProducer(self)
         for place in self.places:
             self.log[place] = []
             self.committed[place] = 0
@@ -119,13 +119,13 @@ class Process:
         world, options = self.world, OPTIONS
         self.lanes = Lanes({"orders": world.collapse}, concurrency=CONCURRENCY, max_records=99, max_bytes=10**9)
         metrics = ServiceMetrics("writer", CollectorRegistry())
-        reporter = Reporter("writer", metrics, world.letters, world.clock)  # type: ignore[arg-type]
-        letters = DeadLetters(world.letters, "dlq", service="writer", version="", limit=10**6)  # type: ignore[arg-type]
+        reporter = Reporter("writer", metrics, world.dead_letters, world.clock)  # type: ignore[arg-type]
+        dead_letters = DeadLetters(world.dead_letters, "dlq", service="writer", version="", limit=10**6)  # type: ignore[arg-type]
         self.parking = Parking(self.lanes, world.parked, reporter, options, world.clock)  # type: ignore[arg-type]
         shared = (Outages(options.outage_park_seconds), reporter, options, world.clock, lambda: 0.5)
-        replay = Replay(world.parked, world.reviews, letters, *shared)  # type: ignore[arg-type]
+        replay = Replay(world.parked, world.reviews, dead_letters, *shared)  # type: ignore[arg-type]
         routes = {"orders": Route(CANONICAL_ORDER, self._handle, "order", world.collapse)}
-        self.treatment = ErrorHandling(routes, self.parking, replay, world.reviews, letters, *shared)  # type: ignore[arg-type]
+        self.treatment = ErrorHandling(routes, self.parking, replay, world.reviews, dead_letters, *shared)  # type: ignore[arg-type]
 
     async def _handle(self, records: Sequence[Record]) -> Result:
         call = Call(self, list(records), self.world.loop.create_future())

@@ -1,4 +1,4 @@
-"""Small Shopify orders as webhooks carry them. All of them balance unless a test breaks them."""
+"""Small Shopify orders in webhook format, which balance unless a test changes them."""
 
 from __future__ import annotations
 

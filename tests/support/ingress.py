@@ -94,8 +94,8 @@ class Broker:
 
 
 @dataclass
-class Place:
-    """A running ingress with what it published, logged and counted."""
+class RunningIngress:
+    """A running ingress, and access to what it published, logged and counted."""
 
     url: str
     broker: Broker
@@ -106,7 +106,7 @@ class Place:
     clock: FakeClock
     signature_failures: SignatureFailures
 
-    def refused(self) -> dict[str, float]:
+    def rejections(self) -> dict[str, float]:
         """Rejection -> number of rejected requests, from the metrics."""
         samples = [sample for family in self.metrics.events_failed.collect() for sample in family.samples]
         return {s.labels["reason"]: s.value for s in samples if s.name.endswith("_total") and s.value}
@@ -148,12 +148,12 @@ def parts(**settings: Any) -> tuple[Ingress, Broker, dict[str, Connection], LogC
 
 
 @asynccontextmanager
-async def an_ingress(**settings: Any) -> AsyncIterator[Place]:
+async def an_ingress(**settings: Any) -> AsyncIterator[RunningIngress]:
     """An ingress that listens on a free port."""
     ingress, broker, connections, capture = parts(**settings)
     async with open_server(ingress.handle, "127.0.0.1", 0) as url:
         clock, signature_failures = ingress.clock, ingress.signature_failures
         assert isinstance(clock, FakeClock)
-        yield Place(
+        yield RunningIngress(
             url, broker, connections, ingress.metrics, capture.entries, ingress.handle, clock, signature_failures
         )

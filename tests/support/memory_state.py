@@ -20,7 +20,7 @@ START = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 
 
 class Points:
-    """Every await of the writer passes here; `strike(number, after)` may raise before or after the thing is done."""
+    """Every await of the writer passes here; `strike(number, name, after)` may raise before or after its effect."""
 
     def __init__(self) -> None:
         self.passed: list[str] = []
@@ -39,7 +39,7 @@ class Points:
 
 @dataclass
 class Stored(Effects):
-    """What survives a crash."""
+    """The state that survives a crash."""
 
     links: dict[tuple[str, str, str], LinkRow] = field(default_factory=dict)
     versions: dict[tuple[str, str, str, str], Version] = field(default_factory=dict)
@@ -67,7 +67,7 @@ class MemoryTargetStates:
 
 
 class MemoryAtomicWriter:
-    """One statement: all of it or nothing."""
+    """Applies a write set atomically."""
 
     def __init__(self, stored: Stored, ledger: MemoryLedger, points: Points) -> None:
         self._stored, self._ledger, self._points = stored, ledger, points

@@ -1,4 +1,4 @@
-"""Orders for tests: canonical ones, and nodes as Shopify's GraphQL answers them. All of them balance."""
+"""Orders for tests, canonical and as GraphQL nodes; all of them balance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shipments for tests of the way back: invoices, canonical fulfilments, a ledger in memory, the sandbox's shop."""
+"""Builders for shipment tests: invoices, canonical fulfilments, an in-memory ledger, the sandbox's shop."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def an_invoice_line(item: int = 100301, qty: Any = 1, **changes: Any) -> Json:
 
 @dataclass
 class Shop:
-    """The sandbox's shop, and the writer of shipments that writes to it."""
+    """The sandbox's shop and a shipment writer for it."""
 
     sandbox: Sandbox
     ledger: Any = None

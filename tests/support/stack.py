@@ -26,7 +26,7 @@ from shared.state.reviews import Review, Reviews
 Json = dict[str, Any]
 T = TypeVar("T")
 
-# Vendors without latency and limits, and every waiting time short: the tests wait for the system, never for a clock.
+# Vendors without limits and short intervals, so that tests wait for the system and not for a clock.
 FAST = {
     "SANDBOX_LATENCY_MS": "2",
     "SANDBOX_PLAN": "unlimited",
@@ -41,16 +41,16 @@ FAST = {
     "LOG_LEVEL": "info",
 }
 CONNECTION_SETTINGS = {"heartland": {"read_lag_seconds": 0.5}}
-# What the machine's own environment must not decide here.
+# Variables of the machine's own environment that must not influence a test.
 IGNORED = ("SHOPIFY_", "HEARTLAND_", "SANDBOX_", "CONNECTION_")
 SECONDS = 30.0
 
 
 @dataclass(frozen=True)
-class Books:
-    """One order as Heartland holds it: the sandbox's record with exact numbers."""
+class StoredOrder:
+    """One order as stored in the simulated Heartland, with exact numbers."""
 
-    picture: Json
+    record: Json
 
     @property
     def id(self) -> str:
@@ -58,7 +58,7 @@ class Books:
 
     @property
     def order(self) -> Json:
-        order: Json = self.picture["order"]
+        order: Json = self.record["order"]
         return order
 
     @property
@@ -72,23 +72,23 @@ class Books:
     @property
     def lines(self) -> list[tuple[str, int, str]]:
         """SKU, units and price of one unit, sorted."""
-        rows = self.picture["lines"]
+        rows = self.record["lines"]
         return sorted((row["sku"], int(row["qty"]), f"{row['adjusted_unit_price']:.2f}") for row in rows)
 
     @property
     def taxes(self) -> dict[str, str]:
         sums: dict[str, Decimal] = {}
-        for row in self.picture["taxes"]:
+        for row in self.record["taxes"]:
             sums[row["description"]] = sums.get(row["description"], Decimal(0)) + Decimal(row["value"])
         return {title: f"{value:.2f}" for title, value in sums.items()}
 
     @property
     def payments(self) -> list[str]:
-        return sorted((f"{row['amount']:.2f}" for row in self.picture["payments"]), key=Decimal)
+        return sorted((f"{row['amount']:.2f}" for row in self.record["payments"]), key=Decimal)
 
     @property
     def invoices(self) -> list[Json]:
-        invoices: list[Json] = self.picture["invoices"]
+        invoices: list[Json] = self.record["invoices"]
         return invoices
 
 
@@ -114,7 +114,7 @@ class Bridge:
             return response.status, json.loads(await response.text(), parse_float=Decimal)
 
     async def post(self, document: Json) -> str:
-        """Puts an order into the shop, new or changed; its id. Its webhooks are then being sent."""
+        """Creates or changes an order in the shop, which then sends its webhooks; returns its id."""
         return str((await self.control("POST", "/shopify/orders", document))["id"])
 
     async def faults(self, *faults: Json) -> None:
@@ -124,13 +124,13 @@ class Bridge:
         return sum(fault["hits"] for fault in (await self.control("GET", "/faults"))["faults"])
 
     async def shopify(self, order_id: str) -> Json:
-        """The order as the shop holds it, with fulfilments and metafields."""
+        """The order as stored in the shop, with fulfilments and metafields."""
         found: Json = await self.control("GET", f"/shopify/orders/{order_id}")
         return found
 
-    async def ship(self, books: Books, lines: Sequence[Json] | None = None, **tracking: str) -> Json:
+    async def ship(self, stored: StoredOrder, lines: Sequence[Json] | None = None, **tracking: str) -> Json:
         body: Json = {**tracking} if lines is None else {"lines": list(lines), **tracking}
-        shipped: Json = await self.control("POST", f"/heartland/orders/{books.id}/ship", body)
+        shipped: Json = await self.control("POST", f"/heartland/orders/{stored.id}/ship", body)
         return shipped
 
     async def change_invoice(self, invoice_id: int, changes: Json) -> str:
@@ -167,31 +167,31 @@ class Bridge:
 
     # Waiting
 
-    async def books(self, order_id: str) -> Books | None:
-        """The order in Heartland for this Shopify order, if it is there now."""
+    async def heartland_order(self, order_id: str) -> StoredOrder | None:
+        """The Heartland order of this Shopify order, or None if it does not exist yet."""
         name = (await self.shopify(order_id))["name"].removeprefix("#")
         for public_id in (f"S-{name}", f"S-{name}-{order_id}"):
             url = f"{self.stack.sandbox_url}/_sandbox/heartland/orders/{public_id}"
-            status, picture = await self._call("GET", url)
-            if status == 200 and picture["order"]["custom"].get("shopify_order_id") == order_id:
-                return Books(picture)
+            status, record = await self._call("GET", url)
+            if status == 200 and record["order"]["custom"].get("shopify_order_id") == order_id:
+                return StoredOrder(record)
         return None
 
     async def in_heartland(
         self,
         order_id: str,
-        when: Callable[[Books], bool] = lambda books: books.status == "open",
+        when: Callable[[StoredOrder], bool] = lambda stored: stored.status == "open",
         seconds: float = SECONDS,
-    ) -> Books:
+    ) -> StoredOrder:
         """Waits until the order in Heartland satisfies `when` (by default: is open); it was created exactly once."""
 
-        async def there() -> Books | None:
-            books = await self.books(order_id)
-            return books if books and when(books) else None
+        async def there() -> StoredOrder | None:
+            stored = await self.heartland_order(order_id)
+            return stored if stored and when(stored) else None
 
-        books = await self.until(f"order {order_id} as wanted in Heartland", there, seconds, order_id)
+        stored = await self.until(f"order {order_id} in the expected state in Heartland", there, seconds, order_id)
         assert len(await self.created(order_id)) == 1
-        return books
+        return stored
 
     async def review(self, order_id: str, kind: str) -> Review:
         """Waits for the open review of this kind about this order."""
@@ -218,10 +218,12 @@ class Bridge:
         """Waits until the journal has a hop of this service for the order with one of these outcomes."""
 
         async def there() -> Hop | None:
-            told = [hop for hop in await self.story(order_id) if (hop.service, hop.entity) == (service, entity)]
-            return next((hop for hop in told if hop.outcome in outcomes), None)
+            hops = [hop for hop in await self.story(order_id) if (hop.service, hop.entity) == (service, entity)]
+            return next((hop for hop in hops if hop.outcome in outcomes), None)
 
-        return await self.until(f"{service} telling {' or '.join(outcomes)} of {order_id}", there, order_id=order_id)
+        return await self.until(
+            f"a hop of {service} for {order_id} with the outcome {' or '.join(outcomes)}", there, order_id=order_id
+        )
 
     async def until(
         self, what: str, found: Callable[[], Awaitable[T | None]], seconds: float = SECONDS, order_id: str = ""
@@ -230,17 +232,19 @@ class Bridge:
         deadline = time.monotonic() + seconds
         while not (there := await found()):
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {seconds:.0f} s: {what}{await self._last_words(order_id)}")
+                raise AssertionError(
+                    f"timed out after {seconds:.0f} s waiting for {what}{await self._diagnosis(order_id)}"
+                )
             await asyncio.sleep(0.1)
         return there
 
-    async def _last_words(self, order_id: str) -> str:
+    async def _diagnosis(self, order_id: str) -> str:
         if not order_id:
             return ""
-        books = await self.books(order_id)
-        held = (books.status, books.total, books.lines, books.payments) if books else "nothing"
-        told = [f"{hop.service}: {hop.outcome} {hop.detail}" for hop in await self.story(order_id)]
-        return f"\nHeartland holds {held}\n" + "\n".join(told)
+        stored = await self.heartland_order(order_id)
+        state = (stored.status, stored.total, stored.lines, stored.payments) if stored else "nothing"
+        hops = [f"{hop.service}: {hop.outcome} {hop.detail}" for hop in await self.story(order_id)]
+        return f"\nin Heartland: {state}\n" + "\n".join(hops)
 
     # Services
 

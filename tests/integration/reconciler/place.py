@@ -208,11 +208,11 @@ class Place:
             for name, task in self.running.items():
                 assert not task.done(), f"{name} ended: {task}"
             if time.monotonic() > deadline:
-                raise AssertionError(f"not within {seconds:.0f} s: {what}\n{await self._last_words()}")
+                raise AssertionError(f"not within {seconds:.0f} s: {what}\n{await self._diagnosis()}")
             await asyncio.sleep(0.05)
         return there
 
-    async def _last_words(self) -> str:
+    async def _diagnosis(self) -> str:
         hops = await self.database.fetch("select service, entity, outcome, detail from journal order by finished_at")
         parked = await self.database.fetch("select service, key, reason from parked_keys")
         reviews = [(row.kind, row.title) for row in await self.reviews.list()]

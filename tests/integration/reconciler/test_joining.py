@@ -28,10 +28,10 @@ from shared.state.reviews import Reviews
 from shared.sync.comparison import Tools, Vendors
 from shared.sync.comparison_memory import Memory
 from tests.support.clock import FakeClock
-from tests.support.joining.level import Level
-from tests.support.joining.subjects.stock import SUBJECT as STOCK
 from tests.support.messaging import NOON
 from tests.support.shell import SECRET_KEY
+from tests.support.stock_subject import SUBJECT as STOCK
+from tests.support.stock_subject import Level
 
 ENVIRON = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://", "SECRET_KEY": SECRET_KEY}
 MINUTE = timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""How tenders are compared: what the shop has by name, and Heartland lacks, is sent through once more."""
+"""Compares tenders: a payment method of the shop that Heartland lacks is sent through the pipeline again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.sync.repair_notice import RepairNotice, repair_event
 from tests.support.tender.record import Tender, hash_of
 from tests.support.tender.spec import RAW_SHOPIFY_TENDER
 
-# What the shop has: a test says so, since the sandbox lists no payment methods.
+# The shop's payment methods, set by a test, since the sandbox has none.
 IN_THE_SHOP: dict[str, Tender] = {}
 
 
@@ -73,8 +73,8 @@ async def held(row: Drift, _: Vendors) -> dict[str, Any]:
 
 async def notices(row: Drift, _: Vendors, now: datetime) -> list[RepairNotice]:
     body = orjson.dumps({"tender": IN_THE_SHOP[row.key].model_dump(mode="json")})
-    told = repair_event(row, now, source="shopify", kind="shopify.tenders/repair", entity="tender", body=body)
-    return [RepairNotice(RAW_SHOPIFY_TENDER, told, covers=row.key)]
+    event = repair_event(row, now, source="shopify", kind="shopify.tenders/repair", entity="tender", body=body)
+    return [RepairNotice(RAW_SHOPIFY_TENDER, event, covers=row.key)]
 
 
 ENTITY = Entity("tender", compare, held, notices)

@@ -1,4 +1,4 @@
-"""An entity made up for tests: a payment method of the shop, which Heartland knows as a payment type."""
+"""An entity made up for tests: a payment method in the shop, a payment type in Heartland."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tender becomes a payment type in Heartland, created once."""
+"""Creates a payment type in Heartland for each tender, once."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class TenderInHeartland:
 
 
 class TenderSync(RecordSync[str, "int | None", str]):
-    """One tender on its way into one account: desired is the payment type's name, actual its id."""
+    """Synchronises one tender: desired is the payment type's name, actual its id."""
 
     def __init__(self, heartland: Heartland, create_once: CreateOnce, attempt: Attempt[TenderEvent]) -> None:
         self.definitions_version = heartland.connection.definitions_version

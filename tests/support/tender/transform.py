@@ -1,4 +1,4 @@
-"""A notice's own body says all there is of a tender."""
+"""Transforms tender notices, whose body is the whole tender."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from services.ingress.request import sender_of
 from services.ingress.signature_alert import alert_of
 from services.ingress.signature_failures import AlertChange, FailureAlert, SenderThrottle
 from tests.support.clock import FakeClock
-from tests.support.ingress import Place, an_ingress, signed
+from tests.support.ingress import RunningIngress, an_ingress, signed
 
 BODY = b'{"id":450789469}'
 PATH = "/webhooks/shopify/main"
@@ -22,14 +22,14 @@ FORGED = signed(BODY, "somebody else's secret")
 
 
 @pytest.fixture
-async def place() -> AsyncIterator[Place]:
+async def place() -> AsyncIterator[RunningIngress]:
     async with an_ingress(
         ingress_failures_per_minute=3, ingress_proxies=1, signature_alert_count=5, signature_alert_seconds=60
     ) as served:
         yield served
 
 
-async def post(place: Place, headers: dict[str, str], sender: str = "203.0.113.7") -> int:
+async def post(place: RunningIngress, headers: dict[str, str], sender: str = "203.0.113.7") -> int:
     async with (
         aiohttp.ClientSession() as session,
         session.post(place.url + PATH, data=BODY, headers={**headers, "X-Forwarded-For": sender}) as response,
@@ -37,15 +37,15 @@ async def post(place: Place, headers: dict[str, str], sender: str = "203.0.113.7
         return response.status
 
 
-async def test_an_address_that_only_forges_is_barred_and_no_other(place: Place) -> None:
+async def test_an_address_that_only_forges_is_barred_and_no_other(place: RunningIngress) -> None:
     answers = [await post(place, FORGED) for _ in range(5)]
 
     assert answers == [401, 401, 401, 429, 429]
     assert await post(place, signed(BODY), "203.0.113.8") == 200
-    assert place.refused() == {"bad_signature": 3, "too_many_failures": 2}
+    assert place.rejections() == {"bad_signature": 3, "too_many_failures": 2}
 
 
-async def test_it_may_try_again_as_time_passes(place: Place) -> None:
+async def test_it_may_try_again_as_time_passes(place: RunningIngress) -> None:
     answers = [await post(place, FORGED) for _ in range(4)]
     place.clock.advance(20)
 
@@ -54,7 +54,7 @@ async def test_it_may_try_again_as_time_passes(place: Place) -> None:
     assert await post(place, FORGED) == 429
 
 
-async def test_a_proxy_through_which_good_ones_come_is_never_barred(place: Place) -> None:
+async def test_a_proxy_through_which_good_ones_come_is_never_barred(place: RunningIngress) -> None:
     await post(place, signed(BODY))
     answers = {await post(place, FORGED) for _ in range(10)}
 
@@ -62,7 +62,7 @@ async def test_a_proxy_through_which_good_ones_come_is_never_barred(place: Place
     assert await post(place, signed(BODY)) == 200
 
 
-async def test_what_a_sender_writes_into_the_header_himself_does_not_count(place: Place) -> None:
+async def test_what_a_sender_writes_into_the_header_himself_does_not_count(place: RunningIngress) -> None:
     answers = [await post(place, FORGED, f"198.51.100.{n}, 203.0.113.7") for n in range(4)]
 
     assert answers[-1] == 429
@@ -86,7 +86,7 @@ def test_the_address_is_what_our_own_proxy_has_seen(lines: list[str], proxies: i
     assert sender_of(request, proxies) == sender
 
 
-async def test_many_bad_ones_within_a_minute_are_one_alert_that_ends_with_quiet(place: Place) -> None:
+async def test_many_bad_ones_within_a_minute_are_one_alert_that_ends_with_quiet(place: RunningIngress) -> None:
     for n in range(8):
         await post(place, FORGED, f"203.0.113.{n}")
     place.signature_failures.resolve_quiet()
@@ -100,7 +100,7 @@ async def test_many_bad_ones_within_a_minute_are_one_alert_that_ends_with_quiet(
     assert place.broker.changes[1:] == [AlertChange("main", 8, is_over=True)]
 
 
-async def test_good_ones_raise_nothing_and_the_first_ends_what_an_earlier_process_left(place: Place) -> None:
+async def test_good_ones_raise_nothing_and_the_first_ends_what_an_earlier_process_left(place: RunningIngress) -> None:
     for _ in range(10):
         await post(place, signed(BODY))
 

@@ -96,7 +96,7 @@ class Machinery(RuleBasedStateMachine):
             case "database":
                 self.world.parked.down = not self.world.parked.down
             case "letters":
-                self.world.letters.down = not self.world.letters.down
+                self.world.dead_letters.down = not self.world.dead_letters.down
             case _:
                 self.zombies_are_told()
         self.deliver(0)
@@ -222,7 +222,7 @@ class Machinery(RuleBasedStateMachine):
             self.world.loop.close()
 
     def heal(self) -> None:
-        self.world.parked.down = self.world.letters.down = False
+        self.world.parked.down = self.world.dead_letters.down = False
         self.rebalance([0, 0])
         process = self.processes[0]
         process.open()
