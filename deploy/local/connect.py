@@ -20,7 +20,7 @@ async def connect(database: Database, settings: Settings, described: ConnectionI
     connection = described.connection
     store = ConnectionStore(database, settings.secret_key, settings_check())
     if forget_first:
-        # Without the settings check, since a connection of an earlier release may have settings that are no longer valid.
+        # Without the settings check: a connection of an earlier release may have settings that are no longer valid.
         stored = await ConnectionStore(database, settings.secret_key).all()
         known = {each.name: each for each in stored}
         if connection.name in known and not is_sandbox(known[connection.name]):
