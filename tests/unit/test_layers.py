@@ -32,7 +32,7 @@ LAYERS = [
 OURS = ("services", "shared", "deploy", "tests")
 # The command line and the tests are the only ones that may bring up the local engine.
 ENGINE_USERS = ("services.cli", "deploy", "tests")
-# An imitation that shares code with what it tests proves nothing.
+# A simulation that shares code with the code under test proves nothing.
 SANDBOX = "services.sandbox"
 
 
