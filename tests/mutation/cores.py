@@ -42,6 +42,7 @@ CORES = (
     Core("shared/messaging/kafka/pending_record.py"),
     Core("shared/messaging/parking/parking.py", (_ERROR_HANDLING,)),
     Core("shared/messaging/parking/parked_retry.py", (_ERROR_HANDLING,)),
+    Core("shared/messaging/consumer/lane_retry.py", (_ERROR_HANDLING,)),
     Core("shared/state/versions.py"),
     Core("shared/state/ledger.py"),
     Core("shared/sync/ownership_check.py"),

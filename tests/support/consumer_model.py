@@ -10,14 +10,13 @@ from prometheus_client import CollectorRegistry
 
 from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import Fenced, TargetDown
-from shared.messaging.consumer.error_handling import ErrorHandling, Rest
-from shared.messaging.consumer.outages import Outages
+from shared.messaging.consumer.lane_retry import Rest
 from shared.messaging.consumer.reporter import Reporter
+from shared.messaging.consumer.work_runner import build_work_runner
 from shared.messaging.dead_letters.writer import DeadLetters
 from shared.messaging.envelope import Headers
 from shared.messaging.lanes.lane import Kind, Place, Work
 from shared.messaging.lanes.lanes import Lanes
-from shared.messaging.parking.parked_retry import Replay
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
 from shared.runtime.metrics import ServiceMetrics
@@ -122,10 +121,18 @@ class Process:
         reporter = Reporter("writer", metrics, world.dead_letters, world.clock)  # type: ignore[arg-type]
         dead_letters = DeadLetters(world.dead_letters, "dlq", service="writer", version="", limit=10**6)  # type: ignore[arg-type]
         self.parking = Parking(self.lanes, world.parked, reporter, options, world.clock)  # type: ignore[arg-type]
-        shared = (Outages(options.outage_park_seconds), reporter, options, world.clock, lambda: 0.5)
-        replay = Replay(world.parked, world.reviews, dead_letters, *shared)  # type: ignore[arg-type]
         routes = {"orders": Route(CANONICAL_ORDER, self._handle, "order", world.collapse)}
-        self.treatment = ErrorHandling(routes, self.parking, replay, world.reviews, dead_letters, *shared)  # type: ignore[arg-type]
+        self.runner = build_work_runner(
+            routes,
+            self.parking,
+            world.parked,
+            world.reviews,
+            dead_letters,
+            reporter,
+            options,
+            world.clock,
+            lambda: 0.5,  # type: ignore[arg-type]
+        )
 
     async def _handle(self, records: Sequence[Record]) -> Result:
         call = Call(self, list(records), self.world.loop.create_future())
@@ -197,7 +204,7 @@ class Process:
     def start(self) -> Work | None:
         work = self.lanes.next()
         if work is not None:
-            self.tasks[work] = self.world.loop.create_task(self.treatment.treat(work))
+            self.tasks[work] = self.world.loop.create_task(self.runner.run(work))
             self.settle()
         return work
 

@@ -18,12 +18,11 @@ from aiokafka.errors import KafkaError
 from shared.errors import Fenced, Rejected, TargetDown
 from shared.limits.retry import backoff
 from shared.messaging.consumer.commit import Committer
-from shared.messaging.consumer.error_handling import ErrorHandling
 from shared.messaging.consumer.lag import Lag
-from shared.messaging.consumer.outages import Outages
 from shared.messaging.consumer.rebalance_listener import Listener
 from shared.messaging.consumer.reporter import Reporter
 from shared.messaging.consumer.task_supervisor import TaskSupervisor
+from shared.messaging.consumer.work_runner import WorkRunner, build_work_runner
 from shared.messaging.dead_letters.writer import DeadLetters, own_version
 from shared.messaging.envelope import read_envelope
 from shared.messaging.kafka.clients import connect_unless_stopped, new_consumer, stop_consumer
@@ -31,7 +30,6 @@ from shared.messaging.kafka.log_truncation import LogWentBack, find_losses
 from shared.messaging.kafka.producer import Producer
 from shared.messaging.lanes.lane import Place, Work
 from shared.messaging.lanes.lanes import Lanes
-from shared.messaging.parking.parked_retry import Replay
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Handler, Record, Result, Route, Unreadable
 from shared.messaging.topics import Topic, topic_name
@@ -59,7 +57,7 @@ class Consumer:
         routes: dict[str, Route],
         lanes: Lanes,
         parking: Parking,
-        treatment: ErrorHandling,
+        runner: WorkRunner,
         reporter: Reporter,
         producer: Producer,
         options: ConsumerOptions,
@@ -70,7 +68,7 @@ class Consumer:
         self._routes = routes
         self._lanes = lanes
         self._parking = parking
-        self._treatment = treatment
+        self._runner = runner
         self._reporter = reporter
         self._options = options
         self._random = random
@@ -84,13 +82,6 @@ class Consumer:
         self._running = False
         shell.health.ready_when("consumer", lambda: self._joined)
         shell.health.alive_when("consumer", lambda: not self._crew.has_failed)
-
-    async def wake(self, connection: str, *waits_for: str) -> int:
-        """What these names stand for is there: the connection's keys that wait for it are tried at once. How many.
-
-        Raises TargetDown without a database.
-        """
-        return await self._parking.wake([(connection, name) for name in waits_for])
 
     async def run(self) -> None:
         """Consume until `stop`, then finish what is in hand and commit.
@@ -166,7 +157,7 @@ class Consumer:
         try:
             envelope = read_envelope(raw.headers, raw.value)
         except Rejected as error:
-            return self._lanes.bury(
+            return self._lanes.add_unreadable(
                 Unreadable(
                     raw.topic, raw.partition, raw.offset, raw.timestamp, raw.key, raw.headers, raw.value, error.reason
                 )
@@ -189,7 +180,7 @@ class Consumer:
         done = 0
         while work is not None:
             try:
-                rest = await self._treatment.treat(work)
+                rest = await self._runner.run(work)
             except Fenced as error:
                 self._fenced(work, error)
                 return
@@ -328,14 +319,12 @@ async def open_consumer(
         limit=options.max_dead_letters_in_a_row,
         share=options.dead_letter_share,
     )
-    outages = Outages(options.outage_park_seconds)
     parking = Parking(lanes, parked, reporter, options, shell.clock, shell.settings.instance)
-    replay = Replay(parked, reviews, letters, outages, reporter, options, shell.clock, random)
-    treatment = ErrorHandling(table, parking, replay, reviews, letters, outages, reporter, options, shell.clock, random)
+    runner = build_work_runner(table, parking, parked, reviews, letters, reporter, options, shell.clock, random)
     connected = await connect_unless_stopped(shell.stop, shell.settings, group, options, table, shell.log)
     # Stopped before a broker answered: then `run` has nothing to do.
     kafka = connected or new_consumer(shell.settings, group, options)
     try:
-        yield Consumer(shell, kafka, table, lanes, parking, treatment, reporter, producer, options, random)
+        yield Consumer(shell, kafka, table, lanes, parking, runner, reporter, producer, options, random)
     finally:
         await stop_consumer(kafka)

@@ -1,4 +1,4 @@
-"""What an error means for the record that met it: the one table of the error policy."""
+"""The error policy: what an error means for the record that met it. Pure; `error_handling` applies it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class Policy(Enum):
     AGAIN = "again"  # the same record in its lane, after a rest
     PARK = "park"  # the key into the database; other keys flow
     REVIEW = "review"  # a person decides; the record is done
-    BURY = "bury"  # to the dead letters; the record is done
+    DEAD_LETTER = "dead_letter"  # the record is done
     STOP = "stop"  # the service ends without a commit
 
 
@@ -30,10 +30,10 @@ class PolicyDecision:
     outage: str = ""
 
 
-def judge(
+def decide(
     error: Exception, *, attempts: int, lane_attempts: int, longest_rest: float, is_own: bool = False
 ) -> PolicyDecision:
-    """The verdict on an error at the record's `attempts`th try (this one included).
+    """What to do about an error at the record's `attempts`th try (this one included).
 
     `is_own`: the target fails this record alone, and long enough; that is the record's trouble, not the target's.
     A wait above `longest_rest` seconds is not sat out in a lane, where it would hold the watermark.
@@ -50,6 +50,6 @@ def judge(
         case NeedsReview():
             return PolicyDecision(Policy.REVIEW, "review")
         case Rejected():
-            return PolicyDecision(Policy.BURY, "rejected")
+            return PolicyDecision(Policy.DEAD_LETTER, "rejected")
         case _:
             return PolicyDecision(Policy.STOP)

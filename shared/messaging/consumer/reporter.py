@@ -49,7 +49,7 @@ class Reporter:
         """One try failed; `label` is of the metric's closed vocabulary."""
         self._metrics.events_failed.labels(entity=entity, reason=label).inc()
 
-    def buried(self, route: Route, record: Record | Unreadable, cause: Cause) -> None:
+    def dead_lettered(self, route: Route, record: Record | Unreadable, cause: Cause) -> None:
         """The record is a dead letter. An operator hears of it: nothing becomes of it by itself."""
         self._metrics.dead_letters.labels(entity=route.entity).inc()
         connection, key = _whose(record)

@@ -17,8 +17,8 @@ class Kind(Enum):
 
     RUN = "run"  # hand the records to the handler
     APPEND = "append"  # the key is parked: put them behind what waits
-    REPLAY = "replay"  # the key is parked and due: try what waits; carries no records of its own
-    BURY = "bury"  # unreadable: to the dead letters
+    RETRY_PARKED = "retry_parked"  # the key is parked and due: try what waits; carries no records of its own
+    UNREADABLE = "unreadable"  # unreadable: to the dead letters
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +35,7 @@ class Lane:
     working: bool = False
     resting: bool = False
     queued: bool = False
-    replay: bool = False
+    retry_due: bool = False
     attempts: int = 0
     tries: int = 0
     down_since: float | None = None

@@ -77,7 +77,7 @@ class Lanes:
         self._queue(lane_key(record), record.envelope.connection, record)
         return True
 
-    def bury(self, record: Unreadable) -> bool:
+    def add_unreadable(self, record: Unreadable) -> bool:
         """Queue an unreadable record for the dead letters, in a lane of its own. False as for `add`."""
         if not self._take(record, size_of(record.key, record.body)):
             return False
@@ -93,7 +93,7 @@ class Lanes:
         if lane is None:
             lane = self._lanes[key] = Lane(key, connection)
         lane.waiting.append(record)
-        if lane.queued and lane.replay and len(lane.waiting) == 1:
+        if lane.queued and lane.retry_due and len(lane.waiting) == 1:
             self._turns.hurry(lane)
         self._make_ready(lane)
 
@@ -113,12 +113,12 @@ class Lanes:
 
     def _cut(self, lane: Lane) -> Work:
         if not lane.waiting:
-            self._turns.replaying()
-            return Work(Kind.REPLAY, lane, self.epoch, [])
+            self._turns.retry_began()
+            return Work(Kind.RETRY_PARKED, lane, self.epoch, [])
         first = lane.waiting[0]
         if isinstance(first, Unreadable):
             lane.waiting.popleft()
-            return Work(Kind.BURY, lane, self.epoch, [], first)
+            return Work(Kind.UNREADABLE, lane, self.epoch, [], first)
         if lane.key in self._parked:
             return Work(Kind.APPEND, lane, self.epoch, self._take_all(lane))
         if self._collapse[lane.key[0]]:
@@ -150,8 +150,8 @@ class Lanes:
         lane = work.lane
         lane.attempts = lane.tries = 0
         lane.down_since = lane.alone_since = None
-        if work.kind is Kind.REPLAY:
-            lane.replay = False
+        if work.kind is Kind.RETRY_PARKED:
+            lane.retry_due = False
         self._put_down(work)
         return True
 
@@ -174,8 +174,8 @@ class Lanes:
         if not self.is_current(work):
             return False
         self.running -= 1
-        if work.kind is Kind.REPLAY:
-            self._turns.replayed()
+        if work.kind is Kind.RETRY_PARKED:
+            self._turns.retry_ended()
         return True
 
     def wake(self, work: Work) -> bool:
@@ -190,14 +190,14 @@ class Lanes:
         lane = work.lane
         lane.working = False
         self.running -= 1
-        if work.kind is Kind.REPLAY:
-            self._turns.replayed()
+        if work.kind is Kind.RETRY_PARKED:
+            self._turns.retry_ended()
         self._make_ready(lane)
         if not (lane.queued or lane.resting or lane.waiting):
             del self._lanes[lane.key]
 
     def _make_ready(self, lane: Lane) -> None:
-        if lane.queued or lane.working or lane.resting or not (lane.waiting or lane.replay):
+        if lane.queued or lane.working or lane.resting or not (lane.waiting or lane.retry_due):
             return
         lane.queued = True
         self._turns.add(lane)
@@ -216,14 +216,14 @@ class Lanes:
         """Nothing of the key is parked any more: its records run again."""
         self._parked.discard(key)
 
-    def replay(self, key: LaneKey, connection: str) -> None:
-        """The parked key is due: its lane replays it, once the records that wait have joined it."""
+    def retry_parked(self, key: LaneKey, connection: str) -> None:
+        """The parked key is due: its lane tries it again, once the records that wait have joined it."""
         self._parked.add(key)
         lane = self._lanes.get(key)
         if lane is None:
             lane = self._lanes[key] = Lane(key, connection)
-        if not (lane.working and lane.replay):
-            lane.replay = True
+        if not (lane.working and lane.retry_due):
+            lane.retry_due = True
         self._make_ready(lane)
 
     # Where it all stands.

@@ -6,8 +6,8 @@ from collections import OrderedDict, deque
 
 from shared.messaging.lanes.lane import Lane
 
-# Of so many turns, one is a replay's while both kinds wait: a busy day shall not keep what was parked from moving.
-_REPLAY_EVERY = 4
+# Of so many turns, one is a parked key's while both kinds wait: a busy day shall not keep what was parked from moving.
+_RETRY_EVERY = 4
 
 
 class Rotation:
@@ -46,46 +46,46 @@ class Rotation:
 class Scheduler:
     """Two rotations: records as they arrive, and parked keys that are due.
 
-    A parked key takes as long as its backlog and is in no hurry: at most `replays` of them run at once, and one turn
-    of four is theirs while records wait too.
+    A parked key takes as long as its backlog and is in no hurry: at most `most_retries` of them run at once, and one
+    turn of four is theirs while records wait too.
     """
 
-    def __init__(self, replays: int) -> None:
-        self.replays = 0
-        self._most = replays
+    def __init__(self, most_retries: int) -> None:
+        self.retries = 0
+        self._most = most_retries
         self._live = Rotation()
         self._parked = Rotation()
-        self._since_replay = 0
+        self._since_retry = 0
 
     @property
     def is_ready(self) -> bool:
-        return bool(self._live) or self._may_replay
+        return bool(self._live) or self._may_retry
 
     @property
-    def _may_replay(self) -> bool:
-        return bool(self._parked) and self.replays < self._most
+    def _may_retry(self) -> bool:
+        return bool(self._parked) and self.retries < self._most
 
     def add(self, lane: Lane) -> None:
-        """Records of a key that is due go first: they join what is parked, and the replay takes the newest along."""
+        """Records of a key that is due go first: they join what is parked, and the retry takes the newest along."""
         (self._live if lane.waiting else self._parked).add(lane)
 
     def hurry(self, lane: Lane) -> None:
-        """Its first record came while it waited for its replay."""
+        """Its first record came while it waited for its retry."""
         self._parked.remove(lane)
         self._live.add(lane)
 
     def take(self) -> Lane | None:
-        """The next lane. Whoever replays it says so by `replaying`, and `replayed` at the end."""
-        if self._may_replay and (not self._live or self._since_replay >= _REPLAY_EVERY - 1):
-            self._since_replay = 0
+        """The next lane. Whoever retries a parked key says so by `retry_began`, and `retry_ended` at the end."""
+        if self._may_retry and (not self._live or self._since_retry >= _RETRY_EVERY - 1):
+            self._since_retry = 0
             return self._parked.take()
         if not self._live:
             return None
-        self._since_replay += bool(self._parked)
+        self._since_retry += bool(self._parked)
         return self._live.take()
 
-    def replaying(self) -> None:
-        self.replays += 1
+    def retry_began(self) -> None:
+        self.retries += 1
 
-    def replayed(self) -> None:
-        self.replays -= 1
+    def retry_ended(self) -> None:
+        self.retries -= 1

@@ -1,7 +1,7 @@
 """Parked keys: a key whose event cannot work yet waits in the database, so that the watermark may pass it.
 
 Later events of the key queue behind it there, all other keys flow. One lane per key still holds: parking, appending
-and replaying are work of the key's lane, so they never race each other in this process.
+and retrying are work of the key's lane, so they never race each other in this process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.messaging.consumer.outages import awaits, is_outage
 from shared.messaging.consumer.reporter import Reporter
 from shared.messaging.lanes.lane import LaneKey, Place, Work
 from shared.messaging.lanes.lanes import Lanes
-from shared.messaging.parking.parked_retry import Replay
+from shared.messaging.parking.parked_retry import ParkedRetry
 from shared.messaging.parking.parked_rows import record_of, row_of
 from shared.messaging.record import ConsumerOptions, Result, Route
 from shared.runtime.clock import Clock
@@ -30,7 +30,7 @@ _BLIND_CHECK_SECONDS = 15.0
 
 
 class Parking:
-    """Parks, appends, and finds out what is due. `due` holds the keys that their lanes are to replay."""
+    """Parks, appends, and finds out what is due. `due` holds the keys that their lanes are to try again."""
 
     def __init__(
         self,
@@ -123,12 +123,12 @@ class Parking:
             raise Fenced(f"the assignment of {work.key[0]} is over")
         return epoch
 
-    async def replayed(self, work: Work, route: Route, replay: Replay) -> None:
+    async def retry(self, work: Work, route: Route, parked_retry: ParkedRetry) -> None:
         """Give a due key its turn. Raises TargetDown when it has to be repeated."""
         key = self.due.get(work.key)
         if key is None:
             return
-        free = await replay.replay(key, route, self._epoch(work, key.partition), work.lane)
+        free = await parked_retry.retry(key, route, self._epoch(work, key.partition), work.lane)
         if self._lanes.is_current(work):
             del self.due[work.key]
             if free:
@@ -137,16 +137,6 @@ class Parking:
             self._woken.set()
 
     # Finding what is due.
-
-    async def wake(self, names: Iterable[tuple[str, str]]) -> int:
-        """What these names (connection, name) stand for is there now: the keys that wait for it are due. How many.
-
-        Raises TargetDown.
-        """
-        count = await self._parked.wake(names, self._clock.now())
-        if count:
-            self._woken.set()
-        return count
 
     async def watch(self, ready: Callable[[], None]) -> None:
         """Look for due keys, for ever; `ready` is called when lanes got work by that."""
@@ -210,7 +200,7 @@ class Parking:
                 return
             held[shop] += 1
         self.due[lane] = key
-        self._lanes.replay(lane, key.connection)
+        self._lanes.retry_parked(lane, key.connection)
 
     async def count(self) -> dict[str, int]:
         """Parked keys per entity, of the whole service."""

@@ -178,18 +178,6 @@ async def test_what_is_awaited_wakes_its_keys_when_it_appears(place: Place) -> N
         await running.stop()
 
 
-async def test_a_handler_can_wake_what_waits_for_it(place: Place) -> None:
-    failing = Failing(a=Waiting("no item TEE", waits_for="item:TEE"))
-    handled = Handled(failing)
-    async with consuming(place, handled, options=replace(QUICK, park_schedule=(3600.0,))) as running:
-        await place.publish("a", 0)
-        await until(place.parked.count)
-        failing.errors.clear()
-        assert await running.consumer.wake("main", "item:OTHER") == 0
-        assert await running.consumer.wake("main", "item:TEE") == 1
-        await until(lambda: handled.done == ["a.0"])
-
-
 async def test_a_halted_key_is_known_before_its_records_after_a_restart(place: Place) -> None:
     failing = Failing(a=RetryLater("locked"))
     async with consuming(place, Handled(failing)) as running:

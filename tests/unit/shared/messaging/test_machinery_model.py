@@ -155,7 +155,7 @@ class Machinery(RuleBasedStateMachine):
     def item_appears(self) -> None:
         for process in self.processes:
             if process.belongs and not self.world.parked.down:
-                self.world.loop.run_until_complete(process.parking.wake([("main", ITEM)]))
+                self.world.loop.run_until_complete(self.world.parked.wake([("main", ITEM)], self.world.clock.now()))
             process.look()
 
     def commit(self) -> None:

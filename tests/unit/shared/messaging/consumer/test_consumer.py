@@ -14,15 +14,13 @@ from prometheus_client import CollectorRegistry
 
 from shared.entities.order.spec import CANONICAL_ORDER
 from shared.messaging.consumer.consumer import Consumer
-from shared.messaging.consumer.error_handling import ErrorHandling
-from shared.messaging.consumer.outages import Outages
 from shared.messaging.consumer.reporter import Reporter
+from shared.messaging.consumer.work_runner import build_work_runner
 from shared.messaging.dead_letters.reader import read_dead_letter
 from shared.messaging.dead_letters.writer import DeadLetters
 from shared.messaging.kafka import log_truncation as log_bounds
 from shared.messaging.kafka.log_truncation import LogWentBack
 from shared.messaging.lanes.lanes import Lanes
-from shared.messaging.parking.parked_retry import Replay
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
 from shared.runtime.metrics import ServiceMetrics
@@ -93,16 +91,24 @@ class Bench:
         reporter = Reporter("writer", metrics, self.producer, clock)  # type: ignore[arg-type]
         letters = DeadLetters(self.producer, "dlq", service="writer", version="", limit=99)  # type: ignore[arg-type]
         parking = Parking(self.lanes, parked, reporter, options, clock)  # type: ignore[arg-type]
-        shared = (Outages(options.outage_park_seconds), reporter, options, clock, lambda: 0.5)
-        replay = Replay(parked, reviews, letters, *shared)  # type: ignore[arg-type]
         routes = {"orders": Route(CANONICAL_ORDER, self.handle, "order", False)}
-        treatment = ErrorHandling(routes, parking, replay, reviews, letters, *shared)  # type: ignore[arg-type]
+        runner = build_work_runner(
+            routes,
+            parking,
+            parked,
+            reviews,
+            letters,
+            reporter,
+            options,
+            clock,
+            lambda: 0.5,  # type: ignore[arg-type]
+        )
         health = SimpleNamespace(ready_when=lambda *_: None, alive_when=lambda *_: None)
         self.shell: Any = SimpleNamespace(
             metrics=metrics, clock=clock, log=structlog.get_logger(), health=health, stop=asyncio.Event()
         )
         self.consumer = Consumer(
-            self.shell, self.log, routes, self.lanes, parking, treatment, reporter, self.producer, options, lambda: 0.5
+            self.shell, self.log, routes, self.lanes, parking, runner, reporter, self.producer, options, lambda: 0.5
         )  # type: ignore[arg-type]
         self.handled: list[int] = []
 

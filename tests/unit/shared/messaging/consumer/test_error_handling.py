@@ -9,13 +9,12 @@ from prometheus_client import CollectorRegistry
 
 from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import Fenced, Misconfigured, NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown, Waiting
-from shared.messaging.consumer.error_handling import ErrorHandling, Rest
-from shared.messaging.consumer.outages import Outages
+from shared.messaging.consumer.lane_retry import Rest
 from shared.messaging.consumer.reporter import Reporter
+from shared.messaging.consumer.work_runner import build_work_runner
 from shared.messaging.dead_letters.writer import DeadLetters
 from shared.messaging.lanes.lane import Kind, LaneKey
 from shared.messaging.lanes.lanes import Lanes
-from shared.messaging.parking.parked_retry import Replay
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route, Unreadable
 from shared.messaging.topics import TRACE
@@ -46,10 +45,18 @@ class Bench:
         reporter = Reporter("writer", self.metrics, self.producer, self.clock)  # type: ignore[arg-type]
         letters = DeadLetters(self.producer, "dlq", service="writer", version="", limit=99, share=0.5)  # type: ignore[arg-type]
         self.parking = Parking(self.lanes, self.parked, reporter, options, self.clock)  # type: ignore[arg-type]
-        shared = (Outages(options.outage_park_seconds), reporter, options, self.clock, lambda: 0.5)
-        replay = Replay(self.parked, self.reviews, letters, *shared)  # type: ignore[arg-type]
         routes = {"orders": Route(topic, self.handle, "order", collapse, give_up, writes)}  # type: ignore[arg-type]
-        self.treatment = ErrorHandling(routes, self.parking, replay, self.reviews, letters, *shared)  # type: ignore[arg-type]
+        self.runner = build_work_runner(
+            routes,
+            self.parking,
+            self.parked,
+            self.reviews,
+            letters,
+            reporter,
+            options,
+            self.clock,
+            lambda: 0.5,  # type: ignore[arg-type]
+        )
         self.offset = 0
 
     async def assigned(self) -> Bench:
@@ -78,7 +85,7 @@ class Bench:
         """The next piece of work; what rests is awake again at once."""
         work = self.lanes.next()
         assert work is not None
-        rest = await self.treatment.treat(work)
+        rest = await self.runner.run(work)
         if rest is None:
             self.lanes.finish(work)
         else:
@@ -91,7 +98,7 @@ class Bench:
         self.clock.advance(seconds)
         for key in await self.parked.due(self.clock.now(), "orders", [0], 9):
             self.parking.due[(key.topic, key.key)] = key
-            self.lanes.replay((key.topic, key.key), key.connection)
+            self.lanes.retry_parked((key.topic, key.key), key.connection)
         while self.lanes.is_ready:
             await self.step()
 
@@ -202,14 +209,14 @@ async def test_a_record_that_arrives_during_the_replay_waits_for_its_end() -> No
     bench.clock.advance(60)
     key = (await bench.parked.due(bench.clock.now(), "orders", [0], 9))[0]
     bench.parking.due[KEY] = key
-    bench.lanes.replay(KEY, "main")
+    bench.lanes.retry_parked(KEY, "main")
     work = bench.lanes.next()
     assert work is not None
-    assert work.kind is Kind.REPLAY
+    assert work.kind is Kind.RETRY_PARKED
     bench.arrive()
     assert bench.lanes.next() is None
 
-    await bench.treatment.treat(work)
+    await bench.runner.run(work)
     bench.lanes.finish(work)
     await bench.step()
     assert bench.handled == [[0], [0], [1]]
@@ -380,7 +387,9 @@ async def test_while_a_dead_letter_cannot_be_written_the_offset_stays() -> None:
 
 async def test_an_unreadable_record_is_buried_and_its_offset_waits_for_that() -> None:
     bench = await Bench().assigned()
-    bench.lanes.bury(Unreadable("orders", 0, 0, 1, b"k", (("ce_id", b"e9"),), b"{", "the header ce_time is missing"))
+    bench.lanes.add_unreadable(
+        Unreadable("orders", 0, 0, 1, b"k", (("ce_id", b"e9"),), b"{", "the header ce_time is missing")
+    )
     bench.producer.down = True
     assert await bench.step() is not None
     assert bench.position == 0
@@ -468,7 +477,7 @@ async def test_a_parked_key_rests_no_longer_than_that_either_what_comes_behind_i
     bench.clock.advance(60)
     bench.answers = [TargetDown("503", 600.0, target="heartland")]
     bench.parking.due[KEY] = (await bench.parked.due(bench.clock.now(), "orders", [0], 9))[0]
-    bench.lanes.replay(KEY, "main")
+    bench.lanes.retry_parked(KEY, "main")
 
     assert await bench.step() == Rest(20.0)
 
@@ -498,7 +507,7 @@ async def test_one_event_that_always_fails_its_vendor_does_not_hold_the_watermar
     assert first is not None
     for work in sorted((other, first), key=lambda work: work.key, reverse=True):
         bench.clock.advance(1)
-        rest = await bench.treatment.treat(work)
+        rest = await bench.runner.run(work)
         assert rest is None
         bench.lanes.finish(work)
 
@@ -536,7 +545,7 @@ async def test_a_key_that_waited_out_an_outage_is_not_urgent_and_costs_no_attemp
         return await handle(records)
 
     bench.handle = watched  # type: ignore[method-assign]
-    bench.treatment._routes["orders"] = replace(bench.treatment._routes["orders"], handle=watched)
+    bench.runner._routes["orders"] = replace(bench.runner._routes["orders"], handle=watched)
     await bench.due(10)
 
     assert urgent == [False] * 41
@@ -552,7 +561,7 @@ async def test_an_outage_is_tried_again_within_seconds_however_long_it_lasts() -
     bench.answers = [away()] * 30
     key = (await bench.parked.due(bench.clock.now(), "orders", [0], 9))[0]
     bench.parking.due[KEY] = key
-    bench.lanes.replay(KEY, "main")
+    bench.lanes.retry_parked(KEY, "main")
     rests = [await bench.step() for _ in range(30)]
 
     assert max(rest.seconds for rest in rests if rest) <= 5.0
@@ -635,7 +644,7 @@ async def test_who_slept_through_its_replacement_changes_nothing(during: str) ->
     elif during == "replay":
         bench.clock.advance(60)
         bench.parking.due[KEY] = bench.parked.rows[KEY].key
-        bench.lanes.replay(KEY, "main")
+        bench.lanes.retry_parked(KEY, "main")
     else:
         bench.arrive()
     # Another process takes the partition over while this one sleeps.

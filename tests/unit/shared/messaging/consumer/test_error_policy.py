@@ -11,7 +11,7 @@ from shared.errors import (
     TargetDown,
     Waiting,
 )
-from shared.messaging.consumer.error_policy import Policy, PolicyDecision, judge
+from shared.messaging.consumer.error_policy import Policy, PolicyDecision, decide
 
 
 @pytest.mark.parametrize(
@@ -40,29 +40,29 @@ from shared.messaging.consumer.error_policy import Policy, PolicyDecision, judge
         pytest.param(
             NeedsReview("x", kind="k", advice="a"), 1, PolicyDecision(Policy.REVIEW, "review"), id="a person decides"
         ),
-        pytest.param(Rejected("x"), 1, PolicyDecision(Policy.BURY, "rejected"), id="never is never"),
+        pytest.param(Rejected("x"), 1, PolicyDecision(Policy.DEAD_LETTER, "rejected"), id="never is never"),
         pytest.param(Misconfigured("x"), 1, PolicyDecision(Policy.STOP), id="a wrong setting stops the service"),
         pytest.param(KeyError("x"), 1, PolicyDecision(Policy.STOP), id="so does what nobody expected"),
     ],
 )
 def test_each_error_has_its_verdict(error: Exception, attempts: int, expected: PolicyDecision) -> None:
-    assert judge(error, attempts=attempts, lane_attempts=3, longest_rest=30.0) == expected
+    assert decide(error, attempts=attempts, lane_attempts=3, longest_rest=30.0) == expected
 
 
 def test_a_wait_as_long_as_the_longest_is_still_sat_out_in_the_lane() -> None:
-    assert judge(RetryLater("x", after=30.0), attempts=1, lane_attempts=3, longest_rest=30.0).verdict is Policy.AGAIN
+    assert decide(RetryLater("x", after=30.0), attempts=1, lane_attempts=3, longest_rest=30.0).verdict is Policy.AGAIN
 
 
 @pytest.mark.parametrize(
     "error", [TargetDown("x"), Waiting("x", "item:1"), NeedsReview("x", kind="k", advice="a"), Rejected("x")], ids=repr
 )
 def test_only_an_events_own_trouble_uses_up_an_attempt(error: Exception) -> None:
-    assert judge(error, attempts=1, lane_attempts=3, longest_rest=30.0).counts is False
+    assert decide(error, attempts=1, lane_attempts=3, longest_rest=30.0).counts is False
 
 
 def test_a_target_that_fails_one_record_alone_is_that_records_trouble() -> None:
     error = TargetDown("HTTP 500", 7.0, target="shopify")
 
-    own = judge(error, attempts=1, lane_attempts=3, longest_rest=30.0, is_own=True)
+    own = decide(error, attempts=1, lane_attempts=3, longest_rest=30.0, is_own=True)
 
     assert own == PolicyDecision(Policy.PARK, "retry", 7.0, counts=True)

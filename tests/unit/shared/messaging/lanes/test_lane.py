@@ -29,7 +29,7 @@ def test_any_key_is_a_text_that_a_database_holds(key: bytes, text: str) -> None:
 def test_a_new_lane_is_at_rest_and_has_failed_nothing() -> None:
     lane = Lane(("orders", "1"), "main")
 
-    assert not any((lane.waiting, lane.working, lane.resting, lane.queued, lane.replay))
+    assert not any((lane.waiting, lane.working, lane.resting, lane.queued, lane.retry_due))
     assert (lane.attempts, lane.tries, lane.down_since) == (0, 0, None)
 
 

@@ -135,16 +135,16 @@ def test_records_of_a_parked_key_are_appended_all_at_once() -> None:
     assert [(work.kind, offsets(work)) for work in started(made)] == [(Kind.APPEND, [0, 2]), (Kind.RUN, [1])]
 
 
-def test_what_arrives_for_a_due_key_joins_what_is_parked_before_its_replay() -> None:
+def test_what_arrives_for_a_due_key_joins_what_is_parked_before_its_retry() -> None:
     made = lanes()
-    made.replay(("orders", "main|a"), "main")
+    made.retry_parked(("orders", "main|a"), "main")
     filled(made, "a")
 
     append = next(started(made))
     assert (append.kind, offsets(append)) == (Kind.APPEND, [0])
     made.finish(append)
     replay = next(started(made))
-    assert (replay.kind, replay.records) == (Kind.REPLAY, [])
+    assert (replay.kind, replay.records) == (Kind.RETRY_PARKED, [])
     made.unpark(replay.key)
     made.finish(replay)
     assert len(made) == 0
@@ -152,7 +152,7 @@ def test_what_arrives_for_a_due_key_joins_what_is_parked_before_its_replay() -> 
 
 def test_what_arrives_during_a_replay_runs_after_it() -> None:
     made = lanes()
-    made.replay(("orders", "main|a"), "main")
+    made.retry_parked(("orders", "main|a"), "main")
     replay = next(started(made))
     filled(made, "a")
     assert made.next() is None
@@ -164,14 +164,14 @@ def test_what_arrives_during_a_replay_runs_after_it() -> None:
 
 def due(made: Lanes, count: int) -> Lanes:
     for number in range(count):
-        made.replay(("orders", f"main|parked-{number}"), "main")
+        made.retry_parked(("orders", f"main|parked-{number}"), "main")
     return made
 
 
 def test_replays_take_half_of_the_slots_at_most() -> None:
     made = due(lanes(concurrency=4), 9)
     running = list(started(made))
-    assert [work.kind for work in running] == [Kind.REPLAY] * 2
+    assert [work.kind for work in running] == [Kind.RETRY_PARKED] * 2
     assert not made.is_ready
 
     filled(made, "a", "b", "c")
@@ -183,7 +183,7 @@ def test_replays_take_half_of_the_slots_at_most() -> None:
 def test_records_go_before_replays_but_for_one_turn_in_four() -> None:
     made = filled(due(lanes(concurrency=100), 3), *"abcdefgh")
 
-    kinds = ["replay" if work.kind is Kind.REPLAY else "run" for work in started(made)]
+    kinds = ["replay" if work.kind is Kind.RETRY_PARKED else "run" for work in started(made)]
     assert kinds == ["run", "run", "run", "replay", "run", "run", "run", "replay", "run", "run", "replay"]
 
 
@@ -202,7 +202,7 @@ def test_a_replay_that_ends_or_rests_gives_its_place_to_the_next() -> None:
     second = next(started(made))
     made.finish(second)
 
-    assert next(started(made)).kind is Kind.REPLAY
+    assert next(started(made)).kind is Kind.RETRY_PARKED
 
 
 def test_abandoned_work_frees_its_slot_and_leaves_its_records_unfinished() -> None:
@@ -218,9 +218,9 @@ def test_abandoned_work_frees_its_slot_and_leaves_its_records_unfinished() -> No
 
 def test_a_key_that_is_due_while_it_is_replayed_is_not_replayed_twice() -> None:
     made = lanes()
-    made.replay(("orders", "main|a"), "main")
+    made.retry_parked(("orders", "main|a"), "main")
     replay = next(started(made))
-    made.replay(("orders", "main|a"), "main")
+    made.retry_parked(("orders", "main|a"), "main")
 
     made.finish(replay)
     assert made.next() is None
@@ -229,7 +229,7 @@ def test_a_key_that_is_due_while_it_is_replayed_is_not_replayed_twice() -> None:
 
 def test_a_due_key_that_nobody_told_of_is_parked_from_then_on() -> None:
     made = lanes()
-    made.replay(("orders", "main|a"), "main")
+    made.retry_parked(("orders", "main|a"), "main")
     made.finish(next(started(made)))
     made.add(a_record("a", 0))
 
@@ -238,22 +238,22 @@ def test_a_due_key_that_nobody_told_of_is_parked_from_then_on() -> None:
 
 def test_a_replay_that_rests_is_a_replay_again() -> None:
     made = lanes()
-    made.replay(("orders", "main|a"), "main")
+    made.retry_parked(("orders", "main|a"), "main")
     replay = next(started(made))
     made.rest(replay)
     assert made.next() is None
 
     made.wake(replay)
-    assert next(started(made)).kind is Kind.REPLAY
+    assert next(started(made)).kind is Kind.RETRY_PARKED
 
 
 def test_an_unreadable_record_has_a_lane_of_its_own_and_holds_the_watermark() -> None:
     made = lanes()
-    made.bury(Unreadable("orders", 0, 0, 1, b"main|a", (), b"{", "no"))
+    made.add_unreadable(Unreadable("orders", 0, 0, 1, b"main|a", (), b"{", "no"))
     made.add(a_record("a", 1))
 
     bury, run = started(made)
-    assert (bury.kind, run.kind) == (Kind.BURY, Kind.RUN)
+    assert (bury.kind, run.kind) == (Kind.UNREADABLE, Kind.RUN)
     made.finish(run)
     assert made.positions() == {ORDERS: 0}
     made.finish(bury)
@@ -361,10 +361,10 @@ def test_every_assignment_has_a_new_epoch_and_starts_empty_and_on_hold() -> None
 def test_what_was_taken_before_is_not_taken_again() -> None:
     made = filled(lanes(), "a")
     assert not made.add(a_record("a", 0))
-    assert made.bury(an_unreadable(1))
-    assert not made.bury(an_unreadable(1))
-    assert not made.bury(an_unreadable(2, partition=7))
-    assert [work.kind for work in started(made)] == [Kind.RUN, Kind.BURY]
+    assert made.add_unreadable(an_unreadable(1))
+    assert not made.add_unreadable(an_unreadable(1))
+    assert not made.add_unreadable(an_unreadable(2, partition=7))
+    assert [work.kind for work in started(made)] == [Kind.RUN, Kind.UNREADABLE]
 
 
 def test_every_change_says_whether_the_work_is_of_this_assignment() -> None:
@@ -397,7 +397,7 @@ def test_a_key_that_is_done_with_its_work_forgets_its_failures() -> None:
 
 def test_an_unreadable_record_that_rests_comes_back_and_holds_up_no_other() -> None:
     made = filled(lanes(), "a")
-    made.bury(an_unreadable(1))
+    made.add_unreadable(an_unreadable(1))
     run, bury = started(made)
     made.rest(bury)
     made.finish(run)
@@ -405,7 +405,7 @@ def test_an_unreadable_record_that_rests_comes_back_and_holds_up_no_other() -> N
 
     made.wake(bury)
     again = next(started(made))
-    assert (again.kind, again.unreadable) == (Kind.BURY, bury.unreadable)
+    assert (again.kind, again.unreadable) == (Kind.UNREADABLE, bury.unreadable)
     made.finish(again)
     assert (made.positions(), len(made)) == ({ORDERS: 2}, 0)
 
@@ -454,11 +454,11 @@ def test_a_key_that_rests_or_works_is_not_ready_twice() -> None:
 def test_a_due_key_with_a_record_in_work_is_replayed_after_it() -> None:
     made = filled(lanes(), "a")
     run = next(started(made))
-    made.replay(("orders", "main|a"), "main")
+    made.retry_parked(("orders", "main|a"), "main")
     assert made.next() is None
 
     made.finish(run)
-    assert [work.kind for work in started(made)] == [Kind.REPLAY]
+    assert [work.kind for work in started(made)] == [Kind.RETRY_PARKED]
 
 
 def test_where_a_partition_stands_before_its_first_record_is_told_once() -> None:

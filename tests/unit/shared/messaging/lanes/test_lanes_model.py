@@ -100,8 +100,8 @@ class Consumption(RuleBasedStateMachine):
         work = self.take_out(data)
         if work.kind is Kind.APPEND:
             self.append(work)
-        elif work.kind is Kind.REPLAY:
-            self.replay(work)
+        elif work.kind is Kind.RETRY_PARKED:
+            self.retry(work)
         for record in work.records:
             self.durable[(record.topic, record.partition)].add(record.offset)
             self.run_up_to[work.key] = record.offset
@@ -111,7 +111,7 @@ class Consumption(RuleBasedStateMachine):
         assert work.key in self.parked, "appended to a key that is not parked"
         self.parked[work.key] += [record.offset for record in work.records]
 
-    def replay(self, work: Work) -> None:
+    def retry(self, work: Work) -> None:
         self.parked.pop(work.key, None)
         self.lanes.unpark(work.key)
 
@@ -143,7 +143,7 @@ class Consumption(RuleBasedStateMachine):
     @precondition(lambda self: self.parked)
     @rule(data=st.data())
     def becomes_due(self, data: st.DataObject) -> None:
-        self.lanes.replay(data.draw(st.sampled_from(sorted(self.parked))), "main")
+        self.lanes.retry_parked(data.draw(st.sampled_from(sorted(self.parked))), "main")
 
     @precondition(lambda self: self.stragglers)
     @rule(data=st.data())
@@ -191,7 +191,7 @@ class Consumption(RuleBasedStateMachine):
         while self.resting:
             self.lanes.wake(self.resting.pop())
         for key in list(self.parked):
-            self.lanes.replay(key, "main")
+            self.lanes.retry_parked(key, "main")
         while self.out or self.lanes.is_ready:
             self.start()
             for work in tuple(self.out):
@@ -206,9 +206,9 @@ class Consumption(RuleBasedStateMachine):
         self.out.remove(work)
         if work.kind is Kind.APPEND:
             self.append(work)
-            self.lanes.replay(work.key, "main")
-        elif work.kind is Kind.REPLAY:
-            self.replay(work)
+            self.lanes.retry_parked(work.key, "main")
+        elif work.kind is Kind.RETRY_PARKED:
+            self.retry(work)
         self.lanes.finish(work)
 
 

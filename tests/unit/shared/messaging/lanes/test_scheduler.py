@@ -70,12 +70,12 @@ def test_replays_wait_while_their_places_are_taken() -> None:
     turns = Scheduler(1)
     turns.add(a_lane("replay", waits=False))
     assert turns.is_ready
-    turns.replaying()
+    turns.retry_began()
 
     assert not turns.is_ready
     assert turns.take() is None
-    turns.replayed()
-    assert turns.replays == 0
+    turns.retry_ended()
+    assert turns.retries == 0
     assert turns.is_ready
     lane = turns.take()
     assert lane is not None
@@ -88,9 +88,9 @@ def test_who_is_in_a_hurry_now_has_the_turn_of_a_record() -> None:
     turns = Scheduler(1)
     lane = a_lane("replay", waits=False)
     turns.add(lane)
-    turns.replaying()
+    turns.retry_began()
     turns.hurry(lane)
 
     assert turns.take() is lane
-    turns.replayed()
+    turns.retry_ended()
     assert turns.take() is None

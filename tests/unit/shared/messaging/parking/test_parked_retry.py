@@ -9,9 +9,20 @@ from typing import Any
 import pytest
 
 from shared.entities.order.spec import CANONICAL_ORDER
-from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown, Waiting
-from shared.messaging.lanes.lane import Lane
-from shared.messaging.parking.parked_retry import Replay
+from shared.errors import (
+    IntegrationError,
+    Misconfigured,
+    NeedsReview,
+    OutcomeUnknown,
+    Rejected,
+    RetryLater,
+    TargetDown,
+    Waiting,
+)
+from shared.messaging.consumer.error_policy import Policy
+from shared.messaging.consumer.lane_retry import LaneSource
+from shared.messaging.lanes.lane import Kind, Lane, Work
+from shared.messaging.parking.parked_retry import ParkedRetry, _ParkedSource
 from shared.messaging.parking.parked_rows import record_of
 from shared.messaging.record import Record, Result, Route
 from shared.state.parked import ParkedKey, ParkedRecord
@@ -46,8 +57,8 @@ class Turn:
         return answer
 
     @property
-    def replay(self) -> Replay:
-        return self.bench.treatment._replay
+    def parked_retry(self) -> ParkedRetry:
+        return self.bench.runner._parked_retry
 
     async def take(self) -> bool:
         await self.bench.assigned()
@@ -57,7 +68,7 @@ class Turn:
         ]
         if rows:
             await self.bench.parked.park(self.key, rows, 1)
-        return await self.replay.replay(self.key, self.route, 1, self.lane)
+        return await self.parked_retry.retry(self.key, self.route, 1, self.lane)
 
     @property
     def stored(self) -> ParkedKey:
@@ -152,7 +163,7 @@ def test_a_fraction_of_a_second_is_kept_in_milliseconds() -> None:
 @pytest.mark.parametrize("works", [True, False])
 async def test_an_event_that_went_through_shows_that_the_vendor_is_there(works: bool) -> None:
     turn = Turn(Result("applied" if works else "stale"))
-    outages = turn.replay._outages
+    outages = turn.parked_retry._outages
     outages.failed("main", "heartland", 0.0)
 
     await turn.take()
@@ -163,7 +174,7 @@ async def test_an_event_that_went_through_shows_that_the_vendor_is_there(works: 
 async def test_what_works_ends_a_run_of_dead_letters() -> None:
     turn = Turn()
     interrupted: list[bool] = []
-    turn.replay._dead_letters.interrupt = lambda: interrupted.append(True)  # type: ignore[method-assign]
+    turn.parked_retry._error_handling._dead_letters.interrupt = lambda: interrupted.append(True)  # type: ignore[method-assign]
 
     await turn.take()
 
@@ -196,7 +207,7 @@ async def test_when_it_is_tried_again(error: Exception, attempts: int, seconds: 
 
 async def test_the_schedule_is_jittered_down_to_half() -> None:
     turn = Turn(RetryLater("locked"))
-    turn.replay._random = lambda: 0.0
+    turn.parked_retry._random = lambda: 0.0
 
     await turn.take()
 
@@ -324,11 +335,11 @@ async def test_a_vendor_that_fails_one_record_and_answers_others_well_costs_that
     for seconds in (5.0, 9.9):
         turn.bench.clock.advance(seconds)
         with pytest.raises(TargetDown):
-            await turn.replay.replay(turn.key, turn.route, 1, turn.lane)
+            await turn.parked_retry.retry(turn.key, turn.route, 1, turn.lane)
     assert turn.stored.attempts == 0
 
     turn.bench.clock.advance(0.1)
-    assert await turn.replay.replay(turn.key, turn.route, 1, turn.lane) is False
+    assert await turn.parked_retry.retry(turn.key, turn.route, 1, turn.lane) is False
 
     assert (turn.stored.attempts, turn.stored.waits_for, turn.stored.error_class) == (1, None, "TargetDown")
     assert turn.bench.metric("events_failed_total", entity="order", reason="retry") == 1
@@ -340,7 +351,7 @@ async def test_and_once_they_are_used_up_it_is_halted() -> None:
         await turn.take()
     turn.bench.clock.advance(10)
 
-    assert await turn.replay.replay(turn.key, turn.route, 1, turn.lane) is False
+    assert await turn.parked_retry.retry(turn.key, turn.route, 1, turn.lane) is False
 
     assert turn.stored.state == "halted"
     assert len(turn.bench.producer.sent) >= 1
@@ -354,6 +365,32 @@ async def test_a_vendor_that_answers_nobody_well_is_waited_for(well_at: float | 
     for _ in range(8):
         turn.bench.clock.advance(600)
         with pytest.raises(TargetDown):
-            await turn.replay.replay(turn.key, turn.route, 1, turn.lane)
+            await turn.parked_retry.retry(turn.key, turn.route, 1, turn.lane)
 
     assert turn.stored.attempts == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        pytest.param(RetryLater("locked"), Policy.PARK, id="try later"),
+        pytest.param(OutcomeUnknown("no answer"), Policy.AGAIN, id="outcome unknown"),
+        pytest.param(TargetDown("away", target="heartland"), Policy.AGAIN, id="vendor down"),
+        pytest.param(TargetDown("no database"), Policy.AGAIN, id="our own database down"),
+        pytest.param(Waiting("no item TEE", waits_for="item:TEE"), Policy.PARK, id="waits for something"),
+        pytest.param(NeedsReview("off", kind="k", advice="a"), Policy.REVIEW, id="a person must act"),
+        pytest.param(Rejected("no order"), Policy.DEAD_LETTER, id="can never work"),
+        pytest.param(Misconfigured("no token"), Policy.STOP, id="must stop the service"),
+    ],
+)
+async def test_an_error_means_the_same_from_kafka_and_from_the_parked_table(
+    error: IntegrationError, verdict: Policy
+) -> None:
+    """Once the attempts in the lane are used up."""
+    turn = Turn()
+    work = Work(Kind.RUN, Lane(("orders", "main|1001"), "main", attempts=9), 1, [])
+    lane_source = LaneSource(turn.bench.runner._lane_retry, work, turn.route)
+    parked_source = _ParkedSource(turn.parked_retry, turn.key, Lane(("orders", "main|1001"), "main"), 1)
+
+    assert lane_source.decide(error) == parked_source.decide(error)
+    assert parked_source.decide(error).verdict is verdict

@@ -181,7 +181,7 @@ async def test_a_key_that_is_due_gets_its_turn() -> None:
     assert list(bench.parking.due) == [KEY]
     work = bench.lanes.next()
     assert work is not None
-    assert (work.kind, work.key) == (Kind.REPLAY, KEY)
+    assert (work.kind, work.key) == (Kind.RETRY_PARKED, KEY)
     assert ready == [True]
 
 
@@ -305,7 +305,7 @@ async def test_what_nobody_has_wakes_no_key() -> None:
     assert woken == []
 
 
-async def test_a_wake_is_followed_at_once_and_an_outage_of_the_database_survived() -> None:
+async def test_keys_become_due_and_an_outage_of_the_database_is_survived() -> None:
     bench = await a_bench()
     await parked(bench, replace(a_key(1001, waits_for="item:A"), next_attempt_at=NOON + timedelta(hours=1)))
     bench.lanes.park(KEY)
@@ -313,21 +313,19 @@ async def test_a_wake_is_followed_at_once_and_an_outage_of_the_database_survived
     looks: list[int] = []
     watching = asyncio.create_task(parking.watch(lambda: looks.append(len(parking.due))))
     try:
-        assert await parking.wake([("main", "item:B")]) == 0
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        assert looks == []
-
-        assert await parking.wake([("main", "item:A")]) == 1
+        parking._woken.set()
         await until(lambda: looks)
-        assert looks == [1]
+        await bench.parked.wake([("main", "item:A")], NOON)
+        parking._woken.set()
+        await until(lambda: len(looks) == 2)
+        assert looks == [0, 1]
 
         bench.parked.down = True
         parking._woken.set()
         await until(lambda: bench.parked.refused)
         bench.parked.down = False
         parking._woken.set()
-        await until(lambda: len(looks) == 2)
+        await until(lambda: len(looks) == 3)
     finally:
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
@@ -354,7 +352,7 @@ class Turn:
     def __init__(self, free: bool, before: Any = lambda: None) -> None:
         self.free, self.before, self.given = free, before, 0
 
-    async def replay(self, key: ParkedKey, route: Route, epoch: int, lane: Lane) -> bool:
+    async def retry(self, key: ParkedKey, route: Route, epoch: int, lane: Lane) -> bool:
         self.given += 1
         assert (epoch, lane.key, lane.connection) == (1, KEY, "main")
         self.before()
@@ -370,7 +368,7 @@ async def test_after_its_turn_a_key_is_free_or_stays_parked(free: bool) -> None:
     work = bench.lanes.next()
     assert work is not None
 
-    await bench.parking.replayed(work, ONE_BY_ONE, Turn(free))  # type: ignore[arg-type]
+    await bench.parking.retry(work, ONE_BY_ONE, Turn(free))  # type: ignore[arg-type]
 
     assert bench.parking.due == {}
     assert bench.lanes.parked == (set() if free else {KEY})
@@ -389,7 +387,7 @@ async def test_a_turn_that_ends_after_the_assignment_changes_nothing_of_the_next
         bench.lanes.assign([("orders", 0)])
         bench.lanes.park(KEY)
 
-    await bench.parking.replayed(work, ONE_BY_ONE, Turn(True, over))  # type: ignore[arg-type]
+    await bench.parking.retry(work, ONE_BY_ONE, Turn(True, over))  # type: ignore[arg-type]
 
     assert list(bench.parking.due) == [KEY]
     assert bench.lanes.parked == {KEY}
@@ -398,12 +396,12 @@ async def test_a_turn_that_ends_after_the_assignment_changes_nothing_of_the_next
 
 async def test_a_turn_of_a_key_that_is_due_no_longer_is_passed_over() -> None:
     bench = await a_bench()
-    bench.lanes.replay(KEY, "main")
+    bench.lanes.retry_parked(KEY, "main")
     work = bench.lanes.next()
     assert work is not None
     turn = Turn(True)
 
-    await bench.parking.replayed(work, ONE_BY_ONE, turn)  # type: ignore[arg-type]
+    await bench.parking.retry(work, ONE_BY_ONE, turn)  # type: ignore[arg-type]
 
     assert turn.given == 0
     assert bench.lanes.parked == {KEY}
