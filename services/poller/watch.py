@@ -9,7 +9,7 @@ from functools import partial
 
 from services.poller.silence import DAYS, Verdict, judge
 from shared.canonical.alert import Alert, Severity
-from shared.connectors.shopify.clients import Shopify
+from shared.connectors.shopify.clients import ShopifyConnection
 from shared.connectors.shopify.subscription_sync import FIRST, SubscriptionSync, are_in_sync
 from shared.connectors.shopify.subscriptions import SubscriptionChanges, desired_subscriptions
 from shared.entities.order.backfill import backfill
@@ -54,7 +54,7 @@ class Watch:
     """Looks after the webhooks of each connection."""
 
     def __init__(
-        self, shell: Shell, shop_of: Callable[[str], Shopify], producer: Producer, books: Books, reach: Reach
+        self, shell: Shell, shop_of: Callable[[str], ShopifyConnection], producer: Producer, books: Books, reach: Reach
     ) -> None:
         self._shell = shell
         self._shop_of = shop_of
@@ -76,7 +76,7 @@ class Watch:
         await self._books.watch.note_good(connection, now)
         await self._producer.flush()
 
-    async def _keep(self, connection: str, shop: Shopify, now: datetime) -> None:
+    async def _keep(self, connection: str, shop: ShopifyConnection, now: datetime) -> None:
         desired = desired_subscriptions(self._reach.public_url, connection, self._reach.topics)
         sync = SubscriptionSync(
             connection, desired, partial(shop.client.execute, context=REPAIR), self._books.watch, self._reach.overlap
@@ -118,7 +118,7 @@ class Watch:
         await self._books.watch.note_gap(connection, Gap(since - self._reach.late, _SILENT))
         return verdict
 
-    async def _backfill(self, connection: str, shop: Shopify) -> int:
+    async def _backfill(self, connection: str, shop: ShopifyConnection) -> int:
         gap, began = (await self._books.watch.get(connection)).gap, self._shell.clock.now()
         if gap is None:
             return 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from services.transformers.settings import Settings
 from shared.canonical.priority import PRIORITIES, Priority
 from shared.connectors.shopify.client import ShopifyClient
-from shared.connectors.shopify.clients import Shopify, ShopifyClients
+from shared.connectors.shopify.clients import ShopifyClients, ShopifyConnection
 from shared.connectors.shopify.paging import Node
 from shared.entities.order.settings import ShopifyOrderSettings
 from shared.entities.order.shopify.batch_reader import OrderReader
@@ -22,7 +22,7 @@ class Shop:
     `read_back`: whether each order is read from the API, be the webhook's body complete or not.
     """
 
-    shopify: Shopify
+    shopify: ShopifyConnection
     readers: Mapping[Priority, OrderReader]
     read_back: bool
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from shared.connectors.heartland.clients import Heartland
-from shared.connectors.shopify.clients import Shopify
+from shared.connectors.heartland.clients import HeartlandConnection
+from shared.connectors.shopify.clients import ShopifyConnection
 from shared.state.database import Database
 from shared.state.drift import Drift, Finding
 from shared.sync.comparison_memory import Memory
@@ -94,8 +94,8 @@ class Records(Protocol[S]):
 class Vendors:
     """Both vendors of one connection, whose calls wait behind those of live work."""
 
-    shopify: Shopify
-    heartland: Heartland
+    shopify: ShopifyConnection
+    heartland: HeartlandConnection
 
 
 class Companion(Protocol[S]):

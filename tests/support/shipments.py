@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from shared.canonical.event import content_hash
-from shared.connectors.shopify.clients import Shopify
+from shared.connectors.shopify.clients import ShopifyConnection
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.record import Fulfilment, ShippedLine
@@ -128,7 +128,7 @@ class Shop:
     def _shop(self, _: str) -> Any:
         settings = {"shopify": {"fulfilment": {"location_map": dict(self.locations)}}}
         client: Any = self.client
-        return Shopify(Connection("main", {}, settings), client, ShopifySettings())
+        return ShopifyConnection(Connection("main", {}, settings), client, ShopifySettings())
 
     async def place(self, *lines: tuple[str, int], order: int = ORDER, **changes: Any) -> None:
         """An order; its line ids are the order's id times ten plus 1, 2, 3."""

@@ -23,7 +23,7 @@ from shared.state.connections import Connection, Connections
 
 
 @dataclass(frozen=True, slots=True)
-class Heartland:
+class HeartlandConnection:
     """One connection's account: its client and the settings that its merchant chose."""
 
     connection: Connection
@@ -66,10 +66,10 @@ class HeartlandClients:
         self._call_limits = call_limits
         self._metrics = metrics
         self._clock = clock
-        self._cached: dict[str, Heartland] = {}
+        self._cached: dict[str, HeartlandConnection] = {}
         self._shared: dict[str, tuple[RateLimit, Breaker]] = {}
 
-    def get(self, name: str) -> Heartland:
+    def get(self, name: str) -> HeartlandConnection:
         """The account of the connection `name`, the same object as long as the connection stays as it is.
 
         Raises RetryLater for a connection that is not known (yet), and TargetDown for one whose credentials or
@@ -83,13 +83,13 @@ class HeartlandClients:
             cached = self._cached[name] = self._build(connection)
         return cached
 
-    def _build(self, connection: Connection) -> Heartland:
+    def _build(self, connection: Connection) -> HeartlandConnection:
         try:
             return self._new(connection)
         except Misconfigured as error:
             raise TargetDown(f"connection {connection.name}: {error.reason}", target=TARGET) from error
 
-    def _new(self, connection: Connection) -> Heartland:
+    def _new(self, connection: Connection) -> HeartlandConnection:
         if connection.name not in self._shared:
             self._shared[connection.name] = self._limits_of(connection.name)
         budget, breaker = self._shared[connection.name]
@@ -104,7 +104,7 @@ class HeartlandClients:
             limits=Limits(self._call_limits.timeout_seconds, empty_refusals=rules.empty_refusals),
             throttled=self._limits.throttled(TARGET),
         )
-        return Heartland(connection, HeartlandClient(transport), rules)
+        return HeartlandConnection(connection, HeartlandClient(transport), rules)
 
     def _limits_of(self, name: str) -> tuple[RateLimit, Breaker]:
         limits = self._call_limits

@@ -21,7 +21,7 @@ from shared.state.connections import Connection, Connections
 
 
 @dataclass(frozen=True, slots=True)
-class Shopify:
+class ShopifyConnection:
     """One connection's shop: its client and the settings that its merchant chose."""
 
     connection: Connection
@@ -58,10 +58,10 @@ class ShopifyClients:
         self._metrics = metrics
         self._clock = clock
         self._rate = points_per_second
-        self._cached: dict[str, Shopify] = {}
+        self._cached: dict[str, ShopifyConnection] = {}
         self._shared: dict[str, tuple[QueryCostLimit | None, Breaker]] = {}
 
-    def get(self, name: str) -> Shopify:
+    def get(self, name: str) -> ShopifyConnection:
         """The shop of the connection `name`, the same object as long as the connection stays as it is.
 
         Raises RetryLater for a connection that is not known (yet), and TargetDown for one whose credentials or
@@ -75,13 +75,13 @@ class ShopifyClients:
             cached = self._cached[name] = self._build(connection)
         return cached
 
-    def _build(self, connection: Connection) -> Shopify:
+    def _build(self, connection: Connection) -> ShopifyConnection:
         try:
             return self._new(connection)
         except Misconfigured as error:
             raise TargetDown(f"connection {connection.name}: {error.reason}", target=TARGET) from error
 
-    def _new(self, connection: Connection) -> Shopify:
+    def _new(self, connection: Connection) -> ShopifyConnection:
         if connection.name not in self._shared:
             self._shared[connection.name] = self._limits_of(connection.name)
         budget, breaker = self._shared[connection.name]
@@ -94,7 +94,7 @@ class ShopifyClients:
             observe=self._observe(),
             throttled=self._limits.throttled(TARGET),
         )
-        return Shopify(connection, client, read_section(connection.settings, TARGET, ShopifySettings))
+        return ShopifyConnection(connection, client, read_section(connection.settings, TARGET, ShopifySettings))
 
     def _limits_of(self, name: str) -> tuple[QueryCostLimit | None, Breaker]:
         return self._limits.query_cost_limit(name, TARGET, self._rate), self._limits.breaker(name, TARGET)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from shared.connectors.heartland.clients import Heartland
+from shared.connectors.heartland.clients import HeartlandConnection
 from shared.definitions.parse import read_section
 from shared.entities.fulfilment.settings import HeartlandFulfilmentSettings, ShopifyFulfilmentSettings
 from shared.entities.order.settings import HeartlandOrderSettings
@@ -19,7 +19,7 @@ class ShipmentSettings:
     notify_customer: bool = False
 
 
-def shipment_settings(heartland: Heartland) -> ShipmentSettings:
+def shipment_settings(heartland: HeartlandConnection) -> ShipmentSettings:
     """Those of a connection. Raises TargetDown or Misconfigured for what cannot be used."""
     chosen = read_section(heartland.connection.settings, "shopify.fulfilment", ShopifyFulfilmentSettings)
     return ShipmentSettings(

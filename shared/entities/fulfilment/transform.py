@@ -14,7 +14,7 @@ from shared.canonical.event import content_hash
 from shared.canonical.priority import Priority
 from shared.connectors.heartland import decimal_json
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.clients import Heartland, HeartlandClients
+from shared.connectors.heartland.clients import HeartlandClients, HeartlandConnection
 from shared.connectors.heartland.timestamps import changed_at
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.heartland import from_heartland, is_completed, shipped_items
@@ -120,7 +120,7 @@ def route(parts: TransformParts) -> Route:
 
 def handler(clients: HeartlandClients, producer: Producer, clock: Clock) -> Handler:
     """The handler of invoice notices, one at a time: each is a fact of its own."""
-    known: dict[str, tuple[Heartland, Skus, ShipmentSettings]] = {}
+    known: dict[str, tuple[HeartlandConnection, Skus, ShipmentSettings]] = {}
 
     async def handle(records: Sequence[Record]) -> Result:
         record = records[-1]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.canonical.event import read_event
-from shared.connectors.heartland.clients import Heartland
+from shared.connectors.heartland.clients import HeartlandConnection
 from shared.entities.order.heartland.payment_types import create_payment_type, read_payment_types
 from shared.entities.parts import EntityWriter, HeartlandWriterParts
 from shared.limits.call_context import PreSendCheck
@@ -42,7 +42,7 @@ def open_writer(parts: HeartlandWriterParts) -> EntityWriter:
 class TenderInHeartland:
     """Tenders with Heartland as their target: see `shared.sync.sync.SyncedEntity`."""
 
-    heartland_of: Callable[[str], Heartland]
+    heartland_of: Callable[[str], HeartlandConnection]
     create_once: CreateOnce
     entity: str = "tender"
     target: str = "heartland"
@@ -67,7 +67,7 @@ class TenderInHeartland:
 class TenderSync(RecordSync[str, "int | None", str]):
     """Synchronises one tender: desired is the payment type's name, actual its id."""
 
-    def __init__(self, heartland: Heartland, create_once: CreateOnce, attempt: Attempt[TenderEvent]) -> None:
+    def __init__(self, heartland: HeartlandConnection, create_once: CreateOnce, attempt: Attempt[TenderEvent]) -> None:
         self.definitions_version = heartland.connection.definitions_version
         self._client = heartland.client
         self._create_once = create_once

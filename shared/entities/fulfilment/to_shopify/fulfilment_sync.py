@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.canonical.event import read_event
-from shared.connectors.shopify.clients import Shopify
+from shared.connectors.shopify.clients import ShopifyConnection
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.settings import ShopifyFulfilmentSettings
 from shared.entities.fulfilment.to_shopify.actual import ENTITY, ActualShipment, ShipmentReader
@@ -33,7 +33,7 @@ from shared.sync.sync import Attempt, RecordSync
 class FulfilmentInShopify:
     """Fulfilments with Shopify as their target: see `shared.sync.sync.SyncedEntity`. `shop_of` is by connection."""
 
-    shop_of: Callable[[str], Shopify]
+    shop_of: Callable[[str], ShopifyConnection]
     ledger: Ledger
     create_once: CreateOnce
     lag: ReadLag
@@ -72,7 +72,7 @@ class FulfilmentInShopify:
 class FulfilmentSync(RecordSync[DesiredShipment, ActualShipment, Step]):
     """One invoice on its way to one shop."""
 
-    def __init__(self, event: FulfilmentEvent, shop: Shopify, reader: ShipmentReader) -> None:
+    def __init__(self, event: FulfilmentEvent, shop: ShopifyConnection, reader: ShipmentReader) -> None:
         self._event = event
         self._reader = reader
         chosen = shop.section("fulfilment", ShopifyFulfilmentSettings)

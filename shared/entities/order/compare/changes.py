@@ -8,10 +8,10 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from shared.connectors.heartland.clients import Heartland
+from shared.connectors.heartland.clients import HeartlandConnection
 from shared.connectors.heartland.decimal_json import normalized
 from shared.connectors.heartland.timestamps import changed_at
-from shared.connectors.shopify.clients import Shopify
+from shared.connectors.shopify.clients import ShopifyConnection
 from shared.entities.order.compare.own_records import OwnRecords
 from shared.entities.order.compare.snapshot import Snapshot
 from shared.entities.order.heartland.orders import orders_changed_since
@@ -27,8 +27,8 @@ class Changes:
     def __init__(
         self,
         name: str,
-        shopify: Shopify,
-        heartland: Heartland,
+        shopify: ShopifyConnection,
+        heartland: HeartlandConnection,
         books: OwnRecords,
         memory: Memory,
         companions: Sequence[Companion[Snapshot]] = (),

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from shared.canonical.money import exact
-from shared.connectors.heartland.clients import Heartland
+from shared.connectors.heartland.clients import HeartlandConnection
 from shared.connectors.heartland.decimal_json import normalized
 from shared.connectors.heartland.timestamps import changed_at
-from shared.connectors.shopify.clients import Shopify
+from shared.connectors.shopify.clients import ShopifyConnection
 from shared.entities.order.compare.own_records import Beliefs, OwnRecords
 from shared.entities.order.compare.snapshot import InHeartland, Snapshot
 from shared.entities.order.event import order_hash
@@ -36,8 +36,8 @@ class Reader:
     def __init__(
         self,
         name: str,
-        shopify: Shopify,
-        heartland: Heartland,
+        shopify: ShopifyConnection,
+        heartland: HeartlandConnection,
         books: OwnRecords,
         companions: Sequence[Companion[Snapshot]] = (),
     ) -> None:

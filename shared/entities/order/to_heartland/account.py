@@ -1,4 +1,4 @@
-"""What it takes to write into one connection's Heartland account, built once per connection and kept."""
+"""The caches and clients for writing orders to one connection's Heartland account, built once per connection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.clients import Heartland, HeartlandClients
+from shared.connectors.heartland.clients import HeartlandClients, HeartlandConnection
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.definitions.parse import read_section
 from shared.entities.order.settings import HeartlandOrderSettings
@@ -22,9 +22,10 @@ from shared.sync.create_once import CreateOnce, ReadLag
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`namespace` is where Shopify's metafields hold our ids. `lag` is that of what only an order's owner creates.
+    """One connection's Heartland account.
 
-    `definitions_version` is the version of the connection's settings.
+    `definitions_version` is the version of the connection's settings. `namespace` is that of the metafields that hold
+    our ids in Shopify. `lag` is the read lag of records that only the owner of the order's partition creates.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Account:
 
 
 def open_account(
-    there: Heartland,
+    connected: HeartlandConnection,
     *,
     ledger: Ledger,
     clock: Clock,
@@ -50,18 +51,18 @@ def open_account(
     item_window_seconds: float = WINDOW_SECONDS,
     started_at: datetime | None = None,
 ) -> Account:
-    """The parts of one account around its client. `started_at`: since when nobody else writes, else from now on."""
-    name, heartland = there.connection.name, there.client
-    rules = there.section("order", HeartlandOrderSettings)
-    read_lag_seconds = there.rules.read_lag_seconds
+    """The account around its client. `started_at` is when other processes stopped writing to it, by default now."""
+    name, heartland = connected.connection.name, connected.client
+    rules = connected.section("order", HeartlandOrderSettings)
+    read_lag_seconds = connected.rules.read_lag_seconds
     create_once = CreateOnce(ledger, clock, started_at)
-    # Many partitions may have orders of one buyer, so any process may be creating the buyer; so it is with items.
+    # Orders of one buyer may be in several partitions, so any process may be creating the buyer; likewise items.
     shared_lag = ReadLag(read_lag_seconds, heartland.call_seconds)
     return Account(
         name=name,
-        definitions_version=there.connection.definitions_version,
+        definitions_version=connected.connection.definitions_version,
         rules=rules,
-        namespace=read_section(there.connection.settings, "shopify", ShopifySettings).metafield_namespace,
+        namespace=read_section(connected.connection.settings, "shopify", ShopifySettings).metafield_namespace,
         heartland=heartland,
         create_once=create_once,
         lag=ReadLag(read_lag_seconds),
@@ -83,25 +84,27 @@ def open_account(
 
 
 class Accounts:
-    """The account of each connection. It is built again when the connection's credentials or settings change."""
+    """The account of each connection, rebuilt when the connection's credentials or settings change."""
 
     def __init__(self, clients: HeartlandClients, *, ledger: Ledger, clock: Clock, item_cache_seconds: float) -> None:
         self._clients = clients
         self._ledger = ledger
         self._clock = clock
         self._item_cache_seconds = item_cache_seconds
-        self._open: dict[str, tuple[Heartland, Account]] = {}
+        self._cached: dict[str, tuple[HeartlandConnection, Account]] = {}
 
     def get(self, name: str) -> Account:
         """The account of this connection.
 
-        Raises RetryLater for a connection that is not known (yet), Misconfigured for one that cannot work.
+        Raises RetryLater for a connection that is not known yet, TargetDown for one that cannot work.
         """
-        there = self._clients.get(name)
-        known = self._open.get(name)
-        if known is None or known[0] is not there:
-            known = self._open[name] = (there, self._build(there))
-        return known[1]
+        connected = self._clients.get(name)
+        cached = self._cached.get(name)
+        if cached is None or cached[0] is not connected:
+            cached = self._cached[name] = (connected, self._build(connected))
+        return cached[1]
 
-    def _build(self, there: Heartland) -> Account:
-        return open_account(there, ledger=self._ledger, clock=self._clock, item_cache_seconds=self._item_cache_seconds)
+    def _build(self, connected: HeartlandConnection) -> Account:
+        return open_account(
+            connected, ledger=self._ledger, clock=self._clock, item_cache_seconds=self._item_cache_seconds
+        )

@@ -1,4 +1,4 @@
-"""Finds and reads the order that Heartland holds, or recalls it while reads may lag."""
+"""Finds and reads the order in Heartland, or takes it from memory while reads may lag behind our writes."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 class ActualOrderReader:
     """Reads one order, for one attempt. Every method raises what the client and the database raise.
 
-    `in_doubt` are creates of the order whose outcome was unknown when it was read. `duplicates` is set where several
-    Heartland orders stand for it.
+    `in_doubt` are the order's effects whose outcome was unknown when it was read, by operation. `duplicates` is set
+    where several Heartland orders have this order's id.
     """
 
     def __init__(self, account: Account, order: Order, work: UnitOfWork, context: CallContext) -> None:
@@ -46,10 +46,13 @@ class ActualOrderReader:
         self.duplicates: Problem | None = None
 
     async def find(self, link: LinkRow | None) -> ActualOrder | None:
-        """The order by our link; or, after the database was lost, where Shopify knows of one."""
+        """The order by our link; without one, by a look-up if Shopify's metafield shows that the order was created.
+
+        The latter happens after the database was lost.
+        """
         if link is not None:
             return await self.read(int(link.heartland_id))
-        if not noted_id(self._order, self._account.namespace):
+        if not heartland_id_in_shopify(self._order, self._account.namespace):
             return None
         found = await self.look_up()
         if found is None:
@@ -58,30 +61,33 @@ class ActualOrderReader:
         return await self.read(found)
 
     async def read(self, order_id: int) -> ActualOrder:
-        """The whole order. Raises TargetDown while a read cannot be trusted, NeedsReview where it is gone."""
+        """The whole order. Raises TargetDown while reads may not show our last write, NeedsReview if it was deleted."""
         lag_seconds = self._account.lag.seconds
         recent = self._account.recent.recall(self._order.id, lag_seconds)
         if recent is not None:
             return recent
         history = await self._account.create_once.history(self._account.name, "order", self._order.id)
-        # A change of lines leaves no effect behind: who took the order over knows only when that was.
-        others = await self._work.last_sent(history.last_sent or _LONG_AGO)
-        wait = self._account.recent.unsettled_seconds(self._order.id, others, lag_seconds)
+        # Changes of lines are not in the ledger. So another process may have sent some until this one took over.
+        last_sent = await self._work.last_sent(history.last_sent or _LONG_AGO)
+        wait = self._account.recent.unsettled_seconds(self._order.id, last_sent, lag_seconds)
         if wait > 0:
-            raise TargetDown(f"order {self._order.name} was written a moment ago and cannot be read reliably yet", wait)
+            raise TargetDown(
+                f"order {self._order.name} was just written, and Heartland's reads may not show it yet", wait
+            )
         self.in_doubt = history.in_doubt
         try:
             return await read_order(self._account.heartland, order_id, self._context)
         except NotFound as error:
             raise NeedsReview(
-                f"Heartland order {order_id} of Shopify order {self._order.name} is gone",
+                f"Heartland order {order_id} of Shopify order {self._order.name} was deleted in Heartland",
                 kind="order_missing",
-                advice="Check who removed it in Heartland; enter it again by hand if it was a mistake.",
+                advice="It is not created again, and changes in Shopify no longer reach Heartland. Check who deleted "
+                "it; if it was a mistake, enter the order in Heartland by hand.",
                 details={"heartland_order_id": order_id},
             ) from error
 
     async def look_up(self) -> int | None:
-        """By Shopify's id in the custom field; two orders may share a name, so the number proves nothing."""
+        """The order's id, by the custom field with Shopify's id; its number is not unique."""
         field = self._account.rules.order_id_field
         found = await orders_by_custom_field(self._account.heartland, field, self._order.id, self._context)
         if len(found) > 1:
@@ -89,16 +95,16 @@ class ActualOrderReader:
         return found[0].id if found else None
 
     async def is_number_taken(self, public_id: str) -> bool:
-        """Whether any order has this number."""
+        """Whether any Heartland order has this number."""
         return bool(await orders_by_number(self._account.heartland, public_id, self._context))
 
     def link(self, order_id: int, public_id: str) -> None:
-        """Link the order with Heartland's; stored with the unit of work."""
+        """Link the order with Heartland's. The link is stored with the unit of work."""
         self._work.links.append(LinkPair(self._account.name, "order", self._order.id, str(order_id), public_id))
 
 
 async def read_order(heartland: HeartlandClient, order_id: int, context: CallContext) -> ActualOrder:
-    """The whole order as it stands. Raises NotFound where it is gone."""
+    """The whole order, read now. Raises NotFound where there is none."""
     return ActualOrder(
         order=await read_sales_order(heartland, order_id, context),
         lines=tuple(await read_order_lines(heartland, order_id, context)),
@@ -107,7 +113,7 @@ async def read_order(heartland: HeartlandClient, order_id: int, context: CallCon
     )
 
 
-def noted_id(order: Order, namespace: str) -> str:
+def heartland_id_in_shopify(order: Order, namespace: str) -> str:
     """The Heartland id that the Shopify order carries in its metafield; empty if none."""
     keys = (namespace, "heartland_order_id")
     return next((value for space, key, value in order.metafields if (space, key) == keys), "")
@@ -116,7 +122,8 @@ def noted_id(order: Order, namespace: str) -> str:
 def _duplicates(order: Order, found: list[SalesOrder]) -> Problem:
     return Problem(
         kind="duplicate_orders",
-        title=f"{len(found)} Heartland orders stand for Shopify order {order.name}",
-        advice=f"Keep {found[0].public_id or found[0].id} and cancel the others in Heartland.",
-        details={"heartland_order_ids": [one.id for one in found]},
+        title=f"There are {len(found)} Heartland orders for Shopify order {order.name}",
+        advice="A store may ship the order more than once. Only Heartland order "
+        f"{found[0].public_id or found[0].id} is updated: keep it, and cancel the others in Heartland.",
+        details={"heartland_order_ids": [duplicate.id for duplicate in found]},
     )

@@ -1,4 +1,4 @@
-"""The order as Heartland holds it, as far as we know it. Pure."""
+"""The order as Heartland holds it: read, or known from what was just written. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _CANCELED = {"canceled", "cancelled"}
 
 @dataclass(frozen=True, slots=True)
 class ActualOrder:
-    """`invoiced` is None while unknown. `taxes_stale`: lines changed since, so Heartland may have taxed anew.
+    """`invoiced` is None while unknown. `is_new`: this attempt created the order.
 
-    `is_new`: this attempt has created it.
+    `taxes_stale`: lines changed after the taxes were read, so Heartland may have recomputed them.
     """
 
     order: SalesOrder
@@ -29,7 +29,7 @@ class ActualOrder:
 
     @property
     def cost(self) -> Decimal:
-        """What its parts come to, as far as they are known."""
+        """The sum of lines, taxes and shipping charge."""
         lines = total(line.unit_price * line.qty for line in self.lines)
         return lines + total(tax.value for tax in self.taxes) + (self.order.shipping_charge or Decimal(0))
 

@@ -1,4 +1,4 @@
-"""Who bought an order: name, phone and what names the buyer in the ledger. Pure."""
+"""The buyer of an order: name, phone, and the buyer's key in the ledger. Pure."""
 
 from __future__ import annotations
 
@@ -12,31 +12,33 @@ V = TypeVar("V")
 
 # The vendor's own import tool puts this where a required name is unknown.
 UNKNOWN = "?"
-_REMEMBERED = 500
+_KEPT_AT_MOST = 500
 
 
-def key_of(order: Order) -> str:
-    """What names a buyer: the e-mail address (hashed: the ledger holds no personal data), else the id or the order."""
+def buyer_key(order: Order) -> str:
+    """The buyer's key: a hash of the e-mail address, since the ledger holds no personal data; else an id."""
     customer = order.customer
     if customer.email:
         return hashlib.sha256(customer.email.strip().lower().encode()).hexdigest()
     return customer.shopify_id or f"order:{order.id}"
 
 
-def names(order: Order) -> tuple[str, str]:
-    people = (order.customer, order.billing_address, order.shipping_address)
-    named = ((one.first_name.strip(), one.last_name.strip()) for one in people if one)
-    return next((pair for pair in named if any(pair)), ("", ""))
+def buyer_name(order: Order) -> tuple[str, str]:
+    """First and last name, from the first of customer, billing and shipping address that has one."""
+    sources = (order.customer, order.billing_address, order.shipping_address)
+    pairs = ((source.first_name.strip(), source.last_name.strip()) for source in sources if source)
+    return next((pair for pair in pairs if any(pair)), ("", ""))
 
 
-def phone(order: Order) -> str:
-    people = (order.customer, order.billing_address, order.shipping_address)
-    return next((one.phone.strip() for one in people if one and one.phone.strip()), "")
+def buyer_phone(order: Order) -> str:
+    """The phone number, from the first of customer, billing and shipping address that has one."""
+    sources = (order.customer, order.billing_address, order.shipping_address)
+    return next((source.phone.strip() for source in sources if source and source.phone.strip()), "")
 
 
-def remember(memory: dict[K, V], name: K, value: V) -> None:
-    """Keep the newest entries only."""
-    memory.pop(name, None)
-    memory[name] = value
-    if len(memory) > _REMEMBERED:
-        del memory[next(iter(memory))]
+def keep_newest(cache: dict[K, V], key: K, value: V) -> None:
+    """Store the value, and drop the oldest entry once the cache is full."""
+    cache.pop(key, None)
+    cache[key] = value
+    if len(cache) > _KEPT_AT_MOST:
+        del cache[next(iter(cache))]

@@ -1,4 +1,4 @@
-"""Creates the Heartland order of a Shopify order, once, under a number that may be taken."""
+"""Creates the Heartland order of a Shopify order once, and resolves conflicts of its order number."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from shared.sync.unit_of_work import UnitOfWork
 
 
 class OrderCreation:
-    """One create. `body` is the order's header; its number changes where another order has it.
+    """Creates one order. `body` is its header; if another order has its number, Shopify's id is appended to it.
 
-    Stores see the number, Shopify's order name. Two orders may share a name, so a taken number says only that the order
-    may be there already, from before the database was lost.
+    The number that stores see comes from Shopify's order name, which is not unique. So a taken number means either that
+    another order has the same name, or that this order was created before the database was lost.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class OrderCreation:
         self._adopted = False
 
     async def run(self, effect: Effect, work: UnitOfWork) -> ActualOrder:
-        """The order, linked. Raises what the client raises."""
+        """Create or adopt the order, and link it. Raises what the client raises."""
         made = await self._account.create_once(effect, self._send, self._find, self._account.lag, work=work)
         heartland_id = int(made.id)
         if made.found or self._adopted:
@@ -53,11 +53,11 @@ class OrderCreation:
             except Refused as refusal:
                 if not refusal.names("public_id"):
                     raise
-        # By another order of that name; or by this one, where our database lost what it knew.
-        ours = await self._find()
-        self._adopted = ours is not None
+        # The number is taken: by this order, created before the database was lost, or by another.
+        existing = await self._find()
+        self._adopted = existing is not None
         self._body["public_id"] = f"{number}-{self._order_id}"
-        return ours or text_id(await post_order(self._account.heartland, self._body, context))
+        return existing or text_id(await post_order(self._account.heartland, self._body, context))
 
     async def _find(self) -> str | None:
         return text_id(await self._reader.look_up())

@@ -1,7 +1,8 @@
 """Finds or creates the customer of an order.
 
-Heartland wants a customer on every order and does not keep e-mail addresses unique. So the order of trust is: our
-link, the e-mail address, a new customer. A guest is a customer too, named after the billing address.
+Heartland requires a customer on every order and does not keep e-mail addresses unique. So a customer is looked up by
+our link first, then by e-mail address, and created otherwise. A guest becomes a customer too, with the name of the
+billing address.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from shared.entities.order.heartland.customers import (
 from shared.entities.order.record import Order
 from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.to_heartland.addresses import Addresses
-from shared.entities.order.to_heartland.buyer import UNKNOWN, key_of, names, phone, remember
+from shared.entities.order.to_heartland.buyer import UNKNOWN, buyer_key, buyer_name, buyer_phone, keep_newest
 from shared.entities.order.to_heartland.ids import text_id
 from shared.limits.call_context import CallContext, PreSendCheck
 from shared.state.atomic_write import LinkPair
@@ -44,7 +45,7 @@ class Buyer:
 
 
 class Customers:
-    """Customers of one account."""
+    """Finds and creates the customers of one account."""
 
     def __init__(
         self,
@@ -61,101 +62,105 @@ class Customers:
         self._connection = connection
         self._addresses = Addresses(heartland, create_once, lag, connection)
         self._locks = KeyLocks()
-        # What this process learnt and other orders of the same buyer may not see in the database yet.
+        # Links and creates of this process that other orders of the same buyer may not find in the database yet.
         self._linked: dict[str, int] = {}
         self._created: dict[str, Created] = {}
-        # Buyers whose customer Heartland refused on an order.
-        self._doubted: dict[str, None] = {}
+        # Buyers whose customer Heartland refused on an order: read again before it is used again.
+        self._to_recheck: dict[str, None] = {}
 
-    async def of(
+    async def get_or_create(
         self,
         order: Order,
         work: UnitOfWork,
         context: CallContext,
         *,
         linked_id: int | None = None,
-        known_id: int | None = None,
+        current_id: int | None = None,
     ) -> Buyer:
-        """Customer and addresses of this order. `linked_id` is the customer that is linked to Shopify's, `known_id` the
-        one that its Heartland order already has.
+        """Customer and addresses of this order.
+
+        `linked_id` is the customer that is linked to Shopify's, `current_id` the one that the Heartland order has now.
         """
-        # Orders of one buyer wait for each other, or they would create the buyer twice.
-        async with self._locks.of(key_of(order)):
+        # Orders of one buyer wait for each other; otherwise two of them could create the buyer at the same time.
+        async with self._locks.of(buyer_key(order)):
             linked_id = linked_id or self._linked.get(order.customer.shopify_id)
-            is_doubted = key_of(order) in self._doubted
-            self._doubted.pop(key_of(order), None)
-            for customer_id in dict.fromkeys(filter(None, (linked_id, known_id))):
+            recheck = buyer_key(order) in self._to_recheck
+            self._to_recheck.pop(buyer_key(order), None)
+            for customer_id in dict.fromkeys(filter(None, (linked_id, current_id))):
                 try:
-                    if not is_doubted or not (await read_customer(self._heartland, customer_id, context)).deleted_at:
-                        return await self._addressed(order, Buyer(customer_id), work, context)
+                    if not recheck or not (await read_customer(self._heartland, customer_id, context)).deleted_at:
+                        return await self._with_addresses(order, Buyer(customer_id), work, context)
                 except NotFound:  # merged or deleted in Heartland
                     continue
-            buyer, is_new = await self._find_or_create(order, work, context, gone=linked_id)
-            return await self._addressed(order, buyer, work, context, is_new=is_new)
+            buyer, is_new = await self._find_or_create(order, work, context, deleted_id=linked_id)
+            return await self._with_addresses(order, buyer, work, context, is_new=is_new)
 
-    def doubt(self, order: Order) -> None:
-        """Heartland refused the order's customer: look whether it is still there before it is used again."""
-        remember(self._doubted, key_of(order), None)
+    def recheck(self, order: Order) -> None:
+        """Heartland refused the order's customer: read it again before it is used again."""
+        keep_newest(self._to_recheck, buyer_key(order), None)
 
     def forget(self, shopify_id: str) -> None:
-        """The link was contradicted: only the database knows."""
+        """Drop the remembered link: it contradicts one in the database."""
         self._linked.pop(shopify_id, None)
 
-    async def _addressed(
+    async def _with_addresses(
         self, order: Order, buyer: Buyer, work: UnitOfWork, context: CallContext, *, is_new: bool = False
     ) -> Buyer:
-        buyer.billing_address_id, buyer.shipping_address_id = await self._addresses.of(
+        buyer.billing_address_id, buyer.shipping_address_id = await self._addresses.get_or_create(
             order, buyer.customer_id, work, context, is_new=is_new
         )
         return buyer
 
     async def _find_or_create(
-        self, order: Order, work: UnitOfWork, context: CallContext, *, gone: int | None
+        self, order: Order, work: UnitOfWork, context: CallContext, *, deleted_id: int | None
     ) -> tuple[Buyer, bool]:
-        """The buyer, and whether just created. `gone` is the customer that was linked and is no more."""
+        """The buyer, and whether it was created now. `deleted_id` is the linked customer that no longer exists."""
         buyer = await self._by_email(order, context) if order.customer.email else None
         is_new = False
         if buyer is None:
             buyer, is_new = await self._create(order, work, context)
-        elif key_of(order) not in self._created:
-            # If a create of ours was in doubt, this is what it made: nobody else would ever ask.
+        elif buyer_key(order) not in self._created:
+            # If a create of ours was in doubt, it made this customer. Settled here: no later call looks it up.
             work.done[self._effect(order)] = {"id": str(buyer.customer_id)}
-        self._link(order, buyer, work, gone)
+        self._link(order, buyer, work, deleted_id)
         return buyer, is_new
 
     def _effect(self, order: Order) -> Effect:
-        return Effect(self._connection, "heartland", "customer", key_of(order), "customer:create")
+        return Effect(self._connection, "heartland", "customer", buyer_key(order), "customer:create")
 
-    def _link(self, order: Order, buyer: Buyer, work: UnitOfWork, gone: int | None) -> None:
+    def _link(self, order: Order, buyer: Buyer, work: UnitOfWork, deleted_id: int | None) -> None:
         shopify_id = order.customer.shopify_id
         if shopify_id:
-            instead_of = str(gone) if gone is not None else ""
+            instead_of = str(deleted_id) if deleted_id is not None else ""
             pair = LinkPair(self._connection, "customer", shopify_id, str(buyer.customer_id), instead_of=instead_of)
             work.links.append(pair)
-            remember(self._linked, shopify_id, buyer.customer_id)
+            keep_newest(self._linked, shopify_id, buyer.customer_id)
 
     async def _by_email(self, order: Order, context: CallContext) -> Buyer | None:
-        there = await customers_by_email(self._heartland, order.customer.email, context)
-        found = sorted(there, key=lambda one: one.id)
-        if not found:
+        """The oldest customer with this e-mail address; fields that it lacks are filled in."""
+        customers = await customers_by_email(self._heartland, order.customer.email, context)
+        if not customers:
             return None
-        gaps = missing(found[0], order)
-        if gaps:
-            await update_customer(self._heartland, found[0].id, gaps, context)
-        return Buyer(found[0].id, problems=[_several(order, found)] if len(found) > 1 else [])
+        customers.sort(key=lambda customer: customer.id)
+        oldest = customers[0]
+        missing = missing_fields(oldest, order)
+        if missing:
+            await update_customer(self._heartland, oldest.id, missing, context)
+        return Buyer(oldest.id, problems=[_duplicates(order, customers)] if len(customers) > 1 else [])
 
     async def _create(self, order: Order, work: UnitOfWork, context: CallContext) -> tuple[Buyer, bool]:
         effect = self._effect(order)
-        made = self._created.get(key_of(order))
+        made = self._created.get(buyer_key(order))
         if made is None:
             # A new buyer's addresses are new too: one statement claims them all.
             await work.claim(dict.fromkeys([effect, *self._addresses.effects(order)]))
             made = await self._create_as(effect, order, work, context)
         while made.found and not await self._exists(made, context):
-            # Deleted in Heartland since. What is done stays done, so the next one has a name of its own.
+            # Deleted in Heartland since. A ledger entry that is done is never repeated, so the next create has an
+            # operation of its own.
             effect = replace(effect, operation=f"customer:create:after:{made.id}")
             made = await self._create_as(effect, order, work, context)
-        remember(self._created, key_of(order), replace(made, found=True))
+        keep_newest(self._created, buyer_key(order), replace(made, found=True))
         return Buyer(int(made.id)), not made.found
 
     async def _create_as(self, effect: Effect, order: Order, work: UnitOfWork, context: CallContext) -> Created:
@@ -172,12 +177,12 @@ class Customers:
     async def _find(self, order: Order, context: CallContext) -> int | None:
         if order.customer.email:
             found = await customers_by_email(self._heartland, order.customer.email, context)
-            return min((one.id for one in found), default=None)
-        numbered = await customer_by_number(self._heartland, number_of(order, self._rules), context)
+            return min((customer.id for customer in found), default=None)
+        numbered = await customer_by_number(self._heartland, customer_number(order, self._rules), context)
         return numbered.id if numbered else None
 
     async def _exists(self, made: Created, context: CallContext) -> bool:
-        """Whether a customer made earlier is still there; one made a moment ago may not show in reads yet."""
+        """Whether a customer made earlier still exists. One that reads may not show yet counts as existing."""
         if not self._create_once.must_show(made, self._lag):
             return True
         try:
@@ -186,37 +191,38 @@ class Customers:
             return False
 
 
-def number_of(order: Order, rules: HeartlandOrderSettings) -> str:
-    """A number for a customer without e-mail address, who could not be found again otherwise."""
+def customer_number(order: Order, rules: HeartlandOrderSettings) -> str:
+    """The number by which a customer without e-mail address can be found again."""
     shopify_id = order.customer.shopify_id
     return f"{rules.order_prefix}C{shopify_id}" if shopify_id else f"{rules.order_prefix}G{order.id}"
 
 
 def new_customer(order: Order, rules: HeartlandOrderSettings) -> dict[str, str]:
-    """A customer from what the order knows: its own fields, else those of the billing or shipping address."""
-    first, last = names(order)
+    """A new customer's fields: the order's customer, else the billing or shipping address."""
+    first, last = buyer_name(order)
     body = {
         "first_name": first or UNKNOWN,
         "last_name": last or UNKNOWN,
         "email": order.customer.email.strip(),
-        "phone_number": phone(order),
-        "public_id": "" if order.customer.email else number_of(order, rules),
+        "phone_number": buyer_phone(order),
+        "public_id": "" if order.customer.email else customer_number(order, rules),
     }
     return {name: value for name, value in body.items() if value}
 
 
-def missing(there: HeartlandCustomer, order: Order) -> dict[str, str]:
-    """What we know and Heartland does not. What Heartland knows stays."""
-    first, last = names(order)
-    ours = {"first_name": first, "last_name": last, "phone_number": phone(order)}
+def missing_fields(customer: HeartlandCustomer, order: Order) -> dict[str, str]:
+    """Fields that the order has and the customer lacks. What the customer has is never changed."""
+    first, last = buyer_name(order)
+    fields = {"first_name": first, "last_name": last, "phone_number": buyer_phone(order)}
     blank = ("", UNKNOWN)
-    return {name: value for name, value in ours.items() if value and getattr(there, name).strip() in blank}
+    return {name: value for name, value in fields.items() if value and getattr(customer, name).strip() in blank}
 
 
-def _several(order: Order, found: Sequence[HeartlandCustomer]) -> Problem:
+def _duplicates(order: Order, customers: Sequence[HeartlandCustomer]) -> Problem:
     return Problem(
         kind="duplicate_customers",
-        title=f"{len(found)} customers in Heartland share the e-mail address of order {order.name}",
-        advice=f"Merge them in Heartland; the order went to the oldest, {found[0].public_id or found[0].id}.",
-        details={"customer_ids": [one.id for one in found]},
+        title=f"{len(customers)} customers in Heartland have the e-mail address of order {order.name}",
+        advice=f"The order was written to the oldest of them, {customers[0].public_id or customers[0].id}. Merge the "
+        "customers in Heartland, so that all orders of this buyer are found in one place.",
+        details={"customer_ids": [customer.id for customer in customers]},
     )

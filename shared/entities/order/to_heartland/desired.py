@@ -1,8 +1,8 @@
-"""The order as Heartland should hold it, in Heartland's terms but before any of its ids. Pure.
+"""Computes the order as Heartland should hold it, in Heartland's terms but without its ids. Pure.
 
-The surprise: Heartland knows unit prices, Shopify knows line totals. A discount that does not divide evenly by the
-quantity becomes two lines, one unit price a cent apart, so that nothing is rounded away. And Heartland's prices are
-without tax, so an order with taxes included is taken apart.
+Heartland has unit prices, Shopify has line totals. A line total that does not divide evenly by the quantity becomes two
+lines whose unit prices are one cent apart, so that no cent is rounded away. Heartland's prices exclude tax: where
+Shopify's include it, the tax is taken out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from shared.errors import NeedsReview
 
 @dataclass(frozen=True, slots=True)
 class DesiredLine:
-    """`line_id` is Shopify's line id, or an extra's name (`tip`). Prices are of one unit, without tax."""
+    """`line_id` is Shopify's line id, or the name of an extra such as `tip`. Prices are per unit, without tax."""
 
     line_id: str
     sku: str
@@ -45,9 +45,9 @@ class DesiredPayment:
 
 @dataclass(frozen=True, slots=True)
 class DesiredOrder:
-    """`extras` are the SKUs among the lines that the bridge itself keeps as items. `taxes` are by title.
+    """`extras` are the SKUs of items that Tillbridge itself creates in Heartland. `taxes` are by title.
 
-    `refunded` is what the shop paid back of the payments, without any goods coming back for it.
+    `refunded` is the money that the shop paid back without goods being returned.
     """
 
     lines: tuple[DesiredLine, ...]
@@ -68,28 +68,28 @@ class DesiredOrder:
 
 
 def desired_order(order: Order, rules: HeartlandOrderSettings) -> DesiredOrder:
-    """The order as Heartland should hold it. Raises NeedsReview where it would not come to the same total."""
-    kept = [_kept(line, share, order) for line, share in zip(order.lines, _order_tax(order), strict=True)]
+    """The order as Heartland should hold it. Raises NeedsReview where its total would not be Shopify's."""
+    remaining = [_remaining(line, share, order) for line, share in zip(order.lines, _order_tax(order), strict=True)]
     extras = list(_extras(order, rules))
     desired = DesiredOrder(
-        lines=tuple(part for one in kept for part in _parts(one, order, rules)) + tuple(extras),
+        lines=tuple(part for line in remaining for part in _parts(line, order, rules)) + tuple(extras),
         extras=frozenset({line.sku for line in extras} | {rules.placeholder_sku}),
         shipping=_shipping(order),
-        taxes=_taxes(order, kept),
+        taxes=_taxes(order, remaining),
         payments=tuple(_payments(order)),
         cancelled=order.cancelled_at is not None,
         refunded=Decimal(0) if has_returns(order) else total(refund.amount for refund in order.refunds),
     )
-    removed = total(one.removed for one in kept)
-    _balance(order, desired, order.total - removed)
+    removed = total(line.removed for line in remaining)
+    _check_total(order, desired, order.total - removed)
     return desired
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    """One line without the units that an edit took off.
+class _RemainingLine:
+    """A line without the units that an edit removed.
 
-    `net` is without tax, `taxes` are by title, `removed` is the value of what was taken off.
+    `net` is without tax, `taxes` are by title, `removed` is the value of the removed units with tax.
     """
 
     line: OrderLine
@@ -103,37 +103,38 @@ class _Kept:
         return total(amount for _, amount in self.taxes)
 
 
-def _kept(line: OrderLine, order_tax: Decimal, order: Order) -> _Kept:
+def _remaining(line: OrderLine, order_tax: Decimal, order: Order) -> _RemainingLine:
     included = line.tax + order_tax if order.taxes_included else Decimal(0)
-    whole = _Kept(line, line.quantity, line.net - included, tuple((tax.title, tax.amount) for tax in line.taxes))
+    taxes = tuple((tax.title, tax.amount) for tax in line.taxes)
+    whole = _RemainingLine(line, line.quantity, line.net - included, taxes)
     return _without_removed(whole, minor_unit(order.currency)) if line.removed else whole
 
 
-def _without_removed(whole: _Kept, unit: Decimal) -> _Kept:
+def _without_removed(whole: _RemainingLine, unit: Decimal) -> _RemainingLine:
     left = max(whole.quantity - whole.line.removed, 0)
     shares = [Decimal(left), Decimal(whole.quantity - left)]
     net = split(whole.net, shares, unit)[0]
     taxes = tuple((title, split(amount, shares, unit)[0]) for title, amount in whole.taxes)
-    kept = _Kept(whole.line, left, net, taxes)
-    return replace(kept, removed=whole.net + whole.tax - kept.net - kept.tax)
+    remaining = _RemainingLine(whole.line, left, net, taxes)
+    return replace(remaining, removed=whole.net + whole.tax - remaining.net - remaining.tax)
 
 
 def _order_tax(order: Order) -> list[Decimal]:
-    """By line, its share of taxes that are included in the prices but stated for the order as a whole (old records)."""
+    """Each line's share of taxes that its price includes but that are stated per order only, as in old records."""
     whole = total(tax.amount for tax in order.order_taxes)
     if not whole or not order.taxes_included or not order.lines:
         return [Decimal(0)] * len(order.lines)
     return split(whole, [line.net for line in order.lines], minor_unit(order.currency))
 
 
-def _parts(kept: _Kept, order: Order, rules: HeartlandOrderSettings) -> Iterator[DesiredLine]:
+def _parts(remaining: _RemainingLine, order: Order, rules: HeartlandOrderSettings) -> Iterator[DesiredLine]:
     """One line, or two whose unit prices are one minor unit apart."""
-    if kept.quantity <= 0:
+    if remaining.quantity <= 0:
         return
     unit = minor_unit(order.currency)
-    groups = _unit_prices(kept.net, kept.quantity, unit)
-    taxes = split(kept.tax, [price * qty for price, qty in groups], unit)
-    line = kept.line
+    groups = _unit_prices(remaining.net, remaining.quantity, unit)
+    taxes = split(remaining.tax, [price * qty for price, qty in groups], unit)
+    line = remaining.line
     for (price, qty), tax in zip(groups, taxes, strict=True):
         yield DesiredLine(
             line_id=line.id,
@@ -147,7 +148,7 @@ def _parts(kept: _Kept, order: Order, rules: HeartlandOrderSettings) -> Iterator
 
 
 def _unit_prices(net: Decimal, quantity: int, unit: Decimal) -> list[tuple[Decimal, int]]:
-    """(unit price, units) that come to `net` exactly; a price finer than the minor unit stays if it divides."""
+    """(unit price, units) that sum to `net` exactly. Only a total finer than the minor unit needs a third price."""
     even = net / quantity
     if even * quantity == net and even == even.quantize(unit):
         return [(even, quantity)]
@@ -155,13 +156,13 @@ def _unit_prices(net: Decimal, quantity: int, unit: Decimal) -> list[tuple[Decim
     more = int((net - low * quantity) / unit)
     rest = net - low * quantity - more * unit
     groups = [(low, quantity - more), (low + unit, more)]
-    if rest:  # finer than the currency: one unit carries it
+    if rest:  # finer than the minor unit: one unit's price carries it
         groups = [(low, quantity - more - 1), (low + rest, 1), (low + unit, more)]
     return [group for group in groups if group[1] > 0]
 
 
 def _extras(order: Order, rules: HeartlandOrderSettings) -> Iterator[DesiredLine]:
-    """What Heartland's orders have no place for, as lines of items that are not stocked."""
+    """Amounts that Heartland's orders have no field for, as lines of items that are not stocked."""
     for name, sku, amount in (
         ("tip", rules.tip_sku, order.tip),
         ("duty", rules.duty_sku, order.duties),
@@ -178,11 +179,11 @@ def _shipping(order: Order) -> Decimal:
     return net - total(line.tax for line in order.shipping_lines) if order.taxes_included else net
 
 
-def _taxes(order: Order, kept: Iterable[_Kept]) -> dict[str, Decimal]:
+def _taxes(order: Order, lines: Iterable[_RemainingLine]) -> dict[str, Decimal]:
     shared: list[TaxLine] = [tax for line in order.shipping_lines for tax in line.taxes] + list(order.order_taxes)
-    named = [pair for one in kept for pair in one.taxes] + [(tax.title, tax.amount) for tax in shared]
+    taxes = [pair for line in lines for pair in line.taxes] + [(tax.title, tax.amount) for tax in shared]
     sums: dict[str, Decimal] = {}
-    for title, amount in named:
+    for title, amount in taxes:
         name = title.strip() or "Tax"
         sums[name] = sums.get(name, Decimal(0)) + amount
     return {title: amount for title, amount in sums.items() if amount}
@@ -194,7 +195,8 @@ def _payments(order: Order) -> Iterator[DesiredPayment]:
             raise NeedsReview(
                 f"payment {tender.id} is in {tender.money.currency}, the order in {order.currency}",
                 kind="payment_currency",
-                advice="Book the payment in Heartland by hand in the shop's currency.",
+                advice=f"Order {order.name} is not written to Heartland: enter it there by hand, with the payment "
+                " in the shop's currency.",
                 details={"transaction": tender.id, "amount": str(tender.money), "currency": order.currency},
             )
         if tender.money.amount:
@@ -202,16 +204,17 @@ def _payments(order: Order) -> Iterator[DesiredPayment]:
 
 
 def has_returns(order: Order) -> bool:
-    """Whether goods came back: then nobody can tell what a refund was for."""
+    """Whether goods were returned: then it cannot be told which part of a refund was for them."""
     return any(line.refunded for line in order.lines)
 
 
-def _balance(order: Order, desired: DesiredOrder, expected: Decimal) -> None:
+def _check_total(order: Order, desired: DesiredOrder, expected: Decimal) -> None:
     if desired.total == expected:
         return
     raise NeedsReview(
-        f"order {order.name} would come to {desired.total} in Heartland, Shopify says {expected} {order.currency}",
+        f"order {order.name} is {expected} {order.currency} in Shopify but would be {desired.total} in Heartland",
         kind="order_not_exact",
-        advice="Compare the order's lines, taxes and discounts in Shopify with its total; enter it by hand if need be.",
+        advice="The order is not written to Heartland, since its totals would differ. Compare its lines, taxes and "
+        "discounts in Shopify with its total there; enter the order in Heartland by hand if they do not add up.",
         details={"stated": str(expected), "computed": str(desired.total), "difference": str(expected - desired.total)},
     )

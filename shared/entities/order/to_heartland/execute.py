@@ -1,4 +1,4 @@
-"""Executes the steps of a plan, call by call, and tracks what Heartland then holds. Decides nothing."""
+"""Executes the steps of a plan, call by call, and returns the order as Heartland then holds it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CREATE = "order:create"
 
 @dataclass(frozen=True, slots=True)
 class ExecutionContext:
-    """What executing an order's steps needs besides them."""
+    """What all steps of one order need to be executed."""
 
     account: Account
     order_id: str
@@ -57,18 +57,18 @@ class ExecutionContext:
 
 
 async def execute(step: steps.Step, actual: ActualOrder | None, execution: ExecutionContext) -> ActualOrder:
-    """Take one step. What Heartland then holds. Raises what the client raises."""
+    """Execute one step. Returns the order as Heartland then holds it. Raises what the client raises."""
     if isinstance(step, steps.CreateOrder):
         creation = OrderCreation(
             step.body, execution.account, execution.order_id, execution.reader, execution.call_context
         )
         return await creation.run(execution.effect(CREATE), execution.work)
-    assert actual is not None  # noqa: S101 - an order that is nowhere is created first
+    assert actual is not None  # noqa: S101 - the first plan creates the order
     return await _EXECUTE[type(step)](step, actual, execution)
 
 
 def effects_of(plan: Iterable[steps.Step], execution: ExecutionContext) -> list[Effect]:
-    """The effects of these steps: the order's create and its payments."""
+    """The effects of these steps that must happen only once: the order's create and its payments."""
     names = (CREATE if isinstance(step, steps.CreateOrder) else getattr(step, "operation", "") for step in plan)
     return [execution.effect(name) for name in names if name]
 
@@ -104,36 +104,37 @@ async def _cancel_order(_: steps.CancelOrder, actual: ActualOrder, execution: Ex
     try:
         return await _change_order(steps.ChangeOrder({"status": "canceled"}), actual, execution)
     except Refused as refusal:
-        raise cancel_by_hand(actual, f"cancel it in Heartland ({refusal.reason})").error() from refusal
+        raise cancel_by_hand(actual, f"Cancel it in Heartland by hand ({refusal.reason}).").error() from refusal
 
 
 async def _read_taxes(_: steps.ReadTaxes, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
-    there = await read_order_taxes(execution.heartland, actual.order.id, execution.call_context)
-    return replace(actual, taxes=merged(actual.taxes, there), taxes_stale=False)
+    read = await read_order_taxes(execution.heartland, actual.order.id, execution.call_context)
+    return replace(actual, taxes=merge_taxes(actual.taxes, read), taxes_stale=False)
 
 
-def merged(ours: Sequence[SalesOrderTax], there: Sequence[SalesOrderTax]) -> tuple[SalesOrderTax, ...]:
-    """What is there and what we know to be there: a tax added a moment ago may not show in reads yet.
+def merge_taxes(known: Sequence[SalesOrderTax], read: Sequence[SalesOrderTax]) -> tuple[SalesOrderTax, ...]:
+    """The taxes that were read, and those just added that reads do not show yet.
 
-    Heartland does not always say the id of a tax that it took; such a one is actual by what it says.
+    Heartland does not always return the id of a tax that was added: such a tax is recognised by title and value.
     """
-    ids = {tax.id for tax in ours}
-    new = [(tax.description, tax.value) for tax in there if tax.id not in ids]
-    late = [tax for tax in ours if tax.id and tax.id not in {one.id for one in there}]
-    for tax in ours:
+    known_ids = {tax.id for tax in known}
+    read_ids = {tax.id for tax in read}
+    new = [(tax.description, tax.value) for tax in read if tax.id not in known_ids]
+    not_shown = [tax for tax in known if tax.id and tax.id not in read_ids]
+    for tax in known:
         if tax.id == 0 and (tax.description, tax.value) in new:
             new.remove((tax.description, tax.value))
         elif tax.id == 0:
-            late.append(tax)
-    return (*there, *late)
+            not_shown.append(tax)
+    return (*read, *not_shown)
 
 
 async def _read_invoices(_: steps.ReadInvoices, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
     invoices = await invoices_of_order(execution.heartland, actual.order.id, execution.call_context)
-    return replace(actual, invoiced=any(_counts(invoice) for invoice in invoices))
+    return replace(actual, invoiced=any(_is_valid(invoice) for invoice in invoices))
 
 
-def _counts(invoice: Mapping[str, Any]) -> bool:
+def _is_valid(invoice: Mapping[str, Any]) -> bool:
     return str(invoice.get("status", "")).lower() not in ("void", "voided", "canceled", "cancelled")
 
 
@@ -143,42 +144,42 @@ async def _add_tax(step: steps.AddTax, actual: ActualOrder, execution: Execution
 
 
 async def _add_payment(step: steps.AddPayment, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
-    """A payment is a fact: the ledger decides, and what we read only helps where the ledger is in doubt."""
-    account, is_there = execution.account, False
-    booked = SalesOrderPayment.model_validate(step.body)
+    """Book a payment once: the ledger decides whether it was booked; a read settles it where the ledger is in doubt."""
+    account, is_booked = execution.account, False
+    payment = SalesOrderPayment.model_validate(step.body)
 
     async def send(check: PreSendCheck) -> str:
-        nonlocal is_there
+        nonlocal is_booked
         checked = execution.call_context.checked_by(check)
         made = await add_order_payment(account.heartland, actual.order.id, step.body, checked)
-        is_there = True
+        is_booked = True
         return str(made or 0)
 
     async def find() -> str | None:
-        nonlocal is_there
-        there = await read_order_payments(account.heartland, actual.order.id, execution.call_context)
-        found = _found(booked, there, actual.payments)
-        is_there = found is not None
+        nonlocal is_booked
+        read = await read_order_payments(account.heartland, actual.order.id, execution.call_context)
+        found = _find_payment(payment, read, actual.payments)
+        is_booked = found is not None
         return text_id(found)
 
     try:
         await account.create_once(execution.effect(step.operation), send, find, account.lag, work=execution.work)
     except Refused as refusal:
         if actual.closed:
-            raise payment_by_hand(actual, booked, refusal.reason).error() from refusal
+            raise payment_by_hand(actual, payment, refusal.reason).error() from refusal
         raise
-    # Booked long ago, and not there: somebody deleted it. It is not booked again, nor told of as if it were there.
-    return replace(actual, payments=(*actual.payments, booked)) if is_there else actual
+    # Booked earlier and not in Heartland any more: somebody deleted it. It is neither booked again nor counted.
+    return replace(actual, payments=(*actual.payments, payment)) if is_booked else actual
 
 
-def _found(
-    payment: SalesOrderPayment, there: Sequence[SalesOrderPayment], accounted: Sequence[SalesOrderPayment]
+def _find_payment(
+    payment: SalesOrderPayment, read: Sequence[SalesOrderPayment], known: Sequence[SalesOrderPayment]
 ) -> int | None:
-    """The payment by its custom field; else one more of its type and amount than are accounted for."""
-    named = [one for one in there if one.custom and one.custom == payment.custom]
-    alike = [one for one in there if one.same_money(payment)]
-    spare = len(alike) > sum(one.same_money(payment) for one in accounted)
-    return next((one.id for one in (*named, *(alike if spare else ()))), None)
+    """The payment's id, by custom field; else by type and amount, if more such payments were read than known."""
+    marked = [other for other in read if other.custom and other.custom == payment.custom]
+    same_money = [other for other in read if other.same_money(payment)]
+    has_new = len(same_money) > sum(other.same_money(payment) for other in known)
+    return next((match.id for match in (*marked, *(same_money if has_new else ()))), None)
 
 
 def _typed(changes: Mapping[str, Any]) -> dict[str, Any]:

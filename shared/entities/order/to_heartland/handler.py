@@ -1,4 +1,4 @@
-"""The Heartland writer's part for orders: the route of canonical orders, and the items that they wait for."""
+"""Orders in the Heartland writer: the route of canonical orders, and the look-up of items that parked orders await."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.sync.sync import Sync
 
 
 def open_writer(parts: HeartlandWriterParts) -> EntityWriter:
-    """The route of canonical orders. Orders may wait for items."""
+    """The order's part of the writer: its route, and which awaited items exist by now."""
     clock = parts.shell.clock
     accounts = Accounts(
         parts.clients,
@@ -42,25 +42,25 @@ def open_writer(parts: HeartlandWriterParts) -> EntityWriter:
 
 
 class AwaitedItems:
-    """Items that orders wait for."""
+    """Looks up the items that parked orders wait for."""
 
     def __init__(self, account_of: Callable[[str], Account]) -> None:
         self._account_of = account_of
 
     async def existing(self, names: set[str]) -> set[str]:
         """Which of the awaited names (`<connection>|item:<sku>`) exist by now; one look-up per connection."""
-        asked: dict[str, dict[str, str]] = {}
+        by_connection: dict[str, dict[str, str]] = {}
         for name in names:
             connection, _, sku = name.partition("|item:")
-            asked.setdefault(connection, {})[sku] = name
-        found: set[str] = set()
-        for connection, skus in asked.items():
-            found |= await self._existing(connection, skus)
-        return found
+            by_connection.setdefault(connection, {})[sku] = name
+        existing: set[str] = set()
+        for connection, name_by_sku in by_connection.items():
+            existing |= await self._existing_in(connection, name_by_sku)
+        return existing
 
-    async def _existing(self, connection: str, skus: dict[str, str]) -> set[str]:
+    async def _existing_in(self, connection: str, name_by_sku: dict[str, str]) -> set[str]:
         try:
-            there = await self._account_of(connection).items.existing(skus, REPAIR)
+            items = await self._account_of(connection).items.existing(name_by_sku, REPAIR)
         except IntegrationError:  # this connection cannot be asked now; the others can
             return set()
-        return {skus[sku] for sku in there}
+        return {name_by_sku[sku] for sku in items}

@@ -1,4 +1,4 @@
-"""Items of one account by SKU: looked up in batches and cached; the bridge's own are created when first needed."""
+"""Items of one account by SKU: looked up in batches and cached. Tillbridge's own items are created when needed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from shared.sync.key_locks import KeyLocks
 
 # Look-ups of concurrent orders within this time share one call.
 WINDOW_SECONDS = 0.005
-_KEPT_AT_MOST = 50_000
+_CACHED_AT_MOST = 50_000
 
 
 class Items:
-    """SKU -> item id. What does not exist is never remembered."""
+    """SKU -> item id. Only items that exist are cached."""
 
     def __init__(
         self,
@@ -45,50 +45,51 @@ class Items:
         self._connection = connection
         self._clock = clock
         self._keep_seconds = keep_seconds
-        self._kept: dict[str, tuple[int, float]] = {}
-        # A batch of its own for each priority, so that no live look-up waits for another.
+        # SKU -> (item id, when the entry expires on the monotonic clock)
+        self._cached: dict[str, tuple[int, float]] = {}
+        # One batch per priority, so that no live look-up waits for one of lower priority.
         self._batches = {
             name: BatchLookup(partial(self._load, CallContext(name)), window_seconds) for name in PRIORITIES
         }
         self._locks = KeyLocks()
 
-    async def find(self, skus: Iterable[str], own: Iterable[str], context: CallContext) -> Mapping[str, int]:
-        """All of these; those of `own` are created where they are missing. Raises Waiting for any other."""
+    async def get_or_create(self, skus: Iterable[str], own: Iterable[str], context: CallContext) -> Mapping[str, int]:
+        """The items of all `skus`. Missing ones are created if they are in `own`; otherwise this raises Waiting."""
         found = await self.existing(skus, context)
         missing = [sku for sku in skus if sku not in found]
-        ours = set(own)
-        unknown = sorted(sku for sku in missing if sku not in ours)
+        creatable = set(own)
+        unknown = sorted(sku for sku in missing if sku not in creatable)
         if unknown:
             raise Waiting(f"Heartland has no item {', '.join(unknown)}", waits_for=f"item:{unknown[0]}")
         return {**found, **{sku: await self._create(sku, context) for sku in missing}}
 
     async def existing(self, skus: Iterable[str], context: CallContext) -> dict[str, int]:
-        """Those that exist, asking Heartland only about those not kept."""
+        """Those that exist. Heartland is asked only about those that are not cached."""
         now = self._clock.monotonic()
-        kept = {sku: at[0] for sku in skus if (at := self._kept.get(sku)) and at[1] > now}
-        rest = [sku for sku in skus if sku not in kept]
-        return {**kept, **(await self._batches[context.priority].get(rest, context.subjects) if rest else {})}
+        cached = {sku: entry[0] for sku in skus if (entry := self._cached.get(sku)) and entry[1] > now}
+        rest = [sku for sku in skus if sku not in cached]
+        return {**cached, **(await self._batches[context.priority].get(rest, context.subjects) if rest else {})}
 
     def forget(self, skus: Iterable[str]) -> None:
-        """Heartland refused something with these: ask again next time."""
+        """Drop these from the cache: Heartland refused a call that named them."""
         for sku in skus:
-            self._kept.pop(sku, None)
+            self._cached.pop(sku, None)
 
     async def _load(self, context: CallContext, skus: list[str], subjects: frozenset[str]) -> dict[str, int]:
         items = await items_by_sku(self._heartland, skus, context.about(*subjects))
         found = {sku: item.id for sku, item in items.items()}
         for sku, item_id in found.items():
-            self._keep(sku, item_id)
+            self._cache(sku, item_id)
         return found
 
-    def _keep(self, sku: str, item_id: int) -> None:
-        self._kept.pop(sku, None)
-        self._kept[sku] = (item_id, self._clock.monotonic() + self._keep_seconds)
-        if len(self._kept) > _KEPT_AT_MOST:
-            del self._kept[next(iter(self._kept))]
+    def _cache(self, sku: str, item_id: int) -> None:
+        self._cached.pop(sku, None)
+        self._cached[sku] = (item_id, self._clock.monotonic() + self._keep_seconds)
+        if len(self._cached) > _CACHED_AT_MOST:
+            del self._cached[next(iter(self._cached))]
 
     async def _create(self, sku: str, context: CallContext) -> int:
-        """An item that stands for no goods: not stocked, priced on each line."""
+        """Create an item that stands for no goods: not stocked, its price set on each line."""
 
         async def send(check: PreSendCheck) -> str | None:
             body = own_item(sku, self._rules)
@@ -101,11 +102,12 @@ class Items:
         async with self._locks.of(sku):
             effect = Effect(self._connection, "heartland", "product", sku, "product:create")
             item_id = int((await self._create_once(effect, send, find, self._lag)).id)
-        self._keep(sku, item_id)
+        self._cache(sku, item_id)
         return item_id
 
 
 def own_item(sku: str, rules: HeartlandOrderSettings) -> dict[str, object]:
+    """The body that creates one of Tillbridge's own items."""
     names = {
         rules.placeholder_sku: "Shopify item without SKU",
         rules.tip_sku: "Shopify tip",

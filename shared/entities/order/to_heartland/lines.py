@@ -1,7 +1,8 @@
 """Plans the order lines to add, change and remove. Pure.
 
-Lines are recognised by Shopify's line id in their custom field; where Heartland did not keep it, by item, quantity and
-price. One Shopify line may be two lines in Heartland (see desired.py), so the id alone does not tell which.
+A desired and an actual line are matched by Shopify's line id in a custom field and the item; a line without that id, by
+the item alone. Pairs with equal quantity and price are matched first, since one Shopify line may be two lines in
+Heartland (see desired.py).
 """
 
 from __future__ import annotations
@@ -23,61 +24,64 @@ Matches = Callable[[DesiredLine, SalesOrderLine], bool]
 
 @dataclass(slots=True)
 class Edits:
-    """`strangers` are lines that stand in Heartland for no reason we know: somebody else's, left alone."""
+    """`unknown` are lines in Heartland that did not come from Shopify: they are left as they are."""
 
     steps: list[Edit] = field(default_factory=list)
-    strangers: list[SalesOrderLine] = field(default_factory=list)
+    unknown: list[SalesOrderLine] = field(default_factory=list)
 
 
 def edit_lines(
     desired: Sequence[DesiredLine],
-    there: Sequence[SalesOrderLine],
+    actual: Sequence[SalesOrderLine],
     references: References,
     rules: HeartlandOrderSettings,
 ) -> Edits:
     """The steps that make the lines match."""
-    missing, spare = list(desired), [line for line in there if line.type == "ItemLine"]
-    likeness = partial(_alike, items=references.items, field=rules.line_id_field)
-    for marked in (True, False):
-        _pair(missing, spare, partial(likeness, marked=marked, exact=True))
+    missing, unmatched = list(desired), [line for line in actual if line.type == "ItemLine"]
+    matches = partial(_matches, items=references.items, field=rules.line_id_field)
+    for by_line_id in (True, False):
+        _pair(missing, unmatched, partial(matches, by_line_id=by_line_id, exact=True))
     edits = Edits()
-    for marked in (True, False):
-        pairs = _pair(missing, spare, partial(likeness, marked=marked, exact=False))
+    for by_line_id in (True, False):
+        pairs = _pair(missing, unmatched, partial(matches, by_line_id=by_line_id, exact=False))
         edits.steps += [ChangeLine(other.id, _changes(line)) for line, other in pairs]
     edits.steps += [AddLine(_body(line, references, rules)) for line in missing]
-    for other in spare:
-        _drop(other, edits, rules)
+    for other in unmatched:
+        _remove(other, edits, rules)
     return edits
 
 
-def _alike(
-    line: DesiredLine, other: SalesOrderLine, *, items: Mapping[str, int], field: str, marked: bool, exact: bool
+def _matches(
+    line: DesiredLine, other: SalesOrderLine, *, items: Mapping[str, int], field: str, by_line_id: bool, exact: bool
 ) -> bool:
-    """Whether `other` is `line`: by our mark or, where it has none, by item; `exact`: in quantity and price too."""
-    mark = other.custom.get(field, "")
-    if mark != (line.line_id if marked else "") or items[line.sku] != other.item_id:
+    """Whether `other` is `line`: by line id and item, or by item if it has no line id.
+
+    `exact`: quantity and price must be equal too.
+    """
+    line_id = other.custom.get(field, "")
+    if line_id != (line.line_id if by_line_id else "") or items[line.sku] != other.item_id:
         return False
     return not exact or (line.qty == other.qty and line.price == other.unit_price)
 
 
 def _pair(
-    missing: list[DesiredLine], spare: list[SalesOrderLine], matches: Matches
+    missing: list[DesiredLine], unmatched: list[SalesOrderLine], matches: Matches
 ) -> list[tuple[DesiredLine, SalesOrderLine]]:
-    """Take what matches off both lists, first come first served."""
+    """Remove matching lines from both lists and return them as pairs; each line takes its first match."""
     pairs: list[tuple[DesiredLine, SalesOrderLine]] = []
     for line in list(missing):
-        at = next((at for at, other in enumerate(spare) if matches(line, other)), None)
-        if at is not None:
+        index = next((index for index, other in enumerate(unmatched) if matches(line, other)), None)
+        if index is not None:
             missing.remove(line)
-            pairs.append((line, spare.pop(at)))
+            pairs.append((line, unmatched.pop(index)))
     return pairs
 
 
-def _drop(line: SalesOrderLine, edits: Edits, rules: HeartlandOrderSettings) -> None:
+def _remove(line: SalesOrderLine, edits: Edits, rules: HeartlandOrderSettings) -> None:
     if not line.qty:
         return
     if not line.custom.get(rules.line_id_field):
-        edits.strangers.append(line)
+        edits.unknown.append(line)
     elif rules.can_delete_order_line:
         edits.steps.append(RemoveLine(line.id))
     else:

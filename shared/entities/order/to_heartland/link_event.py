@@ -1,4 +1,4 @@
-"""The canonical event that tells Shopify's side which Heartland order stands for an order."""
+"""The canonical link event: tells the Shopify writer which Heartland order belongs to a Shopify order."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from shared.entities.order.link import Link
 from shared.messaging.envelope import Envelope, child_traceparent, hurrying
 
 
-def link_event(there: SalesOrder, event: OrderEvent, cause: Envelope, priority: Priority, now: datetime) -> Envelope:
-    """The link of the order of `event` with `there`. `cause` is the event's envelope."""
+def link_event(
+    sales_order: SalesOrder, event: OrderEvent, cause: Envelope, priority: Priority, now: datetime
+) -> Envelope:
+    """The link of the order in `event` with `sales_order`. `cause` is the envelope of `event`."""
     link = Link(
         entity="order",
         shopify_id=event.record.id,
-        heartland_id=str(there.id),
-        heartland_public_id=there.public_id,
+        heartland_id=str(sales_order.id),
+        heartland_public_id=sales_order.public_id,
         linked_at=now,
     )
     body = LinkEvent(

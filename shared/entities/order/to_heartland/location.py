@@ -1,4 +1,4 @@
-"""Where web orders are booked: location, register, and the location they ship from."""
+"""Finds the location and register that web orders are booked to, and the location that they ship from."""
 
 from __future__ import annotations
 
@@ -20,18 +20,20 @@ class BookingLocation:
     ship_from_location_id: int
 
 
-def choose(rules: HeartlandOrderSettings, locations: Sequence[Location]) -> BookingLocation:
-    """The location that the settings name, else the only one with a register. Raises Misconfigured, listing all."""
+def choose_location(rules: HeartlandOrderSettings, locations: Sequence[Location]) -> BookingLocation:
+    """The location in the settings, else the only one with a register. Raises Misconfigured, with a list of all."""
     location = _location(rules, locations)
     stations = [station.id for station in location.stations if station.active]
     station = rules.station_id if rules.station_id is not None else next(iter(stations), None)
     if station is None:
-        raise Misconfigured(f"Heartland location {location.id} has no station; set station_id. {_listed(locations)}")
+        raise Misconfigured(
+            f"Heartland location {location.id} has no active station: set station_id. {_choices(locations)}"
+        )
     return BookingLocation(location.id, station, rules.ship_from_location_id or location.id)
 
 
-def fixed(rules: HeartlandOrderSettings) -> BookingLocation | None:
-    """The location where the settings alone determine it."""
+def location_from_settings(rules: HeartlandOrderSettings) -> BookingLocation | None:
+    """The location, if the settings alone determine it."""
     if rules.source_location_id is None or rules.station_id is None:
         return None
     ship_from = rules.ship_from_location_id or rules.source_location_id
@@ -39,37 +41,39 @@ def fixed(rules: HeartlandOrderSettings) -> BookingLocation | None:
 
 
 class LocationLookup:
-    """The location of one account, read once."""
+    """The booking location of one account, read once."""
 
     def __init__(self, heartland: HeartlandClient, rules: HeartlandOrderSettings) -> None:
         self._heartland = heartland
         self._rules = rules
-        self._location = fixed(rules)
+        self._location = location_from_settings(rules)
         self._lock = asyncio.Lock()
 
     async def get(self, context: CallContext) -> BookingLocation:
         async with self._lock:
             if self._location is None:
-                self._location = choose(self._rules, await read_locations(self._heartland, context))
+                self._location = choose_location(self._rules, await read_locations(self._heartland, context))
             return self._location
 
 
 def _location(rules: HeartlandOrderSettings, locations: Sequence[Location]) -> Location:
     if rules.source_location_id is not None:
-        named = [one for one in locations if one.id == rules.source_location_id]
+        matching = [location for location in locations if location.id == rules.source_location_id]
     elif rules.source_location:
-        wanted = rules.source_location.strip().lower()
-        named = [one for one in locations if wanted in (one.name.lower(), one.public_id.lower())]
+        name = rules.source_location.strip().lower()
+        matching = [location for location in locations if name in (location.name.lower(), location.public_id.lower())]
     else:
-        named = [one for one in locations if any(station.active for station in one.stations)]
-    if len(named) != 1:
-        raise Misconfigured(f"which Heartland location web orders go to is unclear. {_listed(locations)}")
-    return named[0]
+        matching = [location for location in locations if any(station.active for station in location.stations)]
+    if len(matching) != 1:
+        raise Misconfigured(f"the Heartland location for web orders cannot be determined. {_choices(locations)}")
+    return matching[0]
 
 
-def _listed(locations: Sequence[Location]) -> str:
-    told = [
-        f"{one.id} {one.name} (stations: {', '.join(f'{s.id} {s.name}' for s in one.stations) or 'none'})"
-        for one in locations
-    ]
-    return f"Set source_location_id or source_location. The token sees: {'; '.join(told) or 'no location at all'}"
+def _choices(locations: Sequence[Location]) -> str:
+    listed = "; ".join(map(_description, locations)) or "no location"
+    return f"Set source_location_id or source_location. The API token can see: {listed}"
+
+
+def _description(location: Location) -> str:
+    stations = ", ".join(f"{station.id} {station.name}" for station in location.stations)
+    return f"{location.id} {location.name} (stations: {stations or 'none'})"

@@ -1,8 +1,8 @@
-"""A canonical order becomes, or updates, one sales order in Heartland.
+"""Writes a canonical order to Heartland: creates or updates its sales order.
 
-Given the whole order as it stands, Heartland is made to match: customer, addresses, the order as pending, lines, exact
-taxes, payments, and only then open. The same path finishes what a crash left half-built. The sequence is in
-shared/sync/sync.py; this is what the order brings to it.
+The canonical order is the whole current order, and Heartland is made to match it: customer, addresses, the sales order
+with status pending, lines, exact taxes, payments; the status becomes open last. An order that a crash left incomplete
+is finished in the same way. The sequence is in shared/sync/sync.py; this module is the order's part of it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.connectors.heartland.errors import Refused
 from shared.entities.order.event import OrderEvent
 from shared.entities.order.spec import CANONICAL_LINK
 from shared.entities.order.to_heartland.account import Account
-from shared.entities.order.to_heartland.actual import ActualOrderReader, noted_id
+from shared.entities.order.to_heartland.actual import ActualOrderReader, heartland_id_in_shopify
 from shared.entities.order.to_heartland.actual_order import ActualOrder
 from shared.entities.order.to_heartland.desired import DesiredOrder, desired_order
 from shared.entities.order.to_heartland.execute import ExecutionContext, effects_of, execute
@@ -39,7 +39,7 @@ from shared.sync.sync import Attempt, RecordSync
 
 TARGET = "heartland"
 ENTITY = "order"
-# Every review that a problem of this entity opens, so that it can be resolved once it is over.
+# Every kind of review that an order's problems open: those that no longer apply are closed by the next write.
 REVIEW_KINDS = (
     "cancel_by_hand", "canceled_in_heartland", "customer_linked_twice", "duplicate_customers", "duplicate_orders",
     "edit_after_invoice", "extra_lines", "heartland_refused", "link_conflict", "order_missing", "order_not_exact",
@@ -49,9 +49,9 @@ REVIEW_KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class OrderInHeartland:
-    """Orders with Heartland as their target: see `shared.sync.sync.SyncedEntity`. `account_of` is by connection.
+    """Orders with Heartland as their target: see `shared.sync.sync.SyncedEntity`.
 
-    Without a `producer` links are not published, which is for previews.
+    `account_of` returns the account of a connection. Previews have no `producer`: then no link is published.
     """
 
     account_of: Callable[[str], Account]
@@ -79,21 +79,21 @@ class OrderInHeartland:
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """What Heartland holds: the order, None where it has none, and the records that its calls name."""
+    """What Heartland holds: the order (None if it is not created yet), and the ids of the records that it refers to."""
 
     order: ActualOrder | None
     references: References
     problems: Sequence[Problem]
 
     @property
-    def there(self) -> ActualOrder:
-        """The order, once it is written."""
+    def existing_order(self) -> ActualOrder:
+        """The order, once it is created."""
         assert self.order is not None  # noqa: S101 - a plan is not complete before the order is created
         return self.order
 
 
 class OrderSync(RecordSync[DesiredOrder, Actual, Step]):
-    """One order on its way into one account."""
+    """One attempt to write one order to one account."""
 
     def __init__(self, account: Account, attempt: Attempt[OrderEvent], producer: Producer | None, clock: Clock) -> None:
         self.definitions_version = account.definitions_version
@@ -113,19 +113,19 @@ class OrderSync(RecordSync[DesiredOrder, Actual, Step]):
         return desired_order(self._order, self._account.rules)
 
     async def actual(self, desired: DesiredOrder) -> Actual:
-        """Raises Waiting for an item that Heartland does not have (yet)."""
+        """Raises Waiting for an item that Heartland does not have yet."""
         account, context = self._account, self._context
-        items = await account.items.find(desired.skus, desired.extras, context)
+        items = await account.items.get_or_create(desired.skus, desired.extras, context)
         gateways = (payment.gateway for payment in desired.payments)
-        payment_types = await account.payment_types.find(gateways, context)
+        payment_types = await account.payment_types.get_or_create(gateways, context)
         location = await account.location.get(context)
         order = await self._reader.find(self._state.link)
-        buyer = await account.customers.of(
+        buyer = await account.customers.get_or_create(
             self._order,
             self._work,
             context,
             linked_id=int(self._state.buyer_id) if self._state.buyer_id else None,
-            known_id=order.order.customer_id if order else None,
+            current_id=order.order.customer_id if order else None,
         )
         return Actual(order, references(items, payment_types, location, buyer), buyer.problems)
 
@@ -141,14 +141,14 @@ class OrderSync(RecordSync[DesiredOrder, Actual, Step]):
         return replace(actual, order=order)
 
     def settled(self, actual: Actual) -> Sequence[Problem]:
-        self._settle_doubts(actual.there)
-        found = [self._reader.duplicates, refund_problem(self._order, actual.there)]
-        return [*actual.problems, *filter(None, found)]
+        self._settle_in_doubt(actual.existing_order)
+        problems = [self._reader.duplicates, refund_problem(self._order, actual.existing_order)]
+        return [*actual.problems, *filter(None, problems)]
 
-    def _settle_doubts(self, order: ActualOrder) -> None:
-        """What a crash left in doubt is there by now: Heartland matches, and was read after the doubt began.
+    def _settle_in_doubt(self, order: ActualOrder) -> None:
+        """Settle the effects that were in doubt: Heartland was read after they could last be sent, and matches now.
 
-        Except for payments that it does not show: they never came, and nothing is owed any more.
+        So they are done, except payments that Heartland does not show: those were never applied, and are not owed.
         """
         absent = absent_payments(self._reader.in_doubt, order, self._account.rules)
         for operation, claim in self._reader.in_doubt.items():
@@ -159,39 +159,43 @@ class OrderSync(RecordSync[DesiredOrder, Actual, Step]):
                 self._work.done.setdefault(effect, {"id": str(order.order.id)})
 
     async def publish(self, actual: Actual, cause: Envelope, priority: Priority) -> None:
-        """Tell Shopify's side our id, until the order itself shows that it knows it."""
-        there = actual.there.order
-        if self._producer is None or noted_id(self._order, self._account.namespace) == str(there.id):
+        """Publish the link, unless the order's metafield in Shopify already holds the Heartland id."""
+        sales_order = actual.existing_order.order
+        if self._producer is None:
             return
-        await self._producer.send(CANONICAL_LINK, link_event(there, self._event, cause, priority, self._clock.now()))
+        if heartland_id_in_shopify(self._order, self._account.namespace) == str(sales_order.id):
+            return
+        event = link_event(sales_order, self._event, cause, priority, self._clock.now())
+        await self._producer.send(CANONICAL_LINK, event)
 
     def forget(self) -> None:
         self._account.recent.forget(self._order.id)
 
     def refusal(self, error: Rejected) -> Problem | None:
-        """A person may change in Heartland what it asks for; meanwhile what was cached may be the reason."""
+        """The review of a refused call. A stale cache may be the reason, so the retry reads anew."""
         if not isinstance(error, Refused):
             return None
         self._account.items.forget(line.sku for line in self._order.lines)
         if error.names("customer_id"):
-            self._account.customers.doubt(self._order)
+            self._account.customers.recheck(self._order)
         return Problem(
             kind="heartland_refused",
             title=error.reason,
-            advice="Change in Heartland what it asks for (a required field, a setting); it is tried again by itself.",
+            advice=f"Order {self._order.name} is missing or incomplete in Heartland. Change there what Heartland asks "
+            "for (a required field, a setting); the order is retried automatically.",
             details={"code": error.code, "fields": {name: list(texts) for name, texts in error.details.items()}},
         )
 
     def conflict(self, pair: LinkPair, conflict: NeedsReview) -> Problem:
-        """A customer that is linked to another Shopify customer does not stop the order."""
+        """The review of a customer that is linked to two Shopify customers: the order is written anyway."""
         if pair.entity == ENTITY:
             raise conflict
         self._account.customers.forget(pair.shopify_id)
         return Problem("customer_linked_twice", conflict.reason, conflict.advice, dict(conflict.details))
 
     def result(self, actual: Actual) -> Result:
-        order = actual.there
-        verb = "created" if order.is_new else "brought up to date"
+        order = actual.existing_order
+        verb = "created" if order.is_new else "updated"
         detail = f"{verb}: {len(order.lines)} lines, {len(order.payments)} payments, {order.status}"
         return _result("applied", self._event, str(order.order.id), detail)
 

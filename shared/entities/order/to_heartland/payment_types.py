@@ -1,4 +1,4 @@
-"""The Heartland payment type of a Shopify gateway: as configured, else found by name, else created once."""
+"""Finds or creates the Heartland payment type of a Shopify gateway: from the settings, by name, or a new one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.sync.key_locks import KeyLocks
 
 
 class PaymentTypes:
-    """Gateway -> payment type id. Types are never deleted while payments hang on them, so they are kept for good."""
+    """Gateway -> payment type id. Cached without expiry: a type cannot be deleted while payments use it."""
 
     def __init__(
         self,
@@ -33,11 +33,11 @@ class PaymentTypes:
         self._by_name: dict[str, int] = {}
         self._locks = KeyLocks()
 
-    async def find(self, gateways: Iterable[str], context: CallContext) -> Mapping[str, int]:
-        """The type of each gateway; creates what is missing."""
-        return {gateway: await self._of(gateway, context) for gateway in dict.fromkeys(gateways)}
+    async def get_or_create(self, gateways: Iterable[str], context: CallContext) -> Mapping[str, int]:
+        """The payment type of each gateway; missing ones are created."""
+        return {gateway: await self._get_or_create_one(gateway, context) for gateway in dict.fromkeys(gateways)}
 
-    async def _of(self, gateway: str, context: CallContext) -> int:
+    async def _get_or_create_one(self, gateway: str, context: CallContext) -> int:
         configured = self._rules.payment_types.get(gateway)
         if configured is not None:
             return configured
@@ -53,8 +53,8 @@ class PaymentTypes:
             return text_id(await create_payment_type(self._heartland, name, context.checked_by(check)))
 
         async def find() -> str | None:
-            types = sorted(await read_payment_types(self._heartland, context), key=lambda one: one.id)
-            return next((str(one.id) for one in types if one.name.lower() == name.lower()), None)
+            types = sorted(await read_payment_types(self._heartland, context), key=lambda payment_type: payment_type.id)
+            return next((str(match.id) for match in types if match.name.lower() == name.lower()), None)
 
         effect = Effect(self._connection, "heartland", "payment_type", gateway, "payment_type:create")
         found = await find()
@@ -65,4 +65,5 @@ class PaymentTypes:
 
 
 def type_name(gateway: str) -> str:
+    """The name under which a gateway's payment type is found and created."""
     return f"Shopify {gateway}" if gateway else "Shopify payment"

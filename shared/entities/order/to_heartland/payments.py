@@ -1,4 +1,4 @@
-"""Plans which payments are booked in Heartland, and what a person must do about the others. Pure."""
+"""Plans which payments are booked in Heartland, and which must be handled by a person. Pure."""
 
 from __future__ import annotations
 
@@ -17,46 +17,48 @@ from shared.entities.order.to_heartland.steps import AddPayment
 from shared.sync.plan import Problem
 
 _PAYMENT = "payment:"
-# Between a payment's transaction id and the number of its part, from the second on.
-_PART = "/"
+# A payment that is booked in parts: `<transaction id>`, `<transaction id>/2`, `<transaction id>/3`, ...
+_PART_SEPARATOR = "/"
 
 
 def payment_steps(
     desired: DesiredOrder, references: References, actual: ActualOrder, rules: HeartlandOrderSettings, cost: Decimal
 ) -> tuple[list[AddPayment], list[Problem]]:
-    """What is missing of each payment, but no more than the order still owes of its `cost` in Heartland.
+    """Books the missing amount of each payment, but no more than the order still owes of its `cost` in Heartland.
 
-    A shop may have taken more: the order was edited down after it was paid. Should it grow again, the rest is booked as
-    a further part of the same payment, unless it was paid back meanwhile.
+    More may have been paid, if the order was edited down after its payment. If its total grows again later, the rest is
+    booked as a further part of the same payment, unless it was refunded in the meantime.
     """
-    booked = _pair(desired.payments, references, actual.payments, rules)
+    booked = _match_payments(desired.payments, references, actual.payments, rules)
     missing = {
-        payment.transaction_id: payment.amount - total(one.amount for one in booked[payment.transaction_id])
+        payment.transaction_id: payment.amount - total(part.amount for part in booked[payment.transaction_id])
         for payment in desired.payments
     }
-    untouched = [payment for payment in desired.payments if not booked[payment.transaction_id]]
-    # Of cash, what is kept depends on what the order comes to: there the rest is change, which nobody holds.
-    begun = [
-        one for one in desired.payments if one not in untouched and not one.cash and missing[one.transaction_id] > 0
+    unbooked = [payment for payment in desired.payments if not booked[payment.transaction_id]]
+    # Not cash: what was handed over beyond the order's total was given back as change.
+    partly_booked = [
+        payment
+        for payment in desired.payments
+        if payment not in unbooked and not payment.cash and missing[payment.transaction_id] > 0
     ]
-    rest = max(total(missing[one.transaction_id] for one in begun) - desired.refunded, Decimal(0))
-    owed = max(cost - total(one.amount for one in actual.payments), Decimal(0))
-    steps, unbooked = [], Decimal(0)
-    for payment in (*untouched, *begun):
-        most = owed if payment in untouched else min(owed, rest)
+    rest = max(total(missing[payment.transaction_id] for payment in partly_booked) - desired.refunded, Decimal(0))
+    owed = max(cost - total(payment.amount for payment in actual.payments), Decimal(0))
+    steps, not_bookable = [], Decimal(0)
+    for payment in (*unbooked, *partly_booked):
+        most = owed if payment in unbooked else min(owed, rest)
         name = payment.transaction_id
         amount = min(missing[name], most) if rules.payments_within_balance else missing[name]
         owed -= amount
-        unbooked += missing[name] - amount
+        not_bookable += missing[name] - amount
         if amount:
             part = replace(payment, amount=amount)
             steps.append(_book(part, len(booked[name]), references.payment_types[payment.gateway], rules))
-    over = max(unbooked, total(one.amount for one in desired.payments) - cost) - desired.refunded
+    over = max(not_bookable, total(payment.amount for payment in desired.payments) - cost) - desired.refunded
     return steps, [_overpaid(desired, actual, cost, over)] if over > 0 else []
 
 
 def _book(payment: DesiredPayment, parts_before: int, type_id: int, rules: HeartlandOrderSettings) -> AddPayment:
-    name = payment.transaction_id + (f"{_PART}{parts_before + 1}" if parts_before else "")
+    name = payment.transaction_id + (f"{_PART_SEPARATOR}{parts_before + 1}" if parts_before else "")
     body = {
         "type": "CustomPayment",
         "payment_type_id": type_id,
@@ -67,34 +69,38 @@ def _book(payment: DesiredPayment, parts_before: int, type_id: int, rules: Heart
     return AddPayment(_PAYMENT + name, name, body)
 
 
-def _pair(
+def _match_payments(
     payments: Sequence[DesiredPayment],
     references: References,
-    there: Sequence[SalesOrderPayment],
+    actual: Sequence[SalesOrderPayment],
     rules: HeartlandOrderSettings,
 ) -> dict[str, list[SalesOrderPayment]]:
-    """What is booked of each payment: by transaction id; where there is none, by type and amount, whole or in part."""
-    field, left = rules.transaction_id_field, list(there)
+    """The booked parts of each payment, matched by transaction id; without one, by type and whole or partial amount."""
+    field, unmatched = rules.transaction_id_field, list(actual)
 
     def take(found: list[SalesOrderPayment]) -> list[SalesOrderPayment]:
-        for one in found:
-            left.remove(one)
+        for payment in found:
+            unmatched.remove(payment)
         return found
 
-    def alike(payment: DesiredPayment) -> list[SalesOrderPayment]:
+    def same_type(payment: DesiredPayment) -> list[SalesOrderPayment]:
         type_id = references.payment_types[payment.gateway]
-        return [one for one in left if one.payment_type_id == type_id and not one.custom.get(field)]
+        return [other for other in unmatched if other.payment_type_id == type_id and not other.custom.get(field)]
 
     booked = {
-        name: take([one for one in left if one.custom.get(field, "").partition(_PART)[0] == name])
+        name: take([part for part in unmatched if part.custom.get(field, "").partition(_PART_SEPARATOR)[0] == name])
         for name in (payment.transaction_id for payment in payments)
     }
-    unpaired = [payment for payment in payments if not booked[payment.transaction_id]]
-    for payment in unpaired:
-        booked[payment.transaction_id] = take([one for one in alike(payment) if one.amount == payment.amount][:1])
-    for payment in unpaired:
+    without_id = [payment for payment in payments if not booked[payment.transaction_id]]
+    for payment in without_id:
+        booked[payment.transaction_id] = take(
+            [other for other in same_type(payment) if other.amount == payment.amount][:1]
+        )
+    for payment in without_id:
         if not booked[payment.transaction_id]:
-            booked[payment.transaction_id] = take([one for one in alike(payment) if one.amount < payment.amount][:1])
+            booked[payment.transaction_id] = take(
+                [other for other in same_type(payment) if other.amount < payment.amount][:1]
+            )
     return booked
 
 
@@ -102,50 +108,56 @@ def _overpaid(desired: DesiredOrder, actual: ActualOrder, cost: Decimal, over: D
     paid = total(payment.amount for payment in desired.payments)
     return Problem(
         kind="overpaid",
-        title=f"{over} more was paid for Heartland order {actual.order.public_id} than it costs",
-        advice="If the order was edited down, pay the difference back in Shopify; if a payment was taken in the store "
-        "too, give that one back. What is not booked in Heartland yet follows by itself should the order grow again.",
+        title=f"Heartland order {actual.order.public_id} is overpaid by {over}",
+        advice="The customer paid more than the order costs. If the order was edited down, refund the difference in "
+        "Shopify; if the store took a payment too, refund that one. A payment that is not booked in Heartland yet is "
+        "booked automatically if the order's total grows again.",
         details={
             "heartland_order_id": actual.order.id,
             "cost": str(cost),
             "paid_in_shopify": str(paid),
-            "paid_in_heartland": str(total(one.amount for one in actual.payments)),
+            "paid_in_heartland": str(total(payment.amount for payment in actual.payments)),
             "over": str(over),
         },
     )
 
 
 def absent_payments(operations: Iterable[str], actual: ActualOrder, rules: HeartlandOrderSettings) -> set[str]:
-    """Those of these operations that book a payment which Heartland surely does not hold.
+    """Those of the operations whose payment is certainly not in Heartland.
 
-    A payment without a mark may be any of them.
+    None if Heartland holds a payment without transaction id: it may be any of them.
     """
-    marks = [one.custom.get(rules.transaction_id_field, "") for one in actual.payments]
-    there = {_PAYMENT + mark for mark in marks}
-    return {name for name in operations if name.startswith(_PAYMENT) and name not in there} if all(marks) else set()
+    names = [payment.custom.get(rules.transaction_id_field, "") for payment in actual.payments]
+    if not all(names):
+        return set()
+    booked = {_PAYMENT + name for name in names}
+    return {operation for operation in operations if operation.startswith(_PAYMENT) and operation not in booked}
 
 
-def payment_by_hand(actual: ActualOrder, payment: SalesOrderPayment, why: str) -> Problem:
+def payment_by_hand(actual: ActualOrder, payment: SalesOrderPayment, refusal: str) -> Problem:
+    """The review of a payment that Heartland refuses since the order is closed."""
     return Problem(
         kind="payment_by_hand",
-        title=f"A payment of {payment.amount} came in after Heartland order {actual.order.public_id} was closed",
-        advice=f"Book it in Heartland by hand. {why}.",
+        title=f"A payment of {payment.amount} is missing on Heartland order {actual.order.public_id}, which is closed",
+        advice="The order was paid in Shopify after it was closed in Heartland. Book the payment in Heartland by hand. "
+        f"{refusal}.",
         details={"heartland_order_id": actual.order.id, "amount": str(payment.amount), "custom": dict(payment.custom)},
     )
 
 
 def refund_problem(order: Order, actual: ActualOrder) -> Problem | None:
-    """Refunds are no part of an order's own writing: say what to pay back by hand, of what Heartland holds."""
+    """The review of refunds, which are not written with the order: what a person must enter in Heartland."""
     refunded = total(refund.amount for refund in order.refunds)
-    held = total(one.amount for one in actual.payments)
-    # Goods that came back do, whatever Heartland holds; money alone only where Heartland holds more than the shop kept.
+    held = total(payment.amount for payment in actual.payments)
+    # If goods were returned, the whole refund counts. Otherwise only what Heartland holds beyond what the shop kept.
     amount = refunded if has_returns(order) else min(refunded, held - (order.paid - refunded))
     if amount <= 0:
         return None
     return Problem(
         kind="refund_by_hand",
-        title=f"Shopify refunded {amount} {order.currency} of order {order.name}",
-        advice=f"Goods that were invoiced: enter a return over {amount} {order.currency} in Heartland, or check that "
-        "it was. Goods that were not: take them off the Heartland order before they are packed.",
+        title=f"{amount} {order.currency} of order {order.name} was refunded in Shopify",
+        advice="The refund is not written to Heartland. If the goods were invoiced there, check that a return of "
+        f"{amount} {order.currency} was entered, or enter it. If not, remove the goods from the Heartland order before "
+        "they are packed.",
         details={"amount": str(amount), "currency": order.currency, "refunds": [refund.id for refund in order.refunds]},
     )

@@ -1,7 +1,7 @@
-"""Plans the calls that remain, from the desired order and the one that Heartland holds. Pure.
+"""Plans the calls that remain, from the difference between the desired and the actual order. Pure.
 
-The same function serves a new order, one that was left half-built by a crash, and an update: it only looks at the
-difference. An order is built as `pending` and opened last, since the stores act on what is open.
+A new order, one that a crash left incomplete, and an update are all planned in the same way. An order is created with
+status `pending` and opened last, since stores act on open orders.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from shared.entities.order.to_heartland.steps import (
 )
 from shared.sync.plan import Plan, Problem
 
-TAX_RESET = "Tax computed by Heartland, taken back"
+TAX_REVERSAL = "Tax computed by Heartland, taken back"
 
 
 def plan_order(
@@ -39,32 +39,32 @@ def plan_order(
     actual: ActualOrder | None,
     rules: HeartlandOrderSettings,
 ) -> Plan[Step]:
-    """The next steps. Plan again with what they brought, until the plan is complete."""
+    """The next steps. After they are executed the order is planned again, until the plan is complete."""
     if actual is None:
         return Plan((CreateOrder(order_body(order, desired, references, rules)),), complete=False)
     if actual.canceled:
-        return Plan((), tuple(_canceled_there(desired)))
+        return Plan((), tuple(_canceled_in_heartland(desired)))
     edits = edit_lines(desired.lines, actual.lines, references, rules)
     header = _header(order, desired, references, actual, rules)
-    moves_money = bool(edits.steps) or "shipping_charge" in header
-    strangers = tuple(_strangers(edits))
-    if moves_money and _is_late(actual):
-        return _too_late(desired, references, actual, rules, strangers)
+    changes_total = bool(edits.steps) or "shipping_charge" in header
+    unknown_lines = tuple(_unknown_lines(edits))
+    if changes_total and _is_invoiced(actual):
+        return _plan_after_invoice(desired, references, actual, rules, unknown_lines)
     if (edits.steps or header) and not actual.closed:
-        return _change(edits, header, actual, moves_money)
+        return _change(edits, header, actual, changes_total)
     if actual.taxes_stale and rules.tax_recomputed:
         return Plan((ReadTaxes(),), complete=False)
-    return _finish(desired, references, actual, rules, strangers)
+    return _finish(desired, references, actual, rules, unknown_lines)
 
 
-def _is_late(actual: ActualOrder) -> bool:
-    """Whether goods are invoiced, as far as we know."""
+def _is_invoiced(actual: ActualOrder) -> bool:
+    """Whether goods are known to be invoiced."""
     return actual.closed or bool(actual.invoiced)
 
 
-def _change(edits: Edits, header: dict[str, object], actual: ActualOrder, moves_money: bool) -> Plan[Step]:
-    """Lines and header first: what Heartland makes of the taxes depends on them."""
-    if moves_money and not actual.pending and actual.invoiced is None:
+def _change(edits: Edits, header: dict[str, object], actual: ActualOrder, changes_total: bool) -> Plan[Step]:
+    """Lines and header first: Heartland may recompute the taxes from them."""
+    if changes_total and not actual.pending and actual.invoiced is None:
         return Plan((ReadInvoices(),), complete=False)
     changes = [ChangeOrder(header)] if header else []
     return Plan((*edits.steps, *changes), complete=False)
@@ -77,7 +77,7 @@ def _finish(
     rules: HeartlandOrderSettings,
     problems: tuple[Problem, ...],
 ) -> Plan[Step]:
-    """Lines are as desired: what remains are taxes, payments and status."""
+    """Lines and header match: taxes, payments and status remain."""
     if desired.cancelled and actual.invoiced is None and not (actual.pending or actual.closed):
         return Plan((ReadInvoices(),), complete=False)
     taxes = [] if actual.closed else list(_tax_steps(desired, actual))
@@ -86,23 +86,23 @@ def _finish(
     return Plan((*taxes, *payments, *status), (*problems, *over, *more))
 
 
-def _too_late(
+def _plan_after_invoice(
     desired: DesiredOrder,
     references: References,
     actual: ActualOrder,
     rules: HeartlandOrderSettings,
     problems: tuple[Problem, ...],
 ) -> Plan[Step]:
-    """The goods are invoiced: what was sold stays as it is, what was paid for that is still brought in."""
+    """The goods are invoiced, so the lines stay as they are; missing payments for them are still booked."""
     problem = Problem(
         kind="edit_after_invoice",
-        title=f"Heartland order {actual.order.public_id} was invoiced before it was edited in Shopify",
-        advice="Book the difference in Heartland by hand: a return for what came off, a ticket with its payment for "
-        "what was added.",
+        title=f"Heartland order {actual.order.public_id} was edited in Shopify after it was invoiced",
+        advice="The edit is not written to Heartland. Book the difference there by hand: a return for what was "
+        "removed, a ticket with its payment for what was added.",
         details={"heartland_order_id": actual.order.id, "shopify_total": str(desired.total)},
         blocks=True,
     )
-    payments, _ = payment_steps(desired, references, actual, rules, actual.cost)  # the problem speaks of the difference
+    payments, _ = payment_steps(desired, references, actual, rules, actual.cost)  # `problem` covers an overpayment
     status, more = _status_steps(desired, actual, rules)
     return Plan((*payments, *status), (*problems, problem, *more))
 
@@ -110,7 +110,7 @@ def _too_late(
 def order_body(
     order: Order, desired: DesiredOrder, references: References, rules: HeartlandOrderSettings
 ) -> dict[str, object]:
-    """A new order's header."""
+    """The body that creates an order, without lines, taxes and payments."""
     at = _utc(order.processed_at or order.created_at)
     body = {
         "status": "pending",
@@ -131,7 +131,7 @@ def order_body(
 
 
 def public_id(order: Order, rules: HeartlandOrderSettings) -> str:
-    """The number that the stores see: our prefix and Shopify's name without `#`."""
+    """The order number that stores see: the configured prefix and Shopify's order name without `#`."""
     return rules.order_prefix + order.name.removeprefix("#").strip()
 
 
@@ -142,33 +142,33 @@ def _note(order: Order, rules: HeartlandOrderSettings) -> dict[str, str]:
 def _header(
     order: Order, desired: DesiredOrder, references: References, actual: ActualOrder, rules: HeartlandOrderSettings
 ) -> dict[str, object]:
-    """Header fields that differ. What we do not know never blanks what Heartland knows."""
-    there = actual.order
+    """Header fields that differ. A field that we have no value for keeps its value in Heartland."""
+    current = actual.order
     fields = {
-        "customer_id": (references.customer_id, there.customer_id),
-        "billing_address_id": (references.billing_address_id, there.billing_address_id),
-        "shipping_address_id": (references.shipping_address_id, there.shipping_address_id),
+        "customer_id": (references.customer_id, current.customer_id),
+        "billing_address_id": (references.billing_address_id, current.billing_address_id),
+        "shipping_address_id": (references.shipping_address_id, current.shipping_address_id),
     }
     changes: dict[str, object] = {
-        name: ours for name, (ours, theirs) in fields.items() if ours is not None and ours != theirs
+        name: wanted for name, (wanted, is_now) in fields.items() if wanted is not None and wanted != is_now
     }
-    if desired.shipping != (there.shipping_charge or Decimal(0)):
+    if desired.shipping != (current.shipping_charge or Decimal(0)):
         changes["shipping_charge"] = desired.shipping
-    # Flat, since it is not known whether a nested `custom` keeps the keys that it does not name.
+    # As flat `custom@` fields: it is not documented whether a nested `custom` keeps the keys that it does not name.
     notes = _note(order, rules).items()
-    return changes | {f"custom@{name}": text for name, text in notes if there.custom.get(name, "") != text}
+    return changes | {f"custom@{name}": text for name, text in notes if current.custom.get(name, "") != text}
 
 
 def _tax_steps(desired: DesiredOrder, actual: ActualOrder) -> Iterator[Step]:
-    """Difference by title. What Heartland computed on its own is taken back by one negative line."""
-    there: dict[str, Decimal] = {}
+    """The difference of each tax. Taxes that Heartland added itself are reversed by one negative tax."""
+    booked: dict[str, Decimal] = {}
     for tax in actual.taxes:
-        there[tax.description] = there.get(tax.description, Decimal(0)) + tax.value
-    foreign = total(value for title, value in there.items() if title not in desired.taxes)
-    if foreign:
-        yield AddTax({"description": TAX_RESET, "value": -foreign})
+        booked[tax.description] = booked.get(tax.description, Decimal(0)) + tax.value
+    computed = total(value for title, value in booked.items() if title not in desired.taxes)
+    if computed:
+        yield AddTax({"description": TAX_REVERSAL, "value": -computed})
     for title, amount in desired.taxes.items():
-        difference = amount - there.get(title, Decimal(0))
+        difference = amount - booked.get(title, Decimal(0))
         if difference:
             yield AddTax({"description": title, "value": difference})
 
@@ -179,37 +179,42 @@ def _status_steps(
     if not desired.cancelled:
         return ([ChangeOrder({"status": "open"})] if actual.pending else []), []
     if actual.closed or actual.invoiced:
-        return [], [cancel_by_hand(actual, "it is invoiced already; take the goods back with a return")]
+        return [], [
+            cancel_by_hand(actual, "It is invoiced already: enter a return in Heartland once the goods are back.")
+        ]
     if not rules.can_cancel_order:
-        return [], [cancel_by_hand(actual, "cancel it in Heartland and release its stock")]
+        return [], [cancel_by_hand(actual, "Cancel it in Heartland and release its stock.")]
     return [CancelOrder()], []
 
 
-def cancel_by_hand(actual: ActualOrder, what: str) -> Problem:
+def cancel_by_hand(actual: ActualOrder, advice: str) -> Problem:
+    """The review of a cancellation that cannot be written. `advice` says how to cancel by hand."""
     return Problem(
         kind="cancel_by_hand",
-        title=f"Heartland order {actual.order.public_id} was cancelled in Shopify",
-        advice=f"Order {actual.order.public_id}: {what}.",
+        title=f"Order {actual.order.public_id} was cancelled in Shopify, but not in Heartland",
+        advice=f"Stores may still ship it. {advice}",
         details={"heartland_order_id": actual.order.id},
     )
 
 
-def _canceled_there(desired: DesiredOrder) -> Iterator[Problem]:
+def _canceled_in_heartland(desired: DesiredOrder) -> Iterator[Problem]:
     if not desired.cancelled:
         yield Problem(
             kind="canceled_in_heartland",
-            title="The order was canceled in Heartland but stands in Shopify",
-            advice="Cancel it in Shopify too, or enter it again in Heartland.",
+            title="The order was canceled in Heartland, but not in Shopify",
+            advice="It is no longer updated in Heartland and will not be shipped from there. Cancel it in Shopify too, "
+            "or enter it in Heartland again.",
         )
 
 
-def _strangers(edits: Edits) -> Iterator[Problem]:
-    if edits.strangers:
+def _unknown_lines(edits: Edits) -> Iterator[Problem]:
+    if edits.unknown:
         yield Problem(
             kind="extra_lines",
             title="The Heartland order has lines that Shopify does not have",
-            advice="Check whether somebody added them on purpose; remove them in Heartland otherwise.",
-            details={"line_ids": [line.id for line in edits.strangers]},
+            advice="They are left as they are, and stores will ship them. Check whether somebody added them on "
+            "purpose; otherwise remove them in Heartland.",
+            details={"line_ids": [line.id for line in edits.unknown]},
         )
 
 

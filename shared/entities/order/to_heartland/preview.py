@@ -1,7 +1,7 @@
-"""Preview of a canonical order: which calls it would lead to, without making them.
+"""Preview of a canonical order: the calls it would lead to, without making them.
 
-The writer's own code runs on what Heartland and our database hold now: reads are real, every write is only noted, and
-nothing is stored.
+The writer's own code runs against the current state of Heartland and the database. Reads are sent; writes are only
+recorded, and nothing is stored.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from shared.state.dry_ledger import DryAtomicWriter, DryLedger
 from shared.state.target_state import TargetStates
 from shared.sync.sync import Sync
 
-# It takes nothing over from a process that may have written until a moment ago. What the ledger knows of still counts.
+# A preview need not wait for writes of another process that reads may not show yet, unless the ledger has them.
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 async def preview(parts: PreviewParts, connection: str, body: bytes) -> Preview:
-    """What this event would lead to. Raises Rejected for a body that is no canonical order."""
-    there = parts.clients.heartland.get(connection)
-    dry_run = DryRunTransport(there.client.transport)
+    """The preview of the event in `body`. Raises Rejected for a body that is no canonical order."""
+    connected = parts.clients.heartland.get(connection)
+    dry_run = DryRunTransport(connected.client.transport)
     ledger = DryLedger(parts.database, parts.clock)
     account = open_account(
-        replace(there, client=HeartlandClient(dry_run)),
+        replace(connected, client=HeartlandClient(dry_run)),
         ledger=ledger,
         clock=parts.clock,
         started_at=_LONG_AGO,

@@ -1,4 +1,4 @@
-"""Memory of the orders written a moment ago, for as long as Heartland's reads may not show them."""
+"""Cache of orders that were just written, for as long as Heartland's reads may not show the writes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from shared.runtime.clock import Clock
 
 
 class RecentOrders:
-    """Orders written a moment ago, by Shopify's id.
+    """Orders that were just written, by Shopify's id.
 
-    Heartland's reads may lag behind its writes; until then memory is the better source. Where memory fails too (a write
-    without an answer, a fresh process), a read must wait until it can be trusted.
+    Heartland's reads may lag behind its writes; until the lag is over, an order is taken from here. Where it is not
+    known here either (a write without an answer, a restart), it is read only once the lag is over.
     """
 
     def __init__(self, clock: Clock, started_at: datetime | None = None, limit: int = 500) -> None:
@@ -24,22 +24,22 @@ class RecentOrders:
         self._kept: OrderedDict[str, tuple[ActualOrder | None, datetime]] = OrderedDict()
 
     def keep(self, key: str, order: ActualOrder) -> None:
-        """Remember what we wrote. A line whose id we were not told makes the memory useless for edits."""
+        """Store the order as written. If Heartland did not return the id of a line, the order must be read instead."""
         self._put(key, order if all(line.id for line in order.lines) else None)
 
     def forget(self, key: str) -> None:
-        """A write of this order got no answer, or another process may have written it: only a read is certain."""
+        """A write of this order got no answer, or another process may have written it: it must be read."""
         self._put(key, None)
 
     def recall(self, key: str, lag_seconds: float) -> ActualOrder | None:
-        """What we wrote, while reads may lag. Whether it was invoiced since is for others to do, and so asked anew."""
+        """The order as written, while reads may lag; `invoiced` is unknown again, since stores may have invoiced it."""
         order, at = self._kept.get(key, (None, self._started_at))
         if order is None or self._clock.now() - at >= timedelta(seconds=lag_seconds):
             return None
         return replace(order, invoiced=order.invoiced or None, is_new=False)
 
     def unsettled_seconds(self, key: str, written_at: datetime | None, lag_seconds: float) -> float:
-        """How long until a read shows all that may have been written, by us, before a restart, or at `written_at`."""
+        """Seconds until a read shows every write: ours, those before a restart, and one at `written_at`."""
         at = max(self._kept[key][1] if key in self._kept else self._started_at, written_at or self._started_at)
         return (at - self._clock.now()).total_seconds() + lag_seconds
 

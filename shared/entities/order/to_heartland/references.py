@@ -1,4 +1,4 @@
-"""The ids in Heartland that an order's calls name: items, payment types, customer, addresses, location."""
+"""The Heartland ids that an order refers to: items, payment types, customer, addresses, location."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class References:
 def references(
     items: Mapping[str, int], payment_types: Mapping[str, int], location: BookingLocation, buyer: Buyer
 ) -> References:
-    """What was found, in one place."""
+    """Combines what was found."""
     return References(
         items=items,
         payment_types=payment_types,

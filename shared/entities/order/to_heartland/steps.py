@@ -1,4 +1,4 @@
-"""The steps of an order's plan, a call each: frozen values, decided before anything is sent."""
+"""The steps of an order's plan: frozen values, one per call."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RemoveLine:
 
 @dataclass(frozen=True, slots=True)
 class ChangeOrder:
-    """Header fields; the status among them is how an order is opened."""
+    """Change header fields; an order is opened by its status."""
 
     changes: Body
 
@@ -59,7 +59,7 @@ class AddTax:
 
 @dataclass(frozen=True, slots=True)
 class AddPayment:
-    """A fact: applied once ever. `operation` is its name in the ledger."""
+    """Book a payment, once ever. `operation` is its name in the ledger."""
 
     operation: str
     transaction_id: str

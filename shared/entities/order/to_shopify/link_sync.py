@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from shared.canonical.event import read_event
 from shared.canonical.priority import Priority
 from shared.connectors.shopify.client import ShopifyClient
-from shared.connectors.shopify.clients import Shopify
+from shared.connectors.shopify.clients import ShopifyConnection
 from shared.connectors.shopify.errors import UserErrors
 from shared.entities.order.event import LinkEvent
 from shared.entities.order.to_shopify.link import LinkWriter, metafields
@@ -42,7 +42,7 @@ class LinkWriters:
         self._batch_seconds = batch_seconds
         self._writers: dict[tuple[str, Priority], tuple[ShopifyClient, LinkWriter]] = {}
 
-    def get(self, shop: Shopify, priority: Priority) -> LinkWriter:
+    def get(self, shop: ShopifyConnection, priority: Priority) -> LinkWriter:
         """The writer of this shop; a new one where the shop's client has changed."""
         place = (shop.connection.name, priority)
         known = self._writers.get(place)
@@ -56,7 +56,7 @@ class LinkWriters:
 class LinkInShopify:
     """Links with Shopify as their target: see `shared.sync.sync.SyncedEntity`. `shop_of` is by connection."""
 
-    shop_of: Callable[[str], Shopify]
+    shop_of: Callable[[str], ShopifyConnection]
     writers: LinkWriters
     entity: str = ENTITY
     target: str = "shopify"

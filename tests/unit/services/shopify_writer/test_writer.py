@@ -8,7 +8,7 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from shared.connectors.shopify.clients import Shopify
+from shared.connectors.shopify.clients import ShopifyConnection
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.to_shopify.fulfilment_sync import FulfilmentInShopify
@@ -36,7 +36,7 @@ class FakeShops:
         if self.error:
             raise self.error
         settings = {"shopify": {"fulfilment": {"location_map": {"100005": "gid://shopify/Location/9"}}}}
-        return Shopify(Connection(name, {}, settings), self.client, ShopifySettings())
+        return ShopifyConnection(Connection(name, {}, settings), self.client, ShopifySettings())
 
 
 @pytest.fixture

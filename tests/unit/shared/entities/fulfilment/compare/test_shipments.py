@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.clients import Heartland
+from shared.connectors.heartland.clients import HeartlandConnection
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.transport import Answer, Query
 from shared.connectors.shopify.document import Document
@@ -56,7 +56,7 @@ class Bench:
     def __init__(self, store: Store, *, shopify_units: int = 0, fulfilled: Mapping[str, int] | None = None) -> None:
         self.units, self.fulfilled = shopify_units, fulfilled or {}
         client: Any = HeartlandClient(store)
-        heartland = Heartland(Connection("main", {}), client, HeartlandSettings())
+        heartland = HeartlandConnection(Connection("main", {}), client, HeartlandSettings())
         vendors: Any = SimpleNamespace(shopify=SimpleNamespace(client=self), heartland=heartland)
         tools: Any = SimpleNamespace(database=self)
         self.shipments = OrderShipments("main", vendors, tools)

@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.clients import Heartland
+from shared.connectors.heartland.clients import HeartlandConnection
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.transport import Answer, Query
-from shared.connectors.shopify.clients import Shopify
+from shared.connectors.shopify.clients import ShopifyConnection
 from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.settings import ShopifySettings
 from shared.entities.order.compare.own_records import Beliefs
@@ -84,8 +84,8 @@ class Books:
 async def read(shop: Shop, store: Store | None = None) -> Seen:
     connection, client = Connection("main", {}), HeartlandClient(store or Store({}))
     fake: Any = shop
-    shopify = Shopify(connection, fake, ShopifySettings())
-    heartland = Heartland(connection, client, HeartlandSettings())
+    shopify = ShopifyConnection(connection, fake, ShopifySettings())
+    heartland = HeartlandConnection(connection, client, HeartlandSettings())
     books: Any = Books()
     return await Reader("main", shopify, heartland, books).snapshots(["5001", "5002"], NOON)
 

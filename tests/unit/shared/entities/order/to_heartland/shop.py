@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.canonical.event import content_hash
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.clients import Heartland
+from shared.connectors.heartland.clients import HeartlandConnection
 from shared.connectors.heartland.settings import HeartlandSettings
 from shared.entities.order.event import OrderEvent
 from shared.entities.order.record import Order
@@ -75,7 +75,7 @@ class Shop:
         reviews: Any = MemoryReviews(self.stored, self.points)
         epochs: Any = self
         connection = Connection("acme", {}, self.settings, definitions_version)
-        there = Heartland(
+        there = HeartlandConnection(
             connection, HeartlandClient(self.heartland), HeartlandSettings(read_lag_seconds=self.read_lag_seconds)
         )
         account = open_account(there, ledger=ledger, clock=self.clock, item_window_seconds=0)

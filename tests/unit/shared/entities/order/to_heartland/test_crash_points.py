@@ -106,7 +106,7 @@ def the_linked_buyer_is_gone(shop: Shop) -> None:
     link = LinkRow("acme", "customer", "4001", "77", "", START)
     shop.stored.links["acme", "customer", "4001"] = link
     # Heartland refused it a moment ago; a process that starts anew knows nothing of that.
-    shop.account.customers.doubt(an_order())
+    shop.account.customers.recheck(an_order())
 
 
 guest = Customer(shopify_id="4009")

@@ -408,7 +408,7 @@ async def test_a_payment_that_somebody_deleted_is_not_booked_again_and_not_told_
     result = await shop.deliver(later(an_order(), tags=("x",)))
 
     assert shop.heartland.all("payments") == []
-    assert result.detail == "brought up to date: 2 lines, 0 payments, open"
+    assert result.detail == "updated: 2 lines, 0 payments, open"
 
 
 async def test_a_refund_is_for_a_person_and_stops_nothing() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from shared.entities.order.heartland.locations import Location, Station
 from shared.entities.order.settings import HeartlandOrderSettings
-from shared.entities.order.to_heartland.location import BookingLocation, choose, fixed
+from shared.entities.order.to_heartland.location import BookingLocation, choose_location, location_from_settings
 from shared.errors import Misconfigured
 
 ONLINE = Location(id=1, public_id="WEB", name="Online", stations=(Station(id=10, active=False), Station(id=11)))
@@ -30,7 +30,7 @@ STORE_ROOM = Location(id=3, name="Store room")
 def test_where_web_orders_are_booked(
     rules: dict[str, object], locations: list[Location], chosen: BookingLocation
 ) -> None:
-    assert choose(HeartlandOrderSettings.model_validate(rules), locations) == chosen
+    assert choose_location(HeartlandOrderSettings.model_validate(rules), locations) == chosen
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,13 @@ def test_where_web_orders_are_booked(
 )
 def test_what_is_unclear_lists_what_there_is(rules: dict[str, object], locations: list[Location]) -> None:
     with pytest.raises(Misconfigured) as caught:
-        choose(HeartlandOrderSettings.model_validate(rules), locations)
+        choose_location(HeartlandOrderSettings.model_validate(rules), locations)
 
     assert all(location.name in caught.value.reason for location in locations)
 
 
 def test_with_both_ids_nothing_is_asked() -> None:
-    assert fixed(HeartlandOrderSettings(source_location_id=1, station_id=2)) == BookingLocation(1, 2, 1)
-    assert fixed(HeartlandOrderSettings(source_location_id=1)) is None
+    assert location_from_settings(HeartlandOrderSettings(source_location_id=1, station_id=2)) == BookingLocation(
+        1, 2, 1
+    )
+    assert location_from_settings(HeartlandOrderSettings(source_location_id=1)) is None

@@ -15,7 +15,7 @@ from shared.entities.order.settings import HeartlandOrderSettings
 from shared.entities.order.to_heartland.actual_order import ActualOrder
 from shared.entities.order.to_heartland.desired import desired_order
 from shared.entities.order.to_heartland.payments import absent_payments
-from shared.entities.order.to_heartland.plan import TAX_RESET, plan_order
+from shared.entities.order.to_heartland.plan import TAX_REVERSAL, plan_order
 from shared.entities.order.to_heartland.references import References
 from shared.entities.order.to_heartland.steps import (
     AddLine,
@@ -175,13 +175,13 @@ def test_the_two_parts_of_one_line_are_told_apart_by_price() -> None:
     [
         pytest.param([], [("State tax", "1.40")], id="none there"),
         pytest.param([("State tax", "1.40")], [], id="already there"),
-        pytest.param([("Sales tax", "1.3")], [(TAX_RESET, "-1.3"), ("State tax", "1.40")], id="computed by Heartland"),
+        pytest.param([("Sales tax", "1.3")], [(TAX_REVERSAL, "-1.3"), ("State tax", "1.40")], id="computed there"),
         pytest.param([("State tax", "1.32")], [("State tax", "0.08")], id="computed under the same title"),
         pytest.param(
-            [("Sales tax", "1.32"), (TAX_RESET, "-1.32"), ("State tax", "1.40")], [], id="taken back already"
+            [("Sales tax", "1.32"), (TAX_REVERSAL, "-1.32"), ("State tax", "1.40")], [], id="taken back already"
         ),
         pytest.param(
-            [("Sales tax", "2.00"), (TAX_RESET, "-1.32"), ("State tax", "1.40")], [(TAX_RESET, "-0.68")],
+            [("Sales tax", "2.00"), (TAX_REVERSAL, "-1.32"), ("State tax", "1.40")], [(TAX_REVERSAL, "-0.68")],
             id="computed anew",
         ),
     ],
