@@ -120,7 +120,7 @@ async def test_the_second_location_follows_after_the_first_went_through_alone(sh
 async def test_what_is_on_hold_waits_and_is_fulfilled_once_it_is_released(shop: Shop) -> None:
     await shop.place(("TEE", 2))
     await shop.sandbox.control("POST", f"/shopify/orders/{ORDER}/hold", {"reason": "HIGH_RISK_OF_FRAUD"})
-    with pytest.raises(Waiting, match="holds 2 x TEE of order 5001") as caught:
+    with pytest.raises(Waiting, match="2 x TEE of Shopify order 5001 are on hold") as caught:
         await shop.ship(a_shipment(shipped("TEE", 2)))
     assert caught.value.waits_for == "release:5001"
 
@@ -152,7 +152,7 @@ async def test_what_was_fulfilled_by_hand_goes_to_a_person(shop: Shop) -> None:
     await shop.place(("TEE", 2))
     await by_hand(shop, 2)
 
-    with pytest.raises(NeedsReview, match="100877 ships 2 x TEE that Shopify does not expect") as caught:
+    with pytest.raises(NeedsReview, match="100877 ships 2 x TEE, which are not left to fulfil") as caught:
         await shop.ship(a_shipment(shipped("TEE", 2)))
 
     assert caught.value.kind == "shipment_without_order_lines"
@@ -173,14 +173,14 @@ async def test_a_cancelled_order_that_was_shipped_goes_to_a_person(shop: Shop) -
     await shop.place(("TEE", 1))
     await shop.sandbox.control("POST", f"/shopify/orders/{ORDER}/cancel", {})
 
-    with pytest.raises(NeedsReview, match="does not expect any more"):
+    with pytest.raises(NeedsReview, match="not left to fulfil"):
         await shop.ship(a_shipment(shipped("TEE")))
 
     assert await shop.fulfilments() == []
 
 
 async def test_an_order_that_shopify_does_not_show_goes_to_a_person(shop: Shop) -> None:
-    with pytest.raises(NeedsReview, match="does not show order 777") as caught:
+    with pytest.raises(NeedsReview, match="shipped order 777") as caught:
         await shop.ship(a_shipment(shipped("TEE"), order_id="777"))
 
     assert caught.value.kind == "shipped_order_gone"
@@ -303,7 +303,7 @@ async def test_tracking_of_a_fulfilment_that_was_cancelled_goes_to_a_person(shop
     (made,) = await shop.fulfilments()
     await execute(shop, "mutation Undo($id: ID!) { fulfillmentCancel(id: $id) { userErrors { message } } }", made)
 
-    with pytest.raises(NeedsReview, match="does not take the tracking"):
+    with pytest.raises(NeedsReview, match="refused the tracking"):
         await shop.ship(a_shipment(shipped("TEE"), tracking="1Z9"), later=60)
 
 

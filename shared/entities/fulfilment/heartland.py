@@ -1,7 +1,7 @@
 """Heartland's invoices: requests, and the canonical fulfilment in a completed one.
 
-There is no shipment object in Heartland: "it has left" is an invoice with status complete whose `order_id` is our
-order; its item lines say what and how many. Tracking number and carrier stand in custom fields by convention.
+Heartland has no shipment object: a shipment is an invoice with status complete whose `order_id` is our order. Its item
+lines are the shipped items and quantities. Tracking number and carrier are in custom fields, by convention.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _INVOICES = "sales/invoices"
 def list_invoices(
     client: HeartlandClient, condition: Json, context: CallContext, *, per_page: int = 200
 ) -> AsyncIterator[Row]:
-    """The invoices that match the filter, by id, as they are: they travel unchanged on a raw topic."""
+    """The invoices that match the filter, by ascending id, as raw JSON: a raw topic carries them unchanged."""
     return client.walk(_INVOICES, condition, per_page=per_page, context=context)
 
 
 def invoices_changed_since(
     client: HeartlandClient, moment: datetime, context: CallContext, *, per_page: int = 200
 ) -> AsyncIterator[Row]:
-    """Invoices with `updated_at` at or after `moment` (aware), by id. Rows that change meanwhile shift no page."""
+    """Invoices with `updated_at` at or after `moment` (aware), by ascending id, so that changes shift no page."""
     return list_invoices(client, {"updated_at": {"$gte": moment.isoformat()}}, context, per_page=per_page)
 
 
@@ -64,13 +64,13 @@ async def read_invoice_lines(client: HeartlandClient, invoice_id: int, context: 
 
 
 def is_completed(invoice: Json) -> bool:
-    """Whether the invoice is final and stands. Live accounts spell the status in either case."""
+    """Whether the invoice is completed and not voided. Accounts differ in the case of the status."""
     record = normalized(invoice)
     return str(record.get("status", "")).lower() == "complete" and not record.get("voided")
 
 
 def shipped_items(lines: Sequence[Json]) -> list[int]:
-    """Heartland item ids of the lines that moved goods, each once, in order. Raises Rejected."""
+    """The distinct Heartland item ids of the lines that shipped goods, in order. Raises Rejected."""
     return list(dict.fromkeys(item for item, _, _ in _goods(lines)))
 
 
@@ -79,7 +79,7 @@ def from_heartland(
 ) -> Fulfilment:
     """The fulfilment in this invoice. `skus` maps Heartland item ids to SKUs, `order_id` is Shopify's numeric id.
 
-    Raises Rejected where the invoice lacks what a shipment needs, NeedsReview where it ships parts of a unit.
+    Raises Rejected where a required field is missing or invalid, NeedsReview where it ships a fraction of a unit.
     """
     record = normalized(invoice)
     custom = _custom(record)
@@ -115,7 +115,7 @@ def _shipped(
 
 
 def _goods(lines: Sequence[Json]) -> Iterable[tuple[int, Decimal, Json]]:
-    """Item, quantity and line of each line that moved goods out. Raises Rejected."""
+    """Item, quantity and line of each line that shipped goods. Raises Rejected."""
     for line in map(normalized, lines):
         if line.get("type", "ItemLine") != "ItemLine" or not line.get("item_id"):
             continue
@@ -133,9 +133,9 @@ def _whole(quantity: Decimal, sku: str, invoice: Json) -> int:
     if quantity == int(quantity):
         return int(quantity)
     raise NeedsReview(
-        f"Heartland invoice {invoice['id']} ships {quantity} of {sku}, and Shopify knows whole units only",
+        f"Heartland invoice {invoice['id']} ships {quantity} of {sku}, but Shopify only takes whole units",
         kind="fractional_shipment",
-        advice="Fulfil this shipment in Shopify by hand; nothing of it was carried over.",
+        advice="Nothing of this shipment was written to Shopify. Fulfil it there by hand.",
         details={"invoice": str(invoice["id"]), "sku": sku, "quantity": str(quantity)},
     )
 

@@ -1,6 +1,6 @@
-"""Polls completed Heartland invoices: what the stores have shipped of our orders.
+"""Polls completed Heartland invoices, which are the shipments of our orders.
 
-Heartland has no hook that is known to fire for invoices, so they are polled by `updated_at`. An invoice is published
+No Heartland hook is known to fire for invoices, so they are polled by `updated_at`. An invoice is published
 before the cursor moves; after a crash it is published again, and the consumers are idempotent.
 """
 
@@ -40,7 +40,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PollWindow:
-    """How far a poll looks back: `overlap` behind its cursor, `lookback` where there is no cursor yet.
+    """How far a poll reads back: `overlap` before its cursor, or `lookback` before now if there is no cursor yet.
 
     `lookback` is also how long a shipment of an unlinked order waits for the order's link.
     """
@@ -123,81 +123,86 @@ class InvoiceFeed:
         self._observer = observer
 
     async def poll(self) -> None:
-        """Publish what is new. Raises TargetDown where Heartland, broker or database is unavailable: nothing is lost,
-        the next poll continues after what was published.
+        """Publish new invoices. Raises TargetDown where Heartland, broker or database is unavailable.
+
+        Nothing is lost then: the next poll continues after what was published.
         """
         position = await self._position()
         position = await self._publish_newly_linked(position)
-        seen = []
+        timestamps = []
         since = position.since(self._window.overlap)
         rows = invoices_changed_since(self._heartland, since, LIVE, per_page=self._window.page_size)
         async with aclosing(_pages(rows, self._window.page_size)) as pages:
             async for page in pages:
                 invoices = self._readable(page)
                 position = await self._publish(invoices, position)
-                seen += [invoice.version.at for invoice in invoices]
-        # Rows come by id, not by time: the cursor moves only when all of them are through.
-        moved = position.advanced(seen, self._clock.now()).trimmed(self._window.overlap, self._window.lookback)
-        await self._keep(position, moved)
+                timestamps += [invoice.version.at for invoice in invoices]
+        # Rows come by id, not by time: the cursor moves only once all of them are published.
+        advanced = position.advanced(timestamps, self._clock.now()).trimmed(self._window.overlap, self._window.lookback)
+        await self._store(position, advanced)
 
     async def _position(self) -> PollPosition:
         stored = await self._cursors.get(self._connection, FEED)
         if stored is not None:
             return PollPosition.read(stored)
         # Stored at once: an outage during the first poll must not move the start.
-        return await self._keep(None, PollPosition.start(self._clock.now(), self._window.lookback))
+        return await self._store(None, PollPosition.start(self._clock.now(), self._window.lookback))
 
-    async def _keep(self, before: PollPosition | None, position: PollPosition) -> PollPosition:
+    async def _store(self, before: PollPosition | None, position: PollPosition) -> PollPosition:
         if position != before:
             await self._cursors.put(self._connection, FEED, position.stored())
         return position
 
     async def _publish_newly_linked(self, position: PollPosition) -> PollPosition:
         """Publish shipments of orders that have been linked since the last poll."""
-        linked = await self._linked(stranger.order for stranger in position.unlinked.values())
-        ours = [int(key) for key, stranger in position.unlinked.items() if stranger.order in linked]
-        for part in parts_of(ours):
+        linked = await self._linked(record.order for record in position.unlinked.values())
+        newly_linked = [int(key) for key, record in position.unlinked.items() if record.order in linked]
+        for part in parts_of(newly_linked):
             rows = await invoices_by_id(self._heartland, part, LIVE)
             position = await self._publish(self._readable(rows), position)
-        return position.without_unlinked(map(str, ours))
+        return position.without_unlinked(map(str, newly_linked))
 
     async def _publish(self, invoices: Sequence[Invoice], before: PollPosition) -> PollPosition:
-        """Publish those of our orders, and store the position at once, so that a later outage does not resend them."""
-        fresh = [one for one in invoices if one.is_shipment and before.is_new(str(one.id), one.version)]
-        linked = await self._linked(invoice.order for invoice in fresh)
+        """Publish those of linked orders, and store the position, so that a later outage does not resend them."""
+        new = [
+            invoice for invoice in invoices if invoice.is_shipment and before.is_new(str(invoice.id), invoice.version)
+        ]
+        linked = await self._linked(invoice.order for invoice in new)
         position = before
         try:
-            for invoice in (one for one in fresh if one.order in linked):
+            for invoice in (invoice for invoice in new if invoice.order in linked):
                 lines = await read_invoice_lines(self._heartland, invoice.id, LIVE)
                 event = invoice_notice(self._connection, linked[invoice.order], invoice, lines)
                 await self._producer.send(RAW_HEARTLAND_FULFILMENT, event)
                 self._observer.published()
                 position = position.with_published(str(invoice.id), invoice.version)
-            strangers = {
-                str(one.id): UnlinkedRecord(one.version.at, one.order) for one in fresh if one.order not in linked
+            unlinked = {
+                str(invoice.id): UnlinkedRecord(invoice.version.at, invoice.order)
+                for invoice in new
+                if invoice.order not in linked
             }
-            position = position.with_unlinked(strangers)
+            position = position.with_unlinked(unlinked)
         finally:
-            await self._keep(before, position)
+            await self._store(before, position)
         return position
 
     async def _linked(self, orders: Iterable[str]) -> Mapping[str, str]:
         """Heartland order id -> Shopify order id, for linked orders."""
-        wanted = list(dict.fromkeys(orders))
-        if not wanted:
+        order_ids = list(dict.fromkeys(orders))
+        if not order_ids:
             return {}
-        rows = await self._links.by_heartland_ids(self._connection, "order", wanted)
+        rows = await self._links.by_heartland_ids(self._connection, "order", order_ids)
         return {heartland_id: row.shopify_id for heartland_id, row in rows.items()}
 
     def _readable(self, rows: Iterable[Json]) -> list[Invoice]:
-        """The rows that can be read. One that cannot must not block the others: it is reported and skipped."""
-        found = []
+        """The rows that can be parsed. Others are reported and skipped, so that they do not block the rest."""
+        invoices = []
         for row in rows:
             try:
-                found.append(Invoice.read(row))
+                invoices.append(Invoice.read(row))
             except ValueError as error:
                 self._observer.unreadable(str(error))
-        return found
+        return invoices
 
 
 async def _pages(rows: AsyncIterator[Json], size: int) -> AsyncGenerator[list[Json], None]:
@@ -212,7 +217,7 @@ async def _pages(rows: AsyncIterator[Json], size: int) -> AsyncGenerator[list[Js
 
 
 def open_poll(parts: PollParts) -> Callable[[str], Awaitable[None]]:
-    """The poll of one connection, by its name. It raises TargetDown for a connection that cannot work now."""
+    """A function that polls the connection it is given by name. It raises TargetDown if the connection cannot work."""
     window = PollWindow(parts.overlap, parts.lookback, parts.page_size)
 
     async def poll(connection: str) -> None:
@@ -234,6 +239,11 @@ def open_poll(parts: PollParts) -> Callable[[str], Awaitable[None]]:
 def _observer(shell: Shell, connection: str) -> PollObserver:
     def unreadable(reason: str) -> None:
         shell.metrics.events_failed.labels("fulfilment", "unreadable").inc()
-        shell.log.error("an invoice cannot be read", connection=connection, entity="fulfilment", reason=reason)
+        shell.log.error(
+            "a Heartland invoice cannot be read and was skipped",
+            connection=connection,
+            entity="fulfilment",
+            reason=reason,
+        )
 
     return PollObserver(published=shell.metrics.events_out.labels("fulfilment").inc, unreadable=unreadable)

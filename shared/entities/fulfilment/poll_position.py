@@ -1,8 +1,8 @@
 """The position of a poll: its cursor, what was published in the overlap, and records of unlinked orders. Pure.
 
-The cursor is Heartland's own clock: the newest `updated_at` seen. Each poll reads again from `overlap` before it, since
-a record can become visible after a newer one. What was published in the overlap is remembered by id and version, and
-not published twice.
+The cursor is the newest `updated_at` read, by Heartland's clock. Each poll starts `overlap` before it, since a record
+can become visible after a newer one. Records that were published in the overlap are stored with id and version, so that
+they are not published twice.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class RecordVersion:
 
 @dataclass(frozen=True, slots=True)
 class UnlinkedRecord:
-    """A record of an order that is not linked to an order of Shopify; the link may still come."""
+    """A record of an order that has no link to a Shopify order yet."""
 
     at: datetime
     order: str
@@ -31,9 +31,9 @@ class UnlinkedRecord:
 
 @dataclass(frozen=True, slots=True)
 class PollPosition:
-    """`newest` is the newest `updated_at` of which everything older was seen.
+    """`newest` is the cursor: every record with an older `updated_at` was read.
 
-    `published` has the versions of the overlap by record id, `unlinked` the records whose order has no link yet.
+    `published` are the published versions in the overlap, `unlinked` records whose order has no link yet; both by id.
     """
 
     newest: datetime
@@ -56,12 +56,12 @@ class PollPosition:
     def stored(self) -> dict[str, Any]:
         return {
             "newest": self.newest.isoformat(),
-            "published": {key: [one.at.isoformat(), one.digest] for key, one in self.published.items()},
-            "strangers": {key: [one.at.isoformat(), one.order] for key, one in self.unlinked.items()},
+            "published": {key: [version.at.isoformat(), version.digest] for key, version in self.published.items()},
+            "strangers": {key: [record.at.isoformat(), record.order] for key, record in self.unlinked.items()},
         }
 
     def since(self, overlap: timedelta) -> datetime:
-        """From when the next poll reads."""
+        """The start of the next poll."""
         return self.newest - overlap
 
     def is_new(self, record_id: str, version: RecordVersion) -> bool:
@@ -74,17 +74,19 @@ class PollPosition:
         return replace(self, unlinked={**self.unlinked, **unlinked})
 
     def without_unlinked(self, ids: Iterable[str]) -> PollPosition:
-        gone = set(ids)
-        return replace(self, unlinked={key: one for key, one in self.unlinked.items() if key not in gone})
+        removed = set(ids)
+        kept = {key: record for key, record in self.unlinked.items() if key not in removed}
+        return replace(self, unlinked=kept)
 
-    def advanced(self, seen: Iterable[datetime], now: datetime) -> PollPosition:
-        """Everything up to the newest of `seen` was read. A timestamp in the future counts as now, or polls would skip
-        everything until then.
+    def advanced(self, timestamps: Iterable[datetime], now: datetime) -> PollPosition:
+        """The cursor moved to the newest of the `timestamps` that were read.
+
+        A timestamp in the future counts as now: otherwise polls would skip everything until then.
         """
-        return replace(self, newest=max([self.newest, *(min(at, now) for at in seen)]))
+        return replace(self, newest=max([self.newest, *(min(at, now) for at in timestamps)]))
 
-    def trimmed(self, overlap: timedelta, patience: timedelta) -> PollPosition:
-        """Without what a later poll cannot meet again, and without unlinked records older than `patience`."""
-        published = {key: one for key, one in self.published.items() if one.at >= self.since(overlap)}
-        unlinked = {key: one for key, one in self.unlinked.items() if one.at >= self.newest - patience}
+    def trimmed(self, overlap: timedelta, unlinked_at_most: timedelta) -> PollPosition:
+        """Without records that no later poll reads again, and without unlinked ones older than `unlinked_at_most`."""
+        published = {key: version for key, version in self.published.items() if version.at >= self.since(overlap)}
+        unlinked = {key: record for key, record in self.unlinked.items() if record.at >= self.newest - unlinked_at_most}
         return PollPosition(self.newest, published, unlinked)

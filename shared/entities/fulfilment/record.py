@@ -1,4 +1,4 @@
-"""The canonical fulfilment: a completed Heartland invoice, to be fulfilled in Shopify. A fact: it never changes."""
+"""The canonical fulfilment: a completed Heartland invoice, to be fulfilled in Shopify. A fact: applied once."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from shared.canonical.record import CanonicalRecord
 
 
 class ShippedLine(CanonicalRecord):
-    """How many units of which SKU went out.
+    """The units shipped of one item.
 
-    `sku` is empty for the placeholder item; `item_id` is Heartland's item; `order_line_id` is the Shopify order line
-    where the invoice still names it.
+    `sku` is empty for the placeholder item; `item_id` is Heartland's item; `order_line_id` is the Shopify order line,
+    empty where the invoice does not have it.
     """
 
     sku: str

@@ -1,6 +1,6 @@
 """Transforms notices of Heartland invoices into canonical fulfilments.
 
-The poller's notice carries the invoice and its lines as read; the SKU of each item is added here.
+A notice has the invoice and its lines as the poller read them; the SKU of each item is added here.
 """
 
 from __future__ import annotations
@@ -32,43 +32,43 @@ from shared.runtime.clock import Clock
 
 _SCHEMA = "tillbridge.fulfilment/1"
 _NAMESPACE = uuid.UUID("5b6ed6f1-6f0c-5d1c-9a53-3f1d2c0f7a11")
-_REMEMBERED_SECONDS = 600.0
-_REMEMBERED_ITEMS = 10_000
+_CACHE_SECONDS = 600.0
+_CACHED_ITEMS_AT_MOST = 10_000
 
 
 class Skus:
-    """SKUs of Heartland's items, cached for ten minutes: item numbers are corrected now and then."""
+    """SKUs of Heartland's items, cached for ten minutes, since a store may correct an item's SKU."""
 
     def __init__(self, heartland: HeartlandClient, clock: Clock) -> None:
         self._heartland = heartland
         self._clock = clock
-        self._known: dict[int, str] = {}
-        self._since = clock.monotonic()
+        self._cached: dict[int, str] = {}
+        self._cached_since = clock.monotonic()
 
     async def of(self, items: Iterable[int], context: CallContext = LIVE) -> Mapping[int, str]:
-        """Item id -> SKU. Raises RetryLater for an item that Heartland does not list (yet, or any more)."""
-        self._forget()
-        wanted = list(items)
-        known = {item: self._known[item] for item in wanted if item in self._known}
-        unknown = [item for item in wanted if item not in known]
-        if unknown:
-            found = await items_by_id(self._heartland, unknown, context)
-            fresh = {number: item.public_id for number, item in found.items()}
-            self._known |= fresh
-            known |= fresh
-        missing = [str(item) for item in wanted if item not in known]
+        """Item id -> SKU. Raises RetryLater for an item that Heartland does not list."""
+        self._expire()
+        item_ids = list(items)
+        skus = {item_id: self._cached[item_id] for item_id in item_ids if item_id in self._cached}
+        uncached = [item_id for item_id in item_ids if item_id not in skus]
+        if uncached:
+            read = await items_by_id(self._heartland, uncached, context)
+            read_skus = {number: item.public_id for number, item in read.items()}
+            self._cached |= read_skus
+            skus |= read_skus
+        missing = [str(item_id) for item_id in item_ids if item_id not in skus]
         if missing:
             raise RetryLater(f"the invoice ships items that Heartland does not list: {', '.join(missing)}")
-        return known
+        return skus
 
-    def _forget(self) -> None:
+    def _expire(self) -> None:
         now = self._clock.monotonic()
-        if now - self._since > _REMEMBERED_SECONDS or len(self._known) > _REMEMBERED_ITEMS:
-            self._known, self._since = {}, now
+        if now - self._cached_since > _CACHE_SECONDS or len(self._cached) > _CACHED_ITEMS_AT_MOST:
+            self._cached, self._cached_since = {}, now
 
 
 def read_notice(body: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
-    """The invoice and its lines. Raises Rejected for what is neither."""
+    """The invoice and its lines in a notice. Raises Rejected for any other body."""
     try:
         notice = decimal_json.loads(body)
         invoice, lines = notice["invoice"], notice["lines"]
@@ -95,7 +95,7 @@ def canonical(record: Record, fulfilment: Fulfilment, version: datetime, clock: 
 
 
 def envelope(event: FulfilmentEvent, notice: Envelope, priority: Priority = "live") -> Envelope:
-    """The event's envelope. Its id is derived from invoice, version and content: the same invoice is one event."""
+    """The event's envelope. Its id is derived from invoice, version and content, so a duplicate has the same id."""
     name = f"{event.connection}|{event.record.id}|{event.version.isoformat()}|{event.content_hash}"
     return Envelope(
         id=str(uuid.uuid5(_NAMESPACE, name)),
@@ -113,29 +113,29 @@ def envelope(event: FulfilmentEvent, notice: Envelope, priority: Priority = "liv
 
 
 def route(parts: TransformParts) -> Route:
-    """The route of the raw topic. Each invoice is a fact of its own: nothing collapses."""
+    """The route of the raw topic. Each invoice is a separate fact, so notices do not collapse."""
     handle = handler(parts.heartland, parts.producer, parts.shell.clock)
     return Route(RAW_HEARTLAND_FULFILMENT, handle, "fulfilment", collapse=False)
 
 
 def handler(clients: HeartlandClients, producer: Producer, clock: Clock) -> Handler:
-    """The handler of invoice notices, one at a time: each is a fact of its own."""
-    known: dict[str, tuple[HeartlandConnection, Skus, ShipmentSettings]] = {}
+    """The handler of invoice notices, one at a time, since each invoice is a separate fact."""
+    accounts: dict[str, tuple[HeartlandConnection, Skus, ShipmentSettings]] = {}
 
     async def handle(records: Sequence[Record]) -> Result:
         record = records[-1]
         name = record.envelope.connection
         heartland = clients.get(name)
-        if name not in known or known[name][0] is not heartland:
-            known[name] = (heartland, Skus(heartland.client, clock), shipment_settings(heartland))
-        _, skus, rules = known[name]
-        return await translate(record, skus, rules, producer, clock)
+        if name not in accounts or accounts[name][0] is not heartland:
+            accounts[name] = (heartland, Skus(heartland.client, clock), shipment_settings(heartland))
+        _, skus, rules = accounts[name]
+        return await transform(record, skus, rules, producer, clock)
 
     return handle
 
 
-async def translate(record: Record, skus: Skus, rules: ShipmentSettings, producer: Producer, clock: Clock) -> Result:
-    """Publish the fulfilment in the notice; an invoice that is not final, or ships nothing, ends here."""
+async def transform(record: Record, skus: Skus, rules: ShipmentSettings, producer: Producer, clock: Clock) -> Result:
+    """Publish the fulfilment in the notice. An invoice that is not completed or ships no goods is skipped."""
     invoice, lines = read_notice(record.envelope.body)
     if not is_completed(invoice):
         return Result(outcome="skipped", detail="the invoice is not complete")
@@ -157,4 +157,4 @@ def version_of(invoice: Mapping[str, Any]) -> datetime:
     try:
         return changed_at(invoice)
     except ValueError as error:
-        raise Rejected("the Heartland invoice does not say when it changed") from error
+        raise Rejected("the Heartland invoice has no timestamp of its last change") from error

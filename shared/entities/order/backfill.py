@@ -1,4 +1,4 @@
-"""Backfill of orders: each order that changed while webhooks were missing is read back like any other."""
+"""Backfill of orders: publishes a notice for each order that changed while webhooks were missing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.messaging.notice import asked_for, notice
 
 
 def gap_notice(connection: str, order: ChangedOrder) -> Envelope:
-    """Says that the order is to be read back. The same change has the same id, however often it is backfilled."""
+    """The notice to read the order again. The same change has the same event id, however often it is backfilled."""
     return notice(
         event_id=f"gap:{connection}:{order.id}:{order.updated_at.isoformat()}",
         source="shopify",
@@ -27,9 +27,9 @@ def gap_notice(connection: str, order: ChangedOrder) -> Envelope:
 
 
 async def backfill(connection: str, since: datetime, execute: Execute, producer: Producer) -> int:
-    """Send a notice for each order changed since then. Returns how many.
+    """Publish a notice for each order changed since `since`. Returns how many.
 
-    Raises TargetDown: to repeat the whole backfill is safe.
+    Raises TargetDown. The whole backfill may be repeated.
     """
     sent = 0
     async for order in changed_orders(execute, since):

@@ -33,6 +33,6 @@ def order_event(
 
 
 def order_hash(order: Order, namespace: str) -> str:
-    """What an order says. Our own metafields do not count: writing them must not look like a change."""
+    """The order's content hash, without our own metafields: writing those must not look like a change."""
     others = tuple(field for field in order.metafields if field[0] != namespace)
     return content_hash(order.model_copy(update={"metafields": others}), ignore=frozenset({"updated_at"}))

@@ -1,4 +1,4 @@
-"""The canonical link: two records are the same thing. Both vendors store it too, so links can be rebuilt."""
+"""The canonical link between a Shopify and a Heartland record. Both vendors hold the other's id too."""
 
 from __future__ import annotations
 

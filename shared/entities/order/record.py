@@ -1,7 +1,7 @@
 """The canonical order: what was sold, to whom, for how much, and how it was paid.
 
-Amounts are in the shop's currency unless they stand under `presentment`. Quantities are whole units. `price` is what
-one unit costs on the list; `discounts` are allocations to this line; taxes are carried, never recomputed.
+Amounts are in the shop's currency, except those named `presentment`. Quantities are whole units. `price` is the list
+price of one unit; `discounts` are allocations to this line; taxes are taken as stated, never recomputed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.canonical.record import CanonicalRecord
 
 
 class Customer(CanonicalRecord):
-    """Who bought. `shopify_id` is empty for a guest; every personal field may be absent."""
+    """The buyer. `shopify_id` is empty for a guest; every personal field may be empty."""
 
     shopify_id: str = ""
     email: str = ""
@@ -32,7 +32,7 @@ class TaxLine(CanonicalRecord):
 
 
 class Discount(CanonicalRecord):
-    """A share of one discount that fell on one line. `label` is the code or the title."""
+    """The share of one discount that is allocated to one line. `label` is the code or the title."""
 
     label: str
     amount: Exact
@@ -41,8 +41,8 @@ class Discount(CanonicalRecord):
 class OrderLine(CanonicalRecord):
     """One line as sold.
 
-    `quantity` counts what was ordered, `removed` what an edit took off again, `refunded` what was refunded.
-    `net` and `tax` are of all ordered units.
+    `quantity` are the units ordered, `removed` those that an edit removed, `refunded` those that were refunded.
+    `net` and `tax` cover all ordered units.
     """
 
     id: str
@@ -99,7 +99,7 @@ TenderKind = Literal["card", "gift_card", "store_credit", "cash", "manual", "oth
 
 
 class Tender(CanonicalRecord):
-    """Money that the shop received: a successful sale or capture. `id` is the vendor's transaction id."""
+    """A payment that the shop received: a successful sale or capture. `id` is the vendor's transaction id."""
 
     id: str
     gateway: str
@@ -110,7 +110,7 @@ class Tender(CanonicalRecord):
 
 
 class RefundSummary(CanonicalRecord):
-    """That a refund exists; the refund itself is an entity of its own."""
+    """The amount of a refund. The refund itself is a separate entity."""
 
     id: str
     amount: Exact
@@ -118,7 +118,7 @@ class RefundSummary(CanonicalRecord):
 
 
 class Order(CanonicalRecord):
-    """A whole order as it now stands. `total` is Shopify's own figure; `difference` proves it."""
+    """The whole current order. `total` is stated by Shopify; `difference` checks it against the parts."""
 
     id: str
     name: str
@@ -145,9 +145,9 @@ class Order(CanonicalRecord):
     shipping_address: Address | None = None
     lines: tuple[OrderLine, ...]
     shipping_lines: tuple[ShippingLine, ...] = ()
-    # Taxes that the source states for the order as a whole and for none of its lines (old records).
+    # Taxes stated for the order as a whole but not for its lines, as in old records.
     order_taxes: tuple[TaxLine, ...] = ()
-    # Discounts that the source states for the order as a whole and for none of its lines (old records).
+    # Discounts stated for the order as a whole but not for its lines, as in old records.
     order_discounts: tuple[Discount, ...] = ()
     tip: Exact = Decimal(0)
     duties: Exact = Decimal(0)
@@ -170,19 +170,19 @@ class Order(CanonicalRecord):
 
     @property
     def computed_total(self) -> Decimal:
-        """What the parts add up to; tax is added on top only where prices do not include it."""
+        """The sum of the parts; tax is added only if prices do not include it."""
         parts = [line.net for line in self.lines] + [line.net for line in self.shipping_lines]
         extras = self.tip + self.duties + self.fees + self.rounding
-        off = total(share.amount for share in self.order_discounts)
-        on_top = Decimal(0) if self.taxes_included else self.tax
-        return total(parts) - off + extras + on_top
+        discounts = total(share.amount for share in self.order_discounts)
+        added_tax = Decimal(0) if self.taxes_included else self.tax
+        return total(parts) - discounts + extras + added_tax
 
     @property
     def difference(self) -> Decimal:
-        """Stated total less computed total: zero, or the order goes to review."""
+        """Stated total minus computed total. If it is not zero, the order goes to review."""
         return self.total - self.computed_total
 
     @property
     def paid(self) -> Decimal:
-        """What tenders brought in, in the shop's currency."""
+        """The sum of the tenders, in the shop's currency."""
         return total(tender.money.amount for tender in self.tenders)

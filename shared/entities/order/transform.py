@@ -1,7 +1,7 @@
 """Transforms notices of Shopify orders into canonical orders.
 
-A notice only says which order changed. The order is read back, since a webhook's body lacks the payments and may be
-stale on arrival. Waiting notices of one order become one event, whose lineage names them all.
+A notice only says which order changed. The order is then read from Shopify, since a webhook's body lacks the payments
+and may be stale. Waiting notices of one order become one event, whose lineage has all their ids.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from shared.messaging.record import Handler, Record, Result, Route, priority_of
 from shared.runtime.clock import Clock
 
 UNBALANCED = "order_unbalanced"
-GONE = "order_gone"
+ORDER_GONE = "order_gone"
 _NAMESPACE = uuid.UUID("6f1b6a3e-33b0-5a52-8c0e-6d2f5a3f6c40")
 _ID_DIGITS = 20
 # Shopify's reads may lag behind its webhooks: attempts before a missing or stale order is accepted as such.
-_LOOKS = 3
+_STALE_READS = 3
 # A new order is looked for longer, parked in between, before a review is opened.
-_MOST_LOOKS = 5
+_MISSING_READS = 5
 
 
 class OrderSource(Protocol):
@@ -64,7 +64,7 @@ def route(parts: TransformParts) -> Route:
 def handler(
     shop_of: Callable[[str], Awaitable[OrderSource]], producer: Producer, reviews: Resolves, clock: Clock
 ) -> Handler:
-    """The handler of all waiting notices of one order, oldest first."""
+    """The handler of notices: it gets all waiting notices of one order, oldest first."""
 
     async def handle(records: Sequence[Record]) -> Result:
         last = records[-1].envelope
@@ -73,9 +73,9 @@ def handler(
         order = await read(records, order_id, shop)
         require_balance(order)
         event = canonical(records, order, shop.namespace, clock.now())
-        # Before the event is published: reviews that the writer opens about it must not be closed here.
-        await reviews.resolve(last.connection, "order", order.id, (UNBALANCED, GONE, "order_too_long"))
-        await producer.send(CANONICAL_ORDER, envelope(event, last, carried(records)))
+        # Before the event is published: otherwise this could close reviews that the writer opens for the event.
+        await reviews.resolve(last.connection, "order", order.id, (UNBALANCED, ORDER_GONE, "order_too_long"))
+        await producer.send(CANONICAL_ORDER, envelope(event, last, headers_of(records)))
         return Result(
             outcome="published",
             order_number=order.name,
@@ -91,36 +91,36 @@ def subject_of(notice: Envelope) -> str:
     """The order's id. Raises Rejected where the subject is not a number."""
     subject = notice.subject
     if not (subject.isascii() and subject.isdigit() and len(subject) <= _ID_DIGITS):
-        raise Rejected("the notice does not name an order by its number")
+        raise Rejected("the notice has no numeric order id")
     return subject
 
 
 async def read(records: Sequence[Record], order_id: str, shop: OrderSource) -> Order:
     """The order as it is now. Raises RetryLater, NeedsReview and Rejected."""
     last = records[-1]
-    if not shop.read_back and (trusted := _from_body(last.envelope, order_id)):
-        return trusted
+    if not shop.read_back and (from_body := _from_body(last.envelope, order_id)):
+        return from_body
     node = await shop.read(order_id, priority_of(records))
     if node is None:
         raise _missing(order_id, last)
     order = from_shopify(node)
-    stated_at = [at for record in records if (at := updated_at(record.envelope.body))]
-    if stated_at and order.updated_at < max(stated_at) and last.attempts < _LOOKS:
-        raise RetryLater("Shopify still shows the order as it was before the notice", after=1)
+    notice_times = [at for record in records if (at := updated_at(record.envelope.body))]
+    if notice_times and order.updated_at < max(notice_times) and last.attempts < _STALE_READS:
+        raise RetryLater("Shopify still returns the order as it was before the notice", after=1)
     return order
 
 
 def updated_at(body: bytes) -> datetime | None:
-    """When the order in a notice's body changed; None for a body that does not say."""
+    """The `updated_at` of the order in a notice's body; None if the body has none."""
     try:
-        stated = orjson.loads(body)
-        return timestamp(stated.get("updated_at")) if "line_items" in stated else None
+        order = orjson.loads(body)
+        return timestamp(order.get("updated_at")) if "line_items" in order else None
     except (ValueError, TypeError, AttributeError, OverflowError):
         return None
 
 
 def _from_body(notice: Envelope, order_id: str) -> Order | None:
-    """The order in the notice's own body, where that is complete."""
+    """The order in the notice's own body, if that is complete."""
     if not notice.type.startswith("shopify.orders/") or notice.type == ORDER_REPAIR:
         return None
     body = webhook.parse(notice.body)
@@ -128,46 +128,47 @@ def _from_body(notice: Envelope, order_id: str) -> Order | None:
 
 
 def _missing(order_id: str, record: Record) -> Exception:
-    looks = _LOOKS if record.envelope.type.endswith("/delete") else _MOST_LOOKS
-    if record.attempts < looks:
-        return RetryLater(f"Shopify does not show order {order_id} yet", after=1)
+    most_reads = _STALE_READS if record.envelope.type.endswith("/delete") else _MISSING_READS
+    if record.attempts < most_reads:
+        return RetryLater(f"Shopify does not return order {order_id} yet", after=1)
     return NeedsReview(
-        f"Shopify does not show order {order_id}",
-        kind=GONE,
-        advice="It was deleted, or is older than 60 days and the app lacks read_all_orders. If Heartland has it and it "
-        "was deleted, cancel it there.",
+        f"Shopify does not return order {order_id}",
+        kind=ORDER_GONE,
+        advice="Its changes no longer reach Heartland. If it was deleted in Shopify and is in Heartland, cancel it "
+        "there. If it is older than 60 days, grant the app the scope read_all_orders.",
         details={"topic": record.envelope.type},
     )
 
 
 def require_balance(order: Order) -> None:
-    """Raises NeedsReview, with the figures, where the order's parts do not come to its total."""
+    """Raises NeedsReview, with the amounts, if the order's parts do not add up to its total."""
     if order.difference == 0:
         return
     raise NeedsReview(
-        f"the parts of order {order.name} come to {order.computed_total}, Shopify says {order.total} {order.currency}",
+        f"order {order.name} is {order.total} {order.currency}, but its parts add up to {order.computed_total}",
         kind=UNBALANCED,
-        advice="Compare the order's lines, discounts and taxes in Shopify with its total, and enter it by hand if need "
-        "be. A later change after which it adds up is written automatically.",
+        advice="The order is not written to Heartland. Compare its lines, discounts and taxes in Shopify with its "
+        "total, and enter it in Heartland by hand if needed. After a change that makes it add up, it is written "
+        "automatically.",
         details={
             "order": order.name,
             "currency": order.currency,
             "stated": str(order.total),
             "computed": str(order.computed_total),
             "difference": str(order.difference),
-            "parts": parts(order),
+            "parts": total_parts(order),
         },
     )
 
 
-def parts(order: Order) -> dict[str, str]:
-    """What the computed total is made of."""
-    off = total(discount.amount for discount in order.order_discounts)
+def total_parts(order: Order) -> dict[str, str]:
+    """The amounts that the computed total is the sum of, by name."""
+    discounts = total(discount.amount for discount in order.order_discounts)
     amounts = {
         "lines": total(line.net for line in order.lines),
         "shipping": total(line.net for line in order.shipping_lines),
         "tax (included)" if order.taxes_included else "tax": order.tax,
-        "order discounts": -off,
+        "order discounts": -discounts,
         "tip": order.tip,
         "duties": order.duties,
         "fees": order.fees,
@@ -177,24 +178,24 @@ def parts(order: Order) -> dict[str, str]:
 
 
 def canonical(records: Sequence[Record], order: Order, namespace: str, now: datetime) -> OrderEvent:
-    """The canonical event of the order, which answers all these notices."""
+    """The canonical event of the order, in answer to all these notices."""
     lineage = tuple(dict.fromkeys(record.envelope.id for record in records))
     connection = records[-1].envelope.connection
     return order_event(order, connection, namespace=namespace, read_at=now, lineage=lineage)
 
 
-def carried(records: Sequence[Record]) -> dict[str, str]:
-    """The headers that notices pass on: their priority, and the cause that has a written order written again.
+def headers_of(records: Sequence[Record]) -> dict[str, str]:
+    """The headers that the event takes from its notices: the priority, and the cause of a repair.
 
-    One live notice among them makes the event live; one that asks to write again is enough for that.
+    One live notice makes the event live. If one notice asks to write the order again, so does the event.
     """
     caused = [record.envelope for record in records if CAUSE in record.envelope.extra]
-    telling = [notice for notice in caused if notice.asks_again] or caused
-    return hurrying(priority_of(records)) | ({CAUSE: telling[-1].extra[CAUSE]} if telling else {})
+    repairs = [notice for notice in caused if notice.asks_again] or caused
+    return hurrying(priority_of(records)) | ({CAUSE: repairs[-1].extra[CAUSE]} if repairs else {})
 
 
 def envelope(event: OrderEvent, notice: Envelope, extra: Mapping[str, str] | None = None) -> Envelope:
-    """The event's envelope. Its id is derived from the content: the same state read twice is one event."""
+    """The event's envelope. Its id is derived from the content, so the same state read twice has the same id."""
     name = f"{event.connection}|{event.key}|{event.content_hash}|{event.version.isoformat()}"
     return Envelope(
         id=str(uuid.uuid5(_NAMESPACE, name)),

@@ -61,7 +61,7 @@ async def test_a_shipment_that_shopify_does_not_expect_says_why(place: Place) ->
         line["quantity"] = 7
     rehearsed = await told(place, event)
 
-    assert "does not expect any more" in rehearsed["problem"]
+    assert "not left to fulfil" in rehearsed["problem"]
     assert await place.created() == 0
 
 

@@ -1,7 +1,7 @@
 """Allocates a shipment to Shopify's fulfilment orders, and builds the calls that fulfil it. Pure.
 
-Shopify fulfils *fulfilment orders*: the part of an order that one location ships. One `fulfillmentCreate` may span
-several of them if they share one location, and it takes the ids of their lines, not those of the order's lines.
+Shopify splits an order into *fulfilment orders*, each shipped by one location. One `fulfillmentCreate` may cover
+several of them if they have the same location. It takes the ids of their lines, not those of the order's lines.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 from shared.entities.fulfilment.record import Fulfilment, ShippedLine
 
 _OPEN = {"OPEN", "IN_PROGRESS"}
-_OVER = {"CLOSED", "CANCELLED", "INCOMPLETE"}
-_NEVER_LEFT = {"ERROR", "FAILURE"}
+_FINISHED = {"CLOSED", "CANCELLED", "INCOMPLETE"}
+_FAILED = {"ERROR", "FAILURE"}
 Tracking = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class RemainingLine:
-    """One line of a fulfilment order with the units left to ship. `held`: its status does not allow that now."""
+    """A line of a fulfilment order with units left to ship. `on_hold`: its status does not allow that now."""
 
     fulfilment_order: str
     line: str
@@ -29,7 +29,7 @@ class RemainingLine:
     location: str
     sku: str
     quantity: int
-    held: bool
+    on_hold: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +46,24 @@ class AllocatedUnits:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Where a shipment's units go, and what could not be placed. `held`: some of that is there, but on hold."""
+    """The allocated units of a shipment, and the lines that could not be allocated.
+
+    `on_hold`: some of the missing units are in fulfilment orders that are on hold.
+    """
 
     parts: tuple[AllocatedUnits, ...]
     missing: tuple[ShippedLine, ...]
-    held: bool
+    on_hold: bool
 
     def by_location(self) -> dict[str, tuple[AllocatedUnits, ...]]:
-        """The parts of each call: Shopify takes one location a call."""
+        """The parts by location: each location needs a call of its own."""
         locations = dict.fromkeys(part.location for part in self.parts)
-        return {place: tuple(part for part in self.parts if part.location == place) for place in locations}
+        return {location: tuple(part for part in self.parts if part.location == location) for location in locations}
 
 
 @dataclass(frozen=True, slots=True)
 class FulfilmentCall:
-    """What one `fulfillmentCreate` was sent with, and the ids of the order's fulfilments as read before it."""
+    """The input of one `fulfillmentCreate`. `before` are the ids of the order's fulfilments that existed before it."""
 
     parts: tuple[AllocatedUnits, ...]
     tracking: Tracking
@@ -80,7 +83,7 @@ class FulfilmentCall:
 
 
 def remaining_lines(order: Mapping[str, Any]) -> list[RemainingLine]:
-    """Every line that still has units to ship, of the fulfilment orders in the answer `order`."""
+    """Every line with units left to ship, of the fulfilment orders in `order` as Shopify returned it."""
     return [
         RemainingLine(
             fulfilment_order=entry["id"],
@@ -89,59 +92,59 @@ def remaining_lines(order: Mapping[str, Any]) -> list[RemainingLine]:
             location=_location(entry),
             sku=line.get("sku") or "",
             quantity=line["remainingQuantity"],
-            held=not _is_open(entry),
+            on_hold=not _is_open(entry),
         )
         for entry in order["fulfillmentOrders"]["nodes"]
-        if entry["status"] not in _OVER
+        if entry["status"] not in _FINISHED
         for line in entry["lineItems"]["nodes"]
         if line["remainingQuantity"] > 0
     ]
 
 
 def allocate(lines: Sequence[ShippedLine], remaining: Sequence[RemainingLine], preferred_location: str) -> Allocation:
-    """Place each shipped line on fulfilment-order lines of its SKU, those of `preferred_location` first."""
+    """Allocate each shipped line to fulfilment-order lines of its SKU, those of `preferred_location` first."""
     left = {entry.line: entry for entry in remaining}
     parts: list[AllocatedUnits] = []
     missing: list[ShippedLine] = []
-    # Lines that name their order line are placed first: the others can go anywhere.
+    # Lines with a known order line are allocated first, since the others fit more lines.
     for shipped in sorted(lines, key=lambda line: not line.order_line_id):
-        wanted = shipped.quantity
+        unallocated = shipped.quantity
         for entry in _candidates(shipped, left.values(), preferred_location):
-            taken = min(wanted, entry.quantity)
+            taken = min(unallocated, entry.quantity)
             if taken:
-                parts.append(_part(entry, shipped, taken))
+                parts.append(_allocated(entry, shipped, taken))
                 left[entry.line] = replace(entry, quantity=entry.quantity - taken)
-                wanted -= taken
-        if wanted:
-            missing.append(shipped.model_copy(update={"quantity": wanted}))
-    held = any(entry.held and _fits(line, entry) for line in missing for entry in remaining)
-    return Allocation(tuple(parts), tuple(missing), held)
+                unallocated -= taken
+        if unallocated:
+            missing.append(shipped.model_copy(update={"quantity": unallocated}))
+    on_hold = any(entry.on_hold and _fits(line, entry) for line in missing for entry in remaining)
+    return Allocation(tuple(parts), tuple(missing), on_hold)
 
 
-def still_to_place(lines: Sequence[ShippedLine], placed: Sequence[AllocatedUnits]) -> list[ShippedLine]:
-    """The shipped lines less what earlier calls placed, item by item."""
-    taken = _units((part.item, part.quantity) for part in placed)
+def unallocated_lines(lines: Sequence[ShippedLine], allocated: Sequence[AllocatedUnits]) -> list[ShippedLine]:
+    """The shipped lines without the units that earlier calls allocated, compared by item."""
+    taken = _units((part.item, part.quantity) for part in allocated)
     left = []
     for line in lines:
-        off = min(line.quantity, taken.get(line.item_id, 0))
-        taken[line.item_id] = taken.get(line.item_id, 0) - off
-        if line.quantity > off:
-            left.append(line.model_copy(update={"quantity": line.quantity - off}))
+        covered = min(line.quantity, taken.get(line.item_id, 0))
+        taken[line.item_id] = taken.get(line.item_id, 0) - covered
+        if line.quantity > covered:
+            left.append(line.model_copy(update={"quantity": line.quantity - covered}))
     return left
 
 
 def tracking_of(record: Fulfilment) -> dict[str, str]:
-    """The shipment's `FulfillmentTrackingInput`, empty where nothing is known.
+    """The shipment's `FulfillmentTrackingInput`, empty if it has no tracking.
 
     An invalid tracking URL is left out: Shopify would refuse the whole fulfilment because of it.
     """
-    url = record.tracking_url if _is_address(record.tracking_url) else ""
+    url = record.tracking_url if _is_url(record.tracking_url) else ""
     tracking = {"number": record.tracking_number, "company": record.carrier, "url": url}
     return {name: value for name, value in tracking.items() if value}
 
 
 def creation_input(call: FulfilmentCall, *, notify: bool) -> dict[str, Any]:
-    """The `FulfillmentInput` of one call. A fulfilment-order line stands in it once: Shopify refuses it twice."""
+    """The `FulfillmentInput` of one call. Shopify refuses a repeated fulfilment-order line, so units are summed."""
     orders: dict[str, dict[str, int]] = {}
     for part in call.parts:
         units = orders.setdefault(part.fulfilment_order, {})
@@ -162,24 +165,24 @@ def creation_input(call: FulfilmentCall, *, notify: bool) -> dict[str, Any]:
 def candidates(order: Mapping[str, Any], call: FulfilmentCall, known: Collection[str]) -> list[Mapping[str, Any]]:
     """The fulfilments that a call with an unknown outcome may have made; their units are compared afterwards.
 
-    Shopify stores no reference of ours on a fulfilment. So it is ours if it did not exist before the call, is not in
-    `known`, and has the call's tracking number and units: calls of one order never run concurrently.
+    A fulfilment has no field for our reference. So the call made it if it did not exist before the call, is not in
+    `known`, and has the call's tracking number and units. Calls for one order never run concurrently.
     """
     return [
-        made
-        for made in order["fulfillments"]
-        if made["id"] not in call.before
-        and made["id"] not in known
-        and made["status"] not in _NEVER_LEFT
-        and call.tracking.get("number", "") in _numbers(made)
+        fulfilment
+        for fulfilment in order["fulfillments"]
+        if fulfilment["id"] not in call.before
+        and fulfilment["id"] not in known
+        and fulfilment["status"] not in _FAILED
+        and call.tracking.get("number", "") in _numbers(fulfilment)
     ]
 
 
 def is_made_by(call: FulfilmentCall, fulfilment: Mapping[str, Any]) -> bool:
-    """Whether the fulfilment (with all its lines) holds exactly what the call was sent with."""
+    """Whether the fulfilment (with all its lines) has exactly the units of the call."""
     lines = fulfilment["fulfillmentLineItems"]["nodes"]
-    held = _units((line["lineItem"]["id"], line["quantity"] or 0) for line in lines)
-    return held == _units((part.order_line, part.quantity) for part in call.parts)
+    units = _units((line["lineItem"]["id"], line["quantity"] or 0) for line in lines)
+    return units == _units((part.order_line, part.quantity) for part in call.parts)
 
 
 def shows_tracking(fulfilment: Mapping[str, Any], tracking: Tracking) -> bool:
@@ -195,27 +198,27 @@ def _is_open(entry: Mapping[str, Any]) -> bool:
 
 
 def _location(entry: Mapping[str, Any]) -> str:
-    place = (entry.get("assignedLocation") or {}).get("location") or {}
-    return str(place.get("id") or "")
+    location = (entry.get("assignedLocation") or {}).get("location") or {}
+    return str(location.get("id") or "")
 
 
 def _candidates(shipped: ShippedLine, entries: Iterable[RemainingLine], preferred: str) -> list[RemainingLine]:
-    fitting = [entry for entry in entries if entry.quantity and not entry.held and _fits(shipped, entry)]
-    # The named order line first, then the preferred location; Python's sort keeps Shopify's order among equals.
-    return sorted(fitting, key=lambda entry: (not _names(shipped, entry), entry.location != preferred))
+    fitting = [entry for entry in entries if entry.quantity and not entry.on_hold and _fits(shipped, entry)]
+    # The line's own order line first, then the preferred location. The sort is stable: Shopify's order among equals.
+    return sorted(fitting, key=lambda entry: (not _is_order_line_of(shipped, entry), entry.location != preferred))
 
 
-def _part(entry: RemainingLine, shipped: ShippedLine, quantity: int) -> AllocatedUnits:
+def _allocated(entry: RemainingLine, shipped: ShippedLine, quantity: int) -> AllocatedUnits:
     return AllocatedUnits(
         entry.fulfilment_order, entry.line, entry.order_line, entry.location, shipped.item_id, quantity
     )
 
 
 def _fits(shipped: ShippedLine, entry: RemainingLine) -> bool:
-    return entry.sku == shipped.sku or _names(shipped, entry)
+    return entry.sku == shipped.sku or _is_order_line_of(shipped, entry)
 
 
-def _names(shipped: ShippedLine, entry: RemainingLine) -> bool:
+def _is_order_line_of(shipped: ShippedLine, entry: RemainingLine) -> bool:
     return bool(shipped.order_line_id) and entry.order_line.endswith(f"/{shipped.order_line_id}")
 
 
@@ -223,7 +226,7 @@ def _numbers(fulfilment: Mapping[str, Any]) -> set[str]:
     return {info.get("number") or "" for info in fulfilment["trackingInfo"]} or {""}
 
 
-def _is_address(text: str) -> bool:
+def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
     except ValueError:

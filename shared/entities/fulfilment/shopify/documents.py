@@ -1,4 +1,4 @@
-"""The GraphQL documents about fulfilments: what can be fulfilled, what was, and the fulfilment itself."""
+"""The GraphQL documents about fulfilments: reading fulfilment orders and fulfilments, creating fulfilments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ fragment RemainingLines on FulfillmentOrder {
 }
 """
 
-# The ids of what was fulfilled before tell, if the answer to a call is lost, which fulfilment that call made.
+# With the ids of existing fulfilments: if the answer to a create is lost, they show which fulfilment is new.
 READ_FULFILMENT_ORDERS = Document(
     "ReadFulfilmentOrders",
     """
@@ -45,7 +45,7 @@ query ReadFulfilmentOrderLines($id: ID!, $after: String) {
     cost_hint=20,
 )
 
-# What was made already: asked only while a call is in doubt.
+# Only read while a call is in doubt.
 READ_FULFILMENTS = Document(
     "ReadFulfilments",
     """

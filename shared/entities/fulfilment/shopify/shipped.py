@@ -1,4 +1,4 @@
-"""How many units of orders Shopify shows as fulfilled."""
+"""Reads how many units of orders are fulfilled in Shopify."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from shared.entities.fulfilment.shopify.documents import READ_SHIPPED
 
 
 async def shipped_units(execute: Execute, ids: list[str]) -> dict[str, int]:
-    """Units in fulfilments that stand, by order; orders that Shopify does not show, or not readably, are absent."""
-    answer = await execute(READ_SHIPPED, {"ids": [f"gid://shopify/Order/{one}" for one in ids]})
-    found: dict[str, int] = {}
+    """Units in successful fulfilments, by order. Orders that Shopify does not return, or not readably, are absent."""
+    answer = await execute(READ_SHIPPED, {"ids": [f"gid://shopify/Order/{order_id}" for order_id in ids]})
+    units: dict[str, int] = {}
     for node in filter(None, answer.get("nodes") or ()):
         with suppress(LookupError, TypeError, ValueError):
-            standing = (one for one in node["fulfillments"] if one["status"] == "SUCCESS")
-            found[str(node["legacyResourceId"])] = sum(int(one["totalQuantity"]) for one in standing)
-    return found
+            successful = (fulfilment for fulfilment in node["fulfillments"] if fulfilment["status"] == "SUCCESS")
+            units[str(node["legacyResourceId"])] = sum(int(fulfilment["totalQuantity"]) for fulfilment in successful)
+    return units

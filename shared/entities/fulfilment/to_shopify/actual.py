@@ -1,4 +1,4 @@
-"""Reads what Shopify holds of a shipment: what the ledger knows of its calls, and what is left to fulfil."""
+"""Reads a shipment as Shopify holds it: its calls in the ledger, and the units that are left to fulfil."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from shared.connectors.shopify.client import ShopifyClient
-from shared.entities.fulfilment.shopify.allocation import FulfilmentCall, still_to_place
+from shared.entities.fulfilment.shopify.allocation import FulfilmentCall, unallocated_lines
 from shared.entities.fulfilment.to_shopify.desired import DesiredShipment
 from shared.entities.fulfilment.to_shopify.history import ShipmentHistory
 from shared.entities.fulfilment.to_shopify.in_doubt import find_fulfilment
@@ -23,9 +23,9 @@ ENTITY = "fulfilment"
 
 @dataclass(frozen=True, slots=True)
 class ActualShipment:
-    """`history` is of earlier attempts; `made` and `changed` are the fulfilments of this one.
+    """`history` are the calls of earlier attempts; `made` and `changed` are the fulfilments of this attempt.
 
-    `order` is Shopify's, with what is left to fulfil; empty if nothing of the shipment is.
+    `order` is Shopify's order with its fulfilment orders, empty if no units of the shipment are left to fulfil.
     """
 
     history: ShipmentHistory
@@ -48,13 +48,13 @@ class ShipmentReader:
     context: CallContext
 
     async def read(self, desired: DesiredShipment) -> ActualShipment:
-        """Raises NeedsReview for an order that Shopify does not show, TargetDown while a call in doubt may not show."""
+        """Raises NeedsReview if Shopify has no such order, TargetDown while reads may not show a call in doubt."""
         history = await self._history(desired.invoice)
         if history.in_doubt():
             await self._settle(history)
             history = await self._history(desired.invoice)
         order: Mapping[str, Any] = {}
-        if still_to_place(desired.lines, history.placed()):
+        if unallocated_lines(desired.lines, history.allocated()):
             order = await read_remaining(self.shopify, self.order_id, self.context)
         return ActualShipment(history, order)
 
@@ -65,8 +65,8 @@ class ShipmentReader:
         return ShipmentHistory.read(invoice, await self.ledger.of_key(self.connection, ENTITY, self.order_id))
 
     async def _settle(self, history: ShipmentHistory) -> None:
-        """Each call in doubt is found, or given back: its units are then placed anew, by what is left by now."""
-        known = set(history.known)
+        """Find the fulfilment of each call in doubt, or give its claim back: its units are then allocated again."""
+        known = set(history.fulfilments)
         for operation, claim in history.in_doubt().items():
             call = FulfilmentCall.read(claim.result or {})
             find = partial(find_fulfilment, self.shopify, self.order_id, call, known, self.context)

@@ -1,4 +1,4 @@
-"""A shipment as Shopify should hold it. Pure."""
+"""Computes a shipment as Shopify should hold it. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from shared.entities.fulfilment.shopify.allocation import Tracking, tracking_of
 
 @dataclass(frozen=True, slots=True)
 class DesiredShipment:
-    """Every shipped unit fulfilled, with this tracking. `version` is that of the invoice; `notify`: tell the buyer.
+    """Every shipped unit fulfilled, with this tracking. `version` is that of the invoice.
 
-    `location` is where units are taken from first, a Shopify gid; empty if it does not matter.
+    `notify`: Shopify notifies the buyer. `location` is the gid of the preferred location, empty for none.
     """
 
     invoice: str

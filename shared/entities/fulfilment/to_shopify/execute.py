@@ -1,4 +1,4 @@
-"""Executes the steps of a shipment's plan, call by call. Decides nothing."""
+"""Executes the steps of a shipment's plan, call by call."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.sync.ownership_check import both
 async def execute(
     step: Step, actual: ActualShipment, desired: DesiredShipment, reader: ShipmentReader
 ) -> ActualShipment:
-    """Take one step. Raises RetryLater where Shopify refuses a fulfilment, NeedsReview where it refuses tracking."""
+    """Execute one step. Raises RetryLater where Shopify refuses a fulfilment, NeedsReview where it refuses tracking."""
     if isinstance(step, ChangeTracking):
         return replace(actual, changed=(*actual.changed, await _change_tracking(step, desired, reader)))
     return replace(actual, made=(*actual.made, await _create(step, actual, desired, reader)))
@@ -31,8 +31,8 @@ async def _create(
 ) -> str:
     effect = reader.effect(step.operation)
     if reader.work.held[effect].state != "new":
-        # Another process has the order's key too, for a moment: look again at what it did.
-        raise TargetDown("a fulfilment of this shipment is being made by another process", after=1.0)
+        # The partition changed its owner, and the other process may be making this call: the retry reads its outcome.
+        raise TargetDown("another process is making a fulfilment of this shipment", after=1.0)
 
     async def send(check: PreSendCheck) -> str | None:
         content = creation_input(step.call, notify=desired.notify)
@@ -41,19 +41,19 @@ async def _create(
         payload = accepted("fulfillmentCreate", data["fulfillmentCreate"])
         return (payload.get("fulfillment") or {}).get("id")
 
-    known = {*actual.history.known, *actual.made}
+    known = {*actual.history.fulfilments, *actual.made}
     find = partial(find_fulfilment, reader.shopify, desired.order_id, step.call, known, reader.context)
     try:
         made = await reader.create_once(effect, send, find, reader.lag, work=reader.work, intent=step.intent)
     except UserErrors as error:
-        # What is left has changed since it was read, or Shopify does not like the content: the schedule decides.
+        # Either the units left changed after they were read, which a retry resolves, or Shopify refuses the content.
         raise RetryLater(error.reason) from error
     return made.id
 
 
 async def _change_tracking(step: ChangeTracking, desired: DesiredShipment, reader: ShipmentReader) -> str:
     async def send(check: PreSendCheck) -> str:
-        # Also that of the record: another process that took it over may have sent a newer tracking, by another effect.
+        # With the record's check too: a new owner of the partition may have sent newer tracking, as another effect.
         context = reader.context.checked_by(both(reader.context.pre_send_check, check))
         content = {"fulfilment": step.fulfilment, "tracking": dict(step.tracking), "notify": desired.notify}
         data = await reader.shopify.execute(UPDATE_TRACKING, content, context)
@@ -71,8 +71,9 @@ async def _change_tracking(step: ChangeTracking, desired: DesiredShipment, reade
 
 def _refused(desired: DesiredShipment, step: ChangeTracking, error: UserErrors) -> NeedsReview:
     return NeedsReview(
-        f"Shopify does not take the tracking of invoice {desired.invoice}: {error.reason}",
+        f"Shopify refused the tracking of Heartland invoice {desired.invoice}: {error.reason}",
         kind="tracking_refused",
-        advice="Enter the tracking in Shopify by hand, if the shipment still counts there.",
+        advice="The buyer does not see the current tracking. If the fulfilment still exists in Shopify, enter "
+        "the tracking there by hand.",
         details={"invoice": desired.invoice, "order": desired.order_id, "tracking": dict(step.tracking)},
     )

@@ -1,7 +1,7 @@
-"""A Heartland shipment becomes Shopify fulfilments, once per invoice and location, however often it is seen.
+"""Writes a Heartland shipment to Shopify: one fulfilment per invoice and location, however often the event arrives.
 
-The sequence is in shared/sync/sync.py; this is what the fulfilment brings to it. A fulfilment is a fact: there is no
-version gate, the ledger tells what was done.
+The sequence is in shared/sync/sync.py; this module is the fulfilment's part of it. A fulfilment is a fact, so there is
+no version gate: the ledger shows which calls were made.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.entities.fulfilment.settings import ShopifyFulfilmentSettings
 from shared.entities.fulfilment.to_shopify.actual import ENTITY, ActualShipment, ShipmentReader
 from shared.entities.fulfilment.to_shopify.desired import DesiredShipment, desired_shipment
 from shared.entities.fulfilment.to_shopify.execute import execute
-from shared.entities.fulfilment.to_shopify.history import number
+from shared.entities.fulfilment.to_shopify.history import id_of_gid
 from shared.entities.fulfilment.to_shopify.plan import plan_shipment
 from shared.entities.fulfilment.to_shopify.steps import Step
 from shared.messaging.record import Result
@@ -31,7 +31,10 @@ from shared.sync.sync import Attempt, RecordSync
 
 @dataclass(frozen=True, slots=True)
 class FulfilmentInShopify:
-    """Fulfilments with Shopify as their target: see `shared.sync.sync.SyncedEntity`. `shop_of` is by connection."""
+    """Fulfilments with Shopify as their target: see `shared.sync.sync.SyncedEntity`.
+
+    `shop_of` returns the shop of a connection.
+    """
 
     shop_of: Callable[[str], ShopifyConnection]
     ledger: Ledger
@@ -70,7 +73,7 @@ class FulfilmentInShopify:
 
 
 class FulfilmentSync(RecordSync[DesiredShipment, ActualShipment, Step]):
-    """One invoice on its way to one shop."""
+    """One attempt to write one invoice to one shop."""
 
     def __init__(self, event: FulfilmentEvent, shop: ShopifyConnection, reader: ShipmentReader) -> None:
         self._event = event
@@ -94,8 +97,8 @@ class FulfilmentSync(RecordSync[DesiredShipment, ActualShipment, Step]):
         return await execute(step, actual, self._desired, self._reader)
 
     def result(self, actual: ActualShipment) -> Result:
-        record, earlier = self._event.record, actual.history.made()
-        detail = f"invoice {record.id} -> {', '.join(map(number, [*earlier, *actual.made])) or 'nothing to ship'}"
+        record, earlier = self._event.record, actual.history.invoice_fulfilments()
+        detail = f"invoice {record.id} -> {', '.join(map(id_of_gid, [*earlier, *actual.made])) or 'nothing to ship'}"
         return Result(
             outcome="applied" if actual.made or actual.changed else "duplicate" if earlier else "skipped",
             order_number=str(actual.order.get("name") or ""),

@@ -1,4 +1,4 @@
-"""The Shopify writer's part for fulfilments: the route of canonical fulfilments."""
+"""Fulfilments in the Shopify writer: the route of canonical fulfilments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.sync.sync import Sync
 
 
 def open_writer(parts: ShopifyWriterParts) -> EntityWriter:
-    """The route of canonical fulfilments. Each is a fact of its own: nothing collapses."""
+    """The route of canonical fulfilments. Each is a separate fact, so events do not collapse."""
     clock = parts.shell.clock
     ledger = Ledger(parts.database, clock)
     fulfilments = Sync(

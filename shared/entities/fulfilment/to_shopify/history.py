@@ -1,6 +1,6 @@
-"""The history of one invoice in the ledger: which fulfilments its calls made, with which units and tracking. Pure.
+"""The history of one invoice in the ledger: the fulfilments its calls made, with their units and tracking. Pure.
 
-One call fulfils at one location, so an invoice may take several calls; and what was on hold at first takes one more.
+One call fulfils at one location, so an invoice may need several calls, and another one for units that were on hold.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from shared.state.ledger import Claim
 
 @dataclass(frozen=True, slots=True)
 class ShipmentHistory:
-    """`calls` and `changes` are effects of this invoice: fulfilments made, and tracking carried over later.
+    """`calls` and `changes` are this invoice's effects: creates of fulfilments, and later changes of their tracking.
 
-    `known` are the fulfilments that any invoice of the order is known to have made.
+    `fulfilments` are the ids of the fulfilments that any invoice of the order made.
     """
 
     invoice: str
     calls: Mapping[str, Claim]
     changes: Mapping[str, Claim]
-    known: frozenset[str]
+    fulfilments: frozenset[str]
 
     @classmethod
     def read(cls, invoice: str, effects: Mapping[str, Claim]) -> Self:
@@ -39,36 +39,39 @@ class ShipmentHistory:
         claims = {name: claim for name, claim in self.calls.items() if claim.state == "in_doubt"}
         return dict(sorted(claims.items(), key=lambda pair: (pair[1].sent_at, pair[0])))
 
-    def placed(self) -> list[AllocatedUnits]:
+    def allocated(self) -> list[AllocatedUnits]:
+        """The units of all calls that are done."""
         return [part for result in _done(self.calls) for part in FulfilmentCall.read(result).parts]
 
-    def made(self) -> list[str]:
-        """Ids of the invoice's fulfilments."""
+    def invoice_fulfilments(self) -> list[str]:
+        """The ids of the fulfilments that this invoice made."""
         return [result["id"] for result in _done(self.calls)]
 
     def next_call(self, location: str) -> str:
-        """The operation of the next call at a location. It is a new one only when those before it are done."""
-        return _next(f"fulfilment:{self.invoice}:{number(location) or '-'}", self.calls)
+        """The operation of the next call at a location: a new one only if the earlier ones are done."""
+        return _next(f"fulfilment:{self.invoice}:{id_of_gid(location) or '-'}", self.calls)
 
     def next_change(self, fulfilment: str, version: str, digest: str) -> str:
         """The operation of the next change to the tracking with this digest."""
-        return _next(f"tracking:{self.invoice}:{number(fulfilment)}:{version}:{digest}", self.changes)
+        return _next(f"tracking:{self.invoice}:{id_of_gid(fulfilment)}:{version}:{digest}", self.changes)
 
     def outdated(self, tracking: Tracking, version: datetime) -> list[str]:
-        """The fulfilments that carry another tracking, of a version of the invoice that is not younger.
+        """The fulfilments with another tracking, of the same or an older version of the invoice.
 
-        Versions are whole seconds, so two of them can be alike; the topic keeps their order.
+        Versions are whole seconds, so two of them can be equal; then the topic's order decides.
         """
         shown: dict[str, tuple[datetime, Tracking]] = {}
         made = [(result["id"], result) for result in _done(self.calls)]
         for gid, result in [*made, *((result["fulfilment"], result) for result in _done(self.changes))]:
-            of = datetime.fromisoformat(result["version"])
-            if gid not in shown or shown[gid][0] <= of:
-                shown[gid] = (of, result["tracking"])
-        return [gid for gid, (of, there) in shown.items() if tracking and there != tracking and of <= version]
+            written = datetime.fromisoformat(result["version"])
+            if gid not in shown or shown[gid][0] <= written:
+                shown[gid] = (written, result["tracking"])
+        return [
+            gid for gid, (written, current) in shown.items() if tracking and current != tracking and written <= version
+        ]
 
 
-def number(gid: str) -> str:
+def id_of_gid(gid: str) -> str:
     """The last part of a gid."""
     return gid.rpartition("/")[2]
 

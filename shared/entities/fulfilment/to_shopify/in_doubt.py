@@ -1,4 +1,4 @@
-"""Looks up calls whose outcome is unknown. See shared/sync/create_once.py for when that proves something."""
+"""Looks up calls whose outcome is unknown. shared/sync/create_once.py decides when a look-up is conclusive."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ async def find_tracking(
 ) -> str | None:
     """The fulfilment, if Shopify shows this tracking on it."""
     order = await read_fulfilments(shopify, order_id, context)
-    shown = any(made["id"] == fulfilment and shows_tracking(made, tracking) for made in order["fulfillments"])
+    shown = any(other["id"] == fulfilment and shows_tracking(other, tracking) for other in order["fulfillments"])
     return fulfilment if shown else None

@@ -1,7 +1,7 @@
-"""Plans the calls that remain of a shipment: fulfilments for units not placed yet, tracking that came later. Pure.
+"""Plans the remaining calls of a shipment: fulfilments of unallocated units, and later changes of tracking. Pure.
 
-One call fulfils at one location, so an invoice may take several; each has an effect of its own, whose intent carries
-what it is sent with. What earlier calls placed is taken off before the rest is placed.
+One call fulfils at one location, so an invoice may need several calls. Each has its own effect, whose intent holds the
+call's input. Units that earlier calls allocated are subtracted before the rest is allocated.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shared.entities.fulfilment.shopify.allocation import (
     Tracking,
     allocate,
     remaining_lines,
-    still_to_place,
+    unallocated_lines,
 )
 from shared.entities.fulfilment.to_shopify.actual import ActualShipment
 from shared.entities.fulfilment.to_shopify.desired import DesiredShipment
@@ -27,23 +27,23 @@ from shared.sync.plan import Plan, Problem
 
 
 def plan_shipment(desired: DesiredShipment, actual: ActualShipment) -> Plan[Step]:
-    """All steps that remain. Units that Shopify does not expect, or holds, are told of once the others are placed."""
-    left = still_to_place(desired.lines, actual.history.placed())
-    allocation = Allocation((), (), held=False)
+    """All remaining steps. Units that are on hold make the event wait, units that Shopify does not expect a problem."""
+    left = unallocated_lines(desired.lines, actual.history.allocated())
+    allocation = Allocation((), (), on_hold=False)
     if left:
         allocation = allocate(left, remaining_lines(actual.order), desired.location)
     steps = (*_creates(desired, actual, allocation), *_tracking_changes(desired, actual))
     if not allocation.missing:
         return Plan(steps)
     units = ", ".join(f"{line.quantity} x {line.sku or 'a line without SKU'}" for line in allocation.missing)
-    if allocation.held:
-        reason = f"Shopify holds {units} of order {desired.order_id}"
+    if allocation.on_hold:
+        reason = f"{units} of Shopify order {desired.order_id} are on hold in Shopify"
         return Plan(steps, waits=Waiting(reason, waits_for=f"release:{desired.order_id}"))
     return Plan(steps, (_not_expected(desired, units),))
 
 
 def _creates(desired: DesiredShipment, actual: ActualShipment, allocation: Allocation) -> Iterator[Step]:
-    before = tuple(made["id"] for made in actual.order.get("fulfillments", ()))
+    before = tuple(fulfilment["id"] for fulfilment in actual.order.get("fulfillments", ()))
     for location, parts in allocation.by_location().items():
         call = FulfilmentCall(parts, desired.tracking, before)
         intent = {**call.stored(), "version": desired.version.isoformat()}
@@ -51,7 +51,7 @@ def _creates(desired: DesiredShipment, actual: ActualShipment, allocation: Alloc
 
 
 def _tracking_changes(desired: DesiredShipment, actual: ActualShipment) -> Iterator[Step]:
-    """Tracking that the store entered after the invoice was completed, for what was fulfilled before."""
+    """Changes of tracking that the store entered after the invoice was fulfilled."""
     version = desired.version.isoformat()
     for fulfilment in actual.history.outdated(desired.tracking, desired.version):
         operation = actual.history.next_change(fulfilment, version, _digest(desired.tracking))
@@ -66,9 +66,9 @@ def _digest(tracking: Tracking) -> str:
 def _not_expected(desired: DesiredShipment, units: str) -> Problem:
     return Problem(
         kind="shipment_without_order_lines",
-        title=f"Heartland invoice {desired.invoice} ships {units} that Shopify does not expect any more",
-        advice="Look whether the order was cancelled, or fulfilled in Shopify by hand, or more was shipped than "
-        "ordered. What Shopify did expect is fulfilled.",
+        title=f"Heartland invoice {desired.invoice} ships {units}, which are not left to fulfil in Shopify",
+        advice="The other units of the invoice are fulfilled. Check whether the order was cancelled or fulfilled by "
+        "hand in Shopify, or whether the store shipped more than was ordered.",
         details={"invoice": desired.invoice, "order": desired.order_id, "missing": units},
         blocks=True,
     )

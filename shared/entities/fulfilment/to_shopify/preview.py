@@ -1,6 +1,7 @@
-"""Preview of a canonical fulfilment: which calls it would lead to, without making them.
+"""Preview of a canonical fulfilment: the calls it would lead to, without making them.
 
-The writer's own code runs on what Shopify and our database hold now; nothing is stored.
+The writer's own code runs against the current state of Shopify and the database. Queries are sent; mutations are only
+recorded, and nothing is stored.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _ANSWERS = {
     CREATE_FULFILMENT.name: {"fulfillmentCreate": _MADE_UP},
     UPDATE_TRACKING.name: {"fulfillmentTrackingInfoUpdate": _MADE_UP},
 }
-# It takes nothing over from a process that may have written until a moment ago. What the ledger knows of still counts.
+# A preview need not wait for writes of another process that reads may not show yet, unless the ledger has them.
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 async def preview(parts: PreviewParts, connection: str, body: bytes) -> Preview:
-    """What this event would lead to. Raises Rejected for a body that is no canonical fulfilment."""
+    """The preview of the event in `body`. Raises Rejected for a body that is no canonical fulfilment."""
     shop = parts.clients.shopify.get(connection)
     dry_run = DryRunClient(shop.client, _ANSWERS)
     dry_shop = replace(shop, client=cast("ShopifyClient", dry_run))

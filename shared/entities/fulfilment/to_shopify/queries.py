@@ -1,4 +1,4 @@
-"""What the writer asks Shopify about an order: what is left to fulfil, and what was fulfilled. Every page of it."""
+"""Reads an order's fulfilment orders and fulfilments from Shopify, with all pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 
 async def read_remaining(shopify: ShopifyClient, order_id: str, context: CallContext) -> Json:
-    """The order with its fulfilment orders and all their lines. Raises NeedsReview for an order that is not there."""
+    """The order with its fulfilment orders and all their lines. Raises NeedsReview if Shopify has no such order."""
     order = await _read_order(shopify, READ_FULFILMENT_ORDERS, order_id, context)
     page = order["fulfillmentOrders"]["pageInfo"]
     while page["hasNextPage"]:
@@ -52,7 +52,7 @@ async def _complete(
     while page["hasNextPage"]:
         data = await shopify.execute(document, {"id": record["id"], "after": page["endCursor"]}, context)
         if not data.get(root):
-            raise TargetDown(f"Shopify no longer shows {record['id']}, which it has just named")
+            raise TargetDown(f"Shopify listed {record['id']} but does not return it")
         more = data[root][field]
         record[field]["nodes"].extend(more["nodes"])
         page = more["pageInfo"]
@@ -65,9 +65,10 @@ async def _read_order(
     order: Json | None = data.get("order")
     if order is None:
         raise NeedsReview(
-            f"Shopify does not show order {order_id}, of which Heartland has shipped something",
+            f"Heartland shipped order {order_id}, which Shopify does not return",
             kind="shipped_order_gone",
-            advice="It was deleted, or is older than 60 days and the app lacks read_all_orders.",
+            advice="The shipment is not written to Shopify. Either the order was deleted there, or it is older than "
+            "60 days and the app lacks the scope read_all_orders: grant the scope, then retry.",
             details={"order": order_id},
         )
     return order

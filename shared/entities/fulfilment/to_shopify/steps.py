@@ -1,4 +1,4 @@
-"""The steps of a shipment's plan, a call each: frozen values, decided before anything is sent."""
+"""The steps of a shipment's plan: frozen values, one per call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.entities.fulfilment.shopify.allocation import FulfilmentCall, Tracki
 
 @dataclass(frozen=True, slots=True)
 class CreateFulfilment:
-    """Fulfil units at one location. `operation` is its name in the ledger, `intent` what it is claimed with."""
+    """Fulfil units at one location. `operation` is its name in the ledger, `intent` is stored with the claim."""
 
     operation: str
     call: FulfilmentCall
@@ -20,7 +20,7 @@ class CreateFulfilment:
 
 @dataclass(frozen=True, slots=True)
 class ChangeTracking:
-    """Set the tracking of a fulfilment that was made before. The buyer may be told, so it is done once."""
+    """Set the tracking of an existing fulfilment. Sent once, since Shopify may notify the buyer."""
 
     operation: str
     fulfilment: str

@@ -31,11 +31,11 @@ class CustomerAddress(Model):
 
 
 async def customers_by_email(client: HeartlandClient, email: str, context: CallContext) -> list[HeartlandCustomer]:
-    """Those with this address in any spelling, oldest first; Heartland does not keep it unique."""
+    """The customers with this address, ignoring case, by ascending id. Heartland does not keep addresses unique."""
     spellings = sorted({email, email.lower()})
     condition = {"email": spellings[0] if len(spellings) == 1 else {"$in": spellings}}
     rows = [read_one(HeartlandCustomer, row) async for row in client.walk("customers", condition, context=context)]
-    return [one for one in rows if one.email.lower() == email.lower() and not one.deleted_at]
+    return [customer for customer in rows if customer.email.lower() == email.lower() and not customer.deleted_at]
 
 
 async def customer_by_number(client: HeartlandClient, public_id: str, context: CallContext) -> HeartlandCustomer | None:
@@ -44,7 +44,7 @@ async def customer_by_number(client: HeartlandClient, public_id: str, context: C
 
 
 async def read_customer(client: HeartlandClient, customer_id: int, context: CallContext) -> HeartlandCustomer:
-    """Raises NotFound where it is gone."""
+    """Raises NotFound if there is no such customer."""
     return read_one(HeartlandCustomer, await client.record("customers/{}", customer_id, context=context))
 
 

@@ -19,13 +19,13 @@ class Item(Model):
 
 
 async def items_by_sku(client: HeartlandClient, skus: Iterable[str], context: CallContext) -> dict[str, Item]:
-    """The items with these SKUs, many per request; what does not exist is left out."""
+    """The items with these SKUs, many per request. Those that do not exist are left out."""
     rows = await client.by_values("items", "public_id", list(skus), extra=_FIELDS, context=context)
     return {item.public_id: item for item in read_all(Item, rows)}
 
 
 async def items_by_id(client: HeartlandClient, ids: Iterable[int], context: CallContext) -> dict[int, Item]:
-    """The items with these ids, many per request; what does not exist is left out."""
+    """The items with these ids, many per request. Those that do not exist are left out."""
     rows = await client.by_values("items", "id", list(ids), extra=_FIELDS, context=context)
     return {item.id: item for item in read_all(Item, rows)}
 

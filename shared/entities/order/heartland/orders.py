@@ -13,12 +13,12 @@ from shared.connectors.heartland.models import Amount, Custom, MaybeAmount, Mode
 from shared.limits.call_context import CallContext
 
 _ORDERS, _ORDER = "sales/orders", "sales/orders/{}"
-# Nobody has more orders under one number, or under one id of ours.
+# More than enough: no account has that many orders with one number, or with one Shopify id.
 _MATCHES_PER_PAGE = 20
 
 
 class SalesOrder(Model):
-    """`status` is `pending`, `open`, and later closed or canceled; the spelling of the last two is not settled."""
+    """`status` is `pending`, `open`, and later closed or canceled; the spelling of the last two is not documented."""
 
     id: int
     public_id: Text = ""
@@ -31,7 +31,7 @@ class SalesOrder(Model):
 
 
 class SalesOrderLine(Model):
-    """`qty` may be zero or negative. An adjusted price that is null means: the original one."""
+    """`qty` may be zero or negative. If `adjusted_unit_price` is null, the original price applies."""
 
     id: int
     type: Text = "ItemLine"
@@ -66,12 +66,12 @@ class SalesOrderPayment(Model):
 
 
 async def read_sales_order(client: HeartlandClient, order_id: int, context: CallContext) -> SalesOrder:
-    """Raises NotFound where it is gone."""
+    """Raises NotFound if there is no such order."""
     return read_one(SalesOrder, await client.record(_ORDER, order_id, context=context))
 
 
 async def orders_by_id(client: HeartlandClient, ids: Iterable[int], context: CallContext) -> list[Row]:
-    """The orders with these ids as lists show them, many per request; what does not exist is left out."""
+    """The orders with these ids, as raw rows of a list, many per request. Those that do not exist are left out."""
     found: list[Row] = []
     for part in parts_of(list(ids)):
         found += [row async for row in client.walk(_ORDERS, {"id": {"$in": part}}, context=context)]
@@ -86,7 +86,7 @@ def orders_changed_since(client: HeartlandClient, moment: datetime, context: Cal
 async def orders_by_custom_field(
     client: HeartlandClient, field: str, value: str, context: CallContext
 ) -> list[SalesOrder]:
-    """The orders that hold exactly this in a custom field, oldest first."""
+    """The orders with this value in a custom field, by ascending id."""
     rows = await _matching(client, {f"custom@{field}": value}, context)
     return [row for row in rows if row.custom.get(field) == value]
 
@@ -145,5 +145,5 @@ async def add_order_payment(client: HeartlandClient, order_id: int, payment: Jso
 
 
 async def invoices_of_order(client: HeartlandClient, order_id: int, context: CallContext) -> list[Row]:
-    """The order's invoices as lists show them."""
+    """The order's invoices, as raw rows of a list."""
     return [row async for row in client.walk("sales/invoices", {"order_id": order_id}, context=context)]

@@ -1,9 +1,10 @@
 """Finds the interpretation of Shopify's amounts that adds up to its total. Pure.
 
-Quantities, allocations and tax lines of a line keep counting refunded and removed units, and so does totalPriceSet
-("before returns"): the plain interpretation is ordered quantities against totalPriceSet. The others cover what
-Shopify's schema leaves open or old records lack; each differs from the plain one in a stated way, and is used only if
-it balances to the cent. Amounts are never adjusted: what no interpretation explains goes to review.
+A line's quantity, discount allocations and taxes still include refunded and removed units, and so does totalPriceSet
+("before returns"). So the plain interpretation compares ordered quantities with totalPriceSet. The other ones cover
+what Shopify's schema leaves open or old records lack. Each differs from the plain one in one documented way, and is
+used only if it balances to the cent. Amounts are never adjusted: an order that no interpretation balances goes to
+review.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ Interpretation = Callable[[Order], Order]
 
 @dataclass(frozen=True, slots=True)
 class StatedTotals:
-    """What Shopify states beside the parts. `taxes` are the order's own tax lines, sums over the whole order.
+    """Totals that Shopify states besides the lines. `taxes` are the order's own tax lines, sums of the whole order.
 
-    `unit` is the currency's smallest amount; `removed_shipping` are ids of shipping lines that an edit took off.
+    `unit` is the currency's smallest amount; `removed_shipping` are ids of shipping lines that an edit removed.
     """
 
     unit: Decimal
@@ -43,7 +44,7 @@ def balanced(order: Order, stated: StatedTotals) -> Order:
         if interpretation.difference == 0:
             return interpretation
         plainest = plainest or interpretation
-    assert plainest is not None  # noqa: S101 - there is always the plain one
+    assert plainest is not None  # noqa: S101 - the plain interpretation always exists
     return plainest
 
 
@@ -67,28 +68,28 @@ def interpretations(order: Order, stated: StatedTotals) -> Iterator[Order]:
         yield interpretation
 
 
-def _charged(order: Order) -> list[OrderLine | ShippingLine]:
+def _charged_lines(order: Order) -> list[OrderLine | ShippingLine]:
     return [*order.lines, *order.shipping_lines]
 
 
-def _as_it_is(order: Order) -> Order:
+def _unchanged(order: Order) -> Order:
     return order
 
 
 def _quantities(order: Order, stated: StatedTotals) -> list[Interpretation]:
-    """Ordered quantities, or those an edit left: whether a total still counts removed units is not documented."""
+    """Ordered quantities, or those left after an edit: whether totals include removed units is not documented."""
     if not stated.removed_shipping and not any(line.removed for line in order.lines):
-        return [_as_it_is]
+        return [_unchanged]
 
     def edited(interpretation: Order) -> Order:
-        lines = tuple(_less_removed(line, stated.unit) for line in interpretation.lines)
+        lines = tuple(_without_removed(line, stated.unit) for line in interpretation.lines)
         shipping = tuple(line for line in interpretation.shipping_lines if line.id not in stated.removed_shipping)
         return interpretation.model_copy(update={"lines": lines, "shipping_lines": shipping})
 
-    return [_as_it_is, edited]
+    return [_unchanged, edited]
 
 
-def _less_removed(line: OrderLine, unit: Decimal) -> OrderLine:
+def _without_removed(line: OrderLine, unit: Decimal) -> OrderLine:
     kept = line.quantity - line.removed
     if not line.removed:
         return line
@@ -101,33 +102,33 @@ def _less_removed(line: OrderLine, unit: Decimal) -> OrderLine:
 
 
 def _totals(order: Order, stated: StatedTotals) -> list[Interpretation]:
-    """totalPriceSet; or currentTotalPriceSet, which alone moves when a line is added to an order of an old API."""
+    """totalPriceSet, or currentTotalPriceSet: only the latter changes if an old API adds a line to the order."""
     if stated.current_total == order.total:
-        return [_as_it_is]
-    return [_as_it_is, lambda interpretation: interpretation.model_copy(update={"total": stated.current_total})]
+        return [_unchanged]
+    return [_unchanged, lambda interpretation: interpretation.model_copy(update={"total": stated.current_total})]
 
 
 def _taxes(order: Order, stated: StatedTotals) -> list[Interpretation]:
-    """Taxes of the lines; or with what the order states beyond them (taxes on fees; order-wide rounding).
+    """Taxes of the lines only, or with the order's taxes that exceed them (taxes on fees, order-wide rounding).
 
-    Records from before tax lines stood on lines have the order's only.
+    Old records, from before lines had taxes, have only the order's taxes.
     """
-    beyond = _beyond(order, stated.taxes)
-    if not beyond:
-        return [_as_it_is]
+    excess = _excess_taxes(order, stated.taxes)
+    if not excess:
+        return [_unchanged]
 
-    def whole(interpretation: Order) -> Order:
-        return interpretation.model_copy(update={"order_taxes": beyond})
+    def with_excess(interpretation: Order) -> Order:
+        return interpretation.model_copy(update={"order_taxes": excess})
 
-    on_lines = any(line.taxes for line in _charged(order))
-    return [_as_it_is, whole] if on_lines else [whole]
+    on_lines = any(line.taxes for line in _charged_lines(order))
+    return [_unchanged, with_excess] if on_lines else [with_excess]
 
 
-def _beyond(order: Order, stated: tuple[TaxLine, ...]) -> tuple[TaxLine, ...]:
+def _excess_taxes(order: Order, stated: tuple[TaxLine, ...]) -> tuple[TaxLine, ...]:
     if not stated:
         return ()
     left: dict[str, Decimal] = defaultdict(Decimal)
-    charged = [tax for line in _charged(order) for tax in line.taxes]
+    charged = [tax for line in _charged_lines(order) for tax in line.taxes]
     rates = {tax.title: tax.rate for tax in (*charged, *stated)}
     for tax in stated:
         left[tax.title] += tax.amount
@@ -137,45 +138,45 @@ def _beyond(order: Order, stated: tuple[TaxLine, ...]) -> tuple[TaxLine, ...]:
 
 
 def _discounts(order: Order, stated: StatedTotals) -> list[Interpretation]:
-    """Allocations; or with what the order's discount total has beyond them (records from before allocations)."""
-    allocated = total(d.amount for line in _charged(order) for d in line.discounts)
+    """Allocations only, or with the rest of the order's discount total, for records from before allocations."""
+    allocated = total(d.amount for line in _charged_lines(order) for d in line.discounts)
     rest = stated.discounts - allocated
     if rest <= 0:
-        return [_as_it_is]
+        return [_unchanged]
     discount = (Discount(label=stated.discount_label, amount=rest),)
-    return [_as_it_is, lambda interpretation: interpretation.model_copy(update={"order_discounts": discount})]
+    return [_unchanged, lambda interpretation: interpretation.model_copy(update={"order_discounts": discount})]
 
 
 def _rounding(order: Order, stated: StatedTotals) -> list[Interpretation]:
-    """Cash is rounded when it is taken. Shopify adjusts what it received, not the total: it comes on top of that.
+    """Cash rounding is added to the total, or is part of it already.
 
-    Unless the payments make up the total without it; or the total has it already.
+    Shopify adjusts the received cash, not the total. Nothing is added if the payments equal the total without it.
     """
     if not stated.rounding:
-        return [_as_it_is]
+        return [_unchanged]
 
-    def on_top(interpretation: Order) -> Order:
+    def added(interpretation: Order) -> Order:
         payable = interpretation.total + stated.rounding
         return interpretation.model_copy(update={"rounding": stated.rounding, "total": payable})
 
-    def inside(interpretation: Order) -> Order:
+    def included(interpretation: Order) -> Order:
         return interpretation.model_copy(update={"rounding": stated.rounding})
 
-    return [_as_it_is if order.paid == order.total else on_top, inside]
+    return [_unchanged if order.paid == order.total else added, included]
 
 
 def _tip(order: Order) -> list[Interpretation]:
-    """A tip that was chosen at checkout is a line of the order too; it must not count twice."""
+    """A tip from the checkout is both a line and a total: it must not count twice."""
     line = next((line for line in order.lines if _is_tip(line, order.tip)), None)
     if line is None:
-        return [_as_it_is]
+        return [_unchanged]
 
-    def once(interpretation: Order) -> Order:
+    def without_line(interpretation: Order) -> Order:
         return interpretation.model_copy(
-            update={"lines": tuple(each for each in interpretation.lines if each.id != line.id)}
+            update={"lines": tuple(other for other in interpretation.lines if other.id != line.id)}
         )
 
-    return [_as_it_is, once]
+    return [_unchanged, without_line]
 
 
 def _is_tip(line: OrderLine, tip: Decimal) -> bool:
@@ -183,7 +184,7 @@ def _is_tip(line: OrderLine, tip: Decimal) -> bool:
 
 
 def _part(order: Order, field: str) -> list[Interpretation]:
-    """A sum that is part of the total; or is collected apart from it."""
+    """An amount that is part of the total, or is collected separately."""
     if not getattr(order, field):
-        return [_as_it_is]
-    return [_as_it_is, lambda interpretation: interpretation.model_copy(update={field: Decimal(0)})]
+        return [_unchanged]
+    return [_unchanged, lambda interpretation: interpretation.model_copy(update={field: Decimal(0)})]

@@ -1,8 +1,8 @@
 """Reads orders in batches: requests that arrive shortly after one another share one query.
 
-A batch is sent when no order joined it for one window, when it is as large as one query may be, or after eight windows.
-So an idle shop waits for one short window, and a burst is read in full batches. At most two queries are in flight; the
-next batches fill up meanwhile.
+A batch is sent when no order has joined it for one window, when it is as large as one query may be, or after eight
+windows. So a single order waits for one short window, and a burst is read in full batches. At most two queries are in
+flight; meanwhile the next batches fill.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from shared.errors import IntegrationError, Rejected, TargetDown
 from shared.limits.call_context import CallContext
 
 _IN_FLIGHT = 2
-# For how long an order counts as read lately, seconds, and of how many that is remembered.
-_LATELY = 30.0
-_REMEMBERED = 20_000
+# How long an order counts as recently read, in seconds, and how many such orders are stored.
+_RECENT_SECONDS = 30.0
+_RECENT_AT_MOST = 20_000
+# A batch is sent after this many windows at the latest.
 _WINDOWS = 8
 
 
-class Reads(Protocol):
-    """What is used of ShopifyClient."""
+class QueryClient(Protocol):
+    """The part of ShopifyClient that is used here."""
 
     async def execute(
         self, document: Document, variables: Mapping[str, Any], context: CallContext
@@ -38,10 +39,10 @@ class Reads(Protocol):
 
 
 class RecentReads:
-    """Orders that were read within the last 30 seconds.
+    """Orders that were read within the last 30 seconds. `seconds` is the window for reading one again; 0 for none.
 
-    Writing our own metafields makes Shopify send another webhook a second after the order was read. Such an order is
-    read again, but may wait longer for others to join the query.
+    When we write our metafields, Shopify sends another webhook about a second after the order was read. The order is
+    then read again, but may wait longer for others to join the query.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -49,13 +50,13 @@ class RecentReads:
         self._read_at: dict[str, float] = {}
 
     def holds(self, order_id: str, now: float) -> bool:
-        """Whether the order was read lately, so that reading it again is not urgent."""
-        return now - self._read_at.get(order_id, -_LATELY) < _LATELY and self.seconds > 0
+        """Whether the order was read recently, so that reading it again is not urgent."""
+        return now - self._read_at.get(order_id, -_RECENT_SECONDS) < _RECENT_SECONDS and self.seconds > 0
 
     def note(self, order_id: str, now: float) -> None:
         self._read_at.pop(order_id, None)
         self._read_at[order_id] = now
-        while self._read_at and (len(self._read_at) > _REMEMBERED or self._oldest() < now - _LATELY):
+        while self._read_at and (len(self._read_at) > _RECENT_AT_MOST or self._oldest() < now - _RECENT_SECONDS):
             del self._read_at[next(iter(self._read_at))]
 
     def _oldest(self) -> float:
@@ -63,11 +64,11 @@ class RecentReads:
 
 
 class OrderReader:
-    """The batching reader of one shop, of one priority. `maximum` bounds a batch whatever the query may cost."""
+    """The batching reader of one shop and priority. `maximum` limits a batch, even if a larger query is affordable."""
 
     def __init__(
         self,
-        client: Reads,
+        client: QueryClient,
         *,
         window_seconds: float,
         maximum: int,
@@ -77,30 +78,30 @@ class OrderReader:
         self._client = client
         self._context = CallContext(priority)
         self._window = window_seconds
-        self._again = RecentReads(reread_window_seconds)
+        self._recent = RecentReads(reread_window_seconds)
         self._maximum = maximum
-        self._most = maximum
+        self._limit = maximum
         self._waiting: dict[str, list[asyncio.Future[Node | None]]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._latest = 0.0
+        self._deadline = 0.0
         self._queries: set[asyncio.Task[None]] = set()
 
     async def read(self, order_id: str) -> Node | None:
-        """The order with everything on it; None where Shopify shows no such order.
+        """The complete order; None if Shopify does not return it.
 
-        Raises what the client raises; an error of a shared query reaches everyone who shared it.
+        Raises what the client raises; an error of a shared query is raised for every order in it.
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Node | None] = loop.create_future()
         self._waiting.setdefault(order_id, []).append(answer)
         if len(self._waiting) >= self._size():
             self._send()
-        elif self._again.holds(order_id, loop.time()):
-            self._send_in_time()
+        elif self._recent.holds(order_id, loop.time()):
+            self._send_after_reread_window()
         else:
-            self._send_later()
+            self._send_after_window()
         node = await answer
-        self._again.note(order_id, loop.time())
+        self._recent.note(order_id, loop.time())
         return await complete(node, self._executor(order_id)) if node else None
 
     async def close(self) -> None:
@@ -117,24 +118,24 @@ class OrderReader:
         return partial(self._client.execute, context=self._context.about(*ids))
 
     def _size(self) -> int:
-        return max(1, min(self._most, self._client.fitting(READ_ORDERS)))
+        return max(1, min(self._limit, self._client.fitting(READ_ORDERS)))
 
-    def _send_in_time(self) -> None:
-        """A recently read order waits for others; the next other order takes it along at once."""
+    def _send_after_reread_window(self) -> None:
+        """A recently read order waits for others; the next order that was not read recently shortens the wait."""
         if self._timer is None:
             loop = asyncio.get_running_loop()
-            self._latest = loop.time() + self._again.seconds
-            self._timer = loop.call_at(self._latest, self._send)
+            self._deadline = loop.time() + self._recent.seconds
+            self._timer = loop.call_at(self._deadline, self._send)
 
-    def _send_later(self) -> None:
+    def _send_after_window(self) -> None:
         loop = asyncio.get_running_loop()
-        latest = loop.time() + _WINDOWS * self._window
+        deadline = loop.time() + _WINDOWS * self._window
         if self._timer is None:
-            self._latest = latest
+            self._deadline = deadline
         else:
             self._timer.cancel()
-            self._latest = min(self._latest, latest)
-        self._timer = loop.call_at(min(loop.time() + self._window, self._latest), self._send)
+            self._deadline = min(self._deadline, deadline)
+        self._timer = loop.call_at(min(loop.time() + self._window, self._deadline), self._send)
 
     def _send(self) -> None:
         if self._timer is not None:
@@ -158,7 +159,7 @@ class OrderReader:
         except asyncio.CancelledError:
             _cancel(batch)
             raise
-        # An unexpected error is raised in the callers, where it stops the service.
+        # An unexpected error is raised in the callers, which stops the service.
         except Exception as error:
             found = dict.fromkeys(batch, error)
         _settle(batch, found)
@@ -169,12 +170,12 @@ class OrderReader:
         except (QueryTooLarge, Rejected) as error:
             return await self._halves(ids, error)
         except IntegrationError as error:
-            # Shopify responds with a failure: one order may cause it. If Shopify fails as a whole, the breaker opens
-            # within a few of these.
+            # Shopify answered with an error, which a single order may cause. If it is an outage, the breaker opens
+            # after a few of these.
             if isinstance(error, TargetDown) and error.answered:
                 return await self._halves(ids, error)
             return dict.fromkeys(ids, error)
-        self._most = min(self._maximum, self._most + 1)
+        self._limit = min(self._maximum, self._limit + 1)
         return dict(nodes)
 
     async def _halves(self, ids: Sequence[str], error: IntegrationError) -> dict[str, Node | Exception | None]:
@@ -183,7 +184,7 @@ class OrderReader:
             return {ids[0]: error}
         half = len(ids) // 2
         if isinstance(error, QueryTooLarge):
-            self._most = min(self._most, half)
+            self._limit = min(self._limit, half)
         return {**await self._query(ids[:half]), **await self._query(ids[half:])}
 
 

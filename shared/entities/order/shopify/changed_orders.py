@@ -1,4 +1,4 @@
-"""Lists the orders that changed since a time: ids and times only, so that it costs little."""
+"""Lists the orders that changed since a time. Only ids and timestamps, which is a cheap query."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class ChangedOrder:
 
 
 async def changed_orders(execute: Execute, since: datetime) -> AsyncGenerator[ChangedOrder, None]:
-    """Every order with `updated_at` at or after `since` (aware), the longest unchanged first. Raises as `execute` does.
+    """Every order with `updated_at` at or after `since` (aware), oldest change first. Raises what `execute` raises.
 
-    An order that changes while it is being listed moves to the end of the list, so none is missed; one may come twice.
-    One whose time cannot be read counts as changed at `since`.
+    An order that changes while it is being listed moves to the end of the list, so none is missed; it may come
+    twice. An order whose timestamp cannot be read counts as changed at `since`.
     """
     stamp = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     after: str | None = None
@@ -68,5 +68,5 @@ def _changed_at(row: dict[str, Any], since: datetime) -> datetime:
 def _rows(page: dict[str, Any]) -> list[dict[str, Any]]:
     rows = page.get("nodes")
     if not isinstance(rows, list):
-        raise TargetDown("Shopify answered a list of orders with something else")
+        raise TargetDown("Shopify's answer to a list of orders has no list")
     return rows

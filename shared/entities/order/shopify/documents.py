@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from shared.connectors.shopify.document import PERSONAL, Document
 
-# First pages of one order. All but few orders fit in these.
+# First pages of one order. Most orders fit in these.
 LINES = 7
 SHIPPING_LINES = 2
 METAFIELDS = 9
 TRANSACTIONS = 7
 REFUNDS = 3
 REFUND_LINES = 2
-# Lists without a cursor, in whole.
+# Lists without a cursor, which are returned whole.
 MANY = 200
 
 
@@ -104,7 +104,7 @@ fragment WholeOrder on Order {{
     + _ADDRESS
 )
 
-# Many whole orders in one query; null for what is gone or not ours to see.
+# The first pages of many orders in one query; null for an order that Shopify does not return.
 READ_ORDERS = Document(
     "ReadOrders",
     "query ReadOrders($ids: [ID!]!) { nodes(ids: $ids) { ... on Order { ...WholeOrder } } }" + _ORDER,

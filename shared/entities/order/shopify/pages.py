@@ -1,4 +1,4 @@
-"""Reads orders completely: what does not fit into the first pages is read in follow-up pages."""
+"""Reads orders completely: the first pages of many orders in one query, then the follow-up pages of each."""
 
 from __future__ import annotations
 
@@ -28,36 +28,36 @@ _PAGED = (
 
 
 def is_whole(node: Node) -> bool:
-    """Whether all of the order is in its first page."""
+    """Whether the first pages contain the whole order."""
     paged = [node[field] for field, _ in _PAGED] + [refund["refundLineItems"] for refund in node["refunds"]]
     listed = len(node["transactions"]) < TRANSACTIONS and len(node["refunds"]) < REFUNDS
     return listed and not any(has_more(page) for page in paged)
 
 
 async def read_orders(ids: Sequence[str], execute: Execute) -> dict[str, Node | None]:
-    """The first page of each order by its numeric id; None for one that is gone or not ours to see.
+    """The first page of each order by its numeric id; None for one that Shopify does not return.
 
-    One query. Raises what `execute` raises, and TargetDown for an answer of another shape than asked for.
+    One query. Raises what `execute` raises, and TargetDown for an answer of an unexpected shape.
     """
     answer = await execute(READ_ORDERS, {"ids": [f"gid://shopify/Order/{order_id}" for order_id in ids]})
     nodes = answer.get("nodes")
     if not isinstance(nodes, list) or len(nodes) != len(ids):
-        raise TargetDown("Shopify's answer does not have one entry per order asked for")
+        raise TargetDown("Shopify's answer does not have one entry per requested order")
     return {
         order_id: node if isinstance(node, dict) and node else None for order_id, node in zip(ids, nodes, strict=True)
     }
 
 
 async def complete(node: Node, execute: Execute) -> Node:
-    """The order of `node` with everything that its first page lacks; `node` itself is not changed.
+    """The whole order of `node`, with its follow-up pages; `node` itself is not changed.
 
     Raises RetryLater when the order changes while it is being read, NeedsReview when one of its lists is longer than
-    Shopify lets anyone read, and TargetDown for an answer of another shape than asked for.
+    Shopify returns, and TargetDown for an answer of an unexpected shape.
     """
     try:
         return node if is_whole(node) else await _complete(node, execute)
     except (LookupError, TypeError, AttributeError) as error:
-        raise TargetDown("Shopify's answer lacks what was asked for") from error
+        raise TargetDown("Shopify's answer lacks a requested field") from error
 
 
 async def _complete(node: Node, execute: Execute) -> Node:
@@ -80,17 +80,17 @@ async def _refunds(node: Node, execute: Execute) -> list[Node]:
 
 async def _whole_refund(refund: Node, execute: Execute) -> Node:
     unread = {"pageInfo": {"hasNextPage": True, "endCursor": None}, "nodes": []}
-    begun = {**refund, "refundLineItems": refund.get("refundLineItems") or unread}
-    return {**begun, "refundLineItems": await all_pages(READ_REFUND_LINES, begun, "refundLineItems", execute)}
+    first = {**refund, "refundLineItems": refund.get("refundLineItems") or unread}
+    return {**first, "refundLineItems": await all_pages(READ_REFUND_LINES, first, "refundLineItems", execute)}
 
 
 async def _list(document: Document, node: Node, field: str, execute: Execute) -> list[Node]:
     entries: list[Node] = (await more(document, node, {}, execute))[field]
     if len(entries) >= MANY:
         raise NeedsReview(
-            f"the order has {MANY} {field} or more, and Shopify shows no further ones",
+            f"the order has {MANY} {field} or more, and Shopify returns only the first {MANY}",
             kind="order_too_long",
-            advice="Enter the order in Heartland by hand.",
+            advice="The order cannot be read completely, so it is not written to Heartland. Enter it there by hand.",
             details={"list": field},
         )
     return entries

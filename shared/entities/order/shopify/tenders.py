@@ -1,6 +1,6 @@
-"""Which of an order's transactions brought money in. Pure.
+"""Finds the payments among an order's transactions. Pure.
 
-AUTHORIZATION and EMV_AUTHORIZATION only reserve money; refunds are an entity of their own.
+AUTHORIZATION and EMV_AUTHORIZATION only reserve money; refunds are a separate entity.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from shared.canonical.money import Money, minor_unit, total
 from shared.connectors.shopify.values import Node, amount, currency, numeric_id, required_timestamp, text
 from shared.entities.order.record import Tender, TenderKind
 
-_MOVED = {"SALE", "CAPTURE"}
+_PAYMENT_KINDS = {"SALE", "CAPTURE"}
 _KINDS: dict[str, TenderKind] = {
     "gift_card": "gift_card",
     "shopify_store_credit": "store_credit",
@@ -23,21 +23,20 @@ _KINDS: dict[str, TenderKind] = {
 
 
 def tenders(transactions: Iterable[Node], owed: Decimal) -> tuple[Tender, ...]:
-    """Successful sales and captures in the order they happened, cash less the change given out.
+    """Successful sales and captures, oldest first, with the change subtracted from cash.
 
-    `owed` is what the order comes to: whether a cash sale's amount is before or after change shows in whether more
-    came in than that.
+    `owed` is the order's total. Only if more than that was received does a cash sale's amount still include the change.
     """
-    done = [entry for entry in transactions if str(entry.get("status")).upper() == "SUCCESS"]
-    kept = [_tender(entry) for entry in done if str(entry.get("kind")).upper() in _MOVED]
-    change = total(_money(entry["amountSet"]["shopMoney"]).amount for entry in done if _is_change(entry))
-    over = total(tender.money.amount for tender in kept) - owed
-    kept.sort(key=lambda tender: (tender.processed_at, tender.id))
-    return tuple(_less_change(kept, min(change, over)) if change > 0 and over > 0 else kept)
+    successful = [entry for entry in transactions if str(entry.get("status")).upper() == "SUCCESS"]
+    paid = [_tender(entry) for entry in successful if str(entry.get("kind")).upper() in _PAYMENT_KINDS]
+    change = total(_money(entry["amountSet"]["shopMoney"]).amount for entry in successful if _is_change(entry))
+    over = total(tender.money.amount for tender in paid) - owed
+    paid.sort(key=lambda tender: (tender.processed_at, tender.id))
+    return tuple(_without_change(paid, min(change, over)) if change > 0 and over > 0 else paid)
 
 
 def kind_of(gateway: str, manual: bool) -> TenderKind:
-    """What the money was. A gateway that is none of Shopify's own is a processor's: cards, as a rule."""
+    """The kind of a tender. A gateway that is not Shopify's own belongs to a payment processor: usually a card."""
     known = _KINDS.get(gateway.lower())
     return known if known is not None else ("manual" if manual else "card")
 
@@ -65,7 +64,7 @@ def _money(node: Node) -> Money:
     return Money(amount=amount(node["amount"], minor_unit(code)), currency=code)
 
 
-def _less_change(paid: Sequence[Tender], change: Decimal) -> list[Tender]:
+def _without_change(paid: Sequence[Tender], change: Decimal) -> list[Tender]:
     left = change
     result = []
     for tender in paid:

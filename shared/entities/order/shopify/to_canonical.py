@@ -32,22 +32,20 @@ from shared.errors import Rejected
 
 
 def from_shopify(node: Node) -> Order:
-    """The order in a node of `documents.READ_ORDERS`, whole (see `pages.py`).
+    """The canonical order of a complete node of `documents.READ_ORDERS` (see `pages.complete`).
 
     Its `difference` is zero if one interpretation of Shopify's amounts adds up, else that of the plainest one.
-    Raises Rejected where the node cannot be read as an order.
+    Raises Rejected if the node cannot be read as an order.
     """
     try:
         order = _plain(node)
         return balanced(order, _stated_totals(node, order))
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
-        raise Rejected(
-            f"the order {numeric_id(node.get('id'))} as Shopify states it cannot be read: {_fault(error)}"
-        ) from error
+        raise Rejected(f"Shopify's order {numeric_id(node.get('id'))} cannot be read: {_fault(error)}") from error
 
 
 def _fault(error: Exception) -> str:
-    """What is wrong, without the values, which may be personal data."""
+    """A description of the error without values, which may be personal data."""
     if isinstance(error, InvalidValue):
         return str(error)
     return f"{error} is missing" if isinstance(error, KeyError) else type(error).__name__
@@ -67,7 +65,7 @@ def _plain(node: Node) -> Order:
         number=text(node.get("number")),
         source_name=text(node.get("sourceName")),
         test=bool(node.get("test")),
-        **_moments(node),
+        **_timestamps(node),
         cancel_reason=text(node.get("cancelReason")).lower(),
         financial_status=text(node.get("displayFinancialStatus")).lower(),
         fulfilment_status=text(node.get("displayFulfillmentStatus")).lower(),
@@ -96,7 +94,7 @@ def _plain(node: Node) -> Order:
     )
 
 
-def _moments(node: Node) -> dict[str, Any]:
+def _timestamps(node: Node) -> dict[str, Any]:
     return {
         "created_at": required_timestamp(node["createdAt"]),
         "processed_at": timestamp(node.get("processedAt")),
@@ -140,7 +138,7 @@ def _line(line: Node, refunded: int, unit: Decimal) -> OrderLine:
         variant_id=numeric_id((line.get("variant") or {}).get("id")),
         quantity=quantity,
         current_quantity=remaining,
-        # Shopify does not say which units an edit took off: they are what is neither left nor refunded.
+        # Shopify does not state the units that an edit removed: those that are neither left nor refunded.
         removed=max(0, quantity - remaining - refunded),
         refunded=refunded,
         price=shop_amount(line["originalUnitPriceSet"], unit),
@@ -178,7 +176,7 @@ def _label(application: Node) -> str:
 
 def _taxes(line: Node, unit: Decimal) -> tuple[TaxLine, ...]:
     return tuple(
-        # The rate is a JSON number without money's meaning; its shortest spelling is the one Shopify holds.
+        # The rate is a JSON number and no money; its shortest notation is the one that Shopify stores.
         TaxLine(title=text(tax.get("title")), rate=str(tax.get("rate") or 0), amount=shop_amount(tax["priceSet"], unit))
         for tax in line.get("taxLines") or []
     )
@@ -198,7 +196,7 @@ def _pairs(attributes: object) -> tuple[tuple[str, str], ...]:
 
 
 def address(node: Node | None) -> Address | None:
-    """A MailingAddress; None for none, and for one in which nothing stands (withheld personal data)."""
+    """A MailingAddress; None if there is none, or if all its fields are empty (withheld personal data)."""
     if not node:
         return None
     read = Address(
@@ -216,10 +214,10 @@ def address(node: Node | None) -> Address | None:
     return read if read != Address() else None
 
 
-def customer(node: Node | None, email: str, phone: str, at: Address | None) -> Customer:
-    """The customer's own data, the order's where they have none; a guest gets the name in the address `at`."""
+def customer(node: Node | None, email: str, phone: str, billing_or_shipping: Address | None) -> Customer:
+    """The customer's own data, else the order's. A guest has the name in `billing_or_shipping`."""
     if not node:
-        named = at or Address()
+        named = billing_or_shipping or Address()
         return Customer(email=email, phone=phone, first_name=named.first_name, last_name=named.last_name)
     own_email = (node.get("defaultEmailAddress") or {}).get("emailAddress")
     own_phone = (node.get("defaultPhoneNumber") or {}).get("phoneNumber")

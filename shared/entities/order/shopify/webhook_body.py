@@ -1,7 +1,7 @@
-"""The order in a webhook's body, for shops that do not have every order read back. Pure.
+"""Reads the order in a webhook's body, for shops with the setting `read_back` off. Pure.
 
-A body is the order in REST form: snake_case, numeric ids, and no payments. Payments decide what Heartland books, under
-their transaction ids; so a body is used only where no payment can be missing from it.
+A body is the order in REST form: snake_case, numeric ids, and no payments. Heartland needs the payments with their
+transaction ids, so a body is used only if no payment can be missing from it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Body = Mapping[str, Any]
 
 
 def parse(body: bytes) -> Body:
-    """The body's order. Numbers stay exact. Raises Rejected for what is no JSON object."""
+    """The body as JSON, with exact decimals. Raises Rejected if it is no JSON object."""
     try:
         read = json.loads(body, parse_float=Decimal, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
@@ -30,29 +30,29 @@ def parse(body: bytes) -> Body:
 
 
 def is_complete(body: Body) -> bool:
-    """Whether the body is an order whose payments are known: it carries them, or none has been made yet.
+    """Whether the body is an order with all its payments: it contains transactions, or nothing is paid yet.
 
-    Amount and gateway are not enough: a payment is booked under its transaction's id, which is not in a body.
+    Amount and gateway are not enough: a payment is booked with its transaction id, which a body does not contain.
     """
     if not all(body.get(field) for field in ("id", "name", "line_items", "currency", "updated_at", "total_price")):
         return False
     if isinstance(body.get("transactions"), list):
         return True
-    untouched = str(body.get("total_outstanding", "")) == str(body.get("total_price"))
-    return body.get("financial_status") == "pending" and untouched and not body.get("refunds")
+    is_unpaid = str(body.get("total_outstanding", "")) == str(body.get("total_price"))
+    return body.get("financial_status") == "pending" and is_unpaid and not body.get("refunds")
 
 
 def from_webhook(body: Body) -> Order:
-    """The order in the body of an orders/* notice. Raises Rejected where the body is no readable order."""
+    """The order in the body of an orders/* notice. Raises Rejected if the body cannot be read."""
     try:
         node = _node(body)
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError) as error:
-        raise Rejected(f"the body is no order that can be read: {type(error).__name__}") from error
+        raise Rejected(f"the order in the notice's body cannot be read: {type(error).__name__}") from error
     return from_shopify(node)
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _node(body: Body) -> dict[str, Any]:
@@ -248,5 +248,5 @@ def _pairs(entries: object) -> list[dict[str, str]]:
 
 
 def _flat(value: object) -> str:
-    """Apps put whole objects into properties; they travel as JSON text."""
+    """A property's value as text. Apps put whole objects into properties: those become JSON text."""
     return json.dumps(value, default=str) if isinstance(value, (dict, list)) else str("" if value is None else value)

@@ -1,4 +1,4 @@
-"""The Shopify writer's part for orders: the route of canonical links."""
+"""Orders in the Shopify writer: the route of canonical links."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.sync.sync import Sync
 
 
 def open_writer(parts: ShopifyWriterParts) -> EntityWriter:
-    """The route of canonical links. A link that cannot be written in the end is skipped: a later one replaces it."""
+    """The route of canonical links. A link that still fails after all retries is skipped: a later one replaces it."""
     clock = parts.shell.clock
     links = Sync(
         LinkInShopify(parts.clients.get, LinkWriters(parts.link_batch_seconds)),

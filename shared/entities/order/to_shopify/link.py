@@ -1,6 +1,6 @@
-"""Heartland's ids go onto the Shopify order as metafields, many orders in one call.
+"""Writes Heartland's ids to Shopify orders as metafields, many orders in one call.
 
-A metafield set to the value it has is no change, so this is state: repeating it does no harm.
+Setting a metafield to the value it already has changes nothing, so the call is idempotent.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from shared.entities.order.link import Link
 from shared.entities.order.shopify.documents import SET_METAFIELDS
 from shared.limits.call_context import CallContext
 
-# Shopify takes 25 metafields a call; a link is two.
+# Shopify takes 25 metafields per call; a link has two.
 LINKS_PER_CALL = 12
 
 
@@ -41,28 +41,28 @@ def metafields(link: Link, namespace: str) -> list[dict[str, str]]:
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _WaitingLink:
     fields: list[dict[str, str]]
     subjects: frozenset[str]
     done: asyncio.Future[None]
 
 
 class LinkWriter:
-    """Collects the links of one shop, of one priority, for a moment and writes them together."""
+    """Batches the links of one shop and priority: waits `wait_seconds` for more, then writes them in one call."""
 
     def __init__(self, shopify: ShopifyClient, priority: Priority, wait_seconds: float) -> None:
         self._shopify = shopify
         self._priority: Priority = priority
         self._wait_seconds = wait_seconds
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_WaitingLink] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def write(self, fields: list[dict[str, str]], subjects: frozenset[str] = frozenset()) -> None:
-        """Set the metafields of these records. Returns when they are set.
+        """Set these metafields. Returns once they are set.
 
-        Raises UserErrors where Shopify refuses these, and what a call raises.
+        Raises UserErrors if Shopify refuses them, and what the client raises.
         """
-        entry = _Waiting(fields, subjects, asyncio.get_running_loop().create_future())
+        entry = _WaitingLink(fields, subjects, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         if len(self._waiting) == 1:
             self._start(self._wait_seconds)
@@ -83,13 +83,13 @@ class LinkWriter:
         if batch:
             await self._send(batch)
 
-    async def _send(self, batch: Sequence[_Waiting]) -> None:
+    async def _send(self, batch: Sequence[_WaitingLink]) -> None:
         try:
             subjects = frozenset[str]().union(*(entry.subjects for entry in batch))
             context = CallContext(self._priority, subjects)
             await set_metafields(self._shopify, [field for entry in batch for field in entry.fields], context)
         except UserErrors as error:
-            await self._apart(batch, error)
+            await self._send_one_by_one(batch, error)
         except BaseException as error:
             _settle(batch, error)
             if isinstance(error, asyncio.CancelledError):
@@ -97,8 +97,8 @@ class LinkWriter:
         else:
             _settle(batch, None)
 
-    async def _apart(self, batch: Sequence[_Waiting], error: UserErrors) -> None:
-        """The call is atomic: one refused metafield refuses all, so each order is tried by itself."""
+    async def _send_one_by_one(self, batch: Sequence[_WaitingLink], error: UserErrors) -> None:
+        """The call is atomic: one refused metafield fails them all, so each order is retried by itself."""
         if len(batch) == 1:
             _settle(batch, error)
             return
@@ -111,7 +111,7 @@ async def set_metafields(shopify: ShopifyClient, fields: Sequence[Mapping[str, A
     accepted("metafieldsSet", data["metafieldsSet"])
 
 
-def _settle(batch: Sequence[_Waiting], error: BaseException | None) -> None:
+def _settle(batch: Sequence[_WaitingLink], error: BaseException | None) -> None:
     for entry in batch:
         if entry.done.done():
             continue

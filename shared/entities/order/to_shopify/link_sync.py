@@ -1,7 +1,7 @@
-"""A canonical link puts Heartland's ids onto the Shopify order.
+"""Writes a canonical link to Shopify: Heartland's ids become metafields of the Shopify order.
 
-The sequence is in shared/sync/sync.py; this is what the link brings to it. A metafield set to the value it has is no
-change, so nothing is read, and repeating it does no harm: there is no version gate.
+The sequence is in shared/sync/sync.py; this module is the link's part of it. Setting a metafield to the value it
+already has changes nothing, so nothing is read before, and there is no version gate.
 """
 
 from __future__ import annotations
@@ -36,25 +36,28 @@ class SetMetafields:
 
 
 class LinkWriters:
-    """Collects links per shop and priority, so that a live one waits for no other."""
+    """One `LinkWriter` per shop and priority, so that no live link waits for one of lower priority."""
 
     def __init__(self, batch_seconds: float) -> None:
         self._batch_seconds = batch_seconds
         self._writers: dict[tuple[str, Priority], tuple[ShopifyClient, LinkWriter]] = {}
 
     def get(self, shop: ShopifyConnection, priority: Priority) -> LinkWriter:
-        """The writer of this shop; a new one where the shop's client has changed."""
-        place = (shop.connection.name, priority)
-        known = self._writers.get(place)
-        if known is None or known[0] is not shop.client:
+        """The writer of this shop and priority; a new one if the shop's client has changed."""
+        key = (shop.connection.name, priority)
+        cached = self._writers.get(key)
+        if cached is None or cached[0] is not shop.client:
             writer = LinkWriter(shop.client, priority, self._batch_seconds)
-            known = self._writers[place] = (shop.client, writer)
-        return known[1]
+            cached = self._writers[key] = (shop.client, writer)
+        return cached[1]
 
 
 @dataclass(frozen=True, slots=True)
 class LinkInShopify:
-    """Links with Shopify as their target: see `shared.sync.sync.SyncedEntity`. `shop_of` is by connection."""
+    """Links with Shopify as their target: see `shared.sync.sync.SyncedEntity`.
+
+    `shop_of` returns the shop of a connection.
+    """
 
     shop_of: Callable[[str], ShopifyConnection]
     writers: LinkWriters
@@ -81,7 +84,7 @@ class LinkInShopify:
 
 
 class LinkSync(RecordSync[Fields, None, SetMetafields]):
-    """One link on its way to one shop."""
+    """One attempt to write one link to one shop."""
 
     def __init__(self, event: LinkEvent, namespace: str, writer: LinkWriter, context: CallContext) -> None:
         self._link = event.record
@@ -99,14 +102,14 @@ class LinkSync(RecordSync[Fields, None, SetMetafields]):
         return Plan((SetMetafields(desired),) if desired else ())
 
     async def execute(self, step: SetMetafields, actual: None) -> None:
-        """Raises RetryLater where Shopify refuses the metafields."""
+        """Raises RetryLater if Shopify refuses the metafields."""
         try:
             await self._writer.write(list(step.fields), self._context.subjects)
         except UserErrors as error:
-            # Right after an order was made its metafields can be refused; a deleted order is refused for good.
+            # Shopify may refuse metafields of a new order, which a retry solves, and refuses those of a deleted one.
             raise RetryLater(error.reason) from error
 
     def result(self, actual: None) -> Result:
         if not self._fields:
-            return Result("skipped", f"links of the entity {self._link.entity} are not kept in Shopify")
+            return Result("skipped", f"links of the entity {self._link.entity} are not stored in Shopify")
         return Result("applied", shopify_id=self._link.shopify_id, heartland_id=self._link.heartland_id)

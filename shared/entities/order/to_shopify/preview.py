@@ -1,4 +1,4 @@
-"""Preview of a canonical link: which calls it would lead to, without making them."""
+"""Preview of a canonical link: the calls it would lead to, without making them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ANSWERS: dict[str, Json] = {SET_METAFIELDS.name: {"metafieldsSet": {"userErrors
 
 
 async def preview(parts: PreviewParts, connection: str, body: bytes) -> Preview:
-    """What this event would lead to. Raises Rejected for a body that is no canonical link."""
+    """The preview of the event in `body`. Raises Rejected for a body that is no canonical link."""
     shop = parts.clients.shopify.get(connection)
     dry_run = DryRunClient(shop.client, _ANSWERS)
     dry_shop = replace(shop, client=cast("ShopifyClient", dry_run))

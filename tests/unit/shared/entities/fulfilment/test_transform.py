@@ -19,7 +19,7 @@ from shared.connectors.heartland.transport import Answer, Query
 from shared.entities.fulfilment.event import FulfilmentEvent
 from shared.entities.fulfilment.shipment_settings import ShipmentSettings
 from shared.entities.fulfilment.spec import CANONICAL_FULFILMENT
-from shared.entities.fulfilment.transform import Skus, translate
+from shared.entities.fulfilment.transform import Skus, transform
 from shared.errors import NeedsReview, Rejected, RetryLater, TargetDown
 from shared.limits.call_context import CallContext
 from shared.messaging.envelope import Envelope
@@ -64,10 +64,10 @@ class Bench:
         self.items, self.producer, self.clock = FakeItems(), FakeProducer(), FakeClock()
         self.skus = Skus(HeartlandClient(self.items), self.clock)
 
-    async def translate(self, body: bytes, rules: ShipmentSettings = RULES) -> Result:
+    async def transform(self, body: bytes, rules: ShipmentSettings = RULES) -> Result:
         record = a_record("5001", topic="raw.heartland.fulfilment")
         record.envelope = replace(record.envelope, body=body, entity="fulfilment", id="heartland:invoice:100877:x")
-        return await translate(record, self.skus, rules, self.producer, self.clock)  # type: ignore[arg-type]
+        return await transform(record, self.skus, rules, self.producer, self.clock)  # type: ignore[arg-type]
 
     @property
     def event(self) -> FulfilmentEvent:
@@ -84,7 +84,7 @@ def a_notice(invoice: dict[str, Any] | None = None, *lines: dict[str, Any]) -> b
 
 
 async def test_a_shipment_is_published_under_its_order(bench: Bench) -> None:
-    result = await bench.translate(a_notice(an_invoice(updated_at="2026-11-21T09:05:00+00:00")))
+    result = await bench.transform(a_notice(an_invoice(updated_at="2026-11-21T09:05:00+00:00")))
 
     topic, envelope = bench.producer.sent[0]
     assert (topic, envelope.subject, envelope.entity) == (CANONICAL_FULFILMENT, "5001", "fulfilment")
@@ -99,7 +99,7 @@ async def test_a_shipment_is_published_under_its_order(bench: Bench) -> None:
 async def test_the_same_notice_twice_is_the_same_event_and_a_later_one_another(bench: Bench) -> None:
     later = a_notice(an_invoice(updated_at="2026-11-21T10:00:00+00:00"))
     for body in (a_notice(), a_notice(), later):
-        await bench.translate(body)
+        await bench.transform(body)
 
     first, second, third = (envelope.id for _, envelope in bench.producer.sent)
     assert first == second != third
@@ -117,7 +117,7 @@ async def test_the_same_notice_twice_is_the_same_event_and_a_later_one_another(b
 async def test_what_ships_nothing_ends_here(
     bench: Bench, invoice: dict[str, Any], line: dict[str, Any], why: str
 ) -> None:
-    result = await bench.translate(a_notice(an_invoice(**invoice), an_invoice_line(**line)))
+    result = await bench.transform(a_notice(an_invoice(**invoice), an_invoice_line(**line)))
 
     assert result.outcome == "skipped"
     assert why in result.detail
@@ -126,7 +126,7 @@ async def test_what_ships_nothing_ends_here(
 
 async def test_parts_of_a_unit_go_to_a_person(bench: Bench) -> None:
     with pytest.raises(NeedsReview):
-        await bench.translate(a_notice(None, an_invoice_line(qty=Decimal("0.5"))))
+        await bench.transform(a_notice(None, an_invoice_line(qty=Decimal("0.5"))))
 
 
 async def test_what_waited_out_an_outage_is_caught_up_behind_the_rest() -> None:
@@ -135,7 +135,7 @@ async def test_what_waited_out_an_outage_is_caught_up_behind_the_rest() -> None:
     body = decimal_json.dumps({"invoice": an_invoice(), "lines": [an_invoice_line()]})
     record.envelope, record.urgent = replace(record.envelope, body=body), False
 
-    await translate(record, bench.skus, RULES, bench.producer, bench.clock)  # type: ignore[arg-type]
+    await transform(record, bench.skus, RULES, bench.producer, bench.clock)  # type: ignore[arg-type]
 
     assert bench.items.priorities == ["backfill"]
     assert bench.producer.sent[0][1].priority == "backfill"
@@ -143,11 +143,11 @@ async def test_what_waited_out_an_outage_is_caught_up_behind_the_rest() -> None:
 
 async def test_an_item_that_is_not_listed_is_tried_later(bench: Bench) -> None:
     with pytest.raises(RetryLater, match="does not list: 7") as caught:
-        await bench.translate(a_notice(None, an_invoice_line(7)))
+        await bench.transform(a_notice(None, an_invoice_line(7)))
     assert not isinstance(caught.value, TargetDown)
 
     bench.items.known[7] = "LATE"
-    assert (await bench.translate(a_notice(None, an_invoice_line(7)))).outcome == "published"
+    assert (await bench.transform(a_notice(None, an_invoice_line(7)))).outcome == "published"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ async def test_an_item_that_is_not_listed_is_tried_later(bench: Bench) -> None:
 )  # fmt: skip
 async def test_what_is_no_notice_is_rejected(bench: Bench, body: bytes) -> None:
     with pytest.raises(Rejected):
-        await bench.translate(body)
+        await bench.transform(body)
 
 
 def anything_for(record: dict[str, Any], *, but: str) -> dict[Any, Any]:
@@ -188,13 +188,13 @@ NOTICES: Any = st.fixed_dictionaries(
 @given(NOTICES | JSON)
 async def test_no_notice_breaks_the_service(notice: Any) -> None:
     with contextlib.suppress(Rejected, RetryLater, NeedsReview):
-        await Bench().translate(orjson.dumps(notice))
+        await Bench().transform(orjson.dumps(notice))
 
 
 @given(st.binary(max_size=200))
 async def test_no_bytes_break_the_service(body: bytes) -> None:
     with pytest.raises(Rejected):
-        await Bench().translate(body)
+        await Bench().transform(body)
 
 
 # SKUs

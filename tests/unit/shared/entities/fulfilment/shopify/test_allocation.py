@@ -18,16 +18,16 @@ from shared.entities.fulfilment.shopify.allocation import (
     is_made_by,
     remaining_lines,
     shows_tracking,
-    still_to_place,
     tracking_of,
+    unallocated_lines,
 )
 from tests.support.shipments import a_shipment, shipped
 
 MAIN, ANNEX = "gid://shopify/Location/1", "gid://shopify/Location/2"
 
 
-def left(line: str, sku: str, quantity: int, location: str = MAIN, held: bool = False) -> RemainingLine:
-    return RemainingLine(f"fo-{location[-1]}", line, f"gid://shopify/LineItem/{line}", location, sku, quantity, held)
+def left(line: str, sku: str, quantity: int, location: str = MAIN, on_hold: bool = False) -> RemainingLine:
+    return RemainingLine(f"fo-{location[-1]}", line, f"gid://shopify/LineItem/{line}", location, sku, quantity, on_hold)
 
 
 def part(line: str, quantity: int, item: str = "TEE", order: str = "fo-1", location: str = MAIN) -> AllocatedUnits:
@@ -71,20 +71,20 @@ def test_more_than_what_is_left_is_reported_missing() -> None:
     result = allocate([shipped("TEE", 3)], [left("1", "TEE", 2)], MAIN)
 
     assert [line.quantity for line in result.missing] == [1]
-    assert not result.held
+    assert not result.on_hold
 
 
 def test_what_is_on_hold_is_not_shipped_and_said_so() -> None:
-    result = allocate([shipped("TEE", 1)], [left("1", "TEE", 1, held=True)], MAIN)
+    result = allocate([shipped("TEE", 1)], [left("1", "TEE", 1, on_hold=True)], MAIN)
 
     assert result.parts == ()
-    assert result.held
+    assert result.on_hold
 
 
 def test_what_is_missing_for_another_reason_is_not_called_held() -> None:
-    result = allocate([shipped("TEE", 1)], [left("1", "CAP", 1, held=True)], MAIN)
+    result = allocate([shipped("TEE", 1)], [left("1", "CAP", 1, on_hold=True)], MAIN)
 
-    assert not result.held
+    assert not result.on_hold
 
 
 UNITS = st.lists(st.tuples(st.sampled_from("ABC"), st.integers(1, 5)), max_size=6)
@@ -100,10 +100,10 @@ def test_no_unit_is_invented_or_lost(lines: list[tuple[str, int]], stock: list[t
 
     for entry in remaining:
         taken = sum(one.quantity for one in result.parts if one.line == entry.line)
-        assert taken <= (0 if entry.held else entry.quantity)
+        assert taken <= (0 if entry.on_hold else entry.quantity)
     for sku in "ABC":
         wanted = sum(quantity for name, quantity in lines if name == sku)
-        free = sum(entry.quantity for entry in remaining if entry.sku == sku and not entry.held)
+        free = sum(entry.quantity for entry in remaining if entry.sku == sku and not entry.on_hold)
         assert sum(one.quantity for one in result.parts if one.item == sku) == min(wanted, free)
         assert sum(line.quantity for line in result.missing if line.sku == sku) == max(0, wanted - free)
 
@@ -116,7 +116,7 @@ def test_what_earlier_calls_placed_is_never_placed_again(
     wanted = [shipped(sku, quantity) for sku, quantity in lines]
     before = allocate(wanted, [left(f"a{n}", *entry) for n, entry in enumerate(first)], MAIN)
     after = allocate(
-        still_to_place(wanted, before.parts), [left(f"b{n}", *entry) for n, entry in enumerate(then)], MAIN
+        unallocated_lines(wanted, before.parts), [left(f"b{n}", *entry) for n, entry in enumerate(then)], MAIN
     )
 
     for sku in "ABC":
@@ -127,7 +127,7 @@ def test_what_earlier_calls_placed_is_never_placed_again(
 def test_what_an_earlier_call_placed_is_taken_off_item_by_item() -> None:
     lines = [shipped("TEE", 1), shipped("TEE", 2), shipped("CAP", 1)]
 
-    rest = still_to_place(lines, [part("1", 2, item="TEE")])
+    rest = unallocated_lines(lines, [part("1", 2, item="TEE")])
 
     assert [(line.sku, line.quantity) for line in rest] == [("TEE", 1), ("CAP", 1)]
 
@@ -255,7 +255,7 @@ def test_remaining_lines_are_those_that_can_ship_now_or_later(
 ) -> None:
     found = remaining_lines({"fulfillmentOrders": {"nodes": [entry]}})
 
-    assert [(one.quantity, one.held) for one in found] == shown
+    assert [(one.quantity, one.on_hold) for one in found] == shown
 
 
 def test_a_location_that_is_gone_has_no_name() -> None:

@@ -30,16 +30,16 @@ def claim(state: Any = "done", *, made: str = "1", tracking: str = "", of: int =
 def test_other_invoices_of_the_order_count_as_known_only() -> None:
     past = ShipmentHistory.read("10", {"fulfilment:10:5": claim(made="1"), "fulfilment:101:5": claim(made="2")})
 
-    assert past.made() == [GID + "1"]
-    assert past.known == {GID + "1", GID + "2"}
-    assert [(part.item, part.quantity) for part in past.placed()] == [("7", 2)]
+    assert past.invoice_fulfilments() == [GID + "1"]
+    assert past.fulfilments == {GID + "1", GID + "2"}
+    assert [(part.item, part.quantity) for part in past.allocated()] == [("7", 2)]
 
 
 def test_what_is_in_doubt_or_failed_placed_nothing() -> None:
     effects = {"fulfilment:10:5": claim("in_doubt"), "fulfilment:10:6": claim("new")}
     past = ShipmentHistory.read("10", effects)
 
-    assert (past.placed(), past.made()) == ([], [])
+    assert (past.allocated(), past.invoice_fulfilments()) == ([], [])
     assert list(past.in_doubt()) == ["fulfilment:10:5"]
 
 

@@ -117,7 +117,7 @@ async def test_what_is_found_is_done_with_what_it_was_sent_with() -> None:
 
     claim = await process.ledger.claim(effect())
     assert (claim.state, claim.result) == ("done", {**INTENT, "id": "new"})
-    assert (there.history.made(), there.history.placed()) == (["new"], [PART])
+    assert (there.history.invoice_fulfilments(), there.history.allocated()) == (["new"], [PART])
 
 
 async def test_what_does_not_show_is_given_back_once_it_would() -> None:
