@@ -59,8 +59,8 @@ def is_settled(seen: Snapshot, now: datetime, settling: timedelta) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen(Generic[S]):
-    """Records as they stand, and why others, by key, could not be read: of those nothing may be concluded."""
+class ReadResult(Generic[S]):
+    """Snapshots, and by key why other records could not be read: those are not compared."""
 
     snapshots: list[S]
     unread: dict[str, str]
@@ -85,7 +85,7 @@ class Records(Protocol[S]):
         """About `size` of what changed from `start` to `end`, the longest unchanged first."""
         ...
 
-    async def read(self, keys: Sequence[str], now: datetime) -> Seen[S]:
+    async def read(self, keys: Sequence[str], now: datetime) -> ReadResult[S]:
         """Those of these records that there are."""
         ...
 
@@ -108,8 +108,8 @@ class Companion(Protocol[S]):
         """Heartland's ids of the records with changes of this entity, and when the newest was."""
         ...
 
-    async def complete(self, seen: Seen[S]) -> Seen[S]:
-        """The snapshots with what this entity is compared by."""
+    async def complete(self, result: ReadResult[S]) -> ReadResult[S]:
+        """The snapshots with this entity's data added."""
         ...
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.entities.order.spec import RAW_SHOPIFY_ORDER
 from shared.state.drift import Drift, Finding
-from shared.sync.comparison import Entity, Seen, Slice, Subject, Tools, Vendors
+from shared.sync.comparison import Entity, ReadResult, Slice, Subject, Tools, Vendors
 from shared.sync.repair_notice import RepairNotice, repair_event
 
 
@@ -52,8 +52,8 @@ class Levels:
     async def slice(self, start: datetime, end: datetime, size: int) -> Slice:
         return Slice([key for key, level in self.held.items() if start <= level.changed_at <= end], None)
 
-    async def read(self, keys: Sequence[str], now: datetime) -> Seen[Level]:
-        return Seen([self.held[key] for key in keys if key not in self.odd], dict(self.odd))
+    async def read(self, keys: Sequence[str], now: datetime) -> ReadResult[Level]:
+        return ReadResult([self.held[key] for key in keys if key not in self.odd], dict(self.odd))
 
 
 def compare(seen: Level) -> Iterator[Finding]:

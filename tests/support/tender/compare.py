@@ -12,7 +12,7 @@ import orjson
 from shared.entities.order.heartland.payment_types import read_payment_types
 from shared.limits.call_context import REPAIR
 from shared.state.drift import Drift, Finding
-from shared.sync.comparison import Entity, Seen, Slice, Tools, Vendors
+from shared.sync.comparison import Entity, ReadResult, Slice, Tools, Vendors
 from shared.sync.repair_notice import RepairNotice, repair_event
 from tests.support.tender.record import Tender, hash_of
 from tests.support.tender.spec import RAW_SHOPIFY_TENDER
@@ -55,10 +55,10 @@ class Tenders:
     async def slice(self, start: datetime, end: datetime, size: int) -> Slice:
         return Slice(await self.since(start), None)
 
-    async def read(self, keys: Sequence[str], now: datetime) -> Seen[Snapshot]:
+    async def read(self, keys: Sequence[str], now: datetime) -> ReadResult[Snapshot]:
         there = {one.name for one in await read_payment_types(self._vendors.heartland.client, REPAIR)}
         found = [IN_THE_SHOP[key] for key in keys]
-        return Seen([Snapshot(self._name, one, one.name in there) for one in found], {})
+        return ReadResult([Snapshot(self._name, one, one.name in there) for one in found], {})
 
 
 def compare(seen: Snapshot) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Shipments: completed in Heartland and not fulfilled in Shopify, or fulfilled by us and gone there."""
+"""Compares shipments: shipped in Heartland but not fulfilled in Shopify, or fulfilled by us and cancelled there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from shared.connectors.heartland import decimal_json
 from shared.entities.fulfilment.heartland import invoices_by_id, read_invoice_lines
 from shared.entities.fulfilment.spec import RAW_HEARTLAND_FULFILMENT
-from shared.entities.order.compare.snapshot import Snapshot
+from shared.entities.order.compare.snapshot import OrderSnapshot
 from shared.limits.call_context import REPAIR
 from shared.state.drift import Drift, Finding
 from shared.sync.comparison import Entity, Vendors
@@ -19,78 +19,81 @@ NAME = "fulfilment"
 INVOICE_NOTICE = "heartland.invoice.repair"
 
 
-def compare(seen: Snapshot) -> Iterator[Finding]:
-    """Units decide: a shipment that our books do not know may well be in Shopify, after a lost database or by hand."""
-    order, there = seen.order, seen.heartland
-    if there is None or seen.shipped is None:
+def compare(snapshot: OrderSnapshot) -> Iterator[Finding]:
+    """Compares units: a shipment that our ledger lacks may be in Shopify, by hand or from before a database loss."""
+    order, heartland = snapshot.order, snapshot.heartland
+    if heartland is None or snapshot.fulfilled_units is None:
         return
-    name, invoices = order.name, ", ".join(there.unknown)
-    known = sum(seen.known.shipped.values())
-    more = seen.shipped - known
-    if there.unknown and more <= 0:
-        reason = f"order {name} was shipped (invoice {invoices}), and Shopify does not know"
-        yield _finding(seen, "shipment_missing", reason)
-    elif there.unknown and not _covers(more, there.unknown.values()):
-        reason = f"Shopify shows {more} units of order {name} that may be those of invoice {invoices}, or others"
-        # To fulfil them again would ship goods twice, in Shopify's books.
-        yield _finding(seen, "shipment_unclear", reason, repairable=False)
-    elif not there.unknown and more < 0 and order.cancelled_at is None:
-        reason = f"a fulfilment of order {name} was cancelled in Shopify, and Heartland has shipped the goods"
-        # Whether the goods left or not, only the store knows.
-        yield _finding(seen, "fulfilment_gone", reason, repairable=False)
+    name, invoices = order.name, ", ".join(heartland.unfulfilled_invoices)
+    by_us = sum(snapshot.stored.fulfilled_by_invoice.values())
+    by_others = snapshot.fulfilled_units - by_us
+    if heartland.unfulfilled_invoices and by_others <= 0:
+        reason = f"order {name} was shipped in Heartland (invoice {invoices}) but is not fulfilled in Shopify"
+        yield _finding(snapshot, "shipment_missing", reason)
+    elif heartland.unfulfilled_invoices and not _covers(by_others, heartland.unfulfilled_invoices.values()):
+        reason = (
+            f"{by_others} units of order {name} were fulfilled in Shopify by hand, perhaps those of invoice {invoices}"
+        )
+        # Fulfilling them again could fulfil the same goods twice.
+        yield _finding(snapshot, "shipment_unclear", reason, repairable=False)
+    elif not heartland.unfulfilled_invoices and by_others < 0 and order.cancelled_at is None:
+        reason = f"a fulfilment of order {name} was cancelled in Shopify, but the goods were shipped in Heartland"
+        # Only the store knows whether the goods have left.
+        yield _finding(snapshot, "fulfilment_gone", reason, repairable=False)
 
 
 def _covers(units: int, invoices: Iterable[int | None]) -> bool:
-    """Whether that many units are at least those of the invoices."""
-    asked = list(invoices)
-    return None not in asked and units >= sum(one or 0 for one in asked)
+    """Whether `units` are at least the units of all invoices."""
+    shipped = list(invoices)
+    return None not in shipped and units >= sum(count or 0 for count in shipped)
 
 
-def _finding(seen: Snapshot, kind: str, reason: str, *, repairable: bool = True) -> Finding:
-    there = seen.heartland
-    assert there is not None  # noqa: S101 - else nothing is found
+def _finding(snapshot: OrderSnapshot, kind: str, reason: str, *, repairable: bool = True) -> Finding:
+    heartland = snapshot.heartland
+    assert heartland is not None  # noqa: S101 - otherwise there is no finding
     return Finding(
-        connection=seen.connection,
+        connection=snapshot.connection,
         entity=NAME,
-        key=seen.order.id,
+        key=snapshot.order.id,
         kind=kind,
         reason=reason,
         repairable=repairable,
         details={
-            "order": seen.order.name,
-            "heartland_id": there.id,
-            "invoices": list(there.unknown),
-            "shopify_units": seen.shipped,
-            "known_units": sum(seen.known.shipped.values()),
+            "order": snapshot.order.name,
+            "heartland_id": heartland.id,
+            "invoices": list(heartland.unfulfilled_invoices),
+            "shopify_units": snapshot.fulfilled_units,
+            "known_units": sum(snapshot.stored.fulfilled_by_invoice.values()),
         },
     )
 
 
-def is_decided(seen: Snapshot) -> bool:
-    """Whether a person has settled the order's shipments as they stand. Who fulfils by hand changes the order in
-    Shopify, so only Heartland's side shows what was asked about.
+def is_decided(snapshot: OrderSnapshot) -> bool:
+    """Whether a person decided about the order's shipments, and Heartland has not changed since.
+
+    Fulfilling by hand changes the order in Shopify, so only Heartland's timestamp counts.
     """
-    decided, (_, there) = seen.known.decided.get(NAME), seen.stamps
-    return decided is not None and there is not None and there <= decided.asked_at
+    decision, (_, in_heartland) = snapshot.stored.decided.get(NAME), snapshot.stamps
+    return decision is not None and in_heartland is not None and in_heartland <= decision.asked_at
 
 
 async def held(row: Drift, _: Vendors) -> dict[str, Any]:
-    """The figures found: Shopify's fulfilments are only ever added to."""
+    """What to store before a repair: the difference alone, since a repair only adds fulfilments."""
     return row.details
 
 
 async def notices(row: Drift, vendors: Vendors, now: datetime) -> list[RepairNotice]:
-    """Each invoice as it now is; one that is no more is passed over."""
+    """A notice of each invoice, read now. Invoices that no longer exist are skipped."""
     client = vendors.heartland.client
-    found = []
+    repairs = []
     for number in map(int, row.details["invoices"]):
         for invoice in await invoices_by_id(client, [number], REPAIR):
             body = decimal_json.dumps({"invoice": invoice, "lines": await read_invoice_lines(client, number, REPAIR)})
-            told = repair_event(
+            event = repair_event(
                 row, now, source="heartland", kind=INVOICE_NOTICE, entity=NAME, body=body, part=str(number)
             )
-            found.append(RepairNotice(RAW_HEARTLAND_FULFILMENT, told))
-    return found
+            repairs.append(RepairNotice(RAW_HEARTLAND_FULFILMENT, event))
+    return repairs
 
 
 ENTITY = Entity(
@@ -100,9 +103,10 @@ ENTITY = Entity(
     notices,
     is_decided=is_decided,
     advice={
-        "shipment_unclear": "Compare the fulfilments in Shopify with the invoices, and fulfil by hand what is missing.",
-        "fulfilment_gone": "Ask the store whether the goods left; fulfil the order again in Shopify, or take "
-        "them back.",
+        "shipment_unclear": "Nothing is fulfilled automatically, since goods could be fulfilled twice. Compare "
+        "the fulfilments in Shopify with the invoices, and fulfil by hand what is missing.",
+        "fulfilment_gone": "Ask the store whether the goods have left. If so, fulfil the order again in Shopify; if "
+        "not, void the invoice in Heartland.",
     },
     hopeless=frozenset(("fulfilment_gone", "shipment_unclear")),
 )

@@ -1,4 +1,4 @@
-"""Adds shipments to the snapshots of orders: Heartland's invoices, Shopify's fulfilments, and what we know of both."""
+"""Adds shipments to order snapshots: Heartland's invoices, Shopify's fulfilments, and those in our ledger."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from shared.entities.fulfilment.shipment_settings import shipment_settings
 from shared.entities.fulfilment.shopify.allocation import FulfilmentCall
 from shared.entities.fulfilment.shopify.shipped import shipped_units
 from shared.entities.order.compare.changes import newest_changes
-from shared.entities.order.compare.reader import newer_change, unread_apart
-from shared.entities.order.compare.snapshot import Snapshot
+from shared.entities.order.compare.reader import newer_change, skip_unreadable
+from shared.entities.order.compare.snapshot import OrderSnapshot
 from shared.entities.order.heartland.items import items_by_id
 from shared.errors import NeedsReview, Rejected
 from shared.limits.call_context import REPAIR
 from shared.state.record_queries import RecordQueries
-from shared.sync.comparison import Seen, Tools, Vendors
+from shared.sync.comparison import ReadResult, Tools, Vendors
 
 _ORDERS_PER_QUERY = 50
 # Units by invoice.
@@ -36,7 +36,7 @@ Units = Mapping[str, int]
 
 
 class OrderShipments:
-    """See comparison.Companion."""
+    """See `shared.sync.comparison.Companion`."""
 
     def __init__(self, name: str, vendors: Vendors, tools: Tools) -> None:
         self._name = name
@@ -49,22 +49,25 @@ class OrderShipments:
         rows = invoices_changed_since(self._heartland.client, moment, REPAIR)
         return await newest_changes(rows, "order_id", moment)
 
-    async def complete(self, seen: Seen[Snapshot]) -> Seen[Snapshot]:
+    async def complete(self, result: ReadResult[OrderSnapshot]) -> ReadResult[OrderSnapshot]:
         """The orders with their shipments. An order whose invoices cannot be read becomes unread."""
-        keys = [one.key for one in seen.snapshots]
+        keys = [snapshot.key for snapshot in result.snapshots]
         fulfilled = await self._fulfilled(keys)
         snapshots = {
-            one.key: replace(one, known=replace(one.known, shipped=fulfilled.get(one.key, {})))
-            for one in seen.snapshots
+            snapshot.key: _with_fulfilled(snapshot, fulfilled.get(snapshot.key, {})) for snapshot in result.snapshots
         }
-        unread = dict(seen.unread)
+        unread = dict(result.unread)
         await self._add_invoices(snapshots, unread)
         units = await self._shipped(keys)
-        complete = [replace(one, shipped=units.get(key)) for key, one in snapshots.items() if key not in unread]
-        return Seen(complete, unread)
+        complete = [
+            replace(snapshot, fulfilled_units=units.get(key))
+            for key, snapshot in snapshots.items()
+            if key not in unread
+        ]
+        return ReadResult(complete, unread)
 
     async def _fulfilled(self, keys: Sequence[str]) -> dict[str, Units]:
-        """Units that each invoice is known to have fulfilled, by order."""
+        """Order -> invoice -> units that it fulfilled, by our ledger."""
         found: dict[str, dict[str, int]] = defaultdict(dict)
         for row in await self._queries.done(self._name, keys, "fulfilment"):
             invoice = row["operation"].split(":")[1]
@@ -72,26 +75,26 @@ class OrderShipments:
             found[row["key"]][invoice] = found[row["key"]].get(invoice, 0) + units
         return dict(found)
 
-    async def _add_invoices(self, snapshots: dict[str, Snapshot], unread: dict[str, str]) -> None:
-        owners = {one.heartland.id: key for key, one in snapshots.items() if one.heartland is not None}
-        invoices = await invoices_of_orders(self._heartland.client, [int(number) for number in owners], REPAIR)
+    async def _add_invoices(self, snapshots: dict[str, OrderSnapshot], unread: dict[str, str]) -> None:
+        orders = {snapshot.heartland.id: key for key, snapshot in snapshots.items() if snapshot.heartland is not None}
+        invoices = await invoices_of_orders(self._heartland.client, [int(number) for number in orders], REPAIR)
         for row in map(normalized, invoices):
-            key = owners.get(str(row.get("order_id")))
+            key = orders.get(str(row.get("order_id")))
             if key is not None and is_completed(row):
-                with unread_apart(key, unread):
+                with skip_unreadable(key, unread):
                     snapshots[key] = await self._with_invoice(snapshots[key], row)
 
-    async def _with_invoice(self, seen: Snapshot, row: dict[str, Any]) -> Snapshot:
-        assert seen.heartland is not None  # noqa: S101 - else it has no invoices
-        there = replace(seen.heartland, changed_at=newer_change(seen.heartland.changed_at, row))
+    async def _with_invoice(self, snapshot: OrderSnapshot, row: dict[str, Any]) -> OrderSnapshot:
+        assert snapshot.heartland is not None  # noqa: S101 - only orders in Heartland have invoices
+        heartland = replace(snapshot.heartland, changed_at=newer_change(snapshot.heartland.changed_at, row))
         number = str(row["id"])
-        units = 0 if number in seen.known.shipped else await self._units(row, seen.key)
+        units = 0 if number in snapshot.stored.fulfilled_by_invoice else await self._units(row, snapshot.key)
         if units != 0:
-            there = replace(there, unknown={**there.unknown, number: units})
-        return replace(seen, heartland=there)
+            heartland = replace(heartland, unfulfilled_invoices={**heartland.unfulfilled_invoices, number: units})
+        return replace(snapshot, heartland=heartland)
 
     async def _units(self, invoice: dict[str, Any], key: str) -> int | None:
-        """The units that an invoice ships, as the transformer reads it. Only read for invoices without a fulfilment."""
+        """The units that an invoice ships, read as the transformer does; None if it cannot be read."""
         client = self._heartland.client
         lines = await read_invoice_lines(client, int(invoice["id"]), REPAIR)
         try:
@@ -104,7 +107,11 @@ class OrderShipments:
 
     async def _shipped(self, keys: Sequence[str]) -> dict[str, int]:
         execute = partial(self._shopify.client.execute, context=REPAIR)
-        found: dict[str, int] = {}
+        units: dict[str, int] = {}
         for start in range(0, len(keys), _ORDERS_PER_QUERY):
-            found |= await shipped_units(execute, list(keys[start : start + _ORDERS_PER_QUERY]))
-        return found
+            units |= await shipped_units(execute, list(keys[start : start + _ORDERS_PER_QUERY]))
+        return units
+
+
+def _with_fulfilled(snapshot: OrderSnapshot, units: Units) -> OrderSnapshot:
+    return replace(snapshot, stored=replace(snapshot.stored, fulfilled_by_invoice=units))

@@ -1,4 +1,4 @@
-"""Which orders either side changed since a moment, less those that were compared as they stand."""
+"""Lists the orders that either vendor changed since a time, without those that were compared since that change."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from shared.connectors.heartland.clients import HeartlandConnection
 from shared.connectors.heartland.decimal_json import normalized
 from shared.connectors.heartland.timestamps import changed_at
 from shared.connectors.shopify.clients import ShopifyConnection
-from shared.entities.order.compare.own_records import OwnRecords
-from shared.entities.order.compare.snapshot import Snapshot
+from shared.entities.order.compare.snapshot import OrderSnapshot
+from shared.entities.order.compare.stored_state import StoredOrderStates
 from shared.entities.order.heartland.orders import orders_changed_since
 from shared.entities.order.shopify.changed_orders import changed_orders
 from shared.limits.call_context import REPAIR
@@ -22,42 +22,43 @@ from shared.sync.comparison_memory import Memory
 
 
 class Changes:
-    """The listings of one connection. Every method raises what the clients and the database raise."""
+    """Lists changed orders of one connection. Every method raises what the clients and the database raise."""
 
     def __init__(
         self,
         name: str,
         shopify: ShopifyConnection,
         heartland: HeartlandConnection,
-        books: OwnRecords,
+        stored_states: StoredOrderStates,
         memory: Memory,
-        companions: Sequence[Companion[Snapshot]] = (),
+        companions: Sequence[Companion[OrderSnapshot]] = (),
     ) -> None:
         self._name = name
         self._shopify = shopify
         self._heartland = heartland
-        self._books = books
+        self._stored_states = stored_states
         self._memory = memory
         self._companions = companions
 
     async def since(self, moment: datetime, *, everything: bool = False) -> list[str]:
-        """Shopify's ids. `everything` has also those that were found in agreement."""
+        """Shopify's ids of changed orders. `everything`: also those that were found equal since their change."""
         keys = [
             order.id
             async for order in changed_orders(partial(self._shopify.client.execute, context=REPAIR), moment)
             if everything or not self._memory.is_known_here(order.id, order.updated_at)
         ]
-        stamps = await self._there(moment)
-        linked = await self._books.linked(self._name, stamps)
+        changed = await self._changed_in_heartland(moment)
+        linked = await self._stored_states.linked(self._name, changed)
         keys += [
-            key for number, key in linked.items() if everything or not self._memory.is_known_there(key, stamps[number])
+            key for number, key in linked.items() if everything or not self._memory.is_known_there(key, changed[number])
         ]
         return list(dict.fromkeys(keys))
 
     async def slice(self, start: datetime, end: datetime, size: int) -> Slice:
-        """About `size` of the orders that Shopify shows as changed from `start` to `end`, the longest unchanged first.
+        """About `size` orders that changed in Shopify from `start` to `end`, oldest change first.
 
-        Ends between two seconds, so that the next slice can begin there. What changes meanwhile is seen by sweeps.
+        A slice ends between two timestamps, so that the next one can start there. Orders that change meanwhile are
+        found by the next sweep.
         """
         keys: list[str] = []
         last = start
@@ -71,25 +72,25 @@ class Changes:
                 last = order.updated_at
         return Slice(keys, None)
 
-    async def _there(self, moment: datetime) -> dict[str, datetime]:
-        """Heartland's order ids with the newest change of the order or of what is compared with it."""
+    async def _changed_in_heartland(self, moment: datetime) -> dict[str, datetime]:
+        """Heartland's order ids with the newest change of the order, or of an entity compared with it."""
         rows = orders_changed_since(self._heartland.client, moment, REPAIR)
-        found = await newest_changes(rows, "id", moment)
+        changed = await newest_changes(rows, "id", moment)
         for companion in self._companions:
             for number, at in (await companion.changed_since(moment)).items():
-                found[number] = max(at, found.get(number, at))
-        return found
+                changed[number] = max(at, changed.get(number, at))
+        return changed
 
 
 async def newest_changes(rows: AsyncIterator[dict[str, Any]], name: str, moment: datetime) -> dict[str, datetime]:
-    """The newest time of the rows by their field `name`.
+    """The newest change of the rows, by the value of their field `name`.
 
-    An account may ignore an unknown filter silently. Once a row older than `moment` shows that, reading stops, since
-    all rows there are would follow.
+    An account may silently ignore a filter that it does not support, and list everything. A row older than `moment`
+    shows that: then reading stops.
     """
-    found: dict[str, datetime] = {}
-    async for given in rows:
-        row = normalized(given)
+    newest: dict[str, datetime] = {}
+    async for raw_row in rows:
+        row = normalized(raw_row)
         try:
             at = changed_at(row)
         except ValueError:
@@ -98,5 +99,5 @@ async def newest_changes(rows: AsyncIterator[dict[str, Any]], name: str, moment:
             break
         if row.get(name) is not None:
             key = str(row[name])
-            found[key] = max(at, found.get(key, at))
-    return found
+            newest[key] = max(at, newest.get(key, at))
+    return newest

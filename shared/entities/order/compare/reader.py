@@ -1,4 +1,4 @@
-"""Snapshots: orders as both vendors show them now, and as we believe them to be. All reads, at repair priority."""
+"""Reads snapshots of orders: from both vendors, at repair priority, and from our own tables."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from shared.connectors.heartland.clients import HeartlandConnection
 from shared.connectors.heartland.decimal_json import normalized
 from shared.connectors.heartland.timestamps import changed_at
 from shared.connectors.shopify.clients import ShopifyConnection
-from shared.entities.order.compare.own_records import Beliefs, OwnRecords
-from shared.entities.order.compare.snapshot import InHeartland, Snapshot
+from shared.entities.order.compare.snapshot import HeartlandOrderState, OrderSnapshot
+from shared.entities.order.compare.stored_state import StoredOrders, StoredOrderStates
 from shared.entities.order.event import order_hash
 from shared.entities.order.heartland.orders import orders_by_custom_field, orders_by_id
 from shared.entities.order.record import Order
@@ -25,86 +25,87 @@ from shared.entities.order.shopify.pages import complete, read_orders
 from shared.entities.order.shopify.to_canonical import from_shopify
 from shared.errors import IntegrationError, NeedsReview, Rejected, RetryLater, TargetDown
 from shared.limits.call_context import REPAIR
-from shared.sync.comparison import Companion, Seen
+from shared.sync.comparison import Companion, ReadResult
 
-_MOST = 50
+_ORDERS_PER_QUERY = 50
 
 
 class Reader:
-    """Of one connection."""
+    """Reads snapshots of one connection's orders."""
 
     def __init__(
         self,
         name: str,
         shopify: ShopifyConnection,
         heartland: HeartlandConnection,
-        books: OwnRecords,
-        companions: Sequence[Companion[Snapshot]] = (),
+        stored_states: StoredOrderStates,
+        companions: Sequence[Companion[OrderSnapshot]] = (),
     ) -> None:
         self._name = name
         self._shopify = shopify
         self._heartland = heartland
-        self._books = books
+        self._stored_states = stored_states
         self._companions = companions
 
-    async def snapshots(self, keys: Sequence[str], now: datetime) -> Seen[Snapshot]:
-        """Those of these orders that Shopify shows. Raises what the clients and the database raise for an outage."""
+    async def snapshots(self, keys: Sequence[str], now: datetime) -> ReadResult[OrderSnapshot]:
+        """Snapshots of those orders that Shopify returns. An outage is raised, as the clients and the database do."""
         unread: dict[str, str] = {}
         orders = await self._orders(keys, unread)
         ids = [order.id for order in orders]
-        beliefs = await self._books.of(self._name, ids, now)
-        there = await self._in_heartland(ids, beliefs, unread)
+        stored = await self._stored_states.of(self._name, ids, now)
+        heartland = await self._in_heartland(ids, stored, unread)
         snapshots = [
-            Snapshot(
+            OrderSnapshot(
                 connection=self._name,
                 order=order,
                 content_hash=order_hash(order, self._shopify.rules.metafield_namespace),
-                shipped=None,
-                heartland=there.get(order.id),
-                known=beliefs.known[order.id],
+                fulfilled_units=None,
+                heartland=heartland.get(order.id),
+                stored=stored.by_id[order.id],
                 definitions_version=self._shopify.connection.definitions_version,
             )
             for order in orders
             if order.id not in unread
         ]
-        seen = Seen(snapshots, unread)
+        result = ReadResult(snapshots, unread)
         for companion in self._companions:
-            seen = await companion.complete(seen)
-        return seen
+            result = await companion.complete(result)
+        return result
 
     async def _orders(self, keys: Sequence[str], unread: dict[str, str]) -> list[Order]:
-        execute, found = partial(self._shopify.client.execute, context=REPAIR), []
-        size = max(1, min(_MOST, self._shopify.client.fitting(READ_ORDERS)))
+        execute, orders = partial(self._shopify.client.execute, context=REPAIR), []
+        size = max(1, min(_ORDERS_PER_QUERY, self._shopify.client.fitting(READ_ORDERS)))
         for start in range(0, len(keys), size):
             nodes = await read_orders(keys[start : start + size], execute)
             for key, node in nodes.items():
                 if node is not None:
-                    with unread_apart(key, unread):
-                        found.append(from_shopify(await complete(node, execute)))
-        return found
+                    with skip_unreadable(key, unread):
+                        orders.append(from_shopify(await complete(node, execute)))
+        return orders
 
     async def _in_heartland(
-        self, ids: Sequence[str], beliefs: Beliefs, unread: dict[str, str]
-    ) -> dict[str, InHeartland]:
-        """By Shopify's id. An order without a link is looked up by the custom field, as the writer would."""
+        self, ids: Sequence[str], stored: StoredOrders, unread: dict[str, str]
+    ) -> dict[str, HeartlandOrderState]:
+        """The Heartland orders by Shopify's id. Without a link they are looked up by custom field, as writers do."""
         client = self._heartland.client
         field = self._heartland.section("order", HeartlandOrderSettings).order_id_field
-        linked = {int(there): ours for ours, there in beliefs.links.items()}
+        linked = {int(heartland_id): shopify_id for shopify_id, heartland_id in stored.links.items()}
         rows = {int(row["id"]): row for row in await orders_by_id(client, linked, REPAIR)}
         found = {linked[number]: _in_heartland(row) for number, row in rows.items()}
         for key in ids:
-            with unread_apart(key, unread):
-                if key not in beliefs.links and (orders := await orders_by_custom_field(client, field, key, REPAIR)):
+            with skip_unreadable(key, unread):
+                if key not in stored.links and (orders := await orders_by_custom_field(client, field, key, REPAIR)):
                     for row in await orders_by_id(client, [orders[0].id], REPAIR):
                         found[key] = _in_heartland(row)
         return found
 
 
 @contextmanager
-def unread_apart(key: str, unread: dict[str, str]) -> Iterator[None]:
-    """One order that cannot be read keeps only itself from being compared; an outage of a vendor ends the pass.
+def skip_unreadable(key: str, unread: dict[str, str]) -> Iterator[None]:
+    """Skip an order that cannot be read, and store the reason in `unread`. An outage of a vendor is raised.
 
-    The road meets the same order, and tells somebody: by a dead letter, a review or a parked key.
+    Nothing is reported here: the transformer and the writers meet the same order, and open a review, park it or
+    dead-letter it.
     """
     try:
         yield
@@ -115,25 +116,25 @@ def unread_apart(key: str, unread: dict[str, str]) -> Iterator[None]:
         unread[key] = error.reason if isinstance(error, IntegrationError) else type(error).__name__
 
 
-def _in_heartland(row: dict[str, Any]) -> InHeartland:
+def _in_heartland(row: dict[str, Any]) -> HeartlandOrderState:
     record = normalized(row)
-    figures = _figure(record, "total"), _figure(record, "total_paid")
-    return InHeartland(
-        str(record["id"]), str(record.get("status") or ""), *figures, changed_at=newer_change(None, record)
+    amounts = _amount(record, "total"), _amount(record, "total_paid")
+    return HeartlandOrderState(
+        str(record["id"]), str(record.get("status") or ""), *amounts, changed_at=newer_change(None, record)
     )
 
 
 def newer_change(known: datetime | None, row: Any) -> datetime | None:
-    """The later of what is known and this row's own time, if it has one."""
+    """The later of `known` and the row's own timestamp, if it has one."""
     try:
-        stamp = changed_at(row)
+        at = changed_at(row)
     except ValueError:
         return known
-    return stamp if known is None else max(known, stamp)
+    return at if known is None else max(known, at)
 
 
-def _figure(record: Any, name: str) -> Decimal | None:
-    """None where the list does not show it, or shows no number."""
+def _amount(record: Any, name: str) -> Decimal | None:
+    """The amount; None if the row does not have it, or it is not a number."""
     try:
         return exact(record.get(name))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What an order's own writer writes, the order and its payments: repaired and settled as one."""
+"""Repairs an order and its payments, which the same writer writes: the order is read and written again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.connectors.heartland.errors import NotFound
 from shared.connectors.heartland.models import Model
-from shared.entities.order.compare.snapshot import Snapshot
+from shared.entities.order.compare.snapshot import OrderSnapshot
 from shared.entities.order.heartland.orders import (
     read_order_lines,
     read_order_payments,
@@ -29,9 +29,9 @@ Json = dict[str, Any]
 
 
 async def held(row: Drift, vendors: Vendors) -> Json:
-    """The figures found, and the order in Heartland with its parts.
+    """What to store before a repair: the difference, and the order in Heartland with its parts.
 
-    Custom fields are left out: people write in them what is nobody's business here.
+    Without custom fields, which may hold personal data.
     """
     number, heartland = row.details.get("heartland_id"), vendors.heartland.client
     if not number:
@@ -45,18 +45,21 @@ async def held(row: Drift, vendors: Vendors) -> Json:
         }
     except NotFound:
         return row.details
-    plain = {name: [one.model_dump(mode="json", exclude={"custom"}) for one in rows] for name, rows in parts.items()}
+    plain = {
+        name: [record.model_dump(mode="json", exclude={"custom"}) for record in records]
+        for name, records in parts.items()
+    }
     return {**row.details, **plain}
 
 
 async def notices(row: Drift, _: Vendors, now: datetime) -> list[RepairNotice]:
-    """The order is to be read back, and written although it seems to be."""
-    told = repair_event(row, now, source="shopify", kind=ORDER_REPAIR, entity="order")
-    return [RepairNotice(RAW_SHOPIFY_ORDER, told, covers=row.key)]
+    """The notice to read the order and write it again, even if it is unchanged."""
+    event = repair_event(row, now, source="shopify", kind=ORDER_REPAIR, entity="order")
+    return [RepairNotice(RAW_SHOPIFY_ORDER, event, covers=row.key)]
 
 
 def read_again(connection: str, key: str, event_id: str, now: datetime, cause: RepairCause) -> tuple[Topic, Envelope]:
-    """The notice that has an order read back and written once more."""
+    """The notice by which an order is read and written again."""
     event = notice(
         event_id=event_id,
         source="shopify",
@@ -70,11 +73,11 @@ def read_again(connection: str, key: str, event_id: str, now: datetime, cause: R
     return RAW_SHOPIFY_ORDER, event
 
 
-def of_the_order(
+def compared_entity(
     name: str,
-    compare: Callable[[Snapshot], Iterator[Finding]],
+    compare: Callable[[OrderSnapshot], Iterator[Finding]],
     advice: Mapping[str, str],
     hopeless: frozenset[str] = frozenset(),
-) -> Entity[Snapshot]:
-    """An entity that comes to be written with the order as a whole."""
+) -> Entity[OrderSnapshot]:
+    """An entity that is repaired by writing the whole order again."""
     return Entity(name, compare, held, notices, attrgetter("is_decided"), advice, hopeless)

@@ -1,4 +1,4 @@
-"""One order as both systems hold it at a moment, and what we know of it ourselves."""
+"""One order as both vendors hold it at one time, and as our own tables have it."""
 
 from __future__ import annotations
 
@@ -11,62 +11,64 @@ from shared.entities.order.record import Order
 
 
 @dataclass(frozen=True, slots=True)
-class InHeartland:
-    """The order in Heartland; figures are None where the account's lists do not show them.
+class HeartlandOrderState:
+    """The order in Heartland; amounts are None if the account's lists do not have them.
 
-    `unknown` are completed invoices that we know no fulfilment of, with their units (None where that cannot be read).
-    `changed_at` is the newest change of the order or of an invoice.
+    `unfulfilled_invoices` are completed invoices that we have no fulfilment for, with their units (None if those cannot
+    be read). `changed_at` is the newest change of the order or of an invoice.
     """
 
     id: str
     status: str
     total: Decimal | None
     paid: Decimal | None
-    unknown: Mapping[str, int | None] = field(default_factory=dict)
+    unfulfilled_invoices: Mapping[str, int | None] = field(default_factory=dict)
     changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Decided:
-    """A person settled what was asked about a record as it stood at `asked_at`; by our clock."""
+class ReviewDecision:
+    """A person decided a review of a record. It was opened at `asked_at`, by our clock."""
 
     asked_at: datetime
     decided_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class OwnRecord:
-    """What we believe. `version` and `content_hash` are what was written last, None and empty before the first time.
+class StoredOrderState:
+    """What our tables have of an order. `version` and `content_hash` are those last written, None and empty if never.
 
-    `definitions_version` is the version of the settings that it was written with. `blocked`: it was not written, a
-    person must act. `shipped` are units that each invoice is known to have fulfilled.
-    `busy` says why nothing may be concluded of it now; empty if nothing stands in the way. `decided` are, by entity,
-    the latest decisions of a person.
+    `definitions_version` is the version of the settings it was written with. `blocked`: it was not written, a person
+    must act. `fulfilled_by_invoice` are the units that each invoice fulfilled.
+    `in_progress` says what is still under way, so that differences mean nothing yet; empty if nothing is. `decided` are
+    the latest decisions of a person, by entity.
     """
 
     version: datetime | None = None
     content_hash: str = ""
     definitions_version: int = 0
     blocked: bool = False
-    shipped: Mapping[str, int] = field(default_factory=dict)
-    busy: str = ""
-    decided: Mapping[str, Decided] = field(default_factory=dict)
+    fulfilled_by_invoice: Mapping[str, int] = field(default_factory=dict)
+    in_progress: str = ""
+    decided: Mapping[str, ReviewDecision] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """`content_hash` is that of `order` now, by the settings of `definitions_version`; `shipped` the units that
-    Shopify's fulfilments hold, None if unknown.
+class OrderSnapshot:
+    """`content_hash` is that of the current `order`, by the settings of `definitions_version`.
 
-    The shipments in it (`shipped`, `heartland.unknown`, `known.shipped`) are added by the fulfilment.
+    `fulfilled_units` are those in Shopify, None if unknown.
+
+    Everything about shipments (`fulfilled_units`, `heartland.unfulfilled_invoices`, `stored.fulfilled_by_invoice`) is
+    added by the fulfilment.
     """
 
     connection: str
     order: Order
     content_hash: str
-    shipped: int | None
-    heartland: InHeartland | None
-    known: OwnRecord
+    fulfilled_units: int | None
+    heartland: HeartlandOrderState | None
+    stored: StoredOrderState
     definitions_version: int = 0
 
     @property
@@ -81,26 +83,33 @@ class Snapshot:
 
     @property
     def is_behind(self) -> bool:
-        """Whether the order has changed since it was written. What makes a hash is a matter of settings: where those
-        changed, and the order did not, it is re-applied on request, and is no difference.
+        """Whether the order has changed since it was written.
+
+        The hash depends on the settings. If only those changed, the order is re-applied on request, and not behind.
         """
-        known = self.known
-        if self.content_hash == known.content_hash:
+        stored = self.stored
+        if self.content_hash == stored.content_hash:
             return False
-        same_settings = known.definitions_version == self.definitions_version
-        return same_settings or known.version is None or self.order.updated_at > known.version
+        same_settings = stored.definitions_version == self.definitions_version
+        return same_settings or stored.version is None or self.order.updated_at > stored.version
 
     @property
     def is_quiet(self) -> bool:
-        """Whether something may be concluded of it. An order that was not written, for a person to act, is for that
-        person as long as it does not change; both hash and time, since a new version of ours may hash anew.
+        """Whether differences are meaningful: nothing is in progress, and no person has to act first.
+
+        A blocked order counts only once it has changed. Both hash and time must differ, since a new release of
+        Tillbridge may compute another hash of the same order.
         """
-        known = self.known
-        is_newer = known.version is None or self.order.updated_at > known.version
-        return not known.busy and (not known.blocked or (is_newer and self.content_hash != known.content_hash))
+        stored = self.stored
+        is_newer = stored.version is None or self.order.updated_at > stored.version
+        return not stored.in_progress and (
+            not stored.blocked or (is_newer and self.content_hash != stored.content_hash)
+        )
 
     @property
     def is_decided(self) -> bool:
-        """Whether a person has settled the order as it stands, or its payments."""
-        decided, (here, there) = self.known.decided.get("order"), self.stamps
-        return decided is not None and here <= decided.asked_at and (there is None or there <= decided.decided_at)
+        """Whether a person decided about the order or its payments, and neither side has changed since."""
+        decision, (in_shopify, in_heartland) = self.stored.decided.get("order"), self.stamps
+        if decision is None or in_shopify > decision.asked_at:
+            return False
+        return in_heartland is None or in_heartland <= decision.decided_at

@@ -13,8 +13,8 @@ from decimal import Decimal
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from shared.entities.order.compare.own_records import is_in_flight
-from shared.entities.order.compare.snapshot import InHeartland, OwnRecord, Snapshot
+from shared.entities.order.compare.snapshot import HeartlandOrderState, OrderSnapshot, StoredOrderState
+from shared.entities.order.compare.stored_state import is_in_flight
 from shared.entities.order.record import Order
 from shared.operations.comparison.decide import Caps, decide
 from shared.operations.comparison.subjects import subject_of
@@ -82,14 +82,14 @@ class Shop:
                 self.look()
 
     def look(self) -> None:
-        seen = self.snapshot()
-        if self.here == 0 or seen.known.busy or not is_settled(seen, self.now, SETTLING):
+        snapshot = self.snapshot()
+        if self.here == 0 or snapshot.stored.in_progress or not is_settled(snapshot, self.now, SETTLING):
             return
         rows = [
-            self.ledger.saw(finding, self.now, changed_at(seen), seen.content_hash)
-            for finding in SUBJECT.findings(seen, SUBJECT.names())
+            self.ledger.saw(finding, self.now, changed_at(snapshot), snapshot.content_hash)
+            for finding in SUBJECT.findings(snapshot, SUBJECT.names())
         ]
-        self.ledger.over(SUBJECT.names(), [seen.order.id], [(row.entity, row.key, row.kind) for row in rows])
+        self.ledger.over(SUBJECT.names(), [snapshot.order.id], [(row.entity, row.key, row.kind) for row in rows])
         repaired = decide(rows, self.now, APART, CAPS).repair
         for row in repaired:
             self.ledger.repairing(row)
@@ -97,11 +97,15 @@ class Shop:
             self.repairs += 1
             self.arriving.append(self.now)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> OrderSnapshot:
         order = _at(self.here).model_copy(update={"updated_at": self.changed_at})
-        there = InHeartland("100001", "open", _at(self.there).total, _at(self.there).paid) if self.there else None
-        busy = "it is on its way" if is_in_flight(self.received, self.ended, self.now, IN_FLIGHT) else ""
-        return Snapshot("main", order, str(self.here), 0, there, OwnRecord(None, str(self.there), busy=busy))
+        there = (
+            HeartlandOrderState("100001", "open", _at(self.there).total, _at(self.there).paid) if self.there else None
+        )
+        in_progress = "an event is in flight" if is_in_flight(self.received, self.ended, self.now, IN_FLIGHT) else ""
+        return OrderSnapshot(
+            "main", order, str(self.here), 0, there, StoredOrderState(None, str(self.there), in_progress=in_progress)
+        )
 
 
 def _at(changes: int) -> Order:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.entities.order.compare.own_records import is_in_flight
+from shared.entities.order.compare.stored_state import is_in_flight
 from shared.operations.comparison.decide import Caps, decide
 from shared.state.drift import Drift
 from tests.support.messaging import NOON

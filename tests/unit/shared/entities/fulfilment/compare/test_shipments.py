@@ -16,11 +16,11 @@ from shared.connectors.heartland.settings import HeartlandSettings
 from shared.connectors.heartland.transport import Answer, Query
 from shared.connectors.shopify.document import Document
 from shared.entities.fulfilment.compare.shipments import OrderShipments
-from shared.entities.order.compare.snapshot import Snapshot
+from shared.entities.order.compare.snapshot import OrderSnapshot
 from shared.errors import RetryLater, TargetDown
 from shared.limits.call_context import REPAIR, CallContext
 from shared.state.connections import Connection
-from shared.sync.comparison import Seen
+from shared.sync.comparison import ReadResult
 from tests.support.messaging import NOON
 from tests.support.shipments import an_invoice, an_invoice_line
 from tests.unit.shared.entities.order.compare.orders import in_agreement
@@ -79,8 +79,8 @@ class Bench:
             for invoice, units in self.fulfilled.items()
         ]
 
-    async def complete(self, seen: Snapshot) -> Seen[Snapshot]:
-        return await self.shipments.complete(Seen([seen], {}))
+    async def complete(self, snapshot: OrderSnapshot) -> ReadResult[OrderSnapshot]:
+        return await self.shipments.complete(ReadResult([snapshot], {}))
 
 
 def invoice(number: int, **changes: Any) -> dict[str, Any]:
@@ -89,33 +89,37 @@ def invoice(number: int, **changes: Any) -> dict[str, Any]:
 
 async def test_an_invoice_without_a_fulfilment_is_unknown_with_its_units() -> None:
     store = Store(invoice(7))
-    [seen] = (await Bench(store, shopify_units=3).complete(in_agreement())).snapshots
+    [snapshot] = (await Bench(store, shopify_units=3).complete(in_agreement())).snapshots
 
-    assert seen.heartland is not None
-    assert (seen.heartland.unknown, seen.heartland.changed_at, seen.shipped) == ({"7": 1}, LATER, 3)
+    assert snapshot.heartland is not None
+    assert (snapshot.heartland.unfulfilled_invoices, snapshot.heartland.changed_at, snapshot.fulfilled_units) == (
+        {"7": 1},
+        LATER,
+        3,
+    )
     assert store.contexts == {REPAIR}
 
 
 async def test_what_we_fulfilled_is_known_by_invoice() -> None:
-    [seen] = (await Bench(Store(invoice(7)), fulfilled={"7": 1}).complete(in_agreement())).snapshots
+    [snapshot] = (await Bench(Store(invoice(7)), fulfilled={"7": 1}).complete(in_agreement())).snapshots
 
-    assert seen.heartland is not None
-    assert (seen.heartland.unknown, seen.known.shipped) == ({}, {"7": 1})
+    assert snapshot.heartland is not None
+    assert (snapshot.heartland.unfulfilled_invoices, snapshot.stored.fulfilled_by_invoice) == ({}, {"7": 1})
 
 
 @pytest.mark.parametrize("changes", [{"status": "pending"}, {"voided?": True}], ids=["not completed", "voided"])
 async def test_an_invoice_that_is_no_shipment_counts_for_nothing(changes: dict[str, Any]) -> None:
     row = {**invoice(7), **changes}
-    [seen] = (await Bench(Store(row)).complete(in_agreement())).snapshots
+    [snapshot] = (await Bench(Store(row)).complete(in_agreement())).snapshots
 
-    assert seen.heartland is not None
-    assert seen.heartland.unknown == {}
+    assert snapshot.heartland is not None
+    assert snapshot.heartland.unfulfilled_invoices == {}
 
 
 async def test_an_order_whose_invoice_cannot_be_read_is_unread() -> None:
-    seen = await Bench(Store(invoice(7), error=RetryLater("it cannot be read"))).complete(in_agreement())
+    snapshot = await Bench(Store(invoice(7), error=RetryLater("it cannot be read"))).complete(in_agreement())
 
-    assert (seen.snapshots, seen.unread) == ([], {in_agreement().key: "it cannot be read"})
+    assert (snapshot.snapshots, snapshot.unread) == ([], {in_agreement().key: "it cannot be read"})
 
 
 async def test_an_outage_ends_the_pass() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from shared.entities.order.compare.snapshot import InHeartland, OwnRecord, Snapshot
+from shared.entities.order.compare.snapshot import HeartlandOrderState, OrderSnapshot, StoredOrderState
 from shared.entities.order.record import Order
 from tests.support.messaging import NOON
 from tests.support.orders import a_tender, an_order
@@ -21,21 +21,21 @@ def a_paid_order(**changes: Any) -> Order:
     return paid.model_copy(update=changes)
 
 
-def in_agreement(order: Order | None = None, **known: Any) -> Snapshot:
+def in_agreement(order: Order | None = None, **stored: Any) -> OrderSnapshot:
     order = order or a_paid_order()
-    return Snapshot(
+    return OrderSnapshot(
         connection="main",
         order=order,
         content_hash=HASH,
-        shipped=0,
-        heartland=InHeartland("100001", "open", order.total, order.paid),
-        known=replace(OwnRecord(version=NOON - timedelta(minutes=1), content_hash=HASH), **known),
+        fulfilled_units=0,
+        heartland=HeartlandOrderState("100001", "open", order.total, order.paid),
+        stored=replace(StoredOrderState(version=NOON - timedelta(minutes=1), content_hash=HASH), **stored),
     )
 
 
-def there(seen: Snapshot, **changes: Any) -> Snapshot:
-    assert seen.heartland is not None
-    return replace(seen, heartland=replace(seen.heartland, **changes))
+def there(snapshot: OrderSnapshot, **changes: Any) -> OrderSnapshot:
+    assert snapshot.heartland is not None
+    return replace(snapshot, heartland=replace(snapshot.heartland, **changes))
 
 
 CENT = Decimal("0.01")

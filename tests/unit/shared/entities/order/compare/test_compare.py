@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.entities.order.compare.snapshot import Decided, Snapshot
+from shared.entities.order.compare.snapshot import OrderSnapshot, ReviewDecision
 from shared.operations.comparison.subjects import subject_of
 from tests.support.messaging import NOON
 from tests.support.orders import a_line, a_tender
@@ -23,12 +23,12 @@ AGREED = in_agreement()
 TOTAL = AGREED.order.total
 
 
-def kinds(seen: Snapshot) -> list[str]:
-    return [finding.kind for finding in SUBJECT.findings(seen, SUBJECT.names())]
+def kinds(snapshot: OrderSnapshot) -> list[str]:
+    return [finding.kind for finding in SUBJECT.findings(snapshot, SUBJECT.names())]
 
 
 @pytest.mark.parametrize(
-    ("seen", "expected"),
+    ("snapshot", "expected"),
     [
         pytest.param(AGREED, [], id="both sides agree"),
         pytest.param(replace(AGREED, heartland=None), ["order_missing"], id="nothing in Heartland"),
@@ -56,61 +56,64 @@ def kinds(seen: Snapshot) -> list[str]:
             there(in_agreement(blocked=True, content_hash="x"), total=CENT, paid=CENT), ["order_behind"],
             id="a change that no person was asked about",
         ),
-        pytest.param(there(AGREED, unknown={"7": 2}), ["shipment_missing"], id="shipped, and Shopify does not know"),
-        pytest.param(there(AGREED, unknown={"7": None}), ["shipment_missing"], id="shipped, in lines nobody can read"),
-        pytest.param(replace(in_agreement(shipped={"7": 2}), shipped=2), [], id="shipped on both sides"),
+        pytest.param(there(AGREED, unfulfilled_invoices={"7": 2}), ["shipment_missing"], id="not fulfilled in Shopify"),
+        pytest.param(there(AGREED, unfulfilled_invoices={"7": None}), ["shipment_missing"], id="unreadable lines"),
+        pytest.param(replace(in_agreement(fulfilled_by_invoice={"7": 2}), fulfilled_units=2), [], id="both"),
         pytest.param(
-            there(replace(in_agreement(shipped={"7": 2}), shipped=2), unknown={"8": 1}), ["shipment_missing"],
+            there(
+                replace(in_agreement(fulfilled_by_invoice={"7": 2}), fulfilled_units=2), unfulfilled_invoices={"8": 1}
+            ),
+            ["shipment_missing"],
             id="the second shipment is missing",
         ),
         pytest.param(
-            there(replace(AGREED, shipped=2), unknown={"7": 2}), [], id="in Shopify, and our books of it are lost"
+            there(replace(AGREED, fulfilled_units=2), unfulfilled_invoices={"7": 2}), [], id="not in the ledger"
         ),
         pytest.param(
-            there(replace(AGREED, shipped=2), unknown={"7": 2, "8": 1}), ["shipment_unclear"],
+            there(replace(AGREED, fulfilled_units=2), unfulfilled_invoices={"7": 2, "8": 1}), ["shipment_unclear"],
             id="one of two is in Shopify, and our books are lost",
         ),
         pytest.param(
-            there(replace(AGREED, shipped=2), unknown={"7": None}), ["shipment_unclear"],
+            there(replace(AGREED, fulfilled_units=2), unfulfilled_invoices={"7": None}), ["shipment_unclear"],
             id="something is in Shopify, and what was shipped nobody can read",
         ),
-        pytest.param(there(replace(AGREED, shipped=None), unknown={"7": 2}), [], id="Shopify does not say"),
+        pytest.param(there(replace(AGREED, fulfilled_units=None), unfulfilled_invoices={"7": 2}), [], id="not shown"),
         pytest.param(
-            replace(in_agreement(shipped={"7": 2}), shipped=1), ["fulfilment_gone"],
+            replace(in_agreement(fulfilled_by_invoice={"7": 2}), fulfilled_units=1), ["fulfilment_gone"],
             id="a fulfilment was cancelled in Shopify",
         ),
         pytest.param(
-            replace(in_agreement(shipped={"7": 2}), shipped=3), [], id="more was fulfilled in Shopify by hand"
+            replace(in_agreement(fulfilled_by_invoice={"7": 2}), fulfilled_units=3), [], id="more was fulfilled by hand"
         ),
     ],
 )  # fmt: skip
-def test_differences(seen: Snapshot, expected: list[str]) -> None:
-    assert kinds(seen) == expected
+def test_differences(snapshot: OrderSnapshot, expected: list[str]) -> None:
+    assert kinds(snapshot) == expected
 
 
 @pytest.mark.parametrize(
-    ("known", "answer"),
+    ("stored", "answer"),
     [
         pytest.param({}, True, id="it was written"),
-        pytest.param({"busy": "a person was asked"}, False, id="a review is open"),
+        pytest.param({"in_progress": "a review is open"}, False, id="a review is open"),
         pytest.param({"blocked": True}, False, id="it was not written, and did not change since"),
         pytest.param({"blocked": True, "content_hash": "x"}, True, id="it was not written, and changed since"),
         pytest.param({"blocked": True, "content_hash": "x", "version": NOON}, False, id="a new version hashes anew"),
     ],
 )
-def test_when_something_may_be_concluded(known: dict[str, Any], answer: bool) -> None:
-    assert in_agreement(**known).is_quiet is answer
+def test_when_something_may_be_concluded(stored: dict[str, Any], answer: bool) -> None:
+    assert in_agreement(**stored).is_quiet is answer
 
 
 HOUR = timedelta(hours=1)
-SETTLED = Decided(asked_at=NOON + HOUR, decided_at=NOON + 2 * HOUR)
+SETTLED = ReviewDecision(asked_at=NOON + HOUR, decided_at=NOON + 2 * HOUR)
 MISSING = replace(in_agreement(decided={"order": SETTLED}), heartland=None)
-SHIPPED = there(in_agreement(decided={"fulfilment": SETTLED}), unknown={"7": 2}, changed_at=NOON)
+SHIPPED = there(in_agreement(decided={"fulfilment": SETTLED}), unfulfilled_invoices={"7": 2}, changed_at=NOON)
 BEHIND = in_agreement(decided={"order": SETTLED}, content_hash="older")
 
 
 @pytest.mark.parametrize(
-    ("seen", "expected"),
+    ("snapshot", "expected"),
     [
         pytest.param(MISSING, [], id="entered by hand, or left out"),
         pytest.param(
@@ -125,15 +128,15 @@ BEHIND = in_agreement(decided={"order": SETTLED}, content_hash="older")
         pytest.param(
             there(SHIPPED, changed_at=NOON + 2 * HOUR), ["shipment_missing"], id="another shipment since it was asked"
         ),
-        pytest.param(replace(SHIPPED, known=MISSING.known), ["shipment_missing"], id="another thing was decided"),
+        pytest.param(replace(SHIPPED, stored=MISSING.stored), ["shipment_missing"], id="another thing was decided"),
         pytest.param(
             there(in_agreement(decided={"order": SETTLED}), paid=TOTAL + CENT), ["payment_exceeds"],
             id="what is never repaired is shown all the same",
         ),
     ],
 )  # fmt: skip
-def test_what_a_person_settled_is_left_alone_as_long_as_it_stands(seen: Snapshot, expected: list[str]) -> None:
-    assert kinds(seen) == expected
+def test_what_a_person_settled_is_left_alone_as_long_as_it_stands(snapshot: OrderSnapshot, expected: list[str]) -> None:
+    assert kinds(snapshot) == expected
 
 
 def test_an_order_that_lost_units_is_not_held_against_its_first_total() -> None:
@@ -150,16 +153,16 @@ def test_tenders_in_another_currency_are_for_a_person() -> None:
 
 
 def test_only_what_is_certain_is_repaired() -> None:
-    seen = there(AGREED, paid=TOTAL + CENT)
+    snapshot = there(AGREED, paid=TOTAL + CENT)
 
-    [finding] = SUBJECT.findings(seen, SUBJECT.names())
+    [finding] = SUBJECT.findings(snapshot, SUBJECT.names())
     assert (finding.repairable, finding.at_risk, finding.currency) == (False, CENT, AGREED.order.currency)
 
 
 def test_one_entity_alone_is_compared_when_asked_for() -> None:
-    seen = there(AGREED, paid=CENT, unknown={"7": 2})
+    snapshot = there(AGREED, paid=CENT, unfulfilled_invoices={"7": 2})
 
-    assert [finding.kind for finding in SUBJECT.findings(seen, ["payment"])] == ["payment_missing"]
+    assert [finding.kind for finding in SUBJECT.findings(snapshot, ["payment"])] == ["payment_missing"]
 
 
 @pytest.mark.parametrize(
@@ -175,13 +178,13 @@ def test_one_entity_alone_is_compared_when_asked_for() -> None:
 def test_of_what_was_paid_above_the_total_heartland_may_hold_any_part(held: str, found: list[tuple[str, str]]) -> None:
     order = a_paid_order(tenders=(a_tender("30.00"),))
 
-    seen = there(in_agreement(order), paid=Decimal(held))
-    assert [(finding.kind, str(finding.at_risk)) for finding in SUBJECT.findings(seen, ["payment"])] == found
+    snapshot = there(in_agreement(order), paid=Decimal(held))
+    assert [(finding.kind, str(finding.at_risk)) for finding in SUBJECT.findings(snapshot, ["payment"])] == found
 
 
 @given(st.decimals("-99", "99", places=2))
 def test_whatever_the_difference_in_payments_it_is_found_to_the_cent(cents: Decimal) -> None:
-    seen = there(AGREED, paid=TOTAL + cents)
+    snapshot = there(AGREED, paid=TOTAL + cents)
 
-    found = SUBJECT.findings(seen, ["payment"])
+    found = SUBJECT.findings(snapshot, ["payment"])
     assert [finding.at_risk for finding in found] == ([abs(cents)] if cents else [])

@@ -16,9 +16,9 @@ from shared.connectors.heartland.transport import Answer, Query
 from shared.connectors.shopify.clients import ShopifyConnection
 from shared.connectors.shopify.document import Document
 from shared.connectors.shopify.settings import ShopifySettings
-from shared.entities.order.compare.own_records import Beliefs
-from shared.entities.order.compare.reader import Reader, Seen
-from shared.entities.order.compare.snapshot import OwnRecord
+from shared.entities.order.compare.reader import Reader, ReadResult
+from shared.entities.order.compare.snapshot import StoredOrderState
+from shared.entities.order.compare.stored_state import StoredOrders
 from shared.entities.order.shopify.changed_orders import changed_orders
 from shared.entities.order.shopify.documents import MANY, READ_ORDERS, TRANSACTIONS
 from shared.errors import RetryLater, TargetDown
@@ -77,11 +77,11 @@ class Store:
 
 
 class Books:
-    async def of(self, connection: str, keys: Sequence[str], now: datetime) -> Beliefs:
-        return Beliefs({key: OwnRecord() for key in keys})
+    async def of(self, connection: str, keys: Sequence[str], now: datetime) -> StoredOrders:
+        return StoredOrders({key: StoredOrderState() for key in keys})
 
 
-async def read(shop: Shop, store: Store | None = None) -> Seen:
+async def read(shop: Shop, store: Store | None = None) -> ReadResult:
     connection, client = Connection("main", {}), HeartlandClient(store or Store({}))
     fake: Any = shop
     shopify = ShopifyConnection(connection, fake, ShopifySettings())
@@ -90,8 +90,8 @@ async def read(shop: Shop, store: Store | None = None) -> Seen:
     return await Reader("main", shopify, heartland, books).snapshots(["5001", "5002"], NOON)
 
 
-def names(seen: Seen) -> tuple[list[str], list[str]]:
-    return [one.order.id for one in seen.snapshots], list(seen.unread)
+def names(snapshot: ReadResult) -> tuple[list[str], list[str]]:
+    return [one.order.id for one in snapshot.snapshots], list(snapshot.unread)
 
 
 @pytest.mark.parametrize(
@@ -111,15 +111,15 @@ async def test_an_order_that_shopify_states_oddly(shop: Shop) -> None:
 
 
 async def test_an_order_that_heartland_states_oddly_is_not_taken_for_missing() -> None:
-    seen = await read(Shop(an_order_node("5001")), Store({"5001": RetryLater("it cannot be read")}))
+    snapshot = await read(Shop(an_order_node("5001")), Store({"5001": RetryLater("it cannot be read")}))
 
-    assert names(seen) == (["5002"], ["5001"])
+    assert names(snapshot) == (["5002"], ["5001"])
 
 
 async def test_a_figure_that_is_no_number_is_not_known() -> None:
-    seen = await read(Shop(an_order_node("5001")), Store({}, total="n/a", total_paid="12.50"))
+    snapshot = await read(Shop(an_order_node("5001")), Store({}, total="n/a", total_paid="12.50"))
 
-    assert [(str(there.total), str(there.paid)) for one in seen.snapshots if (there := one.heartland)] == [
+    assert [(str(there.total), str(there.paid)) for one in snapshot.snapshots if (there := one.heartland)] == [
         ("None", "12.50"),
         ("None", "12.50"),
     ]

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from shared.canonical.alert import Alert
-from shared.entities.order.compare.own_records import OwnRecords
-from shared.entities.order.compare.snapshot import OwnRecord
+from shared.entities.order.compare.snapshot import StoredOrderState
+from shared.entities.order.compare.stored_state import StoredOrderStates
 from shared.operations.comparison.subjects import subject_of
 from shared.state.alerts import Alerts
 from shared.state.database import Database
@@ -21,8 +21,8 @@ from tests.support.messaging import NOON
 SUBJECT = subject_of("order")
 
 
-async def known(database: Database) -> OwnRecord:
-    return (await OwnRecords(database, SUBJECT.names(), timedelta(hours=1)).of("main", ["1"], NOON)).known["1"]
+async def stored(database: Database) -> StoredOrderState:
+    return (await StoredOrderStates(database, SUBJECT.names(), timedelta(hours=1)).of("main", ["1"], NOON)).by_id["1"]
 
 
 async def ask(database: Database, kind: str = "order_unbalanced", entity: str = "order") -> int:
@@ -34,13 +34,13 @@ async def ask(database: Database, kind: str = "order_unbalanced", entity: str = 
 async def test_an_order_is_busy_while_a_review_is_open_and_then_what_was_decided_is_known(database_url: str) -> None:
     async with Database.open(database_url, 1) as database:
         number = await ask(database)
-        assert (await known(database)).busy == "a person was asked"
+        assert (await stored(database)).in_progress == "a review is open"
         [asked] = await Reviews(database).list()
         await Reviews(database).decide(number, "done")
 
-        there = await known(database)
+        there = await stored(database)
         [decided] = await Reviews(database).list("decided")
-        assert (there.busy, there.decided["order"].asked_at) == ("", asked.updated_at)
+        assert (there.in_progress, there.decided["order"].asked_at) == ("", asked.updated_at)
         assert there.decided["order"].decided_at == decided.updated_at > asked.updated_at
         assert decided.details["order"] == "#1"
 
@@ -52,9 +52,9 @@ async def test_an_order_that_was_not_written_is_busy_only_while_its_review_is_op
             "values ('main', 'order', '1', 'heartland', $1, 'abc', true)",
             NOON,
         )
-        there = await known(database)
+        there = await stored(database)
 
-    assert (there.busy, there.blocked, there.content_hash) == ("", True, "abc")
+    assert (there.in_progress, there.blocked, there.content_hash) == ("", True, "abc")
 
 
 async def test_what_was_to_be_tried_again_and_what_the_ledger_tells_of_was_not_settled(database_url: str) -> None:
@@ -65,11 +65,11 @@ async def test_what_was_to_be_tried_again_and_what_the_ledger_tells_of_was_not_s
         row = await ledger.saw(Finding("main", "order", "1", "total_differs", "odd"), NOON)
         await ledger.becomes(row.id, "review")
 
-        assert (await known(database)).decided == {}
+        assert (await stored(database)).decided == {}
 
 
 @pytest.mark.parametrize(
-    ("kind", "entity", "minutes", "busy"),
+    ("kind", "entity", "minutes", "in_progress"),
     [
         pytest.param("dead_letter", "order", -1, "it is a dead letter", id="the order was written before it"),
         pytest.param("dead_letter", "order", 1, "", id="the order was written since"),
@@ -79,7 +79,7 @@ async def test_what_was_to_be_tried_again_and_what_the_ledger_tells_of_was_not_s
     ],
 )
 async def test_a_letter_hides_an_order_until_it_is_written(
-    database_url: str, kind: str, entity: str, minutes: int, busy: str
+    database_url: str, kind: str, entity: str, minutes: int, in_progress: str
 ) -> None:
     at = NOON + timedelta(minutes=minutes)
     hop = HOP.model_copy(update={"key": "1", "entity": entity, "started_at": at, "finished_at": at})
@@ -88,4 +88,4 @@ async def test_a_letter_hides_an_order_until_it_is_written(
         await Alerts(database).take([alert])
         await Journal(database).add([hop])
 
-        assert (await known(database)).busy == busy
+        assert (await stored(database)).in_progress == in_progress
