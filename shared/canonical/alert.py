@@ -1,4 +1,4 @@
-"""An alert: a condition that an operator should know of now, raised once for as long as it lasts."""
+"""An alert: a condition that an operator should know of now, raised once while it lasts."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Severity = Literal["info", "warning", "critical"]
 
 
 class Alert(CanonicalRecord):
-    """`kind`, `connection`, `entity` and `key` together identify the condition: raised again, it is the same alert.
+    """`kind`, `connection`, `entity` and `key` identify the condition: raised again, it is the same alert.
 
-    `kind` is a word (`dead_letter`, `breaker_open`), `reason` a sentence, `at` aware UTC. `resolved`: the
-    condition is over. No personal data and no secrets, as in hops.
+    `kind` is a word such as `dead_letter`, `reason` a sentence, `at` aware UTC. `resolved`: the condition is over.
+    Contains no personal data and no secrets.
     """
 
     kind: str
@@ -32,14 +32,14 @@ class Alert(CanonicalRecord):
 
 
 def dealt_with(kind: str, connection: str, entity: str, key: str, *, service: str, at: datetime) -> Alert:
-    """The end of a condition that an operator dealt with."""
+    """The alert that ends a condition, since an operator resolved it."""
     return Alert(
         kind=kind,
         connection=connection,
         entity=entity,
         key=key,
         service=service,
-        reason="an operator dealt with it",
+        reason="an operator resolved it",
         at=at,
         resolved=True,
     )

@@ -1,4 +1,4 @@
-"""The canonical event: a record at one version, its source, and the notices that it answers."""
+"""The canonical event: a record at one version, with its source and the notices that led to it."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from shared.errors import Rejected
 
 R = TypeVar("R", bound=CanonicalRecord)
 E = TypeVar("E", bound="CanonicalEvent[Any]")
-# So many faults of one body are named.
-_FAULTS = 5
+# An error names at most this many invalid fields.
+_ERRORS_AT_MOST = 5
 
 
 class CanonicalEvent(CanonicalRecord, Generic[R]):
-    """What travels on `canonical.<entity>`.
+    """The message on topic `canonical.<entity>`.
 
-    `key` is the aggregate's id (the Shopify order id for orders, fulfilments and links). `version` is the
-    source's own clock (never compared across systems). `lineage` holds the ids of the notices this event answers.
+    `key` is the aggregate's id (the Shopify order id for orders, fulfilments and links). `version` is a
+    timestamp of the source's clock, never compared across systems. `lineage` are the ids of the notices that led to it.
     """
 
     schema_name: str
@@ -38,15 +38,16 @@ class CanonicalEvent(CanonicalRecord, Generic[R]):
 
 
 def read_event(kind: type[E], body: bytes, entity: str) -> E:
-    """The canonical event in `body`. Raises Rejected for anything else: the faulty fields, without their values."""
+    """The canonical event in `body`. Raises Rejected with the invalid fields, without their values."""
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, one['loc'])) or 'body'} ({one['type']})" for one in error.errors()[:_FAULTS])
-        raise Rejected(f"not a canonical {entity}: {', '.join(faults)}") from None
+        errors = error.errors()[:_ERRORS_AT_MOST]
+        fields = (f"{'.'.join(map(str, invalid['loc'])) or 'body'} ({invalid['type']})" for invalid in errors)
+        raise Rejected(f"not a canonical {entity}: {', '.join(fields)}") from None
 
 
 def content_hash(record: CanonicalRecord, *, ignore: frozenset[str] = frozenset()) -> str:
-    """A hash of what the record says, less the top-level fields in `ignore`; stable over the order of keys."""
+    """A hash of the record without the top-level fields in `ignore`. The order of keys does not matter."""
     plain = record.model_dump(mode="json", exclude=set(ignore))
     return hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()

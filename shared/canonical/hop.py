@@ -1,4 +1,4 @@
-"""The trace record: what one service did with one event, small enough to keep for every event."""
+"""The hop: a trace record of what one service did with one event. Small, since each event has several."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.canonical.record import CanonicalRecord
 
-# Outcomes of hops. `opened`, `half_open` and `closed` are a circuit breaker's, which belong to no event.
+# Outcomes of hops. `opened`, `half_open` and `closed` are states of a circuit breaker, not of an event.
 OUTCOMES = (
     "received", "published", "applied", "superseded", "duplicate", "echo", "stale", "parked", "review",
     "dead_letter", "retrying", "skipped", "opened", "half_open", "closed",
@@ -14,7 +14,7 @@ OUTCOMES = (
 
 
 class Hop(CanonicalRecord):
-    """One hop of one aggregate. Times are aware UTC; `source_time` is when the source says the change happened."""
+    """One hop of one aggregate. Times are aware UTC; `source_time` is the time of the change by the source's clock."""
 
     event_id: str
     trace_id: str

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
-# Minor units of currencies that do not have two; all others have two (ISO 4217).
+# Decimals of currencies that do not have two (ISO 4217).
 _EXPONENTS = {
     "BIF": 0, "CLP": 0, "DJF": 0, "GNF": 0, "ISK": 0, "JPY": 0, "KMF": 0, "KRW": 0, "PYG": 0, "RWF": 0,
     "UGX": 0, "VND": 0, "VUV": 0, "XAF": 0, "XOF": 0, "XPF": 0,
@@ -17,7 +17,7 @@ _EXPONENTS = {
 
 
 def exact(value: object) -> Decimal:
-    """The decimal in `value` (Decimal, int or numeral). Raises ValueError for floats and what is not finite."""
+    """The decimal in `value`: a Decimal, an int or text. Raises ValueError for floats and non-finite numbers."""
     if isinstance(value, (bool, float)):
         raise ValueError(f"money must not be a {type(value).__name__}: {value!r}")
     try:
@@ -33,7 +33,7 @@ def _plain(number: Decimal) -> str:
     return format(number, "f")
 
 
-# A decimal that travels as a JSON string, so that no reader can turn it into a float.
+# A decimal that is a string in JSON, so that no reader turns it into a float.
 Exact = Annotated[Decimal, BeforeValidator(exact), PlainSerializer(_plain, return_type=str, when_used="json")]
 
 
@@ -51,11 +51,11 @@ class Money(BaseModel):
     currency: str
 
     def __add__(self, other: Money) -> Money:
-        self._same(other)
+        self._require_same_currency(other)
         return Money(amount=self.amount + other.amount, currency=self.currency)
 
     def __sub__(self, other: Money) -> Money:
-        self._same(other)
+        self._require_same_currency(other)
         return Money(amount=self.amount - other.amount, currency=self.currency)
 
     def __neg__(self) -> Money:
@@ -64,7 +64,7 @@ class Money(BaseModel):
     def __str__(self) -> str:
         return f"{_plain(self.amount)} {self.currency}"
 
-    def _same(self, other: Money) -> None:
+    def _require_same_currency(self, other: Money) -> None:
         if self.currency != other.currency:
             raise ValueError(f"cannot combine {self.currency} with {other.currency}")
 
@@ -75,12 +75,12 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def split(amount: Decimal, weights: Sequence[Decimal], unit: Decimal) -> list[Decimal]:
-    """Share `amount` out by `weights` in steps of `unit`, largest remainder first: the parts sum to `amount` exactly.
+    """Split `amount` by `weights` in steps of `unit`, by largest remainder: the parts sum to `amount` exactly.
 
-    Equal weights when all are zero. An amount finer than `unit` leaves its rest with the first part.
+    If all weights are zero, they count as equal. If `amount` is finer than `unit`, the first part has the rest.
     """
     if not weights:
-        raise ValueError("nothing to share the amount out to")
+        raise ValueError("an amount cannot be split into no parts")
     base = total(weights)
     shares = [Decimal(1)] * len(weights) if base == 0 else list(weights)
     whole = total(shares)
@@ -96,5 +96,5 @@ def split(amount: Decimal, weights: Sequence[Decimal], unit: Decimal) -> list[De
 
 
 def rounded(amount: Decimal, unit: Decimal) -> Decimal:
-    """`amount` to the nearest `unit`, halves away from zero, as tills do."""
+    """`amount` rounded to the nearest `unit`, halves away from zero, as tills do."""
     return (amount / unit).to_integral_value(rounding=ROUND_HALF_UP) * unit

@@ -12,5 +12,5 @@ Demand = Mapping[Priority, float]
 
 
 def most_urgent(priorities: Iterable[Priority]) -> Priority:
-    """The highest of these priorities; live for none."""
+    """The most urgent of these priorities; live if there are none."""
     return min(priorities, key=PRIORITIES.index, default="live")

@@ -1,4 +1,4 @@
-"""The clients of both vendors, of every connection, over one HTTP session."""
+"""The clients of both vendors for all connections, over one HTTP session."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ async def open_clients(
     clock: Clock,
     limits: VendorLimits | None = None,
 ) -> AsyncIterator[VendorClients]:
-    """The clients until their HTTP session is closed. Without `limits` they share none with other processes."""
+    """Open the clients and their HTTP session. Without `limits`, limits are not shared with other processes."""
     limits = limits or VendorLimits(metrics, clock)
-    # Without cookies: a vendor's load balancer must not tie all calls to one of its servers.
+    # Without cookies, so that a vendor's load balancer does not send all calls to one server.
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield VendorClients(
             ShopifyClients(

@@ -1,4 +1,4 @@
-"""What the functions that a spec names are given: the parts of the service that runs them."""
+"""Arguments of the functions that a spec names: the parts of the service that runs them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from shared.state.database import Database
 from shared.state.links import Links
 from shared.state.reviews import Reviews
 
-# Which of some awaited names exist by now.
+# Returns which of the awaited names exist by now.
 Existing = Callable[[set[str]], Awaitable[set[str]]]
 
 
@@ -61,9 +61,9 @@ class ShopifyWriterParts:
 
 @dataclass(frozen=True, slots=True)
 class EntityWriter:
-    """What a writer's service runs for an entity.
+    """What a writer service runs for an entity.
 
-    `existing` tells which of the awaited names (`<connection>|item:<sku>`) exist by now; None for an entity that
+    `existing` returns which of the awaited names (`<connection>|item:<sku>`) exist by now; None for an entity that
     waits for nothing.
     """
 
@@ -73,7 +73,7 @@ class EntityWriter:
 
 @dataclass(frozen=True, slots=True)
 class PollParts:
-    """For `Poll.open`. A poll looks `overlap` behind its position, and `lookback` back where it has none yet."""
+    """For `Poll.open`. A poll starts `overlap` before its position, or `lookback` before now if it has none yet."""
 
     shell: Shell
     producer: Producer
@@ -87,9 +87,9 @@ class PollParts:
 
 @dataclass(frozen=True, slots=True)
 class PreviewParts:
-    """For `Spec.previews`. Nothing is written, to no vendor and into no table.
+    """For `Spec.previews`, which write nothing, neither to a vendor nor to a table.
 
-    `reapplies`: what was written with other definitions would be written again.
+    `reapplies`: records that were written with another version of the definitions count as changed.
     """
 
     database: Database
@@ -101,10 +101,10 @@ class PreviewParts:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an event would lead to.
+    """What the writer would do with an event.
 
-    `verdict` is apply, duplicate, stale and so on, `calls` are those that would be made, `problem` says why it would
-    not go through.
+    `verdict` is apply, duplicate, stale and so on, `calls` are the calls it would make, `problem` is why it would fail,
+    or empty.
     """
 
     verdict: str

@@ -1,7 +1,7 @@
-"""What the rest of the system has to know of an entity. One frozen value each, in `entities/<entity>/spec.py`.
+"""The spec of an entity: all that the rest of the system knows of it. One per `entities/<entity>/spec.py`.
 
-Functions are named as `module:function` and loaded when they are used: ingress needs the topics of an entity, and must
-not load its writers for that.
+Functions are named as `module:function` and imported on use: ingress needs an entity's topics, but must not import its
+writers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ System = Literal["shopify", "heartland"]
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """A vendor's webhook topic or hook event. `id_path` leads to the id of the aggregate in its body."""
+    """A vendor's webhook topic or hook event. `id_path` is the path to the aggregate's id in its body."""
 
     name: str
     id_path: tuple[str, ...] = ("id",)
@@ -25,7 +25,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What the poller reads. `feed` names the stored position and the lease; `open` takes PollParts."""
+    """A feed that the poller reads. `feed` names its stored position and its lease; `open` takes PollParts."""
 
     feed: str
     open: str
@@ -33,7 +33,7 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One raw topic, and how notices get there. A topic with neither webhooks nor a poll gets repairs only."""
+    """A raw topic, and the sources of its notices. Without webhooks and poll, only repairs are published to it."""
 
     system: System
     topic: Topic
@@ -45,8 +45,8 @@ class Source:
 class Comparison:
     """How the reconciler compares the entity.
 
-    `records` opens what is listed and read as one; without it the entity is compared as part of the records of the
-    entity `within`; `companion` then opens what is added to those records. `entities` are the comparisons themselves.
+    `entities` are the comparisons. `records` opens the lists and reads of the records they compare. An entity without
+    `records` is compared within the records of another entity, `within`: `companion` opens what it adds to those.
     """
 
     entities: tuple[str, ...]
@@ -57,16 +57,19 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """The row of one entity.
+    """The row of one entity in the table.
 
-    `kind`: of a state the newest event of a key stands for all before it; a fact is applied once, each by itself.
-    `key` says what the Kafka key's last part is. `transform` takes TransformParts and gives the route of the raw
-    topic. `writers` give, by target, the routes of the canonical topics: they take HeartlandWriterParts or
-    ShopifyWriterParts. `read_again` gives the notice that has a record read and written once more;
-    it takes connection, key, event id, time and RepairCause. `read_now` reads a record as a canonical event, without
-    publishing it: it takes PreviewParts, connection and key, and gives a ReadRecord.
-    `previews` say, by the entity of a canonical event, what that event would lead to; they take PreviewParts.
-    `settings` are, by vendor, the models of what a merchant may set for it (see settings_model.py).
+    `kind`: for a `state`, the newest event of a key replaces all older ones; a `fact` is applied once.
+    `key` describes the last part of the Kafka key.
+
+    Names of functions, and what they take and return:
+    - `transform`: TransformParts -> the route of the raw topic.
+    - `writers`, by target: HeartlandWriterParts or ShopifyWriterParts -> an EntityWriter.
+    - `read_again`: connection, key, event id, time, RepairCause -> the notice to read and write a record again.
+    - `read_now`: PreviewParts, connection, key -> the record as a canonical event, not published, in a ReadRecord.
+    - `previews`, by entity of the canonical event: PreviewParts, connection, body -> a Preview.
+
+    `settings` are the names of the models of a merchant's settings, by vendor (see settings_model.py).
     """
 
     name: str
@@ -86,11 +89,11 @@ class Spec:
     settings: tuple[tuple[System, str], ...] = ()
 
     def writer(self, system: System) -> str:
-        """The name of its writer into `system`; empty where it is not written there."""
+        """The name of the function that opens its writer into `system`; empty if there is none."""
         return dict(self.writers).get(system, "")
 
 
 def load(name: str) -> Any:
-    """The function or value that `module:name` names. Raises ImportError or AttributeError where there is none."""
+    """The function or value named `module:name`. Raises ImportError or AttributeError if there is none."""
     module, _, attribute = name.partition(":")
     return getattr(import_module(module), attribute)

@@ -1,4 +1,4 @@
-"""Every entity, in one list; and what is derived from it."""
+"""The table of all entities, and everything that is derived from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENTITIES: tuple[Spec, ...] = (ORDER, FULFILMENT, PRODUCT, CUSTOMER, SALE)
 
 
 def check(entities: Sequence[Spec] = ENTITIES) -> None:
-    """Raises Misconfigured, in one line, for a table that cannot work."""
+    """Raises Misconfigured, with a one-line reason, for an invalid table."""
     names = [spec.name for spec in entities]
     for name in names:
         if names.count(name) > 1:
@@ -37,7 +37,7 @@ def check(entities: Sequence[Spec] = ENTITIES) -> None:
 
 
 def named(name: str, entities: Sequence[Spec] = ENTITIES) -> Spec:
-    """Raises Misconfigured for an entity that is not in the table."""
+    """The entity of this name. Raises Misconfigured if it is not in the table."""
     for spec in entities:
         if spec.name == name:
             return spec
@@ -47,7 +47,7 @@ def named(name: str, entities: Sequence[Spec] = ENTITIES) -> Spec:
 def owner(entity: str, entities: Sequence[Spec] = ENTITIES) -> Spec:
     """The entity of this name, or the one that it is compared and written with (a payment is the order's).
 
-    Raises Misconfigured for a name that nobody knows.
+    Raises Misconfigured for an unknown name.
     """
     for spec in entities:
         compared = spec.comparison.entities if spec.comparison else ()
@@ -62,13 +62,13 @@ def topics(entities: Sequence[Spec] = ENTITIES) -> tuple[Topic, ...]:
 
 
 def sources(entities: Sequence[Spec] = ENTITIES, system: System | None = None) -> Iterator[tuple[Spec, Source]]:
-    """Every raw topic with its entity; those of one vendor, if it is named."""
+    """Every raw topic with its entity, or only those of one vendor."""
     for spec in entities:
         yield from ((spec, source) for source in spec.sources if system in (None, source.system))
 
 
 def webhooks(system: System, entities: Sequence[Spec] = ENTITIES) -> dict[str, tuple[Spec, Source, Webhook]]:
-    """By the vendor's name of it, where each webhook belongs."""
+    """The entity and source of each webhook, by the vendor's name of the webhook."""
     return {
         webhook.name: (spec, source, webhook)
         for spec, source in sources(entities, system)
@@ -77,7 +77,7 @@ def webhooks(system: System, entities: Sequence[Spec] = ENTITIES) -> dict[str, t
 
 
 def polls(entities: Sequence[Spec] = ENTITIES) -> Iterator[tuple[Spec, Poll]]:
-    """What the poller reads."""
+    """The polls of all entities."""
     yield from ((spec, source.poll) for spec, source in sources(entities) if source.poll)
 
 

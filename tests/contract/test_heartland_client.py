@@ -13,7 +13,7 @@ import pytest
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound, Refused
-from shared.connectors.heartland.transport import Limits, Transport
+from shared.connectors.heartland.transport import RequestLimits, Transport
 from shared.entities.fulfilment.heartland import list_invoices, read_invoice_lines
 from shared.entities.order.heartland.customers import (
     create_address,
@@ -64,11 +64,11 @@ async def pair() -> AsyncIterator[Pair]:
         transport = Transport(
             session,
             HeartlandAccount.read(credentials),
-            budget=RateLimit(0, burst=1, max_in_flight=10, clock=clock),
+            rate_limit=RateLimit(0, burst=1, max_in_flight=10, clock=clock),
             breaker=Breaker("test", failures=1000, clock=clock),
             clock=clock,
             observe=lambda operation, outcome, seconds: observed.append((operation, outcome)),
-            limits=Limits(total_seconds=0.5),
+            limits=RequestLimits(total_seconds=0.5),
         )
         yield Pair(sandbox, HeartlandClient(transport), observed)
 

@@ -253,4 +253,4 @@ async def test_an_order_is_cheap_enough_to_read_many_at_a_time(model: str, order
         client = sandbox_client(sandbox)
         await client.execute(READ_ORDERS, {"ids": [ORDER]})
 
-        assert client.fitting(READ_ORDERS) >= orders
+        assert client.max_units(READ_ORDERS) >= orders

@@ -46,7 +46,7 @@ class Counted:
         self.throttled += 1
 
 
-def a_client(sandbox: Sandbox, limits: VendorLimits, budget: QueryCostLimit, counted: Counted) -> ShopifyClient:
+def a_client(sandbox: Sandbox, limits: VendorLimits, cost_limit: QueryCostLimit, counted: Counted) -> ShopifyClient:
     told, clock = sandbox.world.settings, SystemClock()
     account = ShopifyAccount.read(
         {
@@ -59,7 +59,7 @@ def a_client(sandbox: Sandbox, limits: VendorLimits, budget: QueryCostLimit, cou
     return ShopifyClient(
         sandbox.session,
         account,
-        budget=budget,
+        cost_limit=cost_limit,
         breaker=limits.breaker("acme", "shopify"),
         clock=clock,
         observe=counted.observe,
@@ -71,16 +71,16 @@ async def test_four_processes_use_one_shops_bucket_and_are_hardly_ever_throttled
     counted = Counted()
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(open_sandbox(sandbox_plan="standard"))
-        clients, budgets = [], []
+        clients, cost_limits = [], []
         for number in range(PROCESSES):
             database = await stack.enter_async_context(Database.open(database_url, 2))
             metrics = ServiceMetrics(f"process {number}", CollectorRegistry())
             name = f"process {number}"
             limits = await stack.enter_async_context(open_tool_limits(name, database, metrics, SystemClock()))
-            budget = limits.query_cost_limit("acme", "shopify", 100.0)
-            assert budget is not None
-            budgets.append(budget)
-            clients.append(a_client(sandbox, limits, budget, counted))
+            cost_limit = limits.query_cost_limit("acme", "shopify", 100.0)
+            assert cost_limit is not None
+            cost_limits.append(cost_limit)
+            clients.append(a_client(sandbox, limits, cost_limit, counted))
         bucket = shop_of(sandbox.world).bucket
         bucket.take(bucket.maximum * 0.9)
         over = asyncio.Event()

@@ -41,7 +41,7 @@ class ShopServer:
         return ShopifyClient(
             session,
             account,
-            budget=QueryCostLimit(clock, restore_rate=100_000),
+            cost_limit=QueryCostLimit(clock, restore_rate=100_000),
             breaker=self.breaker,
             clock=clock,
             observe=lambda operation, outcome, seconds: self.calls.append((operation, outcome)),
@@ -117,5 +117,10 @@ def sandbox_client(sandbox: Sandbox, **credentials: str) -> ShopifyClient:
     clock = SystemClock()
     breaker = Breaker("sandbox", clock=clock)
     return ShopifyClient(
-        sandbox.session, account, budget=QueryCostLimit(clock), breaker=breaker, clock=clock, observe=lambda *_: None
+        sandbox.session,
+        account,
+        cost_limit=QueryCostLimit(clock),
+        breaker=breaker,
+        clock=clock,
+        observe=lambda *_: None,
     )

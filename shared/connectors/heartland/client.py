@@ -1,8 +1,8 @@
-"""Heartland Retail's REST protocol: single requests, filters and paging. Knows no kind of record.
+"""Heartland Retail's REST protocol: single requests, filters and paging, for any kind of record.
 
 Every method raises TargetDown, Refused and NotFound; those that write also OutcomeUnknown (see `transport`). A POST is
-answered with an empty body: the Location header names what it made, and it may be absent too, so `create` returns the
-id or None.
+answered with an empty body and a Location header, which has the id of the new record. The header may be missing, so
+`create` returns the id or None.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _VALUES_PER_QUERY = 80
 _SUB_RECORDS_PER_PAGE = 500
 
 
-class Sends(Protocol):
-    """What is used of Transport; a double of it makes a dry run."""
+class RequestSender(Protocol):
+    """The part of `Transport` that is used here. A dry run passes another implementation."""
 
     @property
     def call_seconds(self) -> float: ...
@@ -42,29 +42,29 @@ class Sends(Protocol):
 
 
 class HeartlandClient:
-    """One account. `{}` in a path stand for `ids`."""
+    """The client of one account. Each `{}` in a path is replaced by the next of `ids`."""
 
-    def __init__(self, transport: Sends) -> None:
+    def __init__(self, transport: RequestSender) -> None:
         self.transport = transport
 
     @property
     def call_seconds(self) -> float:
-        """How long a request may take once its turn has come."""
+        """How long a request may take after it has passed the rate limit."""
         return self.transport.call_seconds
 
     async def whoami(self, context: CallContext) -> Json:
-        """The profile of the token's user: proves address and token."""
+        """The profile of the token's user: shows that address and token are valid."""
         return await self.record("system/whoami", context=context)
 
     async def record(self, path: str, *ids: int, context: CallContext) -> Row:
         """One record."""
         data = (await self.transport.send("GET", path, *ids, context=context)).data
         if not isinstance(data, dict):
-            raise TargetDown("Heartland answered a request for one record with something else")
+            raise TargetDown("Heartland's answer to a request for one record is not a record")
         return data
 
     async def create(self, path: str, *ids: int, body: Json, context: CallContext) -> int | None:
-        """POST a new record. Returns its id, None where Heartland does not say it."""
+        """POST a new record. Returns its id, None if Heartland does not return it."""
         return (await self.transport.send("POST", path, *ids, body=body, context=context)).id
 
     async def update(self, path: str, *ids: int, body: Json, context: CallContext) -> None:
@@ -72,6 +72,7 @@ class HeartlandClient:
         await self.transport.send("PUT", path, *ids, body=body, context=context)
 
     async def delete(self, path: str, *ids: int, context: CallContext) -> None:
+        """DELETE one record."""
         await self.transport.send("DELETE", path, *ids, context=context)
 
     async def first_page(
@@ -86,7 +87,7 @@ class HeartlandClient:
     ) -> list[Row]:
         """The records whose unique `field` has one of these values, many per request."""
         found: list[Row] = []
-        for part in parts_of(values):
+        for part in batches_of(values):
             condition = {field: part[0] if len(part) == 1 else {"$in": part}}
             found += await self.first_page(path, condition, per_page=_VALUES_PER_QUERY, extra=extra, context=context)
         return found
@@ -96,7 +97,7 @@ class HeartlandClient:
     ) -> AsyncIterator[Row]:
         """Every record that matches the filter, by ascending id.
 
-        Pages are cut by the last id, so that inserts and deletes meanwhile shift no record out of a page.
+        Each page starts after the last id of the previous one, so that inserts and deletes meanwhile shift no page.
         """
         last = 0
         while True:
@@ -112,7 +113,7 @@ class HeartlandClient:
             last = highest
 
     async def sub_records(self, path: str, *ids: int, context: CallContext) -> list[Row]:
-        """All sub-records of one record: few, so by page number; whether they can be filtered is not documented."""
+        """All sub-records of one record, by page number: there are few, and filters on them are not documented."""
         rows: list[Row] = []
         page, pages = 1, 1
         while page <= pages:
@@ -124,8 +125,8 @@ class HeartlandClient:
         return rows
 
 
-def parts_of(values: Sequence[Any]) -> list[Sequence[Any]]:
-    """`values` in slices that fit into one `$in` filter each."""
+def batches_of(values: Sequence[Any]) -> list[Sequence[Any]]:
+    """`values` in batches that each fit into one `$in` filter."""
     return [values[start : start + _VALUES_PER_QUERY] for start in range(0, len(values), _VALUES_PER_QUERY)]
 
 
@@ -141,5 +142,5 @@ def only(*fields: str) -> list[tuple[str, str]]:
 def _rows(data: Any) -> list[Row]:
     rows = data.get("results") if isinstance(data, Mapping) else data
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise TargetDown("Heartland answered a request for a list with something else")
+        raise TargetDown("Heartland's answer to a request for a list is not a list")
     return rows

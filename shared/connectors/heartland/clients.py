@@ -1,4 +1,4 @@
-"""Heartland clients by connection: built when first needed, and again when the connection changes."""
+"""Heartland clients by connection: built on first use, and rebuilt when the connection changes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import aiohttp
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.settings import HeartlandSettings
-from shared.connectors.heartland.transport import TARGET, Limits, Transport
+from shared.connectors.heartland.transport import TARGET, RequestLimits, Transport
 from shared.definitions.parse import M, read_section
 from shared.errors import Misconfigured, RetryLater, TargetDown
 from shared.limits.call_context import Observe
@@ -24,14 +24,14 @@ from shared.state.connections import Connection, Connections
 
 @dataclass(frozen=True, slots=True)
 class HeartlandConnection:
-    """One connection's account: its client and the settings that its merchant chose."""
+    """A connection with the client of its Heartland account and the merchant's settings for it."""
 
     connection: Connection
     client: HeartlandClient
     rules: HeartlandSettings
 
     def section(self, entity: str, model: type[M]) -> M:
-        """What its merchant chose for an entity. Raises TargetDown for what cannot be used."""
+        """The merchant's settings for an entity. Raises TargetDown if they are invalid."""
         try:
             return read_section(self.connection.settings, f"{TARGET}.{entity}", model)
         except Misconfigured as error:
@@ -40,7 +40,7 @@ class HeartlandConnection:
 
 @dataclass(frozen=True, slots=True)
 class CallLimits:
-    """Calls per second to one account (0: no limit), calls at a time, seconds a call may take."""
+    """Calls per second to one account (0: no limit), concurrent calls, and the timeout of a call."""
 
     per_second: float
     max_in_flight: int
@@ -48,7 +48,7 @@ class CallLimits:
 
 
 class HeartlandClients:
-    """The rate limit and the breaker of a connection come from `limits`; they outlive a change of its settings."""
+    """Clients by connection. Rate limit and breaker come from `limits`, and stay the same when settings change."""
 
     def __init__(
         self,
@@ -72,8 +72,8 @@ class HeartlandClients:
     def get(self, name: str) -> HeartlandConnection:
         """The account of the connection `name`, the same object as long as the connection stays as it is.
 
-        Raises RetryLater for a connection that is not known (yet), and TargetDown for one whose credentials or
-        settings cannot work: that must not stop a service that serves other accounts too.
+        Raises RetryLater for a connection that is not known yet, and TargetDown for one with invalid credentials or
+        settings, which must not stop a service that serves other accounts too.
         """
         connection = self._connections.get(name)
         if connection is None:
@@ -92,27 +92,27 @@ class HeartlandClients:
     def _new(self, connection: Connection) -> HeartlandConnection:
         if connection.name not in self._shared:
             self._shared[connection.name] = self._limits_of(connection.name)
-        budget, breaker = self._shared[connection.name]
+        rate_limit, breaker = self._shared[connection.name]
         rules = read_section(connection.settings, TARGET, HeartlandSettings)
         transport = Transport(
             self._session,
             HeartlandAccount.read(connection.credentials.get("heartland", {})),
-            budget=budget,
+            rate_limit=rate_limit,
             breaker=breaker,
             clock=self._clock,
             observe=self._observe(),
-            limits=Limits(self._call_limits.timeout_seconds, empty_refusals=rules.empty_refusals),
+            limits=RequestLimits(self._call_limits.timeout_seconds, empty_refusals=rules.empty_refusals),
             throttled=self._limits.throttled(TARGET),
         )
         return HeartlandConnection(connection, HeartlandClient(transport), rules)
 
     def _limits_of(self, name: str) -> tuple[RateLimit, Breaker]:
         limits = self._call_limits
-        budget = self._limits.rate_limit(name, TARGET, limits.per_second, limits.max_in_flight)
-        return budget, self._limits.breaker(name, TARGET)
+        rate_limit = self._limits.rate_limit(name, TARGET, limits.per_second, limits.max_in_flight)
+        return rate_limit, self._limits.breaker(name, TARGET)
 
     def _observe(self) -> Observe:
-        # To find a metric by its labels costs more than to count: each is looked up once.
+        # Looking a metric up by its labels costs more than incrementing it, so the look-ups are cached.
         calls = cache(partial(self._metrics.api_calls.labels, "heartland"))
         seconds = cache(partial(self._metrics.api_seconds.labels, "heartland"))
 

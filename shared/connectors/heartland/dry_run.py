@@ -1,4 +1,4 @@
-"""Transport for a dry run: reads are sent, writes are only noted and answered with a made-up id below zero."""
+"""Transport for a dry run: reads are sent; writes are only recorded, and answered with a made-up negative id."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from shared.connectors.heartland.client import Sends
+from shared.connectors.heartland.client import RequestSender
 from shared.connectors.heartland.transport import Answer, Query
 from shared.limits.call_context import CallContext
 
@@ -16,9 +16,9 @@ Json = dict[str, Any]
 
 @dataclass
 class DryRunTransport:
-    """Stands before the real transport: lets reads through, and keeps writes to itself."""
+    """Sends reads through the `real` transport, and records writes in `calls`."""
 
-    real: Sends
+    real: RequestSender
     calls: list[Json] = field(default_factory=list)
     _ids: count[int] = field(default_factory=lambda: count(1))
 
@@ -37,18 +37,18 @@ class DryRunTransport:
     ) -> Answer:
         if method == "GET" and all(number >= 0 for number in ids):
             return await self.real.send(method, path, *ids, query=query, context=context)
-        if method == "GET":  # of something that is only made up
+        if method == "GET":  # of a record with a made-up id
             return Answer({"results": [], "pages": 1}, "")
         self.calls.append({"method": method, "path": path.format(*ids), "body": body})
-        return MadeUp(None, "", made_up=-next(self._ids))
+        return DryRunAnswer(None, "", made_up_id=-next(self._ids))
 
 
 @dataclass(frozen=True, slots=True)
-class MadeUp(Answer):
+class DryRunAnswer(Answer):
     """The answer to a write that was not sent."""
 
-    made_up: int = 0
+    made_up_id: int = 0
 
     @property
     def id(self) -> int | None:
-        return self.made_up
+        return self.made_up_id

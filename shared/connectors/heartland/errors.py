@@ -1,4 +1,4 @@
-"""Heartland's refusals. Everything else that goes wrong is one of the errors in `shared.errors`."""
+"""The errors for requests that Heartland refused. All others are in `shared.errors`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Details = Mapping[str, tuple[str, ...]]
 
 
 class Refused(Rejected):
-    """Heartland understood the request and refused it: nothing was applied.
+    """Heartland refused the request: nothing was applied.
 
     `code` is Heartland's own (`validation_error`, `payment_error`, `invalid_request`, ...) or `http_<status>`;
     `details` has its messages by field.
@@ -28,11 +28,11 @@ class Refused(Rejected):
 
 
 class NotFound(Refused):
-    """There is no such record, or it is hidden from the token's user."""
+    """There is no such record, or the token's user may not see it."""
 
 
 def refusal(operation: str, status: int, answer: object) -> Refused:
-    """The error in a 4xx answer: `{error, message, details}`, or `{errors: {field: [..]}}` as some accounts answer."""
+    """The error of a 4xx answer: `{error, message, details}`, or on some accounts `{errors: {field: [..]}}`."""
     body: Mapping[str, object] = answer if isinstance(answer, Mapping) else {}
     details = _details(body.get("details") or body.get("errors"))
     code = str(body.get("error") or ("validation_error" if details else f"http_{status}"))
@@ -43,7 +43,7 @@ def refusal(operation: str, status: int, answer: object) -> Refused:
 
 
 def _details(value: object) -> dict[str, tuple[str, ...]]:
-    # Whether a field's value is one text or a list of texts is not settled: both are read.
+    # It is not documented whether a field has one text or a list of texts: both are read.
     if not isinstance(value, Mapping):
         return {}
     return {

@@ -1,4 +1,4 @@
-"""The base of the models of Heartland's records: tolerant of the spellings that its REST answers use."""
+"""The base of the models of Heartland's records. It accepts all the field names that its REST answers use."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ def _custom(value: object) -> dict[str, str]:
     return {str(k): _text(v) for k, v in value.items()} if isinstance(value, Mapping) else {}
 
 
-def _amount_or_nothing(value: object) -> Decimal:
-    """A line of text has null for its figures."""
+def _amount_or_zero(value: object) -> Decimal:
+    """A text line has null amounts."""
     return Decimal(0) if value is None else exact(value)
 
 
-Amount = Annotated[Decimal, BeforeValidator(_amount_or_nothing)]
+Amount = Annotated[Decimal, BeforeValidator(_amount_or_zero)]
 MaybeAmount = Annotated[Decimal | None, BeforeValidator(_amount)]
 Text = Annotated[str, BeforeValidator(_text)]
 Custom = Annotated[Mapping[str, str], BeforeValidator(_custom)]
 
 
 class Model(BaseModel):
-    """A record as read: immutable, tolerant of `x?` names, camelCase and money as text."""
+    """A record as read: immutable; accepts `x?` names, camelCase and money as text."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> Self:
-        """Raises pydantic.ValidationError (a ValueError) where the record lacks what we build on."""
+        """Raises pydantic.ValidationError (a ValueError) if a required field is missing or invalid."""
         return cls.model_validate(normalized(record))
 
 
@@ -51,7 +51,7 @@ M = TypeVar("M", bound=Model)
 
 
 def read_one(model: type[M], row: Mapping[str, Any]) -> M:
-    """The record as this model. Raises RetryLater: one odd record is no outage, its key is parked, others go on."""
+    """The record as this model. Raises RetryLater if it is invalid: then its key is parked, and others go on."""
     try:
         return model.read(row)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Heartland's timestamps: UTC, with and without saying so."""
+"""Heartland's timestamps: in UTC, with or without an offset."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from shared.connectors.heartland.decimal_json import normalized
 
 
 def timestamp(value: object) -> datetime:
-    """An aware time in UTC. Raises ValueError for what is none."""
-    read = datetime.fromisoformat(str(value))
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
+    """The aware time in UTC. Raises ValueError if it is not a timestamp."""
+    parsed = datetime.fromisoformat(str(value))
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 def changed_at(row: Mapping[str, Any]) -> datetime:
-    """When the record last changed: its version. Raises ValueError where it does not say."""
+    """When the record last changed: its version. Raises ValueError if it has no such timestamp."""
     record = normalized(row)
     return timestamp(record.get("updated_at") or record.get("completed_at"))

@@ -1,4 +1,4 @@
-"""Sends one HTTP request to Heartland. The only place where a response becomes data or one of our errors."""
+"""Sends HTTP requests to Heartland, and maps each response to data or one of our errors."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from shared.runtime.clock import Clock
 
 Query = Sequence[tuple[str, str]]
 
-# Any web server in between may refuse an oversized request, with a body of its own.
+# Any web server in between may refuse an oversized request, with its own body.
 _TOO_LARGE = (413, 414, 431)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of one request: `total_seconds` for all of it, `connect_seconds` for the connection alone.
+class RequestLimits:
+    """Limits of one request: `total_seconds` for all of it, `connect_seconds` for connecting.
 
-    `empty_refusals`: a 4xx without a body is Heartland's refusal too, not a proxy's.
+    `empty_refusals`: a 4xx without a body counts as Heartland's refusal, not as a proxy's error.
     """
 
     total_seconds: float = 30.0
@@ -48,14 +48,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`data` is the parsed body, None where it is empty. `location` is the Location header of a POST, or empty."""
+    """`data` is the parsed body, None if it is empty. `location` is the Location header, or empty."""
 
     data: Any
     location: str = ""
 
     @property
     def id(self) -> int | None:
-        """The id of the record that a POST made: from Location (an address or a path), else from the body."""
+        """The id of the record that a POST created: from Location (a URL or a path), else from the body."""
         last = self.location.split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
         if last.isdecimal():
             return int(last)
@@ -74,17 +74,17 @@ class Transport:
         session: aiohttp.ClientSession,
         account: HeartlandAccount,
         *,
-        budget: RateLimit,
+        rate_limit: RateLimit,
         breaker: Breaker,
         clock: Clock,
         observe: Observe,
-        limits: Limits,
+        limits: RequestLimits,
         throttled: Callable[[], object] = lambda: None,
     ) -> None:
         self._session = session
         self._throttled = throttled
         self._base = str(URL(f"{account.base_url}/api/"))
-        # Complete, and in aiohttp's own type, so that no request copies or adds headers.
+        # Complete and in aiohttp's own type, so that no request has to copy or add headers.
         self._headers = CIMultiDict(
             {
                 "Authorization": f"Bearer {account.api_token}",
@@ -95,7 +95,7 @@ class Transport:
         )
         self._headers_with_body = self._headers.copy()
         self._headers_with_body["Content-Type"] = "application/json"
-        self._budget = budget
+        self._rate_limit = rate_limit
         self._breaker = breaker
         self._clock = clock
         self._observe = observe
@@ -104,7 +104,7 @@ class Transport:
 
     @property
     def call_seconds(self) -> float:
-        """How long a request may take once its turn has come."""
+        """How long a request may take after it has passed the rate limit."""
         return self._limits.total_seconds
 
     async def send(
@@ -116,13 +116,13 @@ class Transport:
         body: Mapping[str, object] | None = None,
         context: CallContext,
     ) -> Answer:
-        """Send one request. `{}` in `path` stand for `ids`; the path without them names the operation in metrics.
+        """Send one request. Each `{}` in `path` is replaced by one of `ids`; metrics have the path without them.
 
         Raises TargetDown (certainly not applied), OutcomeUnknown (a write that may have been), NotFound, Refused, and
         what the pre-send check of a write raises.
         """
         operation = f"{method} {path.replace('/{}', '')}"
-        generation = await self._turn(method, context)
+        generation = await self._acquire(method, context)
         try:
             error: BaseException | None = None
             started = self._clock.monotonic()
@@ -137,23 +137,23 @@ class Transport:
                 self._breaker.end(generation, error, context.subjects)
                 self._observe(operation, _outcome(error), self._clock.monotonic() - started)
         finally:
-            self._budget.release()
+            self._rate_limit.release()
 
-    async def _turn(self, method: str, context: CallContext) -> int:
+    async def _acquire(self, method: str, context: CallContext) -> int:
         """Wait for the rate limit, run the pre-send check, pass the breaker: all or nothing. Raises TargetDown."""
-        # Asked before queueing too: a request that the breaker rejects anyway must not use up a turn.
+        # The breaker is checked before queueing too: a request that it rejects must not use up the rate limit.
         self._breaker.check()
-        await self._budget.acquire(context.priority)
+        await self._rate_limit.acquire(context.priority)
         try:
             if context.pre_send_check is not None and method != "GET":
                 await context.pre_send_check()
             return self._breaker.begin()  # only now: the breaker may have opened while the request was queued
         except BaseException:
-            self._budget.release_unused()
+            self._rate_limit.release_unused()
             raise
 
     def _url(self, path: str, query: Query) -> URL:
-        # Already quoted: letting yarl quote it again is expensive.
+        # Already quoted, since quoting in yarl is expensive.
         return URL(f"{self._base}{path}?{urlencode(query)}" if query else self._base + path, encoded=True)
 
     async def _exchange(self, operation: str, method: str, url: URL, body: Mapping[str, object] | None) -> Answer:
@@ -170,17 +170,18 @@ class Transport:
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise TargetDown(f"Heartland cannot be reached ({type(error).__name__})") from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            _lost(operation, method, f"the connection broke ({type(error).__name__})", cause=error)
+            _raise_uncertain(operation, method, f"the connection broke ({type(error).__name__})", cause=error)
 
     async def _body(self, operation: str, method: str, response: aiohttp.ClientResponse) -> bytes:
-        known = response.content_length
-        if known is not None and known <= self._limits.max_answer_bytes and "Content-Encoding" not in response.headers:
-            return await response.read() if known else b""
+        length = response.content_length
+        is_small = length is not None and length <= self._limits.max_answer_bytes
+        if is_small and "Content-Encoding" not in response.headers:
+            return await response.read() if length else b""
         parts, size = [], 0
         async for part in response.content.iter_any():
             size += len(part)
             if size > self._limits.max_answer_bytes:
-                _lost(operation, method, f"the answer is larger than {self._limits.max_answer_bytes} bytes")
+                _raise_uncertain(operation, method, f"the answer is larger than {self._limits.max_answer_bytes} bytes")
             parts.append(part)
         return b"".join(parts)
 
@@ -190,28 +191,28 @@ class Transport:
             location = response.headers.get("Location", "")
             return Answer(_parsed(operation, method, body, location), location)
         if status >= 500 or status == 408:
-            _lost(operation, method, f"status {status}", after=self._wait(response))
+            _raise_uncertain(operation, method, f"status {status}", after=self._retry_after(response))
         if status == 401:
             raise CredentialsRefused("Heartland does not accept the API token (status 401)")
         if status == 403:
-            raise TargetDown(f"Heartland does not let the API token do {operation} (status {status})")
+            raise TargetDown(f"Heartland does not allow {operation} for the API token (status {status})")
         if status == 429:
             self._throttled()
-            raise TargetDown("Heartland's rate limit was met", self._wait(response))
+            raise TargetDown("Heartland's rate limit is reached", self._retry_after(response))
         if status < 400:
             raise TargetDown(f"Heartland answered {operation} with status {status}: check the address of the account")
-        answer = _maybe(body)
-        if not self._is_heartlands(status, body, answer):
-            _lost(operation, method, f"status {status}, but the response is not Heartland's")
+        answer = _parsed_or_none(body)
+        if not self._is_from_heartland(status, body, answer):
+            _raise_uncertain(operation, method, f"status {status} from a proxy, not from Heartland")
         raise refusal(operation, status, answer)
 
-    def _is_heartlands(self, status: int, body: bytes, answer: object) -> bool:
+    def _is_from_heartland(self, status: int, body: bytes, answer: object) -> bool:
         """Whether Heartland itself refused. A proxy's maintenance page must not look like a missing record."""
         if isinstance(answer, Mapping) or status in _TOO_LARGE:
             return True
         return self._limits.empty_refusals and not body.strip()
 
-    def _wait(self, response: aiohttp.ClientResponse) -> float | None:
+    def _retry_after(self, response: aiohttp.ClientResponse) -> float | None:
         """Retry-After in seconds; the header may hold seconds or a date."""
         text = response.headers.get("Retry-After", "").strip()
         try:
@@ -226,30 +227,30 @@ class Transport:
         return (aware - self._clock.now()).total_seconds()
 
 
-def _lost(
+def _raise_uncertain(
     operation: str, method: str, what: str, *, after: float | None = None, cause: BaseException | None = None
 ) -> NoReturn:
-    """Raise the error for a response that cannot be trusted: a read is repeated, a write may have been applied."""
+    """Raise the error for a missing or unusable response: a read is retried, a write may have been applied."""
     kind = TargetDown if method == "GET" else OutcomeUnknown
     answered = not isinstance(cause, (aiohttp.ClientError, TimeoutError, OSError))
     raise kind(f"Heartland, {operation}: {what}", after, answered=answered) from cause
 
 
 def _parsed(operation: str, method: str, body: bytes, location: str) -> Any:
-    # A POST with a Location header says all we need, whatever its body is.
+    # The Location header of a POST is all that is needed, whatever the body is.
     if not body.strip():
         if method == "GET":
-            _lost(operation, method, "an empty answer")
+            _raise_uncertain(operation, method, "an empty answer")
         return None
     try:
         return decimal_json.loads(body)
     except ValueError as error:
         if method == "POST" and location:
             return None
-        _lost(operation, method, "the answer is not JSON", cause=error)
+        _raise_uncertain(operation, method, "the answer is not JSON", cause=error)
 
 
-def _maybe(body: bytes) -> Any:
+def _parsed_or_none(body: bytes) -> Any:
     try:
         return decimal_json.loads(body)
     except ValueError:

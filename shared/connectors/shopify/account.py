@@ -1,4 +1,4 @@
-"""One Shopify shop: its address and our credentials."""
+"""A Shopify shop: its address and our credentials."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]*\.myshopify\.com")
 
 
 class ShopifyAccount(BaseModel):
-    """The `shopify` credentials of a connection. Secrets do not print.
+    """The `shopify` credentials of a connection. Secrets are not part of the repr.
 
     Either `client_id` with `client_secret` (client-credentials grant, tokens of 24 h) or a static `access_token`.
     `client_secret` also verifies webhooks, together with `previous_client_secret` during a rotation.

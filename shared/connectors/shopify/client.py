@@ -1,4 +1,4 @@
-"""Shopify's Admin GraphQL API: sends one document, returns its data, raises our errors for all that goes wrong."""
+"""Client of Shopify's Admin GraphQL API: sends a document, returns its data or raises one of our errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ TARGET = "shopify"
 class ShopifyClient:
     """The client of one shop. A query may be repeated; a mutation without a response raises OutcomeUnknown.
 
-    `budget` None sets no rate limit of our own. `observe` gets operation, outcome and seconds of each HTTP request.
+    With `cost_limit` None there is no rate limit of our own. `observe` is called with
+    operation, outcome and seconds of each HTTP request.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class ShopifyClient:
         session: aiohttp.ClientSession,
         account: ShopifyAccount,
         *,
-        budget: QueryCostLimit | None,
+        cost_limit: QueryCostLimit | None,
         breaker: Breaker,
         clock: Clock,
         observe: Observe,
@@ -53,7 +54,7 @@ class ShopifyClient:
         self.costs = Costs()
         self._session = session
         self._account = account
-        self._budget = budget
+        self._cost_limit = cost_limit
         self._breaker = breaker
         self._clock = clock
         self._observe = observe
@@ -64,16 +65,16 @@ class ShopifyClient:
     ) -> dict[str, Any]:
         """The data of `document`. Waits for the rate limit, and retries while Shopify throttles.
 
-        Raises TargetDown (OutcomeUnknown for a mutation that may have been applied), QueryTooLarge where cost or
-        response exceed what one query may have, and Rejected for what Shopify will never accept.
+        Raises TargetDown (OutcomeUnknown for a mutation that may have been applied), QueryTooLarge if cost or
+        response are too large for one query, and Rejected for a request that Shopify will never accept.
         """
         units = document.units(variables)
         for _ in range(_THROTTLED_TRIES):
             estimate = self.costs.estimate(document.name, units, document.cost_hint)
-            await self._turn(document, estimate, context)
+            await self._acquire(document, estimate, context)
             try:
-                ask = partial(self._ask, document, variables, units, estimate)
-                return await self._breaker.call(ask, context.subjects)
+                request = partial(self._request, document, variables, units, estimate)
+                return await self._breaker.call(request, context.subjects)
             except Throttled:
                 self._throttled()
             except QueryTooLarge:
@@ -81,48 +82,48 @@ class ShopifyClient:
                 raise
         raise TargetDown(f"Shopify throttled {document.name} {_THROTTLED_TRIES} times in a row", target=TARGET)
 
-    def fitting(self, document: Document) -> int:
-        """How many units (ids) certainly fit into one query, by the costs seen so far."""
-        most = self._budget.most if self._budget is not None else self.costs.maximum
-        return self.costs.fitting(document.name, document.cost_hint, most)
+    def max_units(self, document: Document) -> int:
+        """How many units (ids) certainly fit into one query, by the costs of earlier queries."""
+        most = self._cost_limit.most if self._cost_limit is not None else self.costs.maximum
+        return self.costs.max_units(document.name, document.cost_hint, most)
 
-    def _learn(self, document: Document, units: int, estimate: float, reply: Mapping[str, Any]) -> None:
+    def _update_costs(self, document: Document, units: int, estimate: float, reply: Mapping[str, Any]) -> None:
         cost = responses.cost_of(reply)
         requested = _number(cost.get("requestedQueryCost"))
         if requested is not None:
             self.costs.learn(document.name, units, requested)
         status = cost.get("throttleStatus")
         if not isinstance(status, Mapping):
-            # Some plans leave it out. Then all we know is that a throttled query met an empty bucket.
+            # Some plans leave it out. Then a throttled query is the only sign that the bucket is empty.
             status = {"currentlyAvailable": 0} if responses.is_throttled(reply) else {}
         if (most := _number(status.get("maximumAvailable"))) is not None:
             self.costs.bucket(most)
-        if self._budget is not None and status:
+        if self._cost_limit is not None and status:
             actual = _number(cost.get("actualQueryCost"))
-            self._budget.update(status, estimate, actual)
+            self._cost_limit.update(status, estimate, actual)
 
-    async def _turn(self, document: Document, estimate: float, context: CallContext) -> None:
-        """Reserve the points, run the pre-send check, ask the breaker: all or nothing. Raises TargetDown."""
-        self._breaker.check()  # before queueing too: a query that the breaker rejects anyway must not use up points
-        if self._budget is not None:
-            await self._budget.reserve(estimate, context.priority)
+    async def _acquire(self, document: Document, estimate: float, context: CallContext) -> None:
+        """Reserve the points, run the pre-send check, pass the breaker: all or nothing. Raises TargetDown."""
+        self._breaker.check()  # before queueing too: a query that the breaker rejects must not use up points
+        if self._cost_limit is not None:
+            await self._cost_limit.reserve(estimate, context.priority)
         try:
             if context.pre_send_check is not None and document.mutates:
                 await context.pre_send_check()
             self._breaker.check()
         except BaseException:
-            if self._budget is not None:
-                self._budget.release_unused(estimate)
+            if self._cost_limit is not None:
+                self._cost_limit.release_unused(estimate)
             raise
 
-    async def _ask(
+    async def _request(
         self, document: Document, variables: Mapping[str, Any], units: int, estimate: float
     ) -> dict[str, Any]:
-        """One request and its whole answer: Shopify may report an outage under HTTP status 200."""
+        """One request with its whole answer, since Shopify may report an outage with HTTP status 200."""
         try:
             body = orjson.dumps({"query": document.text, "variables": dict(variables)})
             reply = await self._reply(document, body)
-            self._learn(document, units, estimate, reply)
+            self._update_costs(document, units, estimate, reply)
             return responses.data_of(document, reply)
         except TargetDown as error:
             error.target = TARGET

@@ -1,4 +1,4 @@
-"""Shopify clients by connection: built when first needed, and again when the connection changes."""
+"""Shopify clients by connection: built on first use, and rebuilt when the connection changes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shared.state.connections import Connection, Connections
 
 @dataclass(frozen=True, slots=True)
 class ShopifyConnection:
-    """One connection's shop: its client and the settings that its merchant chose."""
+    """A connection with the client of its shop and the merchant's settings for it."""
 
     connection: Connection
     client: ShopifyClient
@@ -37,9 +37,9 @@ class ShopifyConnection:
 
 
 class ShopifyClients:
-    """The rate limit and the breaker of a connection come from `limits`; they outlive a change of its settings.
+    """Clients by connection. Rate limit and breaker come from `limits`, and stay the same when settings change.
 
-    `points_per_second` is what a shop restores until its replies say so; 0 sets no limit of our own.
+    `points_per_second` is a shop's restore rate until its answers show the real one; 0 for no limit of our own.
     """
 
     def __init__(
@@ -64,8 +64,8 @@ class ShopifyClients:
     def get(self, name: str) -> ShopifyConnection:
         """The shop of the connection `name`, the same object as long as the connection stays as it is.
 
-        Raises RetryLater for a connection that is not known (yet), and TargetDown for one whose credentials or
-        settings cannot work: that must not stop a service that serves other shops too.
+        Raises RetryLater for a connection that is not known yet, and TargetDown for one with invalid credentials or
+        settings, which must not stop a service that serves other shops too.
         """
         connection = self._connections.get(name)
         if connection is None:
@@ -84,11 +84,11 @@ class ShopifyClients:
     def _new(self, connection: Connection) -> ShopifyConnection:
         if connection.name not in self._shared:
             self._shared[connection.name] = self._limits_of(connection.name)
-        budget, breaker = self._shared[connection.name]
+        cost_limit, breaker = self._shared[connection.name]
         client = ShopifyClient(
             self._session,
             ShopifyAccount.read(connection.credentials.get("shopify", {})),
-            budget=budget,
+            cost_limit=cost_limit,
             breaker=breaker,
             clock=self._clock,
             observe=self._observe(),

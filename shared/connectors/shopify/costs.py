@@ -1,16 +1,16 @@
-"""Learns from Shopify's responses what queries cost, so that a batch fills one query. Pure."""
+"""Estimates the cost of queries from Shopify's responses, so that batches are as large as possible. Pure."""
 
 from __future__ import annotations
 
-# The most one query may ask for, whatever the plan.
+# The maximum cost of one query, on every plan.
 QUERY_MAXIMUM = 1000.0
 
 
 class Costs:
     """Requested cost by document and number of units.
 
-    Cost grows at most about in proportion to the units, so the cost of n units shows how many more fit. Where the
-    estimate is too high, Shopify refuses the query, and no batch gets that large again.
+    Cost grows at most about in proportion to the units, so the cost of n units shows how many more fit. If Shopify
+    refuses a query as too expensive, no later batch becomes that large.
     """
 
     def __init__(self) -> None:
@@ -19,29 +19,29 @@ class Costs:
         self.maximum = QUERY_MAXIMUM
 
     def learn(self, name: str, units: int, requested: float) -> None:
-        """A query of `units` units was charged `requested` points."""
+        """Store that a query of `units` units cost `requested` points."""
         self._known.setdefault(name, {})[units] = requested
 
     def exceeded(self, name: str, units: int) -> None:
-        """So many units were more than one query may cost."""
-        good = max((count for count in self._known.get(name, {}) if count < units), default=1)
-        self._ceilings[name] = max(1, (good + units - 1) // 2)
+        """Store that a query of `units` units exceeded the maximum cost."""
+        accepted = max((count for count in self._known.get(name, {}) if count < units), default=1)
+        self._ceilings[name] = max(1, (accepted + units - 1) // 2)
 
     def bucket(self, maximum_available: float) -> None:
-        """The size of the shop's bucket: on small plans it is below the maximum cost of one query."""
+        """Store the size of the shop's bucket: on small plans it is below the maximum cost of one query."""
         self.maximum = min(QUERY_MAXIMUM, maximum_available)
 
     def estimate(self, name: str, units: int, hint: float) -> float:
-        """Points to reserve for a query, never more than one may cost."""
+        """Points to reserve for a query, at most the maximum cost of one."""
         known = self._known.get(name, {})
         return min(known.get(units, units * self._per_unit(name, units, hint)), self.maximum)
 
-    def fitting(self, name: str, hint: float, points: float = QUERY_MAXIMUM) -> int:
+    def max_units(self, name: str, hint: float, points: float = QUERY_MAXIMUM) -> int:
         """How many units certainly fit into one query of at most `points`."""
         known = self._known.get(name)
-        most = max(known) if known else 1
-        fit = max(1, int(min(self.maximum, points) / max(self._per_unit(name, most, hint), 0.001)))
-        return min(fit, self._ceilings.get(name, fit))
+        largest = max(known) if known else 1
+        units = max(1, int(min(self.maximum, points) / max(self._per_unit(name, largest, hint), 0.001)))
+        return min(units, self._ceilings.get(name, units))
 
     def _per_unit(self, name: str, units: int, hint: float) -> float:
         known = self._known.get(name, {})

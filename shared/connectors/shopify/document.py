@@ -9,10 +9,10 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Document:
-    """A query or mutation. `cost_hint` is its cost in points per unit until a response shows the real cost.
+    """A query or mutation. `cost_hint` is its estimated cost in points per unit until a response shows the real cost.
 
-    `per` names the list variable whose length is the number of units ('' for one unit). Denied access to one of
-    `optional_fields` is no error: its value is null then.
+    `per` names the list variable whose length is the number of units ('' for one unit). If access to one of
+    `optional_fields` is denied, that is no error: its value is null then.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Document:
         return max(1, len(listed)) if isinstance(listed, (list, tuple)) else 1
 
 
-# Fields that are denied without approval for protected customer data, and on small plans.
+# Fields to which access is denied on small plans, and without approval for protected customer data.
 PERSONAL = frozenset(
     {
         "customer", "email", "phone", "billingAddress", "shippingAddress", "firstName", "lastName",

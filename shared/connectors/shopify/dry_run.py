@@ -1,4 +1,4 @@
-"""Stands before a real Shopify client for a dry run: queries go through, mutations are only noted."""
+"""Shopify client for a dry run: queries are sent; mutations are only recorded, and answered with made-up data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 @dataclass
 class DryRunClient:
-    """`answers` are the made-up payloads of the mutations that may come, by document. `calls` are those that came."""
+    """`answers` are made-up payloads by the name of a mutation. `calls` are the recorded mutations."""
 
     real: ShopifyClient
     answers: Mapping[str, Json]

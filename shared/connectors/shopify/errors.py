@@ -1,4 +1,4 @@
-"""Shopify's errors that callers handle, besides those of `shared.errors`."""
+"""Errors of Shopify that callers handle, besides those of `shared.errors`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.errors import Rejected, RetryLater
 
 
 class QueryTooLarge(RetryLater):
-    """The query costs more than one query may, or its response is larger than we read: ask for fewer units."""
+    """The query exceeds the maximum cost, or its response the maximum size: a query of fewer units is needed."""
 
 
 class UserErrors(Rejected):
@@ -19,8 +19,8 @@ class UserErrors(Rejected):
     """
 
     def __init__(self, operation: str, errors: Sequence[Mapping[str, Any]]) -> None:
-        said = "; ".join(str(error.get("message") or error.get("code") or error) for error in errors)
-        super().__init__(f"Shopify refused {operation}: {said}")
+        messages = "; ".join(str(error.get("message") or error.get("code") or error) for error in errors)
+        super().__init__(f"Shopify refused {operation}: {messages}")
         self.errors = tuple(dict(error) for error in errors)
 
     @property
@@ -29,7 +29,7 @@ class UserErrors(Rejected):
 
 
 def accepted(operation: str, payload: Mapping[str, Any] | None, errors_field: str = "userErrors") -> Mapping[str, Any]:
-    """The mutation's `payload`. Raises UserErrors where it was not applied."""
+    """The mutation's `payload`. Raises UserErrors if it was not applied."""
     if payload is None:
         raise UserErrors(operation, [{"message": "it returned nothing"}])
     if payload.get(errors_field):

@@ -1,4 +1,4 @@
-"""Maps Shopify's responses to our errors: HTTP status, top-level GraphQL errors, and what is no GraphQL response. Pure.
+"""Maps Shopify's responses to our errors: HTTP status, top-level GraphQL errors, and invalid responses. Pure.
 
 A mutation's own userErrors are checked by `errors.accepted`.
 """
@@ -15,20 +15,20 @@ from shared.connectors.shopify.errors import QueryTooLarge
 from shared.errors import CredentialsRefused, IntegrationError, OutcomeUnknown, Rejected, TargetDown
 from shared.limits.call_context import LONGEST_WAIT_SECONDS
 
-# No response to our documents is larger; a larger one is not read to its end.
+# Larger than any valid response to our documents; reading stops there.
 MAX_RESPONSE_BYTES = 20 * 1024 * 1024
 
 _STATUSES = {
-    301: "it redirects us: is the shop's domain its own myshopify.com name?",
-    302: "it redirects us: is the shop's domain its own myshopify.com name?",
-    307: "it redirects us: is the shop's domain its own myshopify.com name?",
-    308: "it redirects us: is the shop's domain its own myshopify.com name?",
+    301: "it redirects: check that the shop's domain is its <name>.myshopify.com",
+    302: "it redirects: check that the shop's domain is its <name>.myshopify.com",
+    307: "it redirects: check that the shop's domain is its <name>.myshopify.com",
+    308: "it redirects: check that the shop's domain is its <name>.myshopify.com",
     402: "the shop is frozen until its bill is paid",
-    403: "the app may not use the API of this shop",
-    404: "it knows no such shop or API version",
+    403: "the app has no access to this shop's API",
+    404: "there is no such shop or API version",
     423: "the shop is locked",
     429: "too many requests",
-    430: "it takes us for an attacker",
+    430: "it blocked the request as a possible attack",
 }
 
 
@@ -41,20 +41,20 @@ class Throttled(Exception):
 
 
 def uncertain(document: Document, reason: str, *, answered: bool = True) -> TargetDown:
-    """The error for a response that cannot be trusted: a query failed, a mutation may have been applied."""
+    """The error for a missing or unusable response: a query failed, a mutation may have been applied."""
     kind = OutcomeUnknown if document.mutates else TargetDown
     return kind(f"Shopify, {document.name}: {reason}", answered=answered)
 
 
 def refused(document: Document, status: int, retry_after: str | None) -> IntegrationError:
-    """The error of any HTTP status but 200."""
+    """The error for any HTTP status other than 200."""
     if status == 401:
-        return CredentialsRefused(f"Shopify, {document.name}: it does not accept our token (HTTP 401)")
+        return CredentialsRefused(f"Shopify, {document.name}: it does not accept the access token (HTTP 401)")
     if status in _STATUSES:
         return TargetDown(f"Shopify, {document.name}: {_STATUSES[status]} (HTTP {status})", _seconds(retry_after))
     if status == 408 or not 400 <= status < 500:
         return uncertain(document, f"HTTP {status}")
-    return Rejected(f"Shopify calls our request {document.name} malformed (HTTP {status})")
+    return Rejected(f"Shopify refused the request {document.name} as malformed (HTTP {status})")
 
 
 def read(document: Document, body: bytes) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def read(document: Document, body: bytes) -> dict[str, Any]:
 
 
 def cost_of(reply: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`extensions.cost`, empty where a plan leaves it out."""
+    """`extensions.cost`, empty if the plan leaves it out."""
     extensions = reply.get("extensions")
     cost = extensions.get("cost") if isinstance(extensions, Mapping) else None
     return cost if isinstance(cost, Mapping) else {}
@@ -92,27 +92,29 @@ def data_of(document: Document, reply: Mapping[str, Any]) -> dict[str, Any]:
 
 def _raise(document: Document, errors: list[Any], data: object) -> None:
     codes = {_code(error) for error in errors}
-    said = "; ".join(str(error.get("message")) if isinstance(error, Mapping) else str(error) for error in errors)[:500]
+    messages = "; ".join(str(error.get("message")) if isinstance(error, Mapping) else str(error) for error in errors)[
+        :500
+    ]
     if "THROTTLED" in codes:
         raise Throttled
     if "MAX_COST_EXCEEDED" in codes:
-        raise QueryTooLarge(f"Shopify, {document.name}: {said}")
+        raise QueryTooLarge(f"Shopify, {document.name}: {messages}")
     if codes == {"ACCESS_DENIED"} and isinstance(data, dict) and all(_is_optional(document, e) for e in errors):
         return
     # A missing scope concerns this shop only: it must not stop a service that serves other shops too.
     if "ACCESS_DENIED" in codes:
-        raise TargetDown(f"Shopify denies access, the app lacks a scope or an approval: {said}")
+        raise TargetDown(f"Shopify denies access: grant the app the missing scope or approval. {messages}")
     if "SHOP_INACTIVE" in codes:
-        raise TargetDown(f"the shop is not active: {said}")
+        raise TargetDown(f"the shop is not active: {messages}")
     if codes & {"INTERNAL_SERVER_ERROR", "SERVICE_UNAVAILABLE", "TIMEOUT"}:
-        raise uncertain(document, said)
-    # Codes of static validation are in camelCase: document and API version do not match, so every call fails.
+        raise uncertain(document, messages)
+    # Codes of schema validation are in camelCase: the document does not fit the API version, so every call fails.
     if any(code[:1].islower() for code in codes):
-        raise TargetDown(f"Shopify does not accept our {document.name}, is the API version right? {said}")
+        raise TargetDown(f"Shopify does not accept the document {document.name}: check the API version. {messages}")
     if codes & _PERMANENT:
-        raise Rejected(f"Shopify refused {document.name}: {said}")
-    # Any other error code says nothing about this record.
-    raise uncertain(document, said)
+        raise Rejected(f"Shopify refused {document.name}: {messages}")
+    # Other error codes are not known to concern this record.
+    raise uncertain(document, messages)
 
 
 def _code(error: object) -> str:

@@ -13,10 +13,10 @@ def sign(body: bytes, secret: str) -> str:
 
 
 def verify(body: bytes, header: str, secrets: Sequence[str]) -> bool:
-    """Whether `header` signs `body` under any of `secrets`; empty secrets never do. Takes the same time whichever fits.
+    """Whether `header` is the signature of `body` with any of `secrets`. Empty secrets never match.
 
-    During a rotation two secrets are valid for up to an hour, so every one of them is tried.
+    During a rotation two secrets are valid for up to an hour. All of them are tried in constant time.
     """
     given = header.encode("utf-8", "surrogateescape")
-    fits = [hmac.compare_digest(sign(body, secret).encode(), given) for secret in secrets if secret]
-    return any(fits)
+    matches = [hmac.compare_digest(sign(body, secret).encode(), given) for secret in secrets if secret]
+    return any(matches)

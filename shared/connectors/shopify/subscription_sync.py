@@ -32,7 +32,7 @@ FIRST = "first"
 class SubscriptionSync:
     """The subscriptions of one connection.
 
-    Shopify removes a subscription after its deliveries failed for hours; `overlap` covers those hours too.
+    Shopify removes a subscription once its deliveries have failed for hours; `overlap` covers those hours.
     """
 
     connection: str
@@ -42,31 +42,31 @@ class SubscriptionSync:
     overlap: timedelta
 
     async def plan(self) -> list[Step]:
-        """The steps that are needed. Raises what the client does."""
+        """The steps that are needed. Raises what the client raises."""
         return plan(self.desired, await read_subscriptions(self.execute))
 
     async def apply(self, steps: Sequence[Step], now: datetime) -> SubscriptionChanges:
-        """Execute the steps planned at `now`. Raises what the client does, and TargetDown without a database."""
-        known = await self.watch.get(self.connection)
-        gap = self._gap(known, now) if any(map(missed_webhooks, steps)) else None
+        """Execute the steps planned at `now`. Raises what the client raises, and TargetDown without a database."""
+        watched = await self.watch.get(self.connection)
+        gap = self._gap(watched, now) if any(map(missed_webhooks, steps)) else None
         if gap is not None:
             await self.watch.note_gap(self.connection, gap)
         done = await execute_steps(steps, self.desired, self.execute)
         if gap is not None and not done.created and not done.updated:
-            # Shopify refuses all of them: they never existed, so nothing was missed.
-            noted = min(gap, known.gap or gap, key=lambda one: one.since)
-            await self.watch.close_gap(self.connection, noted, known.gap)
+            # Shopify refused all of them: they never existed, so no webhook was missed.
+            noted = min(gap, watched.gap or gap, key=lambda candidate: candidate.since)
+            await self.watch.close_gap(self.connection, noted, watched.gap)
         await self.watch.note_good(self.connection, now)
         return done
 
-    def _gap(self, known: Watched, now: datetime) -> Gap:
-        if known.good_at is not None:
-            return Gap(known.good_at - self.overlap, LOST)
-        return Gap(max(known.connected_at or now, now - self.overlap), FIRST)
+    def _gap(self, watched: Watched, now: datetime) -> Gap:
+        if watched.good_at is not None:
+            return Gap(watched.good_at - self.overlap, LOST)
+        return Gap(max(watched.connected_at or now, now - self.overlap), FIRST)
 
 
 def missed_webhooks(step: Step) -> bool:
-    """Whether webhooks were missing, or incomplete, because of what this step repairs."""
+    """Whether webhooks were missing or incomplete before this step."""
     match step:
         case Create():
             return True

@@ -1,7 +1,7 @@
 """Webhook subscriptions of a connection: the desired ones, the existing ones, the difference, and its execution.
 
 Shopify lists only the subscriptions that this app created through the API. Ours are those with our name or our address;
-all others belong to somebody else and are never changed. The API version of webhooks is a setting of the app, not of a
+all others are never changed. The API version of webhooks is a setting of the app, not of a
 subscription, so it is shown and not changed.
 """
 
@@ -69,7 +69,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """It is ours, with another address or incomplete webhooks. `has_our_uri`: its address is right."""
+    """Correct a subscription of ours. `has_our_uri`: its address is right, only its content is incomplete."""
 
     topic: str
     found: Subscription
@@ -78,7 +78,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """A duplicate of ours for a topic, or one for a topic that is not desired."""
+    """Delete a duplicate of ours, or one for a topic that is not desired."""
 
     topic: str
     found: Subscription
@@ -127,14 +127,14 @@ def plan(desired: DesiredSubscriptions, existing: Iterable[Subscription]) -> lis
         if not rows:
             steps.append(Create(topic))
             continue
-        steps.append(_kept(topic, rows[0], desired))
+        steps.append(_keep_or_update(topic, rows[0], desired))
         steps += [Delete(topic, row) for row in rows[1:]]
     steps += [Delete(row.topic, row) for row in ours if row.topic not in desired.topics]
     # Deletes go first: Shopify accepts an address only once per topic.
     return sorted(steps, key=lambda step: not isinstance(step, Delete))
 
 
-def _kept(topic: str, row: Subscription, desired: DesiredSubscriptions) -> Step:
+def _keep_or_update(topic: str, row: Subscription, desired: DesiredSubscriptions) -> Step:
     return Keep(topic, row) if is_correct(row, desired) else Update(topic, row, has_our_uri=row.uri == desired.uri)
 
 
@@ -145,7 +145,7 @@ def is_correct(found: Subscription, desired: DesiredSubscriptions) -> bool:
 async def read_subscriptions(execute: Execute) -> list[Subscription]:
     """All subscriptions that this app created through the API.
 
-    Raises what `execute` does, and TargetDown for a response of another shape.
+    Raises what `execute` raises, and TargetDown for an invalid response.
     """
     rows: list[Subscription] = []
     after: str | None = None
@@ -156,14 +156,14 @@ async def read_subscriptions(execute: Execute) -> list[Subscription]:
             rows += [Subscription.read(node) for node in page]
             following = info["endCursor"] if info["hasNextPage"] else None
         except (LookupError, TypeError) as error:
-            raise TargetDown("Shopify's answer lacks what was asked for", target="shopify") from error
+            raise TargetDown("Shopify's answer lacks a requested field", target="shopify") from error
         if following is None or following == after:
             return rows
         after = following
 
 
 async def execute_steps(steps: Sequence[Step], desired: DesiredSubscriptions, execute: Execute) -> SubscriptionChanges:
-    """Execute the steps. Raises what `execute` does; completed steps stay, and the next comparison finds them."""
+    """Execute the steps. Raises what `execute` raises. Completed steps stay; the next plan has the rest."""
     done = SubscriptionChanges()
     content = {"uri": desired.uri, "name": desired.name, "format": "JSON"}
     for step in steps:

@@ -14,7 +14,7 @@ from shared.runtime.clock import Clock
 # A token is renewed after this share of its lifetime, so that none expires during a call.
 _LIFE_USED = 0.9
 _REFUSED = range(400, 500)
-# A new token that is refused within this time is not refused because it expired.
+# A token that is refused so soon after its renewal has not expired: another one would not help.
 _FRESH_SECONDS = 10.0
 # All callers wait for this one request.
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=10)
@@ -39,11 +39,11 @@ class Tokens:
             return self._static
         async with self._lock:
             if not self._token or self._clock.monotonic() >= self._renew_at:
-                await self._ask()
+                await self._renew()
             return self._token
 
     async def replace(self, refused: str) -> bool:
-        """Drop the `refused` token. Returns whether a new one may work: not a static one, nor right after a renewal."""
+        """Drop the `refused` token. False if a new one would not help: it is static, or was just renewed."""
         if self._static:
             return False
         async with self._lock:
@@ -54,8 +54,8 @@ class Tokens:
                 self._token, self._replaced_at = "", now
         return True
 
-    async def _ask(self) -> None:
-        body = await self._answer()
+    async def _renew(self) -> None:
+        body = await self._request()
         try:
             answer = orjson.loads(body)
             token, seconds = str(answer["access_token"]), float(answer.get("expires_in") or 3600)
@@ -64,7 +64,7 @@ class Tokens:
         self._token = token
         self._renew_at = self._clock.monotonic() + seconds * _LIFE_USED
 
-    async def _answer(self) -> bytes:
+    async def _request(self) -> bytes:
         form = {
             "client_id": self._account.client_id,
             "client_secret": self._account.client_secret.get_secret_value(),
@@ -77,12 +77,12 @@ class Tokens:
                 body = await response.content.read(65536)
                 status = response.status
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise TargetDown(f"Shopify gives no token: {type(error).__name__}") from error
+            raise TargetDown(f"Shopify issues no access token: {type(error).__name__}") from error
         if status == 200:
             return body
         if status in _REFUSED and status != 429:
             raise CredentialsRefused(
-                f"Shopify refuses our client id and secret (HTTP {status}): the secret is wrong or the app is not "
+                f"Shopify refused the client id and secret (HTTP {status}): the secret is wrong, or the app is not "
                 "installed in this shop"
             )
-        raise TargetDown(f"Shopify gives no token (HTTP {status})")
+        raise TargetDown(f"Shopify issues no access token (HTTP {status})")

@@ -1,4 +1,4 @@
-"""Converts Shopify's scalars: exact money in one spelling, times in UTC, ids as text, texts trimmed. Pure."""
+"""Converts Shopify's scalars: exact money in one notation, times in UTC, ids as text, texts trimmed. Pure."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ Node = Mapping[str, Any]
 
 
 class InvalidValue(ValueError):
-    """A value cannot be read. The message leaves the value out, which may be personal data."""
+    """A value cannot be read. The message does not contain the value, which may be personal data."""
 
 
-# No real amount is larger. Keeps sums within the 28 digits of decimal arithmetic.
-_MOST = Decimal(10) ** 15
+# Larger than any real amount. Keeps sums within the 28 digits of decimal arithmetic.
+_AMOUNT_AT_MOST = Decimal(10) ** 15
 
 
 def amount(value: object, unit: Decimal) -> Decimal:
-    """The amount, spelled with the currency's decimals: Shopify writes 679.0 and 679.00 for the same money.
+    """The amount with the currency's decimals: Shopify writes both 679.0 and 679.00.
 
-    An amount finer than `unit` keeps its digits. Raises InvalidValue for what is no amount.
+    An amount finer than `unit` keeps its digits. Raises InvalidValue if it is not an amount.
     """
     try:
         number = exact(value)
     except ValueError as error:
         raise InvalidValue("an amount is not a number") from error
-    if abs(number) >= _MOST or number.as_tuple().exponent < -12:  # type: ignore[operator]
+    if abs(number) >= _AMOUNT_AT_MOST or number.as_tuple().exponent < -12:  # type: ignore[operator]
         raise InvalidValue("an amount is too large or too precise")
     whole = number.quantize(unit)
     return whole if whole == number else number
@@ -65,7 +65,7 @@ def timestamp(value: object) -> datetime | None:
 
 
 def required_timestamp(value: object) -> datetime:
-    """As `moment`. Raises InvalidValue where there is none."""
+    """As `timestamp`. Raises InvalidValue if there is none."""
     read = timestamp(value)
     if read is None:
         raise InvalidValue("a time is missing")
@@ -77,5 +77,5 @@ def text(value: object) -> str:
 
 
 def nodes(connection: Node | None) -> list[Node]:
-    """A connection's nodes; none where it was not read."""
+    """The nodes of a GraphQL connection; empty if it was not read."""
     return [node for node in (connection or {}).get("nodes") or [] if node]

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from shared.canonical.money import exact
-from shared.connectors.heartland.client import HeartlandClient, Row, parts_of
+from shared.connectors.heartland.client import HeartlandClient, Row, batches_of
 from shared.connectors.heartland.decimal_json import normalized
 from shared.connectors.heartland.timestamps import timestamp
 from shared.entities.fulfilment.record import Fulfilment, ShippedLine
@@ -54,7 +54,7 @@ async def invoices_of_orders(client: HeartlandClient, order_ids: Sequence[int], 
 
 async def _invoices_by(client: HeartlandClient, field: str, values: Sequence[int], context: CallContext) -> list[Row]:
     found: list[Row] = []
-    for part in parts_of(values):
+    for part in batches_of(values):
         found += [row async for row in list_invoices(client, {field: {"$in": part}}, context)]
     return found
 

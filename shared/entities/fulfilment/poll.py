@@ -14,7 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from shared.connectors.heartland import decimal_json
-from shared.connectors.heartland.client import HeartlandClient, parts_of
+from shared.connectors.heartland.client import HeartlandClient, batches_of
 from shared.connectors.heartland.timestamps import changed_at
 from shared.entities.fulfilment.heartland import (
     invoices_by_id,
@@ -157,7 +157,7 @@ class InvoiceFeed:
         """Publish shipments of orders that have been linked since the last poll."""
         linked = await self._linked(record.order for record in position.unlinked.values())
         newly_linked = [int(key) for key, record in position.unlinked.items() if record.order in linked]
-        for part in parts_of(newly_linked):
+        for part in batches_of(newly_linked):
             rows = await invoices_by_id(self._heartland, part, LIVE)
             position = await self._publish(self._readable(rows), position)
         return position.without_unlinked(map(str, newly_linked))

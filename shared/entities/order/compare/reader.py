@@ -74,7 +74,7 @@ class Reader:
 
     async def _orders(self, keys: Sequence[str], unread: dict[str, str]) -> list[Order]:
         execute, orders = partial(self._shopify.client.execute, context=REPAIR), []
-        size = max(1, min(_ORDERS_PER_QUERY, self._shopify.client.fitting(READ_ORDERS)))
+        size = max(1, min(_ORDERS_PER_QUERY, self._shopify.client.max_units(READ_ORDERS)))
         for start in range(0, len(keys), size):
             nodes = await read_orders(keys[start : start + size], execute)
             for key, node in nodes.items():

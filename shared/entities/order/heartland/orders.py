@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from shared.connectors.heartland.client import HeartlandClient, Json, Row, parts_of
+from shared.connectors.heartland.client import HeartlandClient, Json, Row, batches_of
 from shared.connectors.heartland.models import Amount, Custom, MaybeAmount, Model, Text, read_all, read_one
 from shared.limits.call_context import CallContext
 
@@ -73,7 +73,7 @@ async def read_sales_order(client: HeartlandClient, order_id: int, context: Call
 async def orders_by_id(client: HeartlandClient, ids: Iterable[int], context: CallContext) -> list[Row]:
     """The orders with these ids, as raw rows of a list, many per request. Those that do not exist are left out."""
     found: list[Row] = []
-    for part in parts_of(list(ids)):
+    for part in batches_of(list(ids)):
         found += [row async for row in client.walk(_ORDERS, {"id": {"$in": part}}, context=context)]
     return found
 

@@ -35,7 +35,7 @@ class QueryClient(Protocol):
     async def execute(
         self, document: Document, variables: Mapping[str, Any], context: CallContext
     ) -> dict[str, Any]: ...
-    def fitting(self, document: Document) -> int: ...
+    def max_units(self, document: Document) -> int: ...
 
 
 class RecentReads:
@@ -118,7 +118,7 @@ class OrderReader:
         return partial(self._client.execute, context=self._context.about(*ids))
 
     def _size(self) -> int:
-        return max(1, min(self._limit, self._client.fitting(READ_ORDERS)))
+        return max(1, min(self._limit, self._client.max_units(READ_ORDERS)))
 
     def _send_after_reread_window(self) -> None:
         """A recently read order waits for others; the next order that was not read recently shortens the wait."""

@@ -48,7 +48,7 @@ def test_a_remainder_goes_to_whom_it_is_nearest() -> None:
 
 
 def test_nobody_to_share_with_is_an_error() -> None:
-    with pytest.raises(ValueError, match="nothing"):
+    with pytest.raises(ValueError, match="cannot be split"):
         split(Decimal(1), [], Decimal("0.01"))
 
 

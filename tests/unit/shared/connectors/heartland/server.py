@@ -13,7 +13,7 @@ from aiohttp import web
 
 from shared.connectors.heartland.account import HeartlandAccount
 from shared.connectors.heartland.client import HeartlandClient
-from shared.connectors.heartland.transport import Limits, Transport
+from shared.connectors.heartland.transport import RequestLimits, Transport
 from shared.limits.circuit_breaker import Breaker
 from shared.limits.rate_limit import RateLimit
 from shared.runtime.clock import SystemClock
@@ -36,16 +36,16 @@ def a_client(
     session: aiohttp.ClientSession,
     url: str,
     observed: list[tuple[str, str]],
-    limits: Limits,
+    limits: RequestLimits,
     *,
-    budget: RateLimit | None = None,
+    rate_limit: RateLimit | None = None,
     breaker: Breaker | None = None,
 ) -> HeartlandClient:
     clock = SystemClock()
     transport = Transport(
         session,
         HeartlandAccount.read({"base_url": url, "api_token": "sesame"}),
-        budget=budget or RateLimit(0, burst=1, max_in_flight=10, clock=clock),
+        rate_limit=rate_limit or RateLimit(0, burst=1, max_in_flight=10, clock=clock),
         breaker=breaker or Breaker("test", failures=1000, clock=clock),
         clock=clock,
         observe=lambda operation, outcome, seconds: observed.append((operation, outcome)),
@@ -55,7 +55,7 @@ def a_client(
 
 
 @asynccontextmanager
-async def answering(respond: Respond, limits: Limits | None = None) -> AsyncIterator[Spoken]:
+async def answering(respond: Respond, limits: RequestLimits | None = None) -> AsyncIterator[Spoken]:
     """A client whose every call is answered by `respond`."""
     spoken: Spoken
 
@@ -74,7 +74,7 @@ async def answering(respond: Respond, limits: Limits | None = None) -> AsyncIter
         url = "http://{}:{}".format(*runner.addresses[0][:2])
         async with aiohttp.ClientSession() as session:
             observed: list[tuple[str, str]] = []
-            spoken = Spoken(a_client(session, url, observed, limits or Limits()), observed=observed, url=url)
+            spoken = Spoken(a_client(session, url, observed, limits or RequestLimits()), observed=observed, url=url)
             yield spoken
     finally:
         await runner.cleanup()

@@ -13,7 +13,7 @@ from aiohttp import web
 from shared.connectors.heartland.client import HeartlandClient
 from shared.connectors.heartland.errors import NotFound, Refused
 from shared.connectors.heartland.models import MaybeAmount, Model, read_one
-from shared.connectors.heartland.transport import Limits
+from shared.connectors.heartland.transport import RequestLimits
 from shared.errors import CredentialsRefused, OutcomeUnknown, RetryLater, TargetDown
 from shared.limits.call_context import LIVE, REPAIR, CallContext
 from shared.limits.circuit_breaker import CLOSED, Breaker
@@ -90,7 +90,7 @@ async def test_what_comes_back_becomes_one_of_our_errors(respond: Respond, call:
 
 
 async def test_an_account_that_says_no_without_a_body_is_believed_where_its_settings_say_so() -> None:
-    async with answering(status(404), Limits(empty_refusals=True)) as spoken:
+    async with answering(status(404), RequestLimits(empty_refusals=True)) as spoken:
         with pytest.raises(NotFound):
             await read(spoken.client)
 
@@ -140,7 +140,7 @@ async def test_an_answer_that_takes_too_long(call: Call, error: type[Exception])
 
             await asyncio.Event().wait()
 
-    async with answering(lambda request: Never(), Limits(total_seconds=0.05)) as spoken:
+    async with answering(lambda request: Never(), RequestLimits(total_seconds=0.05)) as spoken:
         with pytest.raises(error) as caught:
             await call(spoken.client)
 
@@ -148,14 +148,14 @@ async def test_an_answer_that_takes_too_long(call: Call, error: type[Exception])
 
 
 async def test_an_answer_that_is_too_large_is_not_read_to_its_end() -> None:
-    async with answering(status(200, "x" * 5000), Limits(max_answer_bytes=1000)) as spoken:
+    async with answering(status(200, "x" * 5000), RequestLimits(max_answer_bytes=1000)) as spoken:
         with pytest.raises(TargetDown, match="larger than 1000 bytes"):
             await read(spoken.client)
 
 
 async def test_a_refused_connection_is_certainly_not_applied() -> None:
     async with aiohttp.ClientSession() as session:
-        client = a_client(session, "http://127.0.0.1:1", [], Limits())
+        client = a_client(session, "http://127.0.0.1:1", [], RequestLimits())
         with pytest.raises(TargetDown) as caught:
             await write(client)
 
@@ -198,10 +198,10 @@ async def test_the_token_goes_along_and_is_never_shown() -> None:
 
 async def test_who_waited_for_a_turn_while_the_breaker_opened_does_not_go_out() -> None:
     clock = SystemClock()
-    budget = RateLimit(0, burst=1, max_in_flight=1, clock=clock)
+    rate_limit = RateLimit(0, burst=1, max_in_flight=1, clock=clock)
     breaker = Breaker("test", failures=1, clock=clock)
     async with answering(status(503)) as spoken, aiohttp.ClientSession() as session:
-        client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget, breaker=breaker)
+        client = a_client(session, spoken.url, spoken.observed, RequestLimits(), rate_limit=rate_limit, breaker=breaker)
 
         ends = await asyncio.gather(*(write(client) for _ in range(3)), return_exceptions=True)
 
@@ -210,9 +210,9 @@ async def test_who_waited_for_a_turn_while_the_breaker_opened_does_not_go_out() 
 
 
 async def test_a_repair_waits_behind_live_calls_of_the_same_account() -> None:
-    budget = RateLimit(0, burst=1, max_in_flight=1, clock=SystemClock())
+    rate_limit = RateLimit(0, burst=1, max_in_flight=1, clock=SystemClock())
     async with answering(status(200, '{"results": []}')) as spoken, aiohttp.ClientSession() as session:
-        client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget)
+        client = a_client(session, spoken.url, spoken.observed, RequestLimits(), rate_limit=rate_limit)
         await asyncio.gather(
             client.sub_records("gadgets/{}/parts", 1, context=LIVE),
             client.sub_records("gadgets/{}/parts", 4, context=REPAIR),
@@ -243,50 +243,50 @@ async def test_a_packed_answer_is_held_to_the_same_limit() -> None:
         response.enable_compression()
         return response
 
-    async with answering(packed, Limits(max_answer_bytes=1000)) as spoken:
+    async with answering(packed, RequestLimits(max_answer_bytes=1000)) as spoken:
         with pytest.raises(TargetDown, match="larger than 1000 bytes"):
             await read(spoken.client)
 
 
 async def test_calls_that_the_breaker_refuses_neither_queue_for_the_rate_nor_use_it_up() -> None:
     clock = SystemClock()
-    budget = RateLimit(0.001, burst=1, max_in_flight=1, clock=clock)
+    rate_limit = RateLimit(0.001, burst=1, max_in_flight=1, clock=clock)
     breaker = Breaker("test", failures=1, clock=clock)
     breaker.end(breaker.begin(), TargetDown("refused"))
     async with answering(status(503)) as spoken, aiohttp.ClientSession() as session:
-        client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget, breaker=breaker)
+        client = a_client(session, spoken.url, spoken.observed, RequestLimits(), rate_limit=rate_limit, breaker=breaker)
         ends = await asyncio.gather(*(write(client) for _ in range(3)), return_exceptions=True)
 
     assert [type(end) for end in ends] == [TargetDown] * 3
-    await asyncio.wait_for(budget.acquire(), 1)  # its one token in a thousand seconds is still there
+    await asyncio.wait_for(rate_limit.acquire(), 1)  # its one token in a thousand seconds is still there
 
 
 async def test_a_turn_that_came_too_late_is_given_back() -> None:
     clock = SystemClock()
-    budget = RateLimit(0.001, burst=2, max_in_flight=1, clock=clock)
+    rate_limit = RateLimit(0.001, burst=2, max_in_flight=1, clock=clock)
     breaker = Breaker("test", failures=1, clock=clock)
     async with answering(status(503)) as spoken, aiohttp.ClientSession() as session:
-        client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget, breaker=breaker)
+        client = a_client(session, spoken.url, spoken.observed, RequestLimits(), rate_limit=rate_limit, breaker=breaker)
         await asyncio.gather(*(write(client) for _ in range(3)), return_exceptions=True)
 
     assert len(spoken.asked) == 1
-    await asyncio.wait_for(budget.acquire(), 1)
+    await asyncio.wait_for(rate_limit.acquire(), 1)
 
 
 async def test_a_write_asks_before_it_goes_out_once_its_turn_has_come() -> None:
-    budget = RateLimit(0, burst=1, max_in_flight=1, clock=SystemClock())
+    rate_limit = RateLimit(0, burst=1, max_in_flight=1, clock=SystemClock())
     told: list[str] = []
 
     async def check() -> None:
         told.append("asked")
 
     async with answering(status(201, "", Location="/5")) as spoken, aiohttp.ClientSession() as session:
-        client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget)
-        await budget.acquire("live")
+        client = a_client(session, spoken.url, spoken.observed, RequestLimits(), rate_limit=rate_limit)
+        await rate_limit.acquire("live")
         waiting = asyncio.create_task(write(client, LIVE.checked_by(check)))
         await asyncio.sleep(0)
         assert (told, spoken.asked) == ([], [])
-        budget.release()
+        rate_limit.release()
         await waiting
 
     assert told == ["asked"]
@@ -301,8 +301,8 @@ async def test_what_is_raised_before_a_write_keeps_it_back_and_says_nothing_of_h
         raise TargetDown("settled elsewhere")
 
     async with answering(status(200, '{"id": 5, "public_id": "S-1"}')) as spoken, aiohttp.ClientSession() as session:
-        budget = RateLimit(0, burst=1, max_in_flight=1, clock=clock)
-        client = a_client(session, spoken.url, spoken.observed, Limits(), budget=budget, breaker=breaker)
+        rate_limit = RateLimit(0, burst=1, max_in_flight=1, clock=clock)
+        client = a_client(session, spoken.url, spoken.observed, RequestLimits(), rate_limit=rate_limit, breaker=breaker)
         for call in (write, change):
             with pytest.raises(TargetDown, match="settled elsewhere"):
                 await call(client, LIVE.checked_by(check))
@@ -322,7 +322,7 @@ async def test_an_account_that_answers_with_a_failure_may_mean_one_record_alone(
 
 
 async def test_an_account_that_does_not_answer_in_time_is_down() -> None:
-    async with answering(status(200), Limits(total_seconds=0.000001)) as spoken:
+    async with answering(status(200), RequestLimits(total_seconds=0.000001)) as spoken:
         with pytest.raises(TargetDown) as failed:
             await write(spoken.client)
 

@@ -160,10 +160,10 @@ async def test_throttling_on_a_plan_that_states_no_bucket_is_waited_out() -> Non
 async def test_what_a_query_costs_is_learnt() -> None:
     async with open_shop_server(data({"nodes": []}, requested=40)) as (shop, session):
         client = shop.client(session)
-        before = client.fitting(READ_ORDERS)
+        before = client.max_units(READ_ORDERS)
         await client.execute(READ_ORDERS, {"ids": ["a", "b"]})
 
-    assert (before, client.fitting(READ_ORDERS)) == (34, 50)
+    assert (before, client.max_units(READ_ORDERS)) == (34, 50)
 
 
 async def test_a_query_that_costs_too_much_says_so_and_is_not_tried_at_that_size_again() -> None:
@@ -172,7 +172,7 @@ async def test_a_query_that_costs_too_much_says_so_and_is_not_tried_at_that_size
         with pytest.raises(QueryTooLarge):
             await client.execute(READ_ORDERS, {"ids": ["a", "b", "c", "d"]})
 
-    assert client.fitting(READ_ORDERS) == 2
+    assert client.max_units(READ_ORDERS) == 2
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b'{"data":', b"[]", b'{"data":null}'], ids=repr)
@@ -246,30 +246,30 @@ async def test_a_query_that_the_breaker_refuses_takes_no_points() -> None:
     async with open_shop_server(data(FINE)) as (shop, session):
         shop.breaker = Breaker("demo", clock=SystemClock(), failures=1)
         shop.breaker.end(shop.breaker.begin(), TargetDown("down"))
-        client, budget = shop.client(session), QueryCostLimit(SystemClock(), maximum=1000, restore_rate=0.001)
-        client._budget = budget
+        client, cost_limit = shop.client(session), QueryCostLimit(SystemClock(), maximum=1000, restore_rate=0.001)
+        client._cost_limit = cost_limit
         with pytest.raises(TargetDown, match="open"):
             await client.execute(ASK, {})
 
         assert shop.requests == []
-        assert budget.available == pytest.approx(1000, abs=0.1)
+        assert cost_limit.available == pytest.approx(1000, abs=0.1)
 
 
 async def test_points_that_came_too_late_are_given_back() -> None:
     async with open_shop_server(data(FINE)) as (shop, session):
         shop.breaker = Breaker("demo", clock=SystemClock(), failures=1)
-        client, budget = shop.client(session), QueryCostLimit(SystemClock(), maximum=1000, restore_rate=0.001)
-        client._budget = budget
-        await budget.reserve(1000)
+        client, cost_limit = shop.client(session), QueryCostLimit(SystemClock(), maximum=1000, restore_rate=0.001)
+        client._cost_limit = cost_limit
+        await cost_limit.reserve(1000)
         waiting = asyncio.create_task(client.execute(ASK, {}))
         await asyncio.sleep(0)
         shop.breaker.end(shop.breaker.begin(), TargetDown("down"))
-        budget.release_unused(1000)
+        cost_limit.release_unused(1000)
         with pytest.raises(TargetDown, match="open"):
             await waiting
 
         assert shop.requests == []
-        assert budget.available == pytest.approx(1000, abs=0.1)
+        assert cost_limit.available == pytest.approx(1000, abs=0.1)
 
 
 async def test_a_mutation_asks_before_it_goes_out_and_a_query_does_not() -> None:
@@ -278,11 +278,11 @@ async def test_a_mutation_asks_before_it_goes_out_and_a_query_does_not() -> None
 
     async with open_shop_server(data(FINE)) as (shop, session):
         shop.breaker = Breaker("demo", clock=SystemClock(), failures=1)
-        client, budget = shop.client(session), QueryCostLimit(SystemClock(), maximum=1000, restore_rate=0.001)
-        client._budget = budget
+        client, cost_limit = shop.client(session), QueryCostLimit(SystemClock(), maximum=1000, restore_rate=0.001)
+        client._cost_limit = cost_limit
         with pytest.raises(TargetDown, match="settled elsewhere"):
             await client.execute(SHIP, {}, LIVE.checked_by(check))
-        assert budget.available == pytest.approx(1000, abs=0.1)
+        assert cost_limit.available == pytest.approx(1000, abs=0.1)
         await client.execute(ASK, {}, LIVE.checked_by(check))
 
         assert len(shop.requests) == 1

@@ -11,7 +11,7 @@ from shared.connectors.shopify.costs import QUERY_MAXIMUM, Costs
 
 
 def test_the_hint_counts_until_a_reply_tells() -> None:
-    assert Costs().fitting("ReadOrders", hint=150) == 6
+    assert Costs().max_units("ReadOrders", hint=150) == 6
     assert Costs().estimate("ReadOrders", 3, hint=150) == 450
 
 
@@ -19,7 +19,7 @@ def test_a_small_bucket_bounds_a_query() -> None:
     costs = Costs()
     costs.bucket(400)
 
-    assert costs.fitting("ReadOrders", hint=100) == 4
+    assert costs.max_units("ReadOrders", hint=100) == 4
     assert costs.estimate("ReadOrders", 9, hint=100) == 400
 
 
@@ -27,7 +27,7 @@ def test_a_large_bucket_does_not_lift_the_maximum_of_a_query() -> None:
     costs = Costs()
     costs.bucket(20_000)
 
-    assert costs.fitting("ReadOrders", hint=100) == 10
+    assert costs.max_units("ReadOrders", hint=100) == 10
 
 
 def batches(per_order: int, logarithmic: bool) -> tuple[int, int]:
@@ -41,7 +41,7 @@ def batches(per_order: int, logarithmic: bool) -> tuple[int, int]:
             refused += 1
         else:
             costs.learn("ReadOrders", size, cost)
-        size = min(100, costs.fitting("ReadOrders", hint=150))
+        size = min(100, costs.max_units("ReadOrders", hint=150))
     return size, refused
 
 
@@ -65,4 +65,4 @@ def test_what_was_refused_is_not_tried_again() -> None:
     costs.learn("ReadOrders", 10, 100)
     costs.exceeded("ReadOrders", 40)
 
-    assert costs.fitting("ReadOrders", hint=150) == 24
+    assert costs.max_units("ReadOrders", hint=150) == 24

@@ -39,7 +39,7 @@ class Shop:
         self.first = first
         self.more = more
 
-    def fitting(self, document: Document) -> int:
+    def max_units(self, document: Document) -> int:
         return 50
 
     async def execute(

@@ -19,17 +19,17 @@ from tests.support.orders import an_order_node
 class FakeShop:
     """Answers with a node per id, when `gate` is open. `most` is what one query may hold."""
 
-    def __init__(self, most: int = 1000, fitting: int = 1000) -> None:
+    def __init__(self, most: int = 1000, max_units: int = 1000) -> None:
         self.batches: list[list[str]] = []
         self.most = most
-        self.fits = fitting
+        self.fits = max_units
         self.bad: dict[str, Exception] = {}
         self.missing: set[str] = set()
         self.arrived = asyncio.Semaphore(0)
         self.gate = asyncio.Event()
         self.gate.set()
 
-    def fitting(self, document: Document) -> int:
+    def max_units(self, document: Document) -> int:
         return self.fits
 
     async def execute(self, document: Document, variables: Mapping[str, Any], context: CallContext) -> dict[str, Any]:
@@ -84,7 +84,7 @@ async def test_a_batch_does_not_wait_for_ever_for_more() -> None:
 
 
 async def test_a_full_batch_does_not_wait_for_the_window() -> None:
-    shop = FakeShop(fitting=4)
+    shop = FakeShop(max_units=4)
     orders = reader(shop, window=3600)
 
     await asyncio.gather(*(orders.read(str(number)) for number in range(4)))
@@ -103,7 +103,7 @@ async def test_the_same_order_asked_for_twice_is_read_once() -> None:
 
 
 async def test_what_arrives_while_two_queries_are_under_way_fills_the_next() -> None:
-    shop = FakeShop(fitting=2)
+    shop = FakeShop(max_units=2)
     shop.gate.clear()
     orders = reader(shop)
     asked = [asyncio.create_task(orders.read(str(number))) for number in range(4)]
@@ -181,7 +181,7 @@ async def test_one_who_gives_up_does_not_disturb_the_others() -> None:
 
 
 async def test_closing_cancels_what_is_under_way_and_what_waits() -> None:
-    shop = FakeShop(fitting=1)
+    shop = FakeShop(max_units=1)
     shop.gate.clear()
     orders = reader(shop)
     asked = [asyncio.create_task(orders.read(str(number))) for number in range(5)]

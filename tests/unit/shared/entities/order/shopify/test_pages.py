@@ -132,7 +132,7 @@ async def test_pages_that_turn_in_a_circle_come_to_an_end() -> None:
     async def circle(document: Document, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         return {"node": {"updatedAt": whole["updatedAt"], "lineItems": page([line_node(1)], str(LINES))}}
 
-    with pytest.raises(RetryLater, match="repeats the same page"):
+    with pytest.raises(RetryLater, match="returned the same page"):
         await complete(first_page(whole), circle)
 
 
