@@ -150,7 +150,7 @@ def _header(
         "shipping_address_id": (references.shipping_address_id, current.shipping_address_id),
     }
     changes: dict[str, object] = {
-        name: wanted for name, (wanted, is_now) in fields.items() if wanted is not None and wanted != is_now
+        name: value for name, (value, old_value) in fields.items() if value is not None and value != old_value
     }
     if desired.shipping != (current.shipping_charge or Decimal(0)):
         changes["shipping_charge"] = desired.shipping
