@@ -6,7 +6,7 @@ from shared.canonical.record import CanonicalRecord
 
 
 class Address(CanonicalRecord):
-    """A postal address, trimmed; `country` is ISO alpha-2, `province` the vendor's code where there is one."""
+    """A postal address, trimmed; `country` is ISO alpha-2, `province` the vendor's code if it has one."""
 
     first_name: str = ""
     last_name: str = ""

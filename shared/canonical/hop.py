@@ -14,7 +14,10 @@ OUTCOMES = (
 
 
 class Hop(CanonicalRecord):
-    """One hop of one aggregate. Times are aware UTC; `source_time` is the time of the change by the source's clock."""
+    """One hop of one aggregate.
+
+    Times are aware UTC; `source_time` is the time of the change by the source's clock.
+    """
 
     event_id: str
     trace_id: str

@@ -17,7 +17,10 @@ _EXPONENTS = {
 
 
 def exact(value: object) -> Decimal:
-    """The decimal in `value`: a Decimal, an int or text. Raises ValueError for floats and non-finite numbers."""
+    """The decimal in `value`: a Decimal, an int or text.
+
+    Raises ValueError for floats and non-finite numbers.
+    """
     if isinstance(value, (bool, float)):
         raise ValueError(f"money must not be a {type(value).__name__}: {value!r}")
     try:
@@ -75,7 +78,7 @@ def total(amounts: Iterable[Decimal]) -> Decimal:
 
 
 def split(amount: Decimal, weights: Sequence[Decimal], unit: Decimal) -> list[Decimal]:
-    """Split `amount` by `weights` in steps of `unit`, by largest remainder: the parts sum to `amount` exactly.
+    """Split `amount` by `weights` in steps of `unit`, by largest remainder; the sum stays exact.
 
     If all weights are zero, they count as equal. If `amount` is finer than `unit`, the first part has the rest.
     """

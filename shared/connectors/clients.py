@@ -32,7 +32,10 @@ async def open_clients(
     clock: Clock,
     limits: VendorLimits | None = None,
 ) -> AsyncIterator[VendorClients]:
-    """Open the clients and their HTTP session. Without `limits`, limits are not shared with other processes."""
+    """Open the clients and their HTTP session.
+
+    Without `limits`, limits are not shared with other processes.
+    """
     limits = limits or VendorLimits(metrics, clock)
     # Without cookies, so that a vendor's load balancer does not send all calls to one server.
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:

@@ -73,7 +73,10 @@ class EntityWriter:
 
 @dataclass(frozen=True, slots=True)
 class PollParts:
-    """For `Poll.open`. A poll starts `overlap` before its position, or `lookback` before now if it has none yet."""
+    """For `Poll.open`.
+
+    A poll starts `overlap` before its position, or `lookback` before now if it has none yet.
+    """
 
     shell: Shell
     producer: Producer

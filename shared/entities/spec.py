@@ -1,4 +1,6 @@
-"""The spec of an entity: all that the rest of the system knows of it. One per `entities/<entity>/spec.py`.
+"""The spec of an entity: all that the rest of the system knows of it.
+
+One per `entities/<entity>/spec.py`.
 
 Functions are named as `module:function` and imported on use: ingress needs an entity's topics, but must not import its
 writers.
@@ -25,7 +27,10 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """A feed that the poller reads. `feed` names its stored position and its lease; `open` takes PollParts."""
+    """A feed that the poller reads.
+
+    `feed` names its stored position and its lease; `open` takes PollParts.
+    """
 
     feed: str
     open: str
@@ -33,7 +38,10 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A raw topic, and the sources of its notices. Without webhooks and poll, only repairs are published to it."""
+    """A raw topic, and the sources of its notices.
+
+    Without webhooks and poll, only repairs are published to it.
+    """
 
     system: System
     topic: Topic

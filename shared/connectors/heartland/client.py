@@ -113,7 +113,7 @@ class HeartlandClient:
             last = highest
 
     async def sub_records(self, path: str, *ids: int, context: CallContext) -> list[Row]:
-        """All sub-records of one record, by page number: there are few, and filters on them are not documented."""
+        """All sub-records of one record, by page number: few, and filters on them are not documented."""
         rows: list[Row] = []
         page, pages = 1, 1
         while page <= pages:

@@ -48,7 +48,10 @@ class CallLimits:
 
 
 class HeartlandClients:
-    """Clients by connection. Rate limit and breaker come from `limits`, and stay the same when settings change."""
+    """Clients by connection.
+
+    Rate limit and breaker come from `limits`, and stay the same when settings change.
+    """
 
     def __init__(
         self,

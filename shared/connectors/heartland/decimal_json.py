@@ -14,17 +14,26 @@ _CAMEL_CASE = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
 def loads(body: bytes) -> Any:
-    """The JSON in `body`, with exact decimals. Raises ValueError for invalid JSON, including NaN and Infinity."""
+    """The JSON in `body`, with exact decimals.
+
+    Raises ValueError for invalid JSON, including NaN and Infinity.
+    """
     return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
 
 
 def dumps(value: object) -> bytes:
-    """`value` as JSON, each Decimal as a number with all its digits. Raises TypeError for what JSON cannot express."""
+    """`value` as JSON, each Decimal as a number with all its digits.
+
+    Raises TypeError for what JSON cannot express.
+    """
     return orjson.dumps(value, default=_number)
 
 
 def normalized(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record with REST names: `active?` and `publicId` become `active` and `public_id`. Values stay as they are."""
+    """The record with REST names: `active?` and `publicId` become `active` and `public_id`.
+
+    Values stay as they are.
+    """
     return {name if name.isidentifier() and name.islower() else _snake(name): value for name, value in record.items()}
 
 

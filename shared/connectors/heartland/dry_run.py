@@ -1,4 +1,4 @@
-"""Transport for a dry run: reads are sent; writes are only recorded, and answered with a made-up negative id."""
+"""Transport for a dry run: sends reads, records writes and answers them with a negative id."""
 
 from __future__ import annotations
 

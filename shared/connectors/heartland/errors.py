@@ -32,7 +32,7 @@ class NotFound(Refused):
 
 
 def refusal(operation: str, status: int, answer: object) -> Refused:
-    """The error of a 4xx answer: `{error, message, details}`, or on some accounts `{errors: {field: [..]}}`."""
+    """The error of a 4xx: `{error, message, details}`, or on some accounts `{errors: {field: [..]}}`."""
     body: Mapping[str, object] = answer if isinstance(answer, Mapping) else {}
     details = _details(body.get("details") or body.get("errors"))
     code = str(body.get("error") or ("validation_error" if details else f"http_{status}"))

@@ -1,4 +1,7 @@
-"""The base of the models of Heartland's records. It accepts all the field names that its REST answers use."""
+"""The base of the models of Heartland's records.
+
+It accepts all the field names that its REST answers use.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,10 @@ M = TypeVar("M", bound=Model)
 
 
 def read_one(model: type[M], row: Mapping[str, Any]) -> M:
-    """The record as this model. Raises RetryLater if it is invalid: then its key is parked, and others go on."""
+    """The record as this model.
+
+    Raises RetryLater if it is invalid: then its key is parked, and others go on.
+    """
     try:
         return model.read(row)
     except ValueError as error:

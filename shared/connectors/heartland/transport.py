@@ -116,7 +116,9 @@ class Transport:
         body: Mapping[str, object] | None = None,
         context: CallContext,
     ) -> Answer:
-        """Send one request. Each `{}` in `path` is replaced by one of `ids`; metrics have the path without them.
+        """Send one request.
+
+        Each `{}` in `path` is replaced by one of `ids`; metrics have the path without them.
 
         Raises TargetDown (certainly not applied), OutcomeUnknown (a write that may have been), NotFound, Refused, and
         what the pre-send check of a write raises.
@@ -140,7 +142,10 @@ class Transport:
             self._rate_limit.release()
 
     async def _acquire(self, method: str, context: CallContext) -> int:
-        """Wait for the rate limit, run the pre-send check, pass the breaker: all or nothing. Raises TargetDown."""
+        """Wait for the rate limit, run the pre-send check, pass the breaker: all or nothing.
+
+        Raises TargetDown.
+        """
         # The breaker is checked before queueing too: a request that it rejects must not use up the rate limit.
         self._breaker.check()
         await self._rate_limit.acquire(context.priority)
@@ -230,7 +235,7 @@ class Transport:
 def _raise_uncertain(
     operation: str, method: str, what: str, *, after: float | None = None, cause: BaseException | None = None
 ) -> NoReturn:
-    """Raise the error for a missing or unusable response: a read is retried, a write may have been applied."""
+    """Raise the error for an unusable response: a read is retried, a write may have been applied."""
     kind = TargetDown if method == "GET" else OutcomeUnknown
     answered = not isinstance(cause, (aiohttp.ClientError, TimeoutError, OSError))
     raise kind(f"Heartland, {operation}: {what}", after, answered=answered) from cause

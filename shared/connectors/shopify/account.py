@@ -41,7 +41,10 @@ class ShopifyAccount(BaseModel):
 
     @classmethod
     def read(cls, credentials: Mapping[str, str]) -> Self:
-        """The account in a connection's credentials. Raises Misconfigured, naming what is wrong, never a value."""
+        """The account in a connection's credentials.
+
+        Raises Misconfigured, naming what is wrong, never a value.
+        """
         try:
             return cls.model_validate({name: value for name, value in credentials.items() if value != ""})
         except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Client of Shopify's Admin GraphQL API: sends a document, returns its data or raises one of our errors."""
+"""Client of Shopify's Admin GraphQL API: sends a document, returns data or raises one of our errors."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ TARGET = "shopify"
 
 
 class ShopifyClient:
-    """The client of one shop. A query may be repeated; a mutation without a response raises OutcomeUnknown.
+    """The client of one shop.
+
+    A query may be repeated; a mutation without a response raises OutcomeUnknown.
 
     With `cost_limit` None there is no rate limit of our own. `observe` is called with
     operation, outcome and seconds of each HTTP request.

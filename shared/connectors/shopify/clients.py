@@ -37,7 +37,9 @@ class ShopifyConnection:
 
 
 class ShopifyClients:
-    """Clients by connection. Rate limit and breaker come from `limits`, and stay the same when settings change.
+    """Clients by connection.
+
+    Rate limit and breaker come from `limits`, and stay the same when settings change.
 
     `points_per_second` is a shop's restore rate until its answers show the real one; 0 for no limit of our own.
     """

@@ -1,4 +1,4 @@
-"""Estimates the cost of queries from Shopify's responses, so that batches are as large as possible. Pure."""
+"""Estimates query costs from Shopify's responses, so that batches are as large as possible. Pure."""
 
 from __future__ import annotations
 

@@ -9,7 +9,9 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Document:
-    """A query or mutation. `cost_hint` is its estimated cost in points per unit until a response shows the real cost.
+    """A query or mutation.
+
+    `cost_hint` is its estimated cost in points per unit until a response shows the real cost.
 
     `per` names the list variable whose length is the number of units ('' for one unit). If access to one of
     `optional_fields` is denied, that is no error: its value is null then.

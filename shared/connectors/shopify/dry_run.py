@@ -1,4 +1,4 @@
-"""Shopify client for a dry run: queries are sent; mutations are only recorded, and answered with made-up data."""
+"""Shopify client for a dry run: sends queries, records mutations and answers them with made-up data."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from shared.errors import Rejected, RetryLater
 
 
 class QueryTooLarge(RetryLater):
-    """The query exceeds the maximum cost, or its response the maximum size: a query of fewer units is needed."""
+    """The query exceeds the maximum cost, or its response the maximum size: retry with fewer units."""
 
 
 class UserErrors(Rejected):

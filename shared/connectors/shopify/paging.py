@@ -15,7 +15,10 @@ Execute = Callable[[Document, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 
 
 async def all_pages(document: Document, node: Node, field: str, execute: Execute) -> Node:
-    """The list `field` of `node` with the entries of all its pages. Raises RetryLater if it changes meanwhile."""
+    """The list `field` of `node` with the entries of all its pages.
+
+    Raises RetryLater if it changes meanwhile.
+    """
     page = node[field]
     entries = list(page["nodes"])
     while has_more(page):
@@ -28,7 +31,10 @@ async def all_pages(document: Document, node: Node, field: str, execute: Execute
 
 
 async def more(document: Document, node: Node, variables: Mapping[str, Any], execute: Execute) -> Node:
-    """The record of `node`, read with a follow-up document. Raises RetryLater if it has changed or is gone."""
+    """The record of `node`, read with a follow-up document.
+
+    Raises RetryLater if it has changed or is gone.
+    """
     answer = (await execute(document, {"id": node["id"], **variables})).get("node")
     if not answer:
         raise RetryLater("the record was deleted while it was being read")

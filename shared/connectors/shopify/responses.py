@@ -1,4 +1,4 @@
-"""Maps Shopify's responses to our errors: HTTP status, top-level GraphQL errors, and invalid responses. Pure.
+"""Maps Shopify's responses to our errors: HTTP status, GraphQL errors, invalid responses. Pure.
 
 A mutation's own userErrors are checked by `errors.accepted`.
 """
@@ -81,7 +81,10 @@ def is_throttled(reply: Mapping[str, Any]) -> bool:
 
 
 def data_of(document: Document, reply: Mapping[str, Any]) -> dict[str, Any]:
-    """The reply's data. Raises Throttled, or one of our errors for top-level errors and replies without data."""
+    """The reply's data.
+
+    Raises Throttled, or one of our errors for top-level errors and replies without data.
+    """
     errors, data = reply.get("errors"), reply.get("data")
     if errors:
         _raise(document, errors if isinstance(errors, list) else [{"message": str(errors)}], data)

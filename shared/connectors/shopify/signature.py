@@ -1,4 +1,4 @@
-"""Shopify's webhook signature: base64 of HMAC-SHA256 over the raw bytes, keyed with the app's client secret."""
+"""Shopify's webhook signature: base64 of HMAC-SHA256 over the raw bytes, with the client secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keeps a connection's webhook subscriptions in sync, and records gaps in which webhooks may have been missed.
+"""Keeps a connection's webhook subscriptions in sync, and records gaps without webhooks.
 
 A gap is recorded before a missing subscription is created again, so that the orders of that time are read even if this
 process crashes in between.
@@ -46,7 +46,10 @@ class SubscriptionSync:
         return plan(self.desired, await read_subscriptions(self.execute))
 
     async def apply(self, steps: Sequence[Step], now: datetime) -> SubscriptionChanges:
-        """Execute the steps planned at `now`. Raises what the client raises, and TargetDown without a database."""
+        """Execute the steps planned at `now`.
+
+        Raises what the client raises, and TargetDown without a database.
+        """
         watched = await self.watch.get(self.connection)
         gap = self._gap(watched, now) if any(map(missed_webhooks, steps)) else None
         if gap is not None:

@@ -1,4 +1,4 @@
-"""Webhook subscriptions of a connection: the desired ones, the existing ones, the difference, and its execution.
+"""A connection's webhook subscriptions: desired, existing, the steps between, their execution.
 
 Shopify lists only the subscriptions that this app created through the API. Ours are those with our name or our address;
 all others are never changed. The API version of webhooks is a setting of the app, not of a

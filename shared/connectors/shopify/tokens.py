@@ -1,4 +1,4 @@
-"""Access tokens: static, or by client credentials, requested once for all callers and renewed before expiry."""
+"""Access tokens: static, or by client credentials, shared by all callers, renewed before expiry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Converts Shopify's scalars: exact money in one notation, times in UTC, ids as text, texts trimmed. Pure."""
+"""Converts Shopify's scalars: exact money, times in UTC, ids as text, trimmed texts. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The customer's row in the table of entities. Its Heartland hooks are kept; nothing reads them yet but the journal."""
+"""The customer's row in the table of entities.
+
+Its Heartland hooks are kept; nothing reads them yet but the journal.
+"""
 
 from __future__ import annotations
 

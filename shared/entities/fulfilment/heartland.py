@@ -31,14 +31,14 @@ _INVOICES = "sales/invoices"
 def list_invoices(
     client: HeartlandClient, condition: Json, context: CallContext, *, per_page: int = 200
 ) -> AsyncIterator[Row]:
-    """The invoices that match the filter, by ascending id, as raw JSON: a raw topic carries them unchanged."""
+    """The invoices that match the filter, by ascending id, as raw JSON for the raw topic."""
     return client.walk(_INVOICES, condition, per_page=per_page, context=context)
 
 
 def invoices_changed_since(
     client: HeartlandClient, moment: datetime, context: CallContext, *, per_page: int = 200
 ) -> AsyncIterator[Row]:
-    """Invoices with `updated_at` at or after `moment` (aware), by ascending id, so that changes shift no page."""
+    """Invoices with `updated_at` at or after `moment` (aware), by id, so that changes shift no page."""
     return list_invoices(client, {"updated_at": {"$gte": moment.isoformat()}}, context, per_page=per_page)
 
 
@@ -77,7 +77,9 @@ def shipped_items(lines: Sequence[Json]) -> list[int]:
 def from_heartland(
     invoice: Json, lines: Sequence[Json], skus: Mapping[int, str], order_id: str, rules: ShipmentSettings
 ) -> Fulfilment:
-    """The fulfilment in this invoice. `skus` maps Heartland item ids to SKUs, `order_id` is Shopify's numeric id.
+    """The fulfilment in this invoice.
+
+    `skus` maps Heartland item ids to SKUs, `order_id` is Shopify's numeric id.
 
     Raises Rejected where a required field is missing or invalid, NeedsReview where it ships a fraction of a unit.
     """

@@ -40,7 +40,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class PollWindow:
-    """How far a poll reads back: `overlap` before its cursor, or `lookback` before now if there is no cursor yet.
+    """How far a poll reads back: `overlap` before its cursor, `lookback` before now without a cursor.
 
     `lookback` is also how long a shipment of an unlinked order waits for the order's link.
     """
@@ -92,7 +92,7 @@ def invoice_notice(connection: str, shopify_id: str, invoice: Invoice, lines: Se
 
 @dataclass(frozen=True, slots=True)
 class PollObserver:
-    """Callbacks of a poll: for each event published, and for each row that cannot be read (with the reason)."""
+    """Callbacks of a poll: for each published event, and for each unreadable row with the reason."""
 
     published: Callable[[], None]
     unreadable: Callable[[str], None]
@@ -217,7 +217,10 @@ async def _pages(rows: AsyncIterator[Json], size: int) -> AsyncGenerator[list[Js
 
 
 def open_poll(parts: PollParts) -> Callable[[str], Awaitable[None]]:
-    """A function that polls the connection it is given by name. It raises TargetDown if the connection cannot work."""
+    """A function that polls the connection it is given by name.
+
+    It raises TargetDown if the connection cannot work.
+    """
     window = PollWindow(parts.overlap, parts.lookback, parts.page_size)
 
     async def poll(connection: str) -> None:

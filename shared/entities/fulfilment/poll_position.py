@@ -1,4 +1,4 @@
-"""The position of a poll: its cursor, what was published in the overlap, and records of unlinked orders. Pure.
+"""The position of a poll: cursor, versions published in the overlap, unlinked records. Pure.
 
 The cursor is the newest `updated_at` read, by Heartland's clock. Each poll starts `overlap` before it, since a record
 can become visible after a newer one. Records that were published in the overlap are stored with id and version, so that
@@ -86,7 +86,7 @@ class PollPosition:
         return replace(self, newest=max([self.newest, *(min(at, now) for at in timestamps)]))
 
     def trimmed(self, overlap: timedelta, unlinked_at_most: timedelta) -> PollPosition:
-        """Without records that no later poll reads again, and without unlinked ones older than `unlinked_at_most`."""
+        """Without records that no later poll reads, and without unlinked ones older than `unlinked_at_most`."""
         published = {key: version for key, version in self.published.items() if version.at >= self.since(overlap)}
         unlinked = {key: record for key, record in self.unlinked.items() if record.at >= self.newest - unlinked_at_most}
         return PollPosition(self.newest, published, unlinked)

@@ -1,4 +1,7 @@
-"""The canonical fulfilment: a completed Heartland invoice, to be fulfilled in Shopify. A fact: applied once."""
+"""The canonical fulfilment: a completed Heartland invoice, to be fulfilled in Shopify.
+
+A fact: applied once.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,10 @@ class ShippedLine(CanonicalRecord):
 
 
 class Fulfilment(CanonicalRecord):
-    """One completed invoice of one of our orders. `id` is the invoice's id, `order_id` Shopify's numeric order id."""
+    """One completed invoice of one of our orders.
+
+    `id` is the invoice's id, `order_id` Shopify's numeric order id.
+    """
 
     id: str
     order_id: str

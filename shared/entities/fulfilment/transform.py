@@ -95,7 +95,10 @@ def canonical(record: Record, fulfilment: Fulfilment, version: datetime, clock: 
 
 
 def envelope(event: FulfilmentEvent, notice: Envelope, priority: Priority = "live") -> Envelope:
-    """The event's envelope. Its id is derived from invoice, version and content, so a duplicate has the same id."""
+    """The event's envelope.
+
+    Its id is derived from invoice, version and content, so a duplicate has the same id.
+    """
     name = f"{event.connection}|{event.record.id}|{event.version.isoformat()}|{event.content_hash}"
     return Envelope(
         id=str(uuid.uuid5(_NAMESPACE, name)),

@@ -13,7 +13,10 @@ from shared.messaging.notice import asked_for, notice
 
 
 def gap_notice(connection: str, order: ChangedOrder) -> Envelope:
-    """The notice to read the order again. The same change has the same event id, however often it is backfilled."""
+    """The notice to read the order again.
+
+    The same change has the same event id, however often it is backfilled.
+    """
     return notice(
         event_id=f"gap:{connection}:{order.id}:{order.updated_at.isoformat()}",
         source="shopify",

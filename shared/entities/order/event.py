@@ -17,7 +17,10 @@ LinkEvent = CanonicalEvent[Link]
 def order_event(
     order: Order, connection: str, *, namespace: str, read_at: datetime, lineage: tuple[str, ...] = ()
 ) -> OrderEvent:
-    """The event of an order as Shopify states it. `namespace` is that of our own metafields: see `order_hash`."""
+    """The event of an order as Shopify states it.
+
+    `namespace` is that of our own metafields: see `order_hash`.
+    """
     return OrderEvent(
         schema_name="tillbridge.order/1",
         connection=connection,

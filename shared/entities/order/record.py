@@ -70,7 +70,7 @@ class OrderLine(CanonicalRecord):
 
     @property
     def net(self) -> Decimal:
-        """List price times ordered quantity less the line's discounts (includes tax when the order's prices do)."""
+        """List price times ordered quantity minus discounts; includes tax if the order's prices do."""
         return self.gross - self.discount
 
     @property

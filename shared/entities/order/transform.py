@@ -195,7 +195,10 @@ def headers_of(records: Sequence[Record]) -> dict[str, str]:
 
 
 def envelope(event: OrderEvent, notice: Envelope, extra: Mapping[str, str] | None = None) -> Envelope:
-    """The event's envelope. Its id is derived from the content, so the same state read twice has the same id."""
+    """The event's envelope.
+
+    Its id is derived from the content, so the same state read twice has the same id.
+    """
     name = f"{event.connection}|{event.key}|{event.content_hash}|{event.version.isoformat()}"
     return Envelope(
         id=str(uuid.uuid5(_NAMESPACE, name)),

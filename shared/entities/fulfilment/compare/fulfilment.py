@@ -1,4 +1,4 @@
-"""Compares shipments: shipped in Heartland but not fulfilled in Shopify, or fulfilled by us and cancelled there."""
+"""Compares shipments: not fulfilled in Shopify, or fulfilled by us and cancelled there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INVOICE_NOTICE = "heartland.invoice.repair"
 
 
 def compare(snapshot: OrderSnapshot) -> Iterator[Finding]:
-    """Compares units: a shipment that our ledger lacks may be in Shopify, by hand or from before a database loss."""
+    """Compares units, since a shipment may be in Shopify but not in our ledger: by hand, or after a data loss."""
     order, heartland = snapshot.order, snapshot.heartland
     if heartland is None or snapshot.fulfilled_units is None:
         return

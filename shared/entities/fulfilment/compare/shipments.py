@@ -1,4 +1,4 @@
-"""Adds shipments to order snapshots: Heartland's invoices, Shopify's fulfilments, and those in our ledger."""
+"""Adds shipments to order snapshots: Heartland's invoices, Shopify's and our ledger's fulfilments."""
 
 from __future__ import annotations
 

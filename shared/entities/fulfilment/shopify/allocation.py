@@ -63,7 +63,10 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class FulfilmentCall:
-    """The input of one `fulfillmentCreate`. `before` are the ids of the order's fulfilments that existed before it."""
+    """The input of one `fulfillmentCreate`.
+
+    `before` are the ids of the order's fulfilments that existed before it.
+    """
 
     parts: tuple[AllocatedUnits, ...]
     tracking: Tracking
@@ -102,7 +105,7 @@ def remaining_lines(order: Mapping[str, Any]) -> list[RemainingLine]:
 
 
 def allocate(lines: Sequence[ShippedLine], remaining: Sequence[RemainingLine], preferred_location: str) -> Allocation:
-    """Allocate each shipped line to fulfilment-order lines of its SKU, those of `preferred_location` first."""
+    """Allocate shipped lines to fulfilment-order lines of their SKU, `preferred_location` first."""
     left = {entry.line: entry for entry in remaining}
     parts: list[AllocatedUnits] = []
     missing: list[ShippedLine] = []
@@ -144,7 +147,10 @@ def tracking_of(record: Fulfilment) -> dict[str, str]:
 
 
 def creation_input(call: FulfilmentCall, *, notify: bool) -> dict[str, Any]:
-    """The `FulfillmentInput` of one call. Shopify refuses a repeated fulfilment-order line, so units are summed."""
+    """The `FulfillmentInput` of one call.
+
+    Shopify refuses a repeated fulfilment-order line, so units are summed.
+    """
     orders: dict[str, dict[str, int]] = {}
     for part in call.parts:
         units = orders.setdefault(part.fulfilment_order, {})
@@ -163,7 +169,7 @@ def creation_input(call: FulfilmentCall, *, notify: bool) -> dict[str, Any]:
 
 
 def candidates(order: Mapping[str, Any], call: FulfilmentCall, known: Collection[str]) -> list[Mapping[str, Any]]:
-    """The fulfilments that a call with an unknown outcome may have made; their units are compared afterwards.
+    """The fulfilments that a call in doubt may have made; their units are compared afterwards.
 
     A fulfilment has no field for our reference. So the call made it if it did not exist before the call, is not in
     `known`, and has the call's tracking number and units. Calls for one order never run concurrently.

@@ -1,4 +1,4 @@
-"""The GraphQL documents about fulfilments: reading fulfilment orders and fulfilments, creating fulfilments."""
+"""The GraphQL documents that read fulfilment orders and fulfilments, and create fulfilments."""
 
 from __future__ import annotations
 

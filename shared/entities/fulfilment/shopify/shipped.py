@@ -9,7 +9,10 @@ from shared.entities.fulfilment.shopify.documents import READ_SHIPPED
 
 
 async def shipped_units(execute: Execute, ids: list[str]) -> dict[str, int]:
-    """Units in successful fulfilments, by order. Orders that Shopify does not return, or not readably, are absent."""
+    """Units in successful fulfilments, by order.
+
+    Orders that Shopify does not return, or not readably, are absent.
+    """
     answer = await execute(READ_SHIPPED, {"ids": [f"gid://shopify/Order/{order_id}" for order_id in ids]})
     units: dict[str, int] = {}
     for node in filter(None, answer.get("nodes") or ()):

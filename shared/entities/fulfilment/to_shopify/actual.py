@@ -1,4 +1,4 @@
-"""Reads a shipment as Shopify holds it: its calls in the ledger, and the units that are left to fulfil."""
+"""Reads a shipment as Shopify holds it: its calls in the ledger, and units left to fulfil."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENTITY = "fulfilment"
 
 @dataclass(frozen=True, slots=True)
 class ActualShipment:
-    """`history` are the calls of earlier attempts; `made` and `changed` are the fulfilments of this attempt.
+    """`history` are earlier attempts' calls; `made` and `changed` are fulfilments of this attempt.
 
     `order` is Shopify's order with its fulfilment orders, empty if no units of the shipment are left to fulfil.
     """
@@ -48,7 +48,7 @@ class ShipmentReader:
     context: CallContext
 
     async def read(self, desired: DesiredShipment) -> ActualShipment:
-        """Raises NeedsReview if Shopify has no such order, TargetDown while reads may not show a call in doubt."""
+        """Raises NeedsReview without such an order, TargetDown while reads may not show a call in doubt."""
         history = await self._history(desired.invoice)
         if history.in_doubt():
             await self._settle(history)
@@ -65,7 +65,7 @@ class ShipmentReader:
         return ShipmentHistory.read(invoice, await self.ledger.of_key(self.connection, ENTITY, self.order_id))
 
     async def _settle(self, history: ShipmentHistory) -> None:
-        """Find the fulfilment of each call in doubt, or give its claim back: its units are then allocated again."""
+        """Find the fulfilment of each call in doubt, or give its claim back to allocate its units again."""
         known = set(history.fulfilments)
         for operation, claim in history.in_doubt().items():
             call = FulfilmentCall.read(claim.result or {})

@@ -20,7 +20,10 @@ from shared.sync.ownership_check import both
 async def execute(
     step: Step, actual: ActualShipment, desired: DesiredShipment, reader: ShipmentReader
 ) -> ActualShipment:
-    """Execute one step. Raises RetryLater where Shopify refuses a fulfilment, NeedsReview where it refuses tracking."""
+    """Execute one step.
+
+    Raises RetryLater where Shopify refuses a fulfilment, NeedsReview where it refuses tracking.
+    """
     if isinstance(step, ChangeTracking):
         return replace(actual, changed=(*actual.changed, await _change_tracking(step, desired, reader)))
     return replace(actual, made=(*actual.made, await _create(step, actual, desired, reader)))

@@ -1,4 +1,4 @@
-"""Writes a Heartland shipment to Shopify: one fulfilment per invoice and location, however often the event arrives.
+"""Writes a Heartland shipment to Shopify: one fulfilment per invoice and location. Idempotent.
 
 The sequence is in shared/sync/sync.py; this module is the fulfilment's part of it. A fulfilment is a fact, so there is
 no version gate: the ledger shows which calls were made.

@@ -1,4 +1,4 @@
-"""The history of one invoice in the ledger: the fulfilments its calls made, with their units and tracking. Pure.
+"""One invoice's history in the ledger: the fulfilments made, with units and tracking. Pure.
 
 One call fulfils at one location, so an invoice may need several calls, and another one for units that were on hold.
 """
@@ -16,7 +16,7 @@ from shared.state.ledger import Claim
 
 @dataclass(frozen=True, slots=True)
 class ShipmentHistory:
-    """`calls` and `changes` are this invoice's effects: creates of fulfilments, and later changes of their tracking.
+    """`calls` are this invoice's creates of fulfilments, `changes` its later changes of tracking.
 
     `fulfilments` are the ids of the fulfilments that any invoice of the order made.
     """

@@ -1,4 +1,4 @@
-"""Looks up calls whose outcome is unknown. shared/sync/create_once.py decides when a look-up is conclusive."""
+"""Looks up calls in doubt. When a look-up is conclusive, shared/sync/create_once.py decides."""
 
 from __future__ import annotations
 

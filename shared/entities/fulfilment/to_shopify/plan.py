@@ -1,4 +1,4 @@
-"""Plans the remaining calls of a shipment: fulfilments of unallocated units, and later changes of tracking. Pure.
+"""Plans a shipment's remaining calls: fulfil unallocated units, change tracking. Pure.
 
 One call fulfils at one location, so an invoice may need several calls. Each has its own effect, whose intent holds the
 call's input. Units that earlier calls allocated are subtracted before the rest is allocated.
@@ -27,7 +27,10 @@ from shared.sync.plan import Plan, Problem
 
 
 def plan_shipment(desired: DesiredShipment, actual: ActualShipment) -> Plan[Step]:
-    """All remaining steps. Units that are on hold make the event wait, units that Shopify does not expect a problem."""
+    """All remaining steps.
+
+    Units that are on hold make the event wait, units that Shopify does not expect a problem.
+    """
     left = unallocated_lines(desired.lines, actual.history.allocated())
     allocation = Allocation((), (), on_hold=False)
     if left:

@@ -20,7 +20,10 @@ Json = dict[str, Any]
 
 
 async def read_remaining(shopify: ShopifyClient, order_id: str, context: CallContext) -> Json:
-    """The order with its fulfilment orders and all their lines. Raises NeedsReview if Shopify has no such order."""
+    """The order with its fulfilment orders and all their lines.
+
+    Raises NeedsReview if Shopify has no such order.
+    """
     order = await _read_order(shopify, READ_FULFILMENT_ORDERS, order_id, context)
     page = order["fulfillmentOrders"]["pageInfo"]
     while page["hasNextPage"]:

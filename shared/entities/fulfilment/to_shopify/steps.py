@@ -11,7 +11,10 @@ from shared.entities.fulfilment.shopify.allocation import FulfilmentCall, Tracki
 
 @dataclass(frozen=True, slots=True)
 class CreateFulfilment:
-    """Fulfil units at one location. `operation` is its name in the ledger, `intent` is stored with the claim."""
+    """Fulfil units at one location.
+
+    `operation` is its name in the ledger, `intent` is stored with the claim.
+    """
 
     operation: str
     call: FulfilmentCall

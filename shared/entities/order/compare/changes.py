@@ -1,4 +1,4 @@
-"""Lists the orders that either vendor changed since a time, without those that were compared since that change."""
+"""Lists the orders that either vendor changed since a time, without those compared after the change."""
 
 from __future__ import annotations
 

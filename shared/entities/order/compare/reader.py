@@ -48,7 +48,10 @@ class Reader:
         self._companions = companions
 
     async def snapshots(self, keys: Sequence[str], now: datetime) -> ReadResult[OrderSnapshot]:
-        """Snapshots of those orders that Shopify returns. An outage is raised, as the clients and the database do."""
+        """Snapshots of those orders that Shopify returns.
+
+        An outage is raised, as the clients and the database do.
+        """
         unread: dict[str, str] = {}
         orders = await self._orders(keys, unread)
         ids = [order.id for order in orders]
@@ -86,7 +89,10 @@ class Reader:
     async def _in_heartland(
         self, ids: Sequence[str], stored: StoredOrders, unread: dict[str, str]
     ) -> dict[str, HeartlandOrderState]:
-        """The Heartland orders by Shopify's id. Without a link they are looked up by custom field, as writers do."""
+        """The Heartland orders by Shopify's id.
+
+        Without a link they are looked up by custom field, as writers do.
+        """
         client = self._heartland.client
         field = self._heartland.section("order", HeartlandOrderSettings).order_id_field
         linked = {int(heartland_id): shopify_id for shopify_id, heartland_id in stored.links.items()}
@@ -102,7 +108,9 @@ class Reader:
 
 @contextmanager
 def skip_unreadable(key: str, unread: dict[str, str]) -> Iterator[None]:
-    """Skip an order that cannot be read, and store the reason in `unread`. An outage of a vendor is raised.
+    """Skip an order that cannot be read, and store the reason in `unread`.
+
+    An outage of a vendor is raised.
 
     Nothing is reported here: the transformer and the writers meet the same order, and open a review, park it or
     dead-letter it.

@@ -1,4 +1,4 @@
-"""Repairs an order and its payments, which the same writer writes: the order is read and written again."""
+"""Repairs an order with its payments: the order is read and written again."""
 
 from __future__ import annotations
 

@@ -36,7 +36,9 @@ class ReviewDecision:
 
 @dataclass(frozen=True, slots=True)
 class StoredOrderState:
-    """What our tables have of an order. `version` and `content_hash` are those last written, None and empty if never.
+    """What our tables have of an order.
+
+    `version` and `content_hash` are those last written, None and empty if never.
 
     `definitions_version` is the version of the settings it was written with. `blocked`: it was not written, a person
     must act. `fulfilled_by_invoice` are the units that each invoice fulfilled.

@@ -1,4 +1,4 @@
-"""Reads what our own tables have of orders: last written version, links, decisions, and work in progress."""
+"""Reads our own tables about orders: last written version, links, decisions, work in progress."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ class StoredOrderStates:
 
 
 def is_in_flight(received: datetime | None, ended: datetime | None, now: datetime, at_most: timedelta) -> bool:
-    """Whether an event of an order was received and has not ended. Only for `at_most`, or it would hide a loss."""
+    """Whether an event of an order was received and has not ended.
+
+    Only for `at_most`, or it would hide a loss.
+    """
     if received is None or now - received > at_most:
         return False
     return ended is None or ended < received

@@ -31,7 +31,10 @@ class CustomerAddress(Model):
 
 
 async def customers_by_email(client: HeartlandClient, email: str, context: CallContext) -> list[HeartlandCustomer]:
-    """The customers with this address, ignoring case, by ascending id. Heartland does not keep addresses unique."""
+    """The customers with this address, ignoring case, by ascending id.
+
+    Heartland does not keep addresses unique.
+    """
     spellings = sorted({email, email.lower()})
     condition = {"email": spellings[0] if len(spellings) == 1 else {"$in": spellings}}
     rows = [read_one(HeartlandCustomer, row) async for row in client.walk("customers", condition, context=context)]

@@ -18,7 +18,7 @@ _MATCHES_PER_PAGE = 20
 
 
 class SalesOrder(Model):
-    """`status` is `pending`, `open`, and later closed or canceled; the spelling of the last two is not documented."""
+    """`status` is `pending`, `open`, then closed or canceled; the last two have no documented spelling."""
 
     id: int
     public_id: Text = ""
@@ -71,7 +71,10 @@ async def read_sales_order(client: HeartlandClient, order_id: int, context: Call
 
 
 async def orders_by_id(client: HeartlandClient, ids: Iterable[int], context: CallContext) -> list[Row]:
-    """The orders with these ids, as raw rows of a list, many per request. Those that do not exist are left out."""
+    """The orders with these ids, as raw rows of a list, many per request.
+
+    Those that do not exist are left out.
+    """
     found: list[Row] = []
     for part in batches_of(list(ids)):
         found += [row async for row in client.walk(_ORDERS, {"id": {"$in": part}}, context=context)]

@@ -23,7 +23,9 @@ Interpretation = Callable[[Order], Order]
 
 @dataclass(frozen=True, slots=True)
 class StatedTotals:
-    """Totals that Shopify states besides the lines. `taxes` are the order's own tax lines, sums of the whole order.
+    """Totals that Shopify states besides the lines.
+
+    `taxes` are the order's own tax lines, sums of the whole order.
 
     `unit` is the currency's smallest amount; `removed_shipping` are ids of shipping lines that an edit removed.
     """
@@ -77,7 +79,7 @@ def _unchanged(order: Order) -> Order:
 
 
 def _quantities(order: Order, stated: StatedTotals) -> list[Interpretation]:
-    """Ordered quantities, or those left after an edit: whether totals include removed units is not documented."""
+    """Ordered quantities, or those left after an edit: which ones totals include is not documented."""
     if not stated.removed_shipping and not any(line.removed for line in order.lines):
         return [_unchanged]
 
@@ -102,14 +104,14 @@ def _without_removed(line: OrderLine, unit: Decimal) -> OrderLine:
 
 
 def _totals(order: Order, stated: StatedTotals) -> list[Interpretation]:
-    """totalPriceSet, or currentTotalPriceSet: only the latter changes if an old API adds a line to the order."""
+    """totalPriceSet, or currentTotalPriceSet, which alone changes if an old API adds a line."""
     if stated.current_total == order.total:
         return [_unchanged]
     return [_unchanged, lambda interpretation: interpretation.model_copy(update={"total": stated.current_total})]
 
 
 def _taxes(order: Order, stated: StatedTotals) -> list[Interpretation]:
-    """Taxes of the lines only, or with the order's taxes that exceed them (taxes on fees, order-wide rounding).
+    """Taxes of the lines only, or with the order's taxes that exceed them, such as taxes on fees.
 
     Old records, from before lines had taxes, have only the order's taxes.
     """
@@ -138,7 +140,7 @@ def _excess_taxes(order: Order, stated: tuple[TaxLine, ...]) -> tuple[TaxLine, .
 
 
 def _discounts(order: Order, stated: StatedTotals) -> list[Interpretation]:
-    """Allocations only, or with the rest of the order's discount total, for records from before allocations."""
+    """Allocations only, or with the rest of the order's discount total, as old records need."""
     allocated = total(d.amount for line in _charged_lines(order) for d in line.discounts)
     rest = stated.discounts - allocated
     if rest <= 0:

@@ -39,7 +39,9 @@ class QueryClient(Protocol):
 
 
 class RecentReads:
-    """Orders that were read within the last 30 seconds. `seconds` is the window for reading one again; 0 for none.
+    """Orders that were read within the last 30 seconds.
+
+    `seconds` is the window for reading one again; 0 for none.
 
     When we write our metafields, Shopify sends another webhook about a second after the order was read. The order is
     then read again, but may wait longer for others to join the query.
@@ -64,7 +66,10 @@ class RecentReads:
 
 
 class OrderReader:
-    """The batching reader of one shop and priority. `maximum` limits a batch, even if a larger query is affordable."""
+    """The batching reader of one shop and priority.
+
+    `maximum` limits a batch, even if a larger query is affordable.
+    """
 
     def __init__(
         self,

@@ -37,7 +37,9 @@ class ChangedOrder:
 
 
 async def changed_orders(execute: Execute, since: datetime) -> AsyncGenerator[ChangedOrder, None]:
-    """Every order with `updated_at` at or after `since` (aware), oldest change first. Raises what `execute` raises.
+    """Every order with `updated_at` at or after `since` (aware), oldest change first.
+
+    Raises what `execute` raises.
 
     An order that changes while it is being listed moves to the end of the list, so none is missed; it may come
     twice. An order whose timestamp cannot be read counts as changed at `since`.

@@ -1,4 +1,6 @@
-"""Every GraphQL document we send, each under its name. Valid on 2026-07 and 2026-10, without deprecated fields.
+"""Every GraphQL document we send, each under its name.
+
+Valid on 2026-07 and 2026-10, without deprecated fields.
 
 Query cost is what limits us: objects cost one point and pages grow with `first`, so first pages are small and
 longer orders are completed by the follow-up documents. Nothing is ever cut: a page says whether there is more,

@@ -1,4 +1,4 @@
-"""Reads orders completely: the first pages of many orders in one query, then the follow-up pages of each."""
+"""Reads orders completely: first pages of many orders in one query, then the follow-up pages of each."""
 
 from __future__ import annotations
 

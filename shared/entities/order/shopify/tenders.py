@@ -36,7 +36,10 @@ def tenders(transactions: Iterable[Node], owed: Decimal) -> tuple[Tender, ...]:
 
 
 def kind_of(gateway: str, manual: bool) -> TenderKind:
-    """The kind of a tender. A gateway that is not Shopify's own belongs to a payment processor: usually a card."""
+    """The kind of a tender.
+
+    A gateway that is not Shopify's own belongs to a payment processor: usually a card.
+    """
     known = _KINDS.get(gateway.lower())
     return known if known is not None else ("manual" if manual else "card")
 

@@ -30,7 +30,7 @@ def parse(body: bytes) -> Body:
 
 
 def is_complete(body: Body) -> bool:
-    """Whether the body is an order with all its payments: it contains transactions, or nothing is paid yet.
+    """Whether the body is an order with all payments: it has transactions, or nothing is paid yet.
 
     Amount and gateway are not enough: a payment is booked with its transaction id, which a body does not contain.
     """

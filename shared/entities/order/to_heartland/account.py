@@ -1,4 +1,4 @@
-"""The caches and clients for writing orders to one connection's Heartland account, built once per connection."""
+"""One connection's Heartland account: the client and caches for writing orders, built once."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def open_account(
     item_window_seconds: float = WINDOW_SECONDS,
     started_at: datetime | None = None,
 ) -> Account:
-    """The account around its client. `started_at` is when other processes stopped writing to it, by default now."""
+    """The account around its client.
+
+    `started_at` is when other processes stopped writing to it, by default now.
+    """
     name, heartland = connected.connection.name, connected.client
     rules = connected.section("order", HeartlandOrderSettings)
     read_lag_seconds = connected.rules.read_lag_seconds

@@ -1,4 +1,4 @@
-"""Finds and reads the order in Heartland, or takes it from memory while reads may lag behind our writes."""
+"""Finds and reads the order in Heartland, or takes it from the cache while reads may lag."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ActualOrderReader:
         self.duplicates: Problem | None = None
 
     async def find(self, link: LinkRow | None) -> ActualOrder | None:
-        """The order by our link; without one, by a look-up if Shopify's metafield shows that the order was created.
+        """The order by our link; without one, by a look-up if Shopify's metafield has its id.
 
         The latter happens after the database was lost.
         """
@@ -61,7 +61,10 @@ class ActualOrderReader:
         return await self.read(found)
 
     async def read(self, order_id: int) -> ActualOrder:
-        """The whole order. Raises TargetDown while reads may not show our last write, NeedsReview if it was deleted."""
+        """The whole order.
+
+        Raises TargetDown while reads may not show our last write, NeedsReview if it was deleted.
+        """
         lag_seconds = self._account.lag.seconds
         recent = self._account.recent.recall(self._order.id, lag_seconds)
         if recent is not None:

@@ -35,7 +35,10 @@ class Addresses:
     async def get_or_create(
         self, order: Order, customer_id: int, work: UnitOfWork, context: CallContext, *, is_new: bool
     ) -> tuple[int | None, int | None]:
-        """The ids of billing and shipping address, None for one that the order lacks. A new customer has none yet."""
+        """The ids of billing and shipping address, None for one that the order lacks.
+
+        A new customer has none yet.
+        """
         desired = order_addresses(order)
         existing = await self._read(customer_id, context) if any(desired) and not is_new else []
         billing, shipping = [

@@ -16,7 +16,9 @@ from shared.sync.unit_of_work import UnitOfWork
 
 
 class OrderCreation:
-    """Creates one order. `body` is its header; if another order has its number, Shopify's id is appended to it.
+    """Creates one order.
+
+    `body` is its header; if another order has its number, Shopify's id is appended to it.
 
     The number that stores see comes from Shopify's order name, which is not unique. So a taken number means either that
     another order has the same name, or that this order was created before the database was lost.

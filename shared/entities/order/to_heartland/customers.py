@@ -114,7 +114,10 @@ class Customers:
     async def _find_or_create(
         self, order: Order, work: UnitOfWork, context: CallContext, *, deleted_id: int | None
     ) -> tuple[Buyer, bool]:
-        """The buyer, and whether it was created now. `deleted_id` is the linked customer that no longer exists."""
+        """The buyer, and whether it was created now.
+
+        `deleted_id` is the linked customer that no longer exists.
+        """
         buyer = await self._by_email(order, context) if order.customer.email else None
         is_new = False
         if buyer is None:

@@ -20,7 +20,10 @@ from shared.errors import NeedsReview
 
 @dataclass(frozen=True, slots=True)
 class DesiredLine:
-    """`line_id` is Shopify's line id, or the name of an extra such as `tip`. Prices are per unit, without tax."""
+    """`line_id` is Shopify's line id, or the name of an extra such as `tip`.
+
+    Prices are per unit, without tax.
+    """
 
     line_id: str
     sku: str
@@ -120,7 +123,7 @@ def _without_removed(whole: _RemainingLine, unit: Decimal) -> _RemainingLine:
 
 
 def _order_tax(order: Order) -> list[Decimal]:
-    """Each line's share of taxes that its price includes but that are stated per order only, as in old records."""
+    """Each line's share of taxes that prices include but that are stated per order only (old records)."""
     whole = total(tax.amount for tax in order.order_taxes)
     if not whole or not order.taxes_included or not order.lines:
         return [Decimal(0)] * len(order.lines)
@@ -148,7 +151,10 @@ def _parts(remaining: _RemainingLine, order: Order, rules: HeartlandOrderSetting
 
 
 def _unit_prices(net: Decimal, quantity: int, unit: Decimal) -> list[tuple[Decimal, int]]:
-    """(unit price, units) that sum to `net` exactly. Only a total finer than the minor unit needs a third price."""
+    """(unit price, units) that sum to `net` exactly.
+
+    Only a total finer than the minor unit needs a third price.
+    """
     even = net / quantity
     if even * quantity == net and even == even.quantize(unit):
         return [(even, quantity)]

@@ -144,7 +144,7 @@ async def _add_tax(step: steps.AddTax, actual: ActualOrder, execution: Execution
 
 
 async def _add_payment(step: steps.AddPayment, actual: ActualOrder, execution: ExecutionContext) -> ActualOrder:
-    """Book a payment once: the ledger decides whether it was booked; a read settles it where the ledger is in doubt."""
+    """Book a payment once, by the ledger; if that is in doubt, a read decides."""
     account, is_booked = execution.account, False
     payment = SalesOrderPayment.model_validate(step.body)
 
@@ -175,7 +175,7 @@ async def _add_payment(step: steps.AddPayment, actual: ActualOrder, execution: E
 def _find_payment(
     payment: SalesOrderPayment, read: Sequence[SalesOrderPayment], known: Sequence[SalesOrderPayment]
 ) -> int | None:
-    """The payment's id, by custom field; else by type and amount, if more such payments were read than known."""
+    """The payment's id, by custom field; else by type and amount, if more of them were read than known."""
     marked = [other for other in read if other.custom and other.custom == payment.custom]
     same_money = [other for other in read if other.same_money(payment)]
     has_new = len(same_money) > sum(other.same_money(payment) for other in known)

@@ -1,4 +1,4 @@
-"""Orders in the Heartland writer: the route of canonical orders, and the look-up of items that parked orders await."""
+"""Orders in the Heartland writer: the route, and the look-up of items that parked orders await."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Items of one account by SKU: looked up in batches and cached. Tillbridge's own items are created when needed."""
+"""Items of one account by SKU: looked up in batches and cached.
+
+Tillbridge's own items are created when needed.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,10 @@ class Items:
         self._locks = KeyLocks()
 
     async def get_or_create(self, skus: Iterable[str], own: Iterable[str], context: CallContext) -> Mapping[str, int]:
-        """The items of all `skus`. Missing ones are created if they are in `own`; otherwise this raises Waiting."""
+        """The items of all `skus`.
+
+        Missing ones are created if they are in `own`; otherwise this raises Waiting.
+        """
         found = await self.existing(skus, context)
         missing = [sku for sku in skus if sku not in found]
         creatable = set(own)

@@ -21,7 +21,10 @@ class BookingLocation:
 
 
 def choose_location(rules: HeartlandOrderSettings, locations: Sequence[Location]) -> BookingLocation:
-    """The location in the settings, else the only one with a register. Raises Misconfigured, with a list of all."""
+    """The location in the settings, else the only one with a register.
+
+    Raises Misconfigured, with a list of all.
+    """
     location = _location(rules, locations)
     stations = [station.id for station in location.stations if station.active]
     station = rules.station_id if rules.station_id is not None else next(iter(stations), None)

@@ -79,7 +79,7 @@ class OrderInHeartland:
 
 @dataclass(frozen=True, slots=True)
 class Actual:
-    """What Heartland holds: the order (None if it is not created yet), and the ids of the records that it refers to."""
+    """What Heartland holds: the order, None if not created yet, and the ids of records it refers to."""
 
     order: ActualOrder | None
     references: References
@@ -146,7 +146,7 @@ class OrderSync(RecordSync[DesiredOrder, Actual, Step]):
         return [*actual.problems, *filter(None, problems)]
 
     def _settle_in_doubt(self, order: ActualOrder) -> None:
-        """Settle the effects that were in doubt: Heartland was read after they could last be sent, and matches now.
+        """Settle effects in doubt: Heartland was read after they could last be sent, and matches now.
 
         So they are done, except payments that Heartland does not show: those were never applied, and are not owed.
         """

@@ -1,4 +1,4 @@
-"""Finds or creates the Heartland payment type of a Shopify gateway: from the settings, by name, or a new one."""
+"""Finds or creates a Shopify gateway's payment type: from the settings, by name, or a new one."""
 
 from __future__ import annotations
 

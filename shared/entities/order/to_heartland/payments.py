@@ -24,7 +24,7 @@ _PART_SEPARATOR = "/"
 def payment_steps(
     desired: DesiredOrder, references: References, actual: ActualOrder, rules: HeartlandOrderSettings, cost: Decimal
 ) -> tuple[list[AddPayment], list[Problem]]:
-    """Books the missing amount of each payment, but no more than the order still owes of its `cost` in Heartland.
+    """Books the missing amount of each payment, but no more than is owed of `cost` in Heartland.
 
     More may have been paid, if the order was edited down after its payment. If its total grows again later, the rest is
     booked as a further part of the same payment, unless it was refunded in the meantime.
@@ -75,7 +75,7 @@ def _match_payments(
     actual: Sequence[SalesOrderPayment],
     rules: HeartlandOrderSettings,
 ) -> dict[str, list[SalesOrderPayment]]:
-    """The booked parts of each payment, matched by transaction id; without one, by type and whole or partial amount."""
+    """The booked parts of each payment, by transaction id; without one, by type and amount or less."""
     field, unmatched = rules.transaction_id_field, list(actual)
 
     def take(found: list[SalesOrderPayment]) -> list[SalesOrderPayment]:

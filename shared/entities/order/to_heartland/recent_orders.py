@@ -24,7 +24,10 @@ class RecentOrders:
         self._kept: OrderedDict[str, tuple[ActualOrder | None, datetime]] = OrderedDict()
 
     def keep(self, key: str, order: ActualOrder) -> None:
-        """Store the order as written. If Heartland did not return the id of a line, the order must be read instead."""
+        """Store the order as written.
+
+        If Heartland did not return the id of a line, the order must be read instead.
+        """
         self._put(key, order if all(line.id for line in order.lines) else None)
 
     def forget(self, key: str) -> None:
@@ -32,7 +35,7 @@ class RecentOrders:
         self._put(key, None)
 
     def recall(self, key: str, lag_seconds: float) -> ActualOrder | None:
-        """The order as written, while reads may lag; `invoiced` is unknown again, since stores may have invoiced it."""
+        """The order as written, while reads may lag; stores may have invoiced it, so `invoiced` is unknown."""
         order, at = self._kept.get(key, (None, self._started_at))
         if order is None or self._clock.now() - at >= timedelta(seconds=lag_seconds):
             return None

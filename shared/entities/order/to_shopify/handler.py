@@ -11,7 +11,10 @@ from shared.sync.sync import Sync
 
 
 def open_writer(parts: ShopifyWriterParts) -> EntityWriter:
-    """The route of canonical links. A link that still fails after all retries is skipped: a later one replaces it."""
+    """The route of canonical links.
+
+    A link that still fails after all retries is skipped: a later one replaces it.
+    """
     clock = parts.shell.clock
     links = Sync(
         LinkInShopify(parts.clients.get, LinkWriters(parts.link_batch_seconds)),

@@ -48,7 +48,7 @@ class _WaitingLink:
 
 
 class LinkWriter:
-    """Batches the links of one shop and priority: waits `wait_seconds` for more, then writes them in one call."""
+    """Batches the links of one shop and priority: those of `wait_seconds` are written in one call."""
 
     def __init__(self, shopify: ShopifyClient, priority: Priority, wait_seconds: float) -> None:
         self._shopify = shopify
