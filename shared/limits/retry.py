@@ -1,4 +1,9 @@
-"""Retry delays: exponential backoff, and a schedule of waits, both with jitter. Pure."""
+"""Retry delays: exponential backoff, and a schedule of waits, both with jitter. Pure.
+
+The times are settings: for events LANE_ATTEMPTS and PARK_SCHEDULE_SECONDS (shared/messaging/settings.py), and the
+pauses within a lane (ConsumerOptions in shared/messaging/record.py). What an error leads to is decided in
+shared/messaging/consumer/error_policy.py.
+"""
 
 from __future__ import annotations
 
