@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from deploy.local.account import ConnectionInput
-from shared.entities.settings_model import settings_check
-from shared.errors import Misconfigured
+from shared.operations.connections import put_connection
 from shared.runtime.settings import Settings
-from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
-from shared.state.purge import forget
 
 
 async def connect(database: Database, settings: Settings, described: ConnectionInput, *, forget_first: bool) -> None:
@@ -17,21 +14,10 @@ async def connect(database: Database, settings: Settings, described: ConnectionI
     Stored settings stay in use unless the environment names a settings file. Raises Misconfigured for invalid settings,
     and if data of real accounts would be deleted; TargetDown if the database is unreachable.
     """
-    connection = described.connection
-    store = ConnectionStore(database, settings.secret_key, settings_check())
-    if forget_first:
-        # Without the settings check: a connection of an earlier release may have settings that are no longer valid.
-        stored = await ConnectionStore(database, settings.secret_key).all()
-        known = {each.name: each for each in stored}
-        if connection.name in known and not is_sandbox(known[connection.name]):
-            raise Misconfigured(
-                f"the database has the connection {connection.name!r} of real accounts: give the sandbox another "
-                "CONNECTION_NAME or another DATABASE_URL"
-            )
-        await forget(database, connection.name)
-    await store.put(connection, keep_settings=not described.names_settings)
-
-
-def is_sandbox(connection: Connection) -> bool:
-    """Whether the connection is to the sandbox: only its credentials have a Shopify base URL."""
-    return bool(connection.credentials.get("shopify", {}).get("base_url"))
+    await put_connection(
+        database,
+        settings.secret_key,
+        described.connection,
+        keep_settings=not described.names_settings,
+        forget_records=forget_first,
+    )

@@ -14,14 +14,15 @@ from shared.runtime.output import ago, console, fail, print_json, print_table, u
 from shared.state.audit import Checked, Entry
 from shared.state.database import Database
 
-app = typer.Typer(help="What operators did.", no_args_is_help=True)
+app = typer.Typer(help="The audit trail: what operators did.", no_args_is_help=True)
 
 
 @app.command(name="list")
 def list_all(
-    limit: Annotated[int, typer.Option(min=0, help="The latest so many; 0 for all.")] = 50, as_json: AsJson = False
+    limit: Annotated[int, typer.Option(min=0, help="How many of the latest entries; 0 for all.")] = 50,
+    as_json: AsJson = False,
 ) -> None:
-    """What operators did, oldest first."""
+    """List what operators did, oldest first. Each act has a row `requested` and a row `done` or `failed`."""
 
     async def work() -> Sequence[Entry]:
         async with Database.open(database_url(), 1) as database:
@@ -33,7 +34,12 @@ def list_all(
         return
     now = utc_now()
     cells = [(e.number, ago(e.at, now), e.actor, e.action, e.object, _details(e.details)) for e in entries]
-    print_table("", ("no", "ago", "who", "did", "to", "details"), cells, empty="nothing was done by hand yet")
+    print_table(
+        "",
+        ("number", "ago", "operator", "action", "object", "details"),
+        cells,
+        empty="the audit trail is empty: no operator has changed anything yet",
+    )
 
 
 def _details(details: Mapping[str, object]) -> str:
@@ -43,12 +49,13 @@ def _details(details: Mapping[str, object]) -> str:
 @app.command(name="verify")
 def verify(
     since: Annotated[
-        str, typer.Option(metavar="NUMBER:HASH", help="What an earlier check printed: it must still be there.")
+        str,
+        typer.Option(metavar="NUMBER:HASH", help="The mark that an earlier check printed: that row must be unchanged."),
     ] = "",
 ) -> None:
-    """Whether the trail is whole: no row changed, none taken out from between.
+    """Check that no row of the audit trail was changed or removed.
 
-    Rows cut off at the end, or a trail written anew as a whole, show only against what an earlier check printed.
+    Rows removed at the end, or a trail that was rewritten as a whole, are found only with --since.
     """
 
     async def work() -> Checked:
@@ -57,5 +64,5 @@ def verify(
 
     checked = run_operation(work())
     if checked.fault:
-        fail(f"the audit trail is not whole: {checked.fault}")
-    console().print(f"the audit trail is whole: {checked.rows} rows, {checked.mark}", markup=False)
+        fail(f"the audit trail was tampered with: {checked.fault}")
+    console().print(f"the audit trail is intact: {checked.rows} rows, mark for --since: {checked.mark}", markup=False)

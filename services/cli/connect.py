@@ -10,7 +10,7 @@ import typer
 from deploy.local.account import connection_from, read_files, wants_sandbox
 from deploy.local.connect import connect as store_connection
 from services.cli.options import run_operation
-from services.cli.place import environment
+from services.cli.running_system import environment
 from shared.runtime.output import console
 from shared.runtime.settings import Settings
 from shared.state.database import Database

@@ -1,4 +1,4 @@
-"""The sandbox's demo day, as `tillbridge run` follows it: started over HTTP, asked how far it is."""
+"""Client of the sandbox's demo day: `tillbridge run` starts it over HTTP and polls its progress."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ class Progress:
     over: bool = False
 
     def headline(self) -> str:
-        """How the day goes, in one sentence; empty for a day without orders."""
+        """The progress in one sentence; empty without orders."""
         if not self.count:
             return ""
         if self.problem:
-            return f"the demo day stopped: {self.problem}"
+            return f"the demo orders stopped: {self.problem}"
         if self.over:
             return f"first day done: {self.count} orders in Heartland, {self.parcels} shipments back in Shopify"
         return f"first day: {self.sent} of {self.count} orders sent, {self.arrived} done, {self.parcels} parcels"
 
 
 class DemoDay:
-    """A day of `count` orders in the sandbox at `sandbox_url`. `progress` is what it last said."""
+    """A demo day of `count` orders in the sandbox at `sandbox_url`. `progress` is the last that was read."""
 
     def __init__(self, sandbox_url: str, count: int) -> None:
         self._url = f"{sandbox_url}/_sandbox/demo/day"
         self.progress = Progress(count, over=count == 0)
 
     async def follow(self, session: aiohttp.ClientSession) -> None:
-        """Starts the day and keeps `progress` up to date until it is over. Ends with a problem instead of an error."""
+        """Start the day and update `progress` until it is over. An error becomes `progress.problem`."""
         try:
             await self._ask(session, "POST", {"orders": self.progress.count})
             while not self.progress.over:

@@ -1,16 +1,17 @@
-"""How letters and replays are told: tables for people, JSON for programs."""
+"""Prints dead letters and replays: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
 
 from shared.messaging.dead_letters.reader import DeadLetter
-from shared.operations.dead_letters.replay import Report
+from shared.operations.dead_letters.dry_run import DryRun
+from shared.operations.dead_letters.replay import ReplayReport
 from shared.operations.dead_letters.selection import causes
 from shared.runtime.output import ago, console, print_json, print_table, utc_now
 
@@ -19,11 +20,11 @@ Json = dict[str, Any]
 
 def letters(found: Sequence[DeadLetter], *, each: bool, as_json: bool) -> None:
     if each and as_json:
-        print_json([_told(letter) for letter in found])
+        print_json([_summary(letter) for letter in found])
     elif each:
         cells = [(one.id, one.entity, one.connection, one.subject, ago(one.at, utc_now()), one.reason) for one in found]
-        columns = ("letter", "entity", "connection", "key", "since", "reason")
-        print_table("", columns, cells, empty="no such dead letters")
+        columns = ("dead letter", "entity", "connection", "key", "since", "reason")
+        print_table("", columns, cells, empty="no dead letter matches")
     else:
         _causes(found, as_json=as_json)
 
@@ -51,11 +52,11 @@ def _causes(found: Sequence[DeadLetter], *, as_json: bool) -> None:
         (len(one.letters), one.service, one.entity, ago(one.first, now), ago(one.last, now), one.example, one.reason)
         for one in groups
     ]
-    columns = ("letters", "service", "entity", "first", "last", "for example", "cause")
-    print_table("", columns, cells, empty="no open dead letters")
+    columns = ("count", "service", "entity", "first", "last", "example", "cause")
+    print_table("", columns, cells, empty="no dead letter matches")
 
 
-def _told(letter: DeadLetter) -> Json:
+def _summary(letter: DeadLetter) -> Json:
     """All but the body."""
     topic, partition, offset = letter.origin
     return {
@@ -78,11 +79,11 @@ def _told(letter: DeadLetter) -> Json:
 
 
 def letter(found: DeadLetter, *, body: bool, as_json: bool) -> None:
-    told = _told(found) | {"headers": found.named} | ({"body": _readable(found.body)} if body else {})
+    summary = _summary(found) | {"headers": found.named} | ({"body": _readable(found.body)} if body else {})
     if as_json:
-        print_json(told)
+        print_json(summary)
         return
-    for name, value in told.items():
+    for name, value in summary.items():
         if name == "body":
             console().print("body:", markup=False)
             print_json(value) if not isinstance(value, str) else console().print(value, markup=False)
@@ -93,7 +94,7 @@ def letter(found: DeadLetter, *, body: bool, as_json: bool) -> None:
         else:
             console().print(f"{name}: {value}", markup=False)
     if not body:
-        console().print("the body may hold personal data: --body shows it", markup=False)
+        console().print("--body shows the body; it may hold personal data", markup=False)
 
 
 def _readable(body: bytes | None) -> Any:
@@ -103,30 +104,45 @@ def _readable(body: bytes | None) -> Any:
         return (body or b"").decode("utf-8", "backslashreplace")
 
 
-def rehearsal(told: Sequence[Json], *, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A dead letter that a replay skips, and why."""
+
+    letter: str
+    skipped: str
+
+
+def dry_runs(found: Sequence[DryRun | Skipped], *, as_json: bool) -> None:
     if as_json:
-        print_json(told)
+        # Exact money in the bodies of calls becomes text.
+        print_json(orjson.loads(orjson.dumps([asdict(one) for one in found], default=str)))
         return
-    out = console()
-    for one in told:
-        if "skipped" in one:
-            out.print(f"{one['letter']}: not sent: {one['skipped']}", markup=False)
-            continue
-        out.print(f"{one['letter']} -> {one['topic']} as event {one['event']}", markup=False)
-        if one.get("verdict", "apply") != "apply":
-            out.print(f"    nothing would be written: {one['verdict']}", markup=False)
-        for call in one["calls"]:
-            out.print(
-                f"    {call['method']} {call['path']} {orjson.dumps(call['body'], default=str).decode()}", markup=False
-            )
-        for name, text in (("then", one.get("then")), ("but", one.get("problem"))):
-            if text:
-                out.print(f"    {name}: {text}", markup=False)
-    if not told:
-        out.print("no such open dead letters")
+    for one in found:
+        for line in _skipped_lines(one) if isinstance(one, Skipped) else dry_run_lines(one):
+            console().print(line, markup=False)
+    if not found:
+        console().print("no open dead letter matches")
 
 
-def report(done: Report, *, as_json: bool) -> None:
+def _skipped_lines(one: Skipped) -> list[str]:
+    return [f"{one.letter}: not sent: {one.skipped}"]
+
+
+def dry_run_lines(one: DryRun) -> list[str]:
+    """What a replay of this dead letter would do."""
+    lines = [f"{one.letter} -> {one.topic} as event {one.event}"]
+    if one.verdict not in ("", "apply"):
+        lines.append(f"    nothing would be written: {one.verdict}")
+    for call in one.calls:
+        lines.append(f"    {call['method']} {call['path']} {orjson.dumps(call['body'], default=str).decode()}")
+    if one.is_read_again:
+        lines.append(f"    {one.service} would read {one.entity} {one.key} again and process it as it is then")
+    if one.problem:
+        lines.append(f"    it would fail: {one.problem}")
+    return lines
+
+
+def report(done: ReplayReport, *, as_json: bool) -> None:
     if as_json:
         print_json(asdict(done))
         return
@@ -135,12 +151,12 @@ def report(done: Report, *, as_json: bool) -> None:
     out.print(f"replay {done.run}: {counts or 'nothing was sent'}", markup=False)
     for name, outcome in done.sent.items():
         if outcome in ("duplicate", "echo", "stale"):
-            out.print(f"    {name}: {outcome}: it had been applied already, so this changed nothing", markup=False)
+            out.print(f"    {name}: {outcome}: it was written before, the replay changed nothing", markup=False)
         elif outcome != "applied":
             out.print(f"    {name}: {outcome}", markup=False)
     for name, why in done.skipped.items():
         out.print(f"    {name}: not sent: {why}", markup=False)
     if done.skipped:
-        out.print("what is of no more use: tillbridge dlq discard ID --because ...", markup=False)
+        out.print("discard those that are not needed any more: tillbridge dlq discard ID --because ...", markup=False)
     if done.left:
-        out.print(f"stopped, {done.left} left: tillbridge dlq replay --resume {done.run} goes on", markup=False)
+        out.print(f"stopped, {done.left} left; resume by: tillbridge dlq replay --resume {done.run}", markup=False)

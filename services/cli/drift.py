@@ -1,4 +1,4 @@
-"""`tillbridge drift list|show|ignore|repair`: where the two systems differ."""
+"""`tillbridge drift list|show|ignore|repair`: differences between the two systems."""
 
 from __future__ import annotations
 
@@ -26,32 +26,34 @@ from shared.runtime.output import ago, console, fail, print_json, print_table, u
 from shared.state.database import Database
 from shared.state.drift import STATES, Drift, State
 
-app = typer.Typer(help="Where the two systems differ.", no_args_is_help=True)
-Number = Annotated[int, typer.Argument(help="The difference's number.")]
+app = typer.Typer(help="Differences between Shopify and Heartland.", no_args_is_help=True)
+Number = Annotated[int, typer.Argument(help="The difference's number, as `drift list` shows it.")]
 
 
 @app.command(name="list")
 def list_all(
-    state: Annotated[str, typer.Option(help="open, repairing, review, repaired, gone or ignored.")] = "",
+    state: Annotated[
+        str, typer.Option(help="Only in this state: open, repairing, review, repaired, gone or ignored.")
+    ] = "",
     entity: Annotated[str, typer.Option(help="Only of this entity.")] = "",
     connection: OfConnection = None,
     as_json: AsJson = False,
 ) -> None:
-    """Where the two systems differ, the most money at risk first."""
+    """List differences, the most money at risk first. Without --state, those that are not closed."""
     if state and state not in STATES:
-        fail(f"--state is {', '.join(STATES)}, not {state}")
-    wanted: State | None = next((one for one in get_args(State) if one == state), None)
+        fail(f"--state must be {', '.join(STATES)}, not {state}")
+    selected: State | None = next((one for one in get_args(State) if one == state), None)
 
     async def work() -> list[Drift]:
         async with Database.open(database_url(), 1) as database:
-            return await differences.list_drift(database, wanted, entity, connection or "")
+            return await differences.list_drift(database, selected, entity, connection or "")
 
     _show(run_operation(work()), as_json=as_json)
 
 
 @app.command(name="show")
 def show(number: Number, as_json: AsJson = False) -> None:
-    """Everything about one difference, and what undoes its repair."""
+    """Show everything about one difference, with what undoes its repair."""
 
     async def work() -> Drift:
         async with Database.open(database_url(), 1) as database:
@@ -66,23 +68,32 @@ def show(number: Number, as_json: AsJson = False) -> None:
 
 
 @app.command(name="ignore")
-def ignore(number: Number, because: Because = "") -> None:
-    """Let a difference be."""
+def ignore(number: Number, because: Because = "", as_json: AsJson = False) -> None:
+    """Ignore a difference. It opens again only if the amount or the reason changes."""
     if not because:
         fail(NO_REASON)
 
-    async def work() -> None:
+    async def work() -> Drift:
         async with Database.open(database_url(), 1) as database:
-            await differences.ignore_drift(database, number, because, operator())
+            return await differences.ignore_drift(database, number, because, operator())
 
-    run_operation(work())
+    row = run_operation(work())
+    if as_json:
+        print_json(_plain(row))
+        return
+    money = f", {row.at_risk} {row.currency} at risk" if row.at_risk else ""
+    console().print(
+        f"ignored difference {row.id}: {row.kind} of {row.entity} {row.key} (connection {row.connection}{money})",
+        markup=False,
+    )
 
 
 @app.command(name="repair")
 def repair(
-    numbers: Annotated[list[int], typer.Argument(help="Differences, by number.")], as_json: AsJson = False
+    numbers: Annotated[list[int], typer.Argument(help="The differences' numbers, as `drift list` shows them.")],
+    as_json: AsJson = False,
 ) -> None:
-    """Send these differences through once more now, whatever the caps."""
+    """Repair these differences now, whatever the caps: their records are read and written again."""
 
     async def work() -> list[int]:
         async with open_comparison(tool_settings(ComparisonSettings)) as parts:
@@ -92,7 +103,9 @@ def repair(
     if as_json:
         print_json(done)
     else:
-        console().print(f"on their way: {', '.join(map(str, done))}")
+        console().print(
+            f"repair started for {', '.join(map(str, done))}: `tillbridge drift show` shows how it ended", markup=False
+        )
 
 
 def _show(rows: Sequence[Drift], *, as_json: bool) -> None:
@@ -115,8 +128,8 @@ def _show(rows: Sequence[Drift], *, as_json: bool) -> None:
         )
         for row in rows
     ]
-    columns = ("no", "connection", "entity", "key", "kind", "state", "at risk", "since", "looks", "what differs")
-    print_table("", columns, cells, empty="both systems agree, as far as they were compared")
+    columns = ("number", "connection", "entity", "key", "kind", "state", "at risk", "since", "seen", "what differs")
+    print_table("", columns, cells, empty="no differences found")
 
 
 def _plain(row: Drift) -> dict[str, Any]:

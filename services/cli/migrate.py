@@ -1,4 +1,4 @@
-"""`tillbridge migrate`: schema and topics, before the services start."""
+"""`tillbridge migrate`: creates or updates the database schema and the Kafka topics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import typer
 
 from services.cli.options import AsJson, run_operation
-from services.cli.place import environment
+from services.cli.running_system import environment
 from shared.entities.table import topics
 from shared.messaging.kafka.admin import create_topics
 from shared.runtime.output import console, print_json
@@ -19,12 +19,12 @@ app = typer.Typer()
 
 @app.command()
 def migrate(as_json: AsJson = False) -> None:
-    """Bring the database's schema up to date and create the topics. Safe to repeat."""
+    """Update the database schema and create missing Kafka topics. Safe to repeat."""
     applied = run_operation(migrate_all(environment()))
     if as_json:
         print_json(applied)
     else:
-        console().print(f"schema: {', '.join(applied) or 'up to date'}; topics: there", markup=False)
+        console().print(f"schema: {', '.join(applied) or 'up to date'}; topics exist", markup=False)
 
 
 async def migrate_all(environ: Mapping[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What commands share: options of the same meaning, and how an operation is run and its errors are told."""
+"""What commands share: common options, running an operation, and printing its errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from services.cli.place import Place, environment, find
+from services.cli.running_system import RunningSystem, environment, find_running_system
 from shared.errors import IntegrationError
 from shared.runtime.output import console, fail, print_json
 from shared.runtime.settings import Settings
@@ -21,8 +21,8 @@ INTERRUPTED = 130
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 OfConnection = Annotated[str | None, typer.Option("--connection", help="Only of this connection.")]
 OfService = Annotated[str, typer.Option("--service", help="Only of this service.")]
-Because = Annotated[str, typer.Option("--because", help="Why; it is recorded in the audit trail.")]
-NO_REASON = "--because is required; it is recorded in the audit trail"
+Because = Annotated[str, typer.Option("--because", help="The reason; it is recorded in the audit trail.")]
+NO_REASON = "--because is required: the reason is recorded in the audit trail"
 
 
 def run_operation(work: Coroutine[Any, Any, T]) -> T:
@@ -35,10 +35,10 @@ def run_operation(work: Coroutine[Any, Any, T]) -> T:
         fail("interrupted", INTERRUPTED)
 
 
-def running_system() -> Place:
-    """Where the system runs; ends the program with one line where none does."""
+def running_system() -> RunningSystem:
+    """The running system; ends the program with one line if there is none."""
     try:
-        return find(environment())
+        return find_running_system(environment())
     except IntegrationError as error:
         fail(error.reason)
 
@@ -48,7 +48,7 @@ def database_url() -> str:
 
 
 def tool_settings(kind: type[S]) -> S:
-    """Settings of a tool that works on the running system; ends the program with one line where they are wrong."""
+    """A tool's settings for the running system; ends the program with one line if they are wrong."""
     try:
         return kind.from_env(running_system().environ(environment()))
     except IntegrationError as error:
@@ -56,16 +56,16 @@ def tool_settings(kind: type[S]) -> S:
 
 
 def operator() -> str:
-    """Who acts, for the audit trail: the user of this system."""
+    """The operator's name for the audit trail: the user of this computer."""
     return getpass.getuser()
 
 
-def tell(did: str, names: Sequence[str], *, nothing: str, as_json: bool) -> None:
-    """Print what was done to which; ends with 1 and the sentence `nothing` where it was none."""
+def print_result(did: str, names: Sequence[str], *, nothing: str, as_json: bool) -> None:
+    """Print what was done to which; ends the program with 1 and the sentence `nothing` if it was none."""
     if as_json:
         print_json(list(names))
     elif names:
-        console().print(f"{did}: {', '.join(names)}", markup=False)
+        console().print(f"{did} {', '.join(names)}", markup=False)
     else:
         fail(nothing)
     if not names:

@@ -1,4 +1,4 @@
-"""`tillbridge reconcile`: compare both systems now."""
+"""`tillbridge reconcile`: compare both systems now, and repair certain differences."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ app = typer.Typer()
 
 @app.command(name="reconcile")
 def reconcile(
-    entity: Annotated[str, typer.Argument(help=f"One of {', '.join(entities())}.")],
+    entity: Annotated[str, typer.Argument(help=f"What to compare: one of {', '.join(entities())}.")],
     connection: Annotated[str, typer.Option(help="Only of this connection.")] = "",
-    since: Annotated[datetime | None, typer.Option(help="What changed from this time on (UTC); a day ago.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only note what differs.")] = False,
+    since: Annotated[
+        datetime | None, typer.Option(help="Compare what changed since this time (UTC); by default, within a day.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Record differences, repair nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare both systems now. What was seen before, and is certain, is sent through once more."""
+    """Compare both systems now. Differences that were seen before, and whose right value is certain, are repaired."""
 
     async def work() -> dict[str, Outcome]:
         start = since.replace(tzinfo=UTC) if since else None
@@ -42,28 +44,30 @@ def _show(found: dict[str, Outcome], entity: str, *, as_json: bool) -> None:
         print_json({name: _plain(outcome) for name, outcome in found.items()})
         return
     for name, outcome in found.items():
-        told = f"{name}: {outcome.compared} {subject_of(entity).plural} compared, {len(outcome.found)} differences"
-        console().print(f"{told}, {len(outcome.repaired)} sent through again", markup=False)
+        headline = f"{name}: {outcome.compared} {subject_of(entity).plural} compared, {len(outcome.found)} differences"
+        console().print(f"{headline}, {len(outcome.repaired)} repairs started", markup=False)
         for line in remarks(outcome):
             console().print(line, markup=False)
         rows = outcome.found
         cells = [(row.id, row.entity, row.key, row.kind, f"{row.at_risk} {row.currency}", row.reason) for row in rows]
         if cells:
-            print_table("", ("no", "entity", "key", "kind", "at risk", "what differs"), cells, empty="")
+            print_table("", ("number", "entity", "key", "kind", "at risk", "what differs"), cells, empty="")
 
 
 def remarks(outcome: Outcome) -> list[str]:
-    """Why less was sent through than differs."""
+    """Why fewer differences are repaired than were found."""
     lines = []
     if outcome.above_cap:
         lines.append(
-            "above the caps of an hour: nothing is sent through until a person has looked; "
-            "then `tillbridge drift repair <numbers>`"
+            "above the hourly caps: nothing is repaired automatically; "
+            "check the differences, then start repairs by `tillbridge drift repair NUMBERS`"
         )
     if any(row.looks == 1 for row in outcome.found):
-        lines.append("what is seen for the first time is not sent through: a second look, a minute later, must agree")
+        lines.append(
+            "new differences are repaired only when a second comparison, at least a minute later, finds them too"
+        )
     if outcome.unread:
-        lines.append(f"{len(outcome.unread)} could not be read: {', '.join(sorted(outcome.unread))}")
+        lines.append(f"{len(outcome.unread)} records could not be read: {', '.join(sorted(outcome.unread))}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""`tillbridge run`: everything on this machine, a first day of orders through it, and a view of it until Ctrl-C."""
+"""`tillbridge run`: starts the whole system locally, sends demo orders, and shows them live until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,25 +18,26 @@ from deploy.local.account import wants_sandbox
 from deploy.local.stack import Stack, open_stack
 from services.cli.demo_day import DemoDay
 from services.cli.options import run_operation
-from services.cli.place import RUN_JSON, environment
-from services.cli.run_view import Picture, hints, open_screen
+from services.cli.run_view import RunView, hints, open_screen
+from services.cli.running_system import RUN_JSON, environment
 from shared.errors import TargetDown
-from shared.operations.service_health import ServiceView, look_at
+from shared.operations.service_health import ServiceView, read_health
+from shared.operations.trace import recent_orders
 from shared.runtime.output import console
 from shared.state.database import Database
-from shared.state.journal import Journal, RecentOrder
+from shared.state.journal import RecentOrder
 
 DATA = Path("build") / "data"
-_LOOK_SECONDS = 0.5
+_REFRESH_SECONDS = 0.5
 _ORDERS_SHOWN = 15
-# With `once`, a day that gets stuck is given up after this.
+# With `once`, the run fails if the demo orders have not arrived by then.
 _DAY_SECONDS = 120.0
-_BRISK = {"HEARTLAND_REQUESTS_PER_SECOND": "0", "HEARTLAND_MAX_IN_FLIGHT": "16", "POLL_SECONDS": "1"}
+_FAST = {"HEARTLAND_REQUESTS_PER_SECOND": "0", "HEARTLAND_MAX_IN_FLIGHT": "16", "POLL_SECONDS": "1"}
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """`orders` of the first day, with the sandbox only; `once`: leave when they have arrived."""
+class RunOptions:
+    """`orders`: how many demo orders, with the sandbox only; `once`: exit when they have arrived."""
 
     orders: int = 12
     once: bool = False
@@ -63,22 +64,22 @@ class Interrupt:
         self.stop.set()
 
 
-async def run(environ: Mapping[str, str], wishes: Wishes, console: Console) -> bool:
-    """Whether all went well; with `once`, whether every order arrived. Raises Misconfigured if it cannot start."""
+async def run(environ: Mapping[str, str], options: RunOptions, console: Console) -> bool:
+    """True on success; with `once`, only if every order arrived. Raises Misconfigured if it cannot start."""
     interrupt = Interrupt()
     interrupt.listen()
     try:
         async with open_stack(
             environ,
-            folder=wishes.folder,
-            fresh=wishes.fresh,
-            settings_overrides=brisk(environ),
+            folder=options.folder,
+            fresh=options.fresh,
+            settings_overrides=fast_settings(environ),
             build=RUN_JSON.parent,
             subscribes=True,
             tell=lambda what: console.print(f"{what} ...", markup=False),
         ) as stack:
             interrupt.watching = True
-            well = await _watch(stack, wishes, console, interrupt.stop)
+            well = await _watch(stack, options, console, interrupt.stop)
             console.print("stopping ...")
     except asyncio.CancelledError:
         return False
@@ -86,17 +87,17 @@ async def run(environ: Mapping[str, str], wishes: Wishes, console: Console) -> b
     return well
 
 
-def brisk(environ: Mapping[str, str]) -> dict[str, str]:
-    """Settings for the sandbox, which has no rate limit to be careful about; what the environment says stays."""
+def fast_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """Faster settings for the sandbox, which has no rate limit; those in the environment stay."""
     if not wants_sandbox(environ):
         return {}
-    return {name: value for name, value in _BRISK.items() if not environ.get(name)}
+    return {name: value for name, value in _FAST.items() if not environ.get(name)}
 
 
-async def _watch(stack: Stack, wishes: Wishes, console: Console, stop: asyncio.Event) -> bool:
-    day = DemoDay(stack.sandbox_url, wishes.orders) if stack.sandbox_url else None
-    where = hints(stack.ingress_url, stack.sandbox_url, stack.webhook_url, _files(stack))
-    for line in where:
+async def _watch(stack: Stack, options: RunOptions, console: Console, stop: asyncio.Event) -> bool:
+    day = DemoDay(stack.sandbox_url, options.orders) if stack.sandbox_url else None
+    addresses = hints(stack.ingress_url, stack.sandbox_url, stack.webhook_url, _files(stack))
+    for line in addresses:
         console.print(line, markup=False, soft_wrap=True)
     async with (
         Database.open(stack.environ["DATABASE_URL"], 2) as database,
@@ -105,44 +106,49 @@ async def _watch(stack: Stack, wishes: Wishes, console: Console, stop: asyncio.E
     ):
         passing = tasks.create_task(day.follow(session)) if day and not day.progress.over else None
         screen = open_screen(console)
-        eyes = _Eyes(stack, Journal(database), session, day, where)
+        observer = _Observer(stack, database, session, day, addresses)
         try:
-            async with asyncio.timeout(_DAY_SECONDS if wishes.once else None):
-                while not stop.is_set() and not (wishes.once and (day is None or day.progress.over)):
-                    screen.show(await eyes.look())
+            async with asyncio.timeout(_DAY_SECONDS if options.once else None):
+                while not stop.is_set() and not (options.once and (day is None or day.progress.over)):
+                    screen.show(await observer.observe())
                     await _pause(stop)
-                screen.show(await eyes.look())
+                screen.show(await observer.observe())
         except TimeoutError:
             console.print(f"not all orders arrived within {_DAY_SECONDS:.0f} s", markup=False)
         finally:
             screen.close()
             if passing:
                 passing.cancel()
-    return not wishes.once or day is None or (day.progress.over and not day.progress.problem)
+    return not options.once or day is None or (day.progress.over and not day.progress.problem)
 
 
 @dataclass
-class _Eyes:
-    """Looks at the run: services over HTTP, orders in the journal."""
+class _Observer:
+    """Observes the run: services over HTTP, orders in the journal."""
 
     stack: Stack
-    journal: Journal
+    database: Database
     session: aiohttp.ClientSession
     day: DemoDay | None
-    where: Sequence[str]
+    addresses: Sequence[str]
     orders: Sequence[RecentOrder] = ()
 
-    async def look(self) -> Picture:
+    async def observe(self) -> RunView:
         run = json.loads(self.stack.run_json.read_text(encoding="utf-8"))
-        views = await look_at(self.session, run["services"])
+        views = await read_health(self.session, run["services"])
         try:
-            self.orders = await self.journal.recent_orders(_ORDERS_SHOWN)
+            self.orders = await recent_orders(self.database, _ORDERS_SHOWN)
         except TargetDown:
-            return Picture(self.orders, self._supervised(views), "the database is away", self.where)
-        return Picture(self.orders, self._supervised(views), headline(self.day), self.where)
+            return RunView(
+                self.orders,
+                self._supervised(views),
+                "the database does not answer: orders are shown as last read",
+                self.addresses,
+            )
+        return RunView(self.orders, self._supervised(views), headline(self.day), self.addresses)
 
     def _supervised(self, views: Sequence[ServiceView]) -> list[ServiceView]:
-        """What the supervisor knows better: whether a service that does not answer is only starting."""
+        """Use the supervisor's state for a service that does not answer: it may be starting."""
         states = self.stack.supervisor.states
         return [
             replace(view, state=states[view.name].state) if view.state == "down" and view.name in states else view
@@ -161,7 +167,7 @@ def _files(stack: Stack) -> dict[str, str]:
 
 async def _pause(stop: asyncio.Event) -> None:
     try:
-        await asyncio.wait_for(stop.wait(), _LOOK_SECONDS)
+        await asyncio.wait_for(stop.wait(), _REFRESH_SECONDS)
     except TimeoutError:
         return
 
@@ -171,11 +177,15 @@ app = typer.Typer()
 
 @app.command(name="run")
 def start(
-    orders: Annotated[int, typer.Option(min=0, max=1000, help="Orders of the first day (with the sandbox).")] = 12,
-    once: Annotated[bool, typer.Option("--once", help="Leave when the first day has arrived; fail if not.")] = False,
-    folder: Annotated[Path, typer.Option(help="Where broker and database keep their data.")] = DATA,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier runs.")] = False,
+    orders: Annotated[
+        int, typer.Option(min=0, max=1000, help="How many demo orders to send (with the sandbox only).")
+    ] = 12,
+    once: Annotated[
+        bool, typer.Option("--once", help="Exit when all demo orders have arrived; exit code 1 if they do not.")
+    ] = False,
+    folder: Annotated[Path, typer.Option(help="Folder for the data of Kafka and PostgreSQL.")] = DATA,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the data of earlier runs first.")] = False,
 ) -> None:
-    """Start everything on this machine, send a first day of orders through, and show it live."""
-    if not run_operation(run(environment(), Wishes(orders, once, folder, fresh), console())):
+    """Start the whole system on this computer, send demo orders through it, and show them live."""
+    if not run_operation(run(environment(), RunOptions(orders, once, folder, fresh), console())):
         raise SystemExit(1)

@@ -1,4 +1,4 @@
-"""What `tillbridge run` shows: the latest orders and every service, as a picture that moves or as plain lines."""
+"""The view of `tillbridge run`: latest orders and services, as a live screen or as lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from shared.operations.service_health import COLUMNS, ServiceView, row
+from services.cli.service_table import COLUMNS, row
+from shared.operations.service_health import ServiceView
 from shared.runtime.output import clock_time
 from shared.state.journal import RecentOrder
 
@@ -21,8 +22,8 @@ _OUTCOMES = {"applied": "green", "parked": "yellow", "review": "yellow", "retryi
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One moment of the run. `headline` says how the first day goes, `hints` where to look."""
+class RunView:
+    """The run at one moment. `headline` is the progress of the demo orders, `hints` are addresses and files."""
 
     orders: Sequence[RecentOrder] = ()
     services: Sequence[ServiceView] = ()
@@ -31,48 +32,48 @@ class Picture:
 
 
 class Screen(Protocol):
-    """`show` may be called as often as one likes."""
+    """Shows the run; `show` is called again for each refresh."""
 
-    def show(self, picture: Picture) -> None: ...
+    def show(self, view: RunView) -> None: ...
     def close(self) -> None: ...
 
 
 def open_screen(console: Console) -> Screen:
-    """A moving picture on a terminal, lines everywhere else."""
-    return Moving(console) if console.is_terminal else Lines(console)
+    """A live screen on a terminal, lines elsewhere."""
+    return LiveScreen(console) if console.is_terminal else LineScreen(console)
 
 
-class Moving:
-    """Redraws in place."""
+class LiveScreen:
+    """Redraws the screen in place."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
         self._live.start()
 
-    def show(self, picture: Picture) -> None:
-        self._live.update(draw(picture), refresh=True)
+    def show(self, view: RunView) -> None:
+        self._live.update(draw(view), refresh=True)
 
     def close(self) -> None:
         self._live.stop()
 
 
 @dataclass
-class Lines:
-    """Prints what changed since the last picture."""
+class LineScreen:
+    """Prints a line for each change."""
 
     console: Console
     _orders: dict[str, str] = field(default_factory=dict)
     _services: dict[str, str] = field(default_factory=dict)
     _headline: str = ""
 
-    def show(self, picture: Picture) -> None:
-        for service in picture.services:
+    def show(self, view: RunView) -> None:
+        for service in view.services:
             self._print_new(self._services, service.name, f"{service.name}: {service.state}")
-        for order in reversed(picture.orders):
+        for order in reversed(view.orders):
             self._print_new(self._orders, f"{order.connection}|{order.key}", order_line(order))
-        if picture.headline != self._headline:
-            self._headline = picture.headline
-            self.console.print(picture.headline, markup=False)
+        if view.headline != self._headline:
+            self._headline = view.headline
+            self.console.print(view.headline, markup=False)
 
     def _print_new(self, known: dict[str, str], key: str, line: str) -> None:
         if known.get(key) != line:
@@ -80,7 +81,7 @@ class Lines:
             self.console.print(line, markup=False, soft_wrap=True)
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Holds nothing to release."""
 
 
 def order_line(order: RecentOrder) -> str:
@@ -94,12 +95,12 @@ def _seconds(order: RecentOrder, before: str = "") -> str:
     return "" if order.seconds is None else f"{before}{order.seconds:.2f} s"
 
 
-def draw(picture: Picture) -> RenderableType:
-    """Orders above, services below, then where to look."""
-    parts: list[RenderableType] = [_orders(picture.orders), Text(), _services(picture.services), Text()]
-    if picture.headline:
-        parts += [Text(picture.headline, style="bold"), Text()]
-    return Group(*parts, *(Text(hint, style="dim") for hint in picture.hints))
+def draw(view: RunView) -> RenderableType:
+    """Orders, then services, then hints."""
+    parts: list[RenderableType] = [_orders(view.orders), Text(), _services(view.services), Text()]
+    if view.headline:
+        parts += [Text(view.headline, style="bold"), Text()]
+    return Group(*parts, *(Text(hint, style="dim") for hint in view.hints))
 
 
 def _orders(orders: Sequence[RecentOrder]) -> Table:
@@ -134,7 +135,7 @@ def _time(moment: datetime) -> str:
 
 
 def hints(ingress: str, sandbox: str | None, webhooks: str, files: Mapping[str, str]) -> list[str]:
-    """Where to look, and what to try next."""
+    """Addresses, files, and commands to try."""
     lines = [f"webhooks   POST {webhooks}", f"ingress    {ingress}"]
     if sandbox:
         lines.append(f"sandbox    {sandbox}  (writes: {sandbox}/_sandbox/journal?system=heartland)")

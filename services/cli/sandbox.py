@@ -1,4 +1,4 @@
-"""`tillbridge sandbox order|item|poison|mend`: things to try on the imitated shop, each with what to look at then."""
+"""`tillbridge sandbox order|item|poison|mend`: test cases in the sandbox, each with the command to try next."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import aiohttp
 import orjson
 import typer
 
-from services.cli.place import Place, environment, find
+from services.cli.running_system import RunningSystem, environment, find_running_system
 from shared.entities.order.event import order_event
 from shared.entities.order.shopify import webhook_body as webhook
 from shared.entities.order.spec import CANONICAL_ORDER
@@ -27,18 +27,20 @@ _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _REMEDY = "start it with `tillbridge run`, without accounts of your own, or set SANDBOX_URL"
 _NO_MORE_THAN = 20
 
-app = typer.Typer(help="Try things on the sandbox: an order, a missing item, poison.", no_args_is_help=True)
+app = typer.Typer(
+    help="Test cases in the sandbox: an order, a missing item, orders that become dead letters.", no_args_is_help=True
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """The sandbox's own handles. Raises Misconfigured where it does not answer, or refuses."""
+    """Client of the sandbox's control API. Raises Misconfigured if it does not answer, or refuses."""
 
     url: str
     session: aiohttp.ClientSession
 
     async def order(self, order_id: int) -> Json:
-        """The order's body as Shopify would send it, with its payments."""
+        """The order's body as Shopify sends it, with its payments."""
         state = await self._ask("GET", f"/_sandbox/shopify/orders/{order_id}")
         return {**state["order"], "transactions": state["transactions"]}
 
@@ -56,18 +58,20 @@ class Sandbox:
     async def _ask(self, method: str, path: str, body: Json | None = None) -> Json:
         try:
             async with self.session.request(method, self.url + path, json=body) as response:
-                said = await response.read()
+                answer = await response.read()
                 if response.status >= 300:
                     raise Misconfigured(
-                        f"the sandbox answered {response.status}: {said[:200].decode(errors='replace')}"
+                        f"the sandbox answered {response.status}: {answer[:200].decode(errors='replace')}"
                     )
-                return dict(orjson.loads(said))
+                return dict(orjson.loads(answer))
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Misconfigured(f"no sandbox answers at {self.url} ({type(error).__name__}): {_REMEDY}") from None
+            raise Misconfigured(
+                f"the sandbox does not answer at {self.url} ({type(error).__name__}): {_REMEDY}"
+            ) from None
 
 
 def without_currency(document: Json, connection: str) -> Envelope:
-    """The order's canonical event as a faulty program would put it on the topic: its currency is missing."""
+    """The order's canonical event as a faulty program would publish it: without a currency."""
     record = webhook.from_webhook(webhook.parse(orjson.dumps(document)))
     event = order_event(record, connection, namespace="", read_at=record.updated_at)
     body = event.model_dump(mode="json")
@@ -86,64 +90,67 @@ def without_currency(document: Json, connection: str) -> Envelope:
 
 
 @dataclass(frozen=True, slots=True)
-class _Desk:
-    place: Place
+class _TestCases:
+    system: RunningSystem
     sandbox: Sandbox
 
     async def order(self, *, is_without_item: bool) -> str:
         [placed] = await self.sandbox.place("unknown_item" if is_without_item else "plain")
         if not is_without_item:
-            return f"order {placed['name']} is placed: tillbridge trace {placed['number']}"
+            return f"placed order {placed['name']}: `tillbridge trace {placed['number']}` shows its way"
         return (
-            f"order {placed['name']} is placed, of {placed['sku']}, which Heartland does not know: "
-            f"tillbridge parked list\nwhen you have seen it wait: tillbridge sandbox item {placed['sku']}"
+            f"placed order {placed['name']} with item {placed['sku']}, which Heartland does not have: "
+            f"`tillbridge parked list` shows that it waits\n"
+            f"then add the item: tillbridge sandbox item {placed['sku']}"
         )
 
     async def item(self, sku: str) -> str:
         await self.sandbox.add_item(sku)
-        return f"Heartland has {sku}: what waits for it goes on within seconds"
+        return f"added item {sku} to Heartland: orders that wait for it are written within seconds"
 
     async def poison(self, count: int) -> str:
-        stated = [placed["name"] for placed in await self.sandbox.place("invalid_currency", count)]
+        wrong = [placed["name"] for placed in await self.sandbox.place("invalid_currency", count)]
         lost = await self._lose_currency()
         return (
-            f"{', '.join(stated)}: Shopify states a currency that there is not. "
-            "`tillbridge sandbox mend` corrects it there; then replay\n"
-            f"{lost}: lost its currency between two services: correct it by `tillbridge dlq edit`\n"
-            "now: tillbridge alerts list"
+            f"{', '.join(wrong)}: their currency in Shopify does not exist. "
+            "Correct it by `tillbridge sandbox mend`, then replay them\n"
+            f"{lost}: its event has no currency. Correct the event by `tillbridge dlq edit`\n"
+            "next: tillbridge alerts list"
         )
 
     async def _lose_currency(self) -> str:
         [placed] = await self.sandbox.place("silent")
-        poisoned = without_currency(await self.sandbox.order(placed["id"]), self.place.connection)
-        settings = Settings.from_env(self.place.environ(environment()))
+        poisoned = without_currency(await self.sandbox.order(placed["id"]), self.system.connection)
+        settings = Settings.from_env(self.system.environ(environment()))
         async with open_producer(settings, SystemClock()) as producer:
             await producer.send(CANONICAL_ORDER, poisoned)
         return str(placed["name"])
 
     async def mend(self) -> str:
-        """Without a webhook: so it is the replay that brings the order over."""
+        """Sends no webhook, so that the replay is what writes the orders."""
         mended = await self.sandbox.restore_currency()
-        return f"{', '.join(mended) or 'nothing'} corrected in Shopify: tillbridge dlq replay --reason currency"
+        if not mended:
+            return "nothing to correct: `tillbridge sandbox poison` places orders with a wrong currency"
+        return f"corrected in Shopify: {', '.join(mended)}; replay them: tillbridge dlq replay --reason currency"
 
 
-def find_sandbox(environ: Mapping[str, str]) -> tuple[Place, str]:
-    """Raises Misconfigured where none runs."""
-    place = find(environ)
-    if not place.sandbox_url:
-        raise Misconfigured(f"no sandbox runs here: {_REMEDY}")
-    return place, place.sandbox_url
+def find_sandbox(environ: Mapping[str, str]) -> tuple[RunningSystem, str]:
+    """The running system and its sandbox's URL. Raises Misconfigured if there is none."""
+    system = find_running_system(environ)
+    if not system.sandbox_url:
+        raise Misconfigured(f"no sandbox is running: {_REMEDY}")
+    return system, system.sandbox_url
 
 
-async def _at_desk(wish: Callable[[_Desk], Coroutine[Any, Any, str]]) -> str:
-    place, url = find_sandbox(environment())
+async def _run_case(case: Callable[[_TestCases], Coroutine[Any, Any, str]]) -> str:
+    system, url = find_sandbox(environment())
     async with aiohttp.ClientSession(timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar()) as session:
-        return await wish(_Desk(place, Sandbox(url, session)))
+        return await case(_TestCases(system, Sandbox(url, session)))
 
 
-def _say(wish: Callable[[_Desk], Coroutine[Any, Any, str]]) -> None:
+def _print_result(case: Callable[[_TestCases], Coroutine[Any, Any, str]]) -> None:
     try:
-        console().print(asyncio.run(_at_desk(wish)), markup=False)
+        console().print(asyncio.run(_run_case(case)), markup=False)
     except IntegrationError as error:
         fail(error.reason)
     except KeyboardInterrupt:
@@ -153,28 +160,33 @@ def _say(wish: Callable[[_Desk], Coroutine[Any, Any, str]]) -> None:
 @app.command(name="order")
 def place_order(
     missing_item: Annotated[
-        bool, typer.Option("--missing-item", help="With an item that Heartland does not know yet.")
+        bool, typer.Option("--missing-item", help="Order an item that Heartland does not have yet.")
     ] = False,
 ) -> None:
-    """Place one more order in the shop."""
-    _say(lambda desk: desk.order(is_without_item=missing_item))
+    """Place an order in the sandbox's Shopify."""
+    _print_result(lambda cases: cases.order(is_without_item=missing_item))
 
 
 @app.command(name="item")
-def add_item(sku: Annotated[str, typer.Argument(help="The item's number.")]) -> None:
-    """Add an item to Heartland."""
-    _say(lambda desk: desk.item(sku))
+def add_item(sku: Annotated[str, typer.Argument(help="The item's SKU.")]) -> None:
+    """Add an item to the sandbox's Heartland."""
+    _print_result(lambda cases: cases.item(sku))
 
 
 @app.command(name="poison")
 def poison(
-    count: Annotated[int, typer.Option(min=1, max=_NO_MORE_THAN, help="How many, and one more to be edited.")] = 3,
+    count: Annotated[
+        int,
+        typer.Option(
+            min=1, max=_NO_MORE_THAN, help="How many orders to correct in Shopify; one more needs `dlq edit`."
+        ),
+    ] = 3,
 ) -> None:
-    """Place orders that cannot work as they are, for the story of a dead letter."""
-    _say(lambda desk: desk.poison(count))
+    """Place orders that become dead letters."""
+    _print_result(lambda cases: cases.poison(count))
 
 
 @app.command(name="mend")
 def mend() -> None:
-    """Correct in Shopify what `poison` made wrong there."""
-    _say(lambda desk: desk.mend())
+    """Correct the orders of `poison` in Shopify."""
+    _print_result(lambda cases: cases.mend())

@@ -1,4 +1,4 @@
-"""`tillbridge status`: the state of the whole, on one screen."""
+"""`tillbridge status`: the state of the system, on one screen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import typer
 
 from services.cli.options import AsJson, run_operation, running_system
-from shared.operations.service_health import COLUMNS, row
+from services.cli.service_table import COLUMNS, row
 from shared.operations.status import Status, read_status
 from shared.runtime.output import console, print_json, print_table
 from shared.state.database import Database
@@ -18,12 +18,12 @@ app = typer.Typer()
 
 @app.command(name="status")
 def show_status(as_json: AsJson = False) -> None:
-    """Services, lag, parked keys, reviews, breakers, dead letters: the state of the whole."""
+    """Show the state of services, connections, reviews, alerts, drift, dead letters, breakers and rate limits."""
 
     async def work() -> Status:
-        place = running_system()
-        async with Database.open(place.database_url, 1) as database:
-            return await read_status(database, place.services, place.bootstrap_servers, place.topic_prefix)
+        system = running_system()
+        async with Database.open(system.database_url, 1) as database:
+            return await read_status(database, system.services, system.bootstrap_servers, system.topic_prefix)
 
     show(run_operation(work()), as_json=as_json)
 
@@ -36,27 +36,27 @@ def show(status: Status, *, as_json: bool) -> None:
         "services",
         COLUMNS,
         map(row, status.services),
-        empty="services: none known here (STATUS_URLS names them; a local run does by itself)",
+        empty="services: no addresses known; set STATUS_URLS (a local run needs no setting)",
     )
     columns = (
         "connection", "orders", "reviews", "parked", "halted", "in doubt", "dead", "alerts", "breakers", "drift",
     )  # fmt: skip
     cells = [_cells(one, status.breakers) for one in status.connections]
-    print_table("\nconnections", columns, cells, empty="connections: none yet")
+    print_table("\nconnections", columns, cells, empty="connections: none yet, `tillbridge connect` adds one")
     console().print(f"\nopen reviews   {_counts(status.reviews)}", markup=False)
     drift = ", ".join(
-        f"{row.connection}: {row.kind} of {row.key} ({row.at_risk} {row.currency})" for row in status.drift[:5]
+        f"{one.connection}: {one.kind} of {one.key} ({one.at_risk} {one.currency})" for one in status.drift[:5]
     )
     console().print(
         f"drift          {len(status.drift)} open: {drift}" if drift else "drift          none", markup=False
     )
     console().print(f"open alerts    {_counts(status.alerts)}", markup=False)
-    letters = "the broker does not tell" if status.dead_letters is None else _counts(status.dead_letters)
+    letters = "unknown (Kafka does not answer)" if status.dead_letters is None else _counts(status.dead_letters)
     console().print(f"dead letters   {letters}", markup=False)
     breakers = ", ".join(f"{name} {state}" for name, state in sorted(status.breakers.items()))
     console().print(f"breakers       {breakers or 'all closed'}", markup=False)
     waiting, refused = _counts(status.waiting), _counts(status.throttled)
-    console().print(f"budget         waiting for a turn: {waiting}; refused for our rate: {refused}", markup=False)
+    console().print(f"rate limits    calls waiting: {waiting}; refused by the vendor: {refused}", markup=False)
 
 
 def _cells(state: ConnectionState, breakers: Mapping[str, str]) -> tuple[object, ...]:

@@ -1,4 +1,4 @@
-"""`tillbridge trace`: the story of an order through all hops."""
+"""`tillbridge trace`: an order's way through all services."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from services.cli.options import AsJson, OfConnection, database_url, run_operation
 from shared.canonical.hop import Hop
-from shared.operations.trace import Story, read_stories
+from shared.operations.trace import OrderTrace, read_traces
 from shared.runtime.output import clock_time, console, fail, print_json, print_table
 from shared.state.database import Database
 
@@ -22,38 +22,38 @@ def trace(
     connection: OfConnection = None,
     as_json: AsJson = False,
 ) -> None:
-    """The story of an order through all hops."""
+    """Show an order's way through all services, hop by hop."""
 
-    async def work() -> list[Story]:
+    async def work() -> list[OrderTrace]:
         async with Database.open(database_url(), 1) as database:
-            return await read_stories(database, query, connection)
+            return await read_traces(database, query, connection)
 
     found = run_operation(work())
     if not found:
         if as_json:
             print_json([])
-        fail(f"nothing is known of {query}: give an order number (1001), a Shopify id or a Heartland id")
+        fail(f"no order {query} in the journal: give an order number (1001), a Shopify id or a Heartland id")
     show(found, as_json=as_json)
 
 
-def show(found: Sequence[Story], *, as_json: bool) -> None:
+def show(found: Sequence[OrderTrace], *, as_json: bool) -> None:
     if as_json:
-        print_json([story.as_json() for story in found])
+        print_json([trace_.as_json() for trace_ in found])
         return
-    for story in found:
-        console().print(heading(story), markup=False)
-        columns = ("time", "after", "service", "what happened", "tries", "took", "detail")
-        print_table("", columns, [_row(story, hop) for hop in story.hops], empty="")
+    for trace_ in found:
+        console().print(heading(trace_), markup=False)
+        columns = ("time", "after", "service", "outcome", "attempts", "took", "detail")
+        print_table("", columns, [_row(trace_, hop) for hop in trace_.hops], empty="")
 
 
-def heading(story: Story) -> str:
-    number = story.order_number or "(no number yet)"
-    heartland = story.heartland_id or "not there yet"
-    return f"order {number} of {story.connection}: Shopify {story.shopify_id}, Heartland {heartland}"
+def heading(trace_: OrderTrace) -> str:
+    number = trace_.order_number or "(no number yet)"
+    heartland = f"Heartland {trace_.heartland_id}" if trace_.heartland_id else "not in Heartland yet"
+    return f"order {number} of {trace_.connection}: Shopify {trace_.shopify_id}, {heartland}"
 
 
-def _row(story: Story, hop: Hop) -> tuple[str, ...]:
-    after = (hop.finished_at - story.began).total_seconds()
+def _row(trace_: OrderTrace, hop: Hop) -> tuple[str, ...]:
+    after = (hop.finished_at - trace_.began).total_seconds()
     took = (hop.finished_at - hop.started_at).total_seconds()
     return (
         clock_time(hop.finished_at),
@@ -67,6 +67,6 @@ def _row(story: Story, hop: Hop) -> tuple[str, ...]:
 
 
 def _detail(hop: Hop) -> str:
-    """What the service said, and for how many events this one stands."""
-    merged = f" (for {len(hop.lineage)} notices)" if len(hop.lineage) > 1 else ""
+    """The service's detail, and how many notices this event merged."""
+    merged = f" (merged {len(hop.lineage)} notices)" if len(hop.lineage) > 1 else ""
     return hop.detail + merged

@@ -75,7 +75,9 @@ class Spec:
     - `writers`, by target: HeartlandWriterParts or ShopifyWriterParts -> an EntityWriter.
     - `read_again`: connection, key, event id, time, RepairCause -> the notice to read and write a record again.
     - `read_now`: PreviewParts, connection, key -> the record as a canonical event, not published, in a ReadRecord.
-    - `previews`, by entity of the canonical event: PreviewParts, connection, body -> a Preview.
+    - `previews`, by entity of the canonical event and target: PreviewParts, connection, body -> a Preview.
+    - `applied_fact`: a canonical event's body, the states of its key's effects by operation -> whether all calls for
+      that fact are known to have been made.
 
     `settings` are the names of the models of a merchant's settings, by vendor (see settings_model.py).
     """
@@ -93,7 +95,8 @@ class Spec:
     key_is_shopify_id: bool = False
     read_again: str = ""
     read_now: str = ""
-    previews: tuple[tuple[str, str], ...] = ()
+    previews: tuple[tuple[str, System, str], ...] = ()
+    applied_fact: str = ""
     settings: tuple[tuple[System, str], ...] = ()
 
     def writer(self, system: System) -> str:

@@ -197,7 +197,7 @@ async def preview_reapply(
     async def work() -> None:
         nonlocal done
         for key in waiting:
-            await _preview_one(parts, connection, records.spec, key, result)
+            await _preview_one(parts, connection, records.spec, records.target, key, result)
             done += 1
             progress(done)
 
@@ -208,10 +208,12 @@ async def preview_reapply(
     return result
 
 
-async def _preview_one(parts: PreviewParts, connection: str, spec: Spec, key: str, result: ReapplyPreview) -> None:
+async def _preview_one(
+    parts: PreviewParts, connection: str, spec: Spec, target: str, key: str, result: ReapplyPreview
+) -> None:
     try:
         record: ReadRecord = await load(spec.read_now)(parts, connection, key)
-        preview: Preview = await load(preview_of(spec.name))(parts, connection, record.body)
+        preview: Preview = await load(preview_of(spec.name, target))(parts, connection, record.body)
     except IntegrationError as error:
         result.problems[key] = error.reason
         return

@@ -1,4 +1,4 @@
-"""What an operator does by hand with parked keys: try them at once, or give up what waits. It is in the audit trail."""
+"""Parked keys: list them, retry them now, or drop their waiting records. Every act is audited."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from shared.messaging.kafka.producer import Producer, open_producer
 from shared.messaging.parking.parked_retry import HALTED
 from shared.messaging.parking.parked_rows import record_of
 from shared.messaging.topics import DEAD_LETTERS, topic_name
+from shared.operations.audit import audited
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.settings import Settings
 from shared.state.alerts import Alerts
@@ -26,7 +27,7 @@ from shared.state.reviews import Reviews
 
 @dataclass(frozen=True, slots=True)
 class ParkedSelection:
-    """Which parked keys are meant, by whole key or by the order's id alone; empty means any."""
+    """Selects parked keys, by whole key or by the record's id alone; an empty field selects all."""
 
     keys: tuple[str, ...] = ()
     reason: str = ""
@@ -53,8 +54,8 @@ class ParkedSelection:
 ANY = ParkedSelection()
 
 
-def letters_of(row: ParkedRow, letters: Iterable[DeadLetter], fates: Mapping[str, Fate]) -> list[DeadLetter]:
-    """The open letters that were written when this key's tries were used up: what they hold still waits there."""
+def dead_letters_of(row: ParkedRow, letters: Iterable[DeadLetter], fates: Mapping[str, Fate]) -> list[DeadLetter]:
+    """The open dead letters written when this key used up its attempts. Their records still wait at the key."""
     return [
         one for one in letters
         if fate_of(one, fates).state == "open" and one.is_retriable and one.origin[0] == row.topic
@@ -63,8 +64,8 @@ def letters_of(row: ParkedRow, letters: Iterable[DeadLetter], fates: Mapping[str
     ]  # fmt: skip
 
 
-class Keys:
-    """The parked keys that are meant, for the time of one command."""
+class ParkedKeys:
+    """Retries and drops parked keys."""
 
     def __init__(self, settings: Settings, database: Database, clock: Clock, actor: str) -> None:
         self._settings = settings
@@ -72,34 +73,39 @@ class Keys:
         self._clock = clock
         self._actor = actor
         self._audit = Audit(database)
-        self._book = DeadLetterStatuses(database)
+        self._statuses = DeadLetterStatuses(database)
 
     async def retry(self, row: ParkedRow) -> None:
-        """Due now. Its letter is as good as sent again: should it fail once more, it gets a new one."""
-        await self._audit.note(self._clock.now(), self._actor, "parked.retry", row.key, {"service": row.service})
-        if row.state == HALTED:
-            for letter in await self._settle(row):
-                await self._book.sent(letter.id, "replayed", "parked retry")
-        await retry_now(self._database, row.service, row.topic, row.key)
+        """Make the key due now. Its dead letter counts as replayed; if it fails again, a new one is written."""
+        details = {"service": row.service}
+        async with audited(self._audit, self._clock, self._actor, "parked.retry", row.key, details):
+            if row.state == HALTED:
+                for letter in await self._settle(row):
+                    await self._statuses.sent(letter.id, "replayed", "parked retry")
+            await retry_now(self._database, row.service, row.topic, row.key)
 
     async def drop(self, row: ParkedRow, producer: Producer, because: str) -> None:
-        """Nothing is to become of what waits; the key flows again."""
+        """Turn the waiting records into discarded dead letters and free the key."""
+        details = {"service": row.service, "records": row.records, "because": because}
+        async with audited(self._audit, self._clock, self._actor, "parked.drop", row.key, details) as outcome:
+            outcome["records"] = await self._drop(row, producer, because)
+
+    async def _drop(self, row: ParkedRow, producer: Producer, because: str) -> int:
         records, is_free = 0, False
         while not is_free:
-            last, count = await self._bury(row, producer, because)
+            last, count = await self._to_dead_letters(row, producer, because)
             records += count
             is_free = await drop_through(self._database, row.service, row.topic, row.key, last)
-        details = {"service": row.service, "records": records, "because": because}
-        await self._audit.note(self._clock.now(), self._actor, "parked.drop", row.key, details)
         await self._note_dropped(row, because)
         if row.state == HALTED:
             for letter in await self._settle(row):
-                await self._book.discard(letter.id, because)
+                await self._statuses.discard(letter.id, because)
             await Reviews(self._database).resolve(row.connection, row.entity, subject_of(row.key), (HALTED,))
-            await Alerts(self._database).take([self._over("key_halted", row)])
+            await Alerts(self._database).take([self._ended("key_halted", row)])
+        return records
 
-    async def _bury(self, row: ParkedRow, producer: Producer, because: str) -> tuple[int, int]:
-        """Keep what waits on the topic of dead letters. Up to which row, and how many."""
+    async def _to_dead_letters(self, row: ParkedRow, producer: Producer, because: str) -> tuple[int, int]:
+        """Copy the waiting records to the dead-letter topic. The last row's number, and how many."""
         letters = DeadLetters(
             producer,
             topic_name(self._settings.topic_prefix, DEAD_LETTERS[row.service]),
@@ -115,28 +121,28 @@ class Keys:
         return (waiting[-1].seq or 0 if waiting else 0), len(waiting)
 
     async def _settle(self, row: ParkedRow) -> list[DeadLetter]:
-        """The key's letters, whose alert is over unless another letter of the same record is open."""
+        """The key's dead letters. Ends their alert, unless another dead letter of the record is open."""
         everything, fates = await self._letters()
-        own = letters_of(row, everything, fates)
+        own = dead_letters_of(row, everything, fates)
         others = still_open((one for one in everything if one not in own), fates)
         if (row.connection, row.entity, subject_of(row.key)) not in others:
-            await Alerts(self._database).take([self._over("dead_letter", row)])
+            await Alerts(self._database).take([self._ended("dead_letter", row)])
         return own
 
     async def _note_dropped(self, row: ParkedRow, because: str) -> None:
-        """In the book, too: what counts letters without reading them asks there."""
+        """Store their status, too: the count of open dead letters reads statuses, not the letters."""
         everything, fates = await self._letters()
         for one in everything:
             if one.id not in fates and one.is_dropped and (one.service, one.key) == (row.service, row.key.encode()):
-                await self._book.discard(one.id, because)
+                await self._statuses.discard(one.id, because)
 
     async def _letters(self) -> tuple[list[DeadLetter], Mapping[str, Fate]]:
         settings = self._settings
         return await read_dead_letters(
             settings.kafka_bootstrap_servers, settings.topic_prefix
-        ), await self._book.fates()
+        ), await self._statuses.fates()
 
-    def _over(self, kind: str, row: ParkedRow) -> Alert:
+    def _ended(self, kind: str, row: ParkedRow) -> Alert:
         key, now = subject_of(row.key), self._clock.now()
         return dealt_with(kind, row.connection, row.entity, key, service=row.service, at=now)
 
@@ -147,9 +153,9 @@ async def list_parked(database: Database, chosen: ParkedSelection = ANY) -> list
 
 
 async def retry_parked(settings: Settings, chosen: ParkedSelection, actor: str) -> list[str]:
-    """The keys that are due now. Raises TargetDown."""
+    """Make these keys due now; which they are. Raises TargetDown."""
     async with Database.open(settings.database_url, 1) as database:
-        keys = Keys(settings, database, await database_clock(database, SystemClock()), actor)
+        keys = ParkedKeys(settings, database, await database_clock(database, SystemClock()), actor)
         rows = [row for row in await parked_rows(database) if chosen.takes(row)]
         for row in rows:
             await keys.retry(row)
@@ -157,11 +163,14 @@ async def retry_parked(settings: Settings, chosen: ParkedSelection, actor: str) 
 
 
 async def drop_parked(settings: Settings, chosen: ParkedSelection, because: str, actor: str) -> list[str]:
-    """The keys that flow again. What waited for them is kept on the topic of dead letters. Raises TargetDown."""
+    """Drop what waits at these keys and free them; which they are. Raises TargetDown.
+
+    The records are kept as discarded dead letters.
+    """
     async with Database.open(settings.database_url, 1) as database:
         clock = await database_clock(database, SystemClock())
         async with open_producer(settings, clock) as producer:
-            keys = Keys(settings, database, clock, actor)
+            keys = ParkedKeys(settings, database, clock, actor)
             rows = [row for row in await parked_rows(database) if chosen.takes(row)]
             for row in rows:
                 await keys.drop(row, producer, because)

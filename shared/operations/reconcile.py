@@ -1,4 +1,4 @@
-"""One pass by hand over what both systems hold, and the repair of differences by number."""
+"""Compares both systems on request, and repairs differences by number."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from shared.entities.settings_model import settings_check
 from shared.errors import Rejected
+from shared.operations.audit import audited
 from shared.operations.comparison.parts import Parts, open_parts
 from shared.operations.comparison.passes import Outcome
 from shared.operations.comparison.settings import ComparisonSettings
@@ -25,7 +26,7 @@ _HOURS = 24.0
 
 @asynccontextmanager
 async def open_comparison(settings: ComparisonSettings) -> AsyncIterator[Parts]:
-    """What a pass needs; what it has sent is with the broker when this is left. Raises TargetDown."""
+    """What a comparison needs. On exit, Kafka has everything that was sent. Raises TargetDown."""
     clock = SystemClock()
     async with Database.open(settings.database_url, 2) as database:
         connections = Connections(await ConnectionStore(database, settings.secret_key, settings_check()).all())
@@ -38,10 +39,10 @@ async def open_comparison(settings: ComparisonSettings) -> AsyncIterator[Parts]:
 async def reconcile(
     parts: Parts, entity: str, *, connection: str = "", since: datetime | None = None, dry_run: bool = False
 ) -> dict[str, Outcome]:
-    """Compares what changed since (a day ago by default), by connection.
+    """Compare what changed since then (a day ago by default). One outcome per connection.
 
-    What was seen before, and is certain, is sent through once more, unless it is a `dry_run`. Raises Rejected for an
-    entity that is not compared, and what reads raise.
+    A difference that an earlier comparison found too, and whose right value is certain, is repaired, unless it is a
+    `dry_run`. Raises Rejected for an entity that is not compared, and what the reads raise.
     """
     subject, found = subject_of(entity), {}
     start = since or parts.clock.now() - timedelta(hours=_HOURS)
@@ -53,16 +54,16 @@ async def reconcile(
 
 
 async def repair(parts: Parts, numbers: Sequence[int], actor: str) -> list[int]:
-    """Sends these differences through once more, whatever the caps. Raises Rejected, naming the one that cannot be."""
+    """Repair these differences now, whatever the caps. Raises Rejected, naming the one that cannot be repaired."""
     for number in numbers:
         row = await parts.ledger.get(number)
         if row is None:
-            raise Rejected(f"there is no difference {number}")
+            raise Rejected(f"there is no difference {number}: `tillbridge drift list` shows their numbers")
         subject = subject_of(row.entity)
         if row.kind in subject.entity(row.entity).hopeless:
-            raise Rejected(f"{number}: what is right is not certain here, a person has to do it: {row.reason}")
-        if not await parts.pass_over(row.connection, subject).repair(row):
-            raise Rejected(f"{number}: it was sent through a moment ago")
-        what = {"difference": row.kind, "key": row.key, "at_risk": str(row.at_risk)}
-        await Audit(parts.database).note(parts.clock.now(), actor, "drift.repair", str(number), what)
+            raise Rejected(f"difference {number} has no certain right value, correct it by hand: {row.reason}")
+        details = {"difference": row.kind, "key": row.key, "at_risk": str(row.at_risk)}
+        async with audited(Audit(parts.database), parts.clock, actor, "drift.repair", str(number), details):
+            if not await parts.pass_over(row.connection, subject).repair(row):
+                raise Rejected(f"difference {number} is being repaired already: look at it again in a minute")
     return list(numbers)

@@ -1,14 +1,16 @@
-"""Reviews: what a person has to decide, and what follows from a decision."""
+"""Reviews: problems that a person must decide, and what a decision does."""
 
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 
 from shared.entities.spec import load
 from shared.entities.table import owner
 from shared.errors import Misconfigured, Rejected
 from shared.messaging.kafka.producer import open_producer
 from shared.messaging.parking.parked_retry import HALTED
+from shared.operations.audit import audited
 from shared.operations.parked import ParkedSelection, retry_parked
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.settings import Settings
@@ -26,46 +28,56 @@ async def list_reviews(database: Database, state: str = "open", connection: str 
     return [row for row in await Reviews(database).list(state) if connection in (None, row.connection)]
 
 
-async def decide_review(settings: Settings, number: int, decision: str, because: str, actor: str) -> str:
-    """Closes a review: `done` by hand, `ignore` it, or `retry` to write the record again. What is to be said of it.
+@dataclass(frozen=True, slots=True)
+class ReviewDecision:
+    """A review that was decided. `repaired_by_reconciler`: nothing was sent, the next comparison writes the record."""
 
-    Raises Rejected for one that is not open, Misconfigured for one that cannot be tried again, TargetDown.
+    review: Review
+    decision: str
+    repaired_by_reconciler: bool = False
+
+
+async def decide_review(settings: Settings, number: int, decision: str, because: str, actor: str) -> ReviewDecision:
+    """Close a review: `done` by hand, `ignore` it, or `retry` to write the record again.
+
+    Raises Rejected for one that is not open, Misconfigured for one that cannot be retried, TargetDown.
     """
     async with Database.open(settings.database_url, 1) as database:
         reviews, clock = Reviews(database), await database_clock(database, SystemClock())
         review = next((row for row in await reviews.list() if row.id == number), None)
         if review is None:
-            raise Rejected(f"there is no open review {number}")
-        key, later = f"{review.connection}|{review.key}", ""
-        if review.kind == HALTED:
-            await _start_key(settings, review, key, decision, actor)
-        elif decision == "retry":
-            later = await _send_again(settings, review, clock)
+            raise Rejected(f"there is no open review {number}: `tillbridge reviews list` shows the open ones")
+        key = f"{review.connection}|{review.key}"
         details = {"review": number, "kind": review.kind, "as": decision, "because": because}
-        await Audit(database).note(clock.now(), actor, "review.decide", key, details)
-        if review.kind != HALTED:
+        async with audited(Audit(database), clock, actor, "review.decide", key, details):
+            if review.kind == HALTED:
+                # Its review stays open until the key is free: whoever frees the key closes it.
+                await _retry_key(settings, review, key, decision, actor)
+                return ReviewDecision(review, decision)
+            is_sent = decision != "retry" or await _send_again(settings, review, clock)
             await reviews.decide(number, decision)
-    return f"{review.kind} of {review.connection} {review.entity} {review.key}{later}"
+    return ReviewDecision(review, decision, repaired_by_reconciler=not is_sent)
 
 
-async def _start_key(settings: Settings, review: Review, key: str, decision: str, actor: str) -> None:
-    """Retries a halted key. Its review stays open until the key flows: whoever frees the key closes it."""
+async def _retry_key(settings: Settings, review: Review, key: str, decision: str, actor: str) -> None:
     if decision != "retry":
-        raise Rejected(f"a halted key is not over by that: use `tillbridge parked drop '{key}'`, or decide --as retry")
+        raise Rejected(f"this key is halted: retry it by --as retry, or drop it by `tillbridge parked drop '{key}'`")
     if not await retry_parked(settings, ParkedSelection((key,), entity=review.entity), actor):
-        raise Rejected(f"nothing of '{key}' is parked any more")
+        raise Rejected(f"the key '{key}' is not parked any more")
 
 
-async def _send_again(settings: Settings, review: Review, clock: Clock) -> str:
-    """Lets the record go through once more; what is to be said of it. Raises Misconfigured where it cannot."""
+async def _send_again(settings: Settings, review: Review, clock: Clock) -> bool:
+    """Send a notice that has the record written again. False where the reconciler does it: it compares the entity.
+
+    Raises Misconfigured for an entity that has neither.
+    """
     spec = owner(review.entity)
     if spec.read_again:
         event_id = f"repair:review-{review.id}:{uuid.uuid4().hex[:8]}"
         topic, notice = load(spec.read_again)(review.connection, review.key, event_id, clock.now(), "review")
         async with open_producer(settings, clock) as producer:
             await producer.send(topic, notice)
-        return ""
+        return True
     if spec.comparison:
-        # Once the review is closed, the reconciler finds the difference and repairs it.
-        return f"; the reconciler sends the {spec.name} again"
-    raise Misconfigured(f"a review about a {review.entity} cannot be tried again from here")
+        return False
+    raise Misconfigured(f"a {review.entity} cannot be retried: correct it by hand, then decide --as done")

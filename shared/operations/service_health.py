@@ -1,10 +1,10 @@
-"""How each service is: its health answers, and the figures out of its metrics."""
+"""Reads the health and the metrics of services over HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ _BREAKER = {0: "closed", 1: "half-open", 2: "open"}
 class Figures:
     """Totals over all labels. `breakers` holds those that are not closed; `lag_seconds` is the worst.
 
-    `waiting` are calls that wait for a vendor's limit, by `system/priority`; `throttled` answers refused for our rate.
+    `waiting` calls wait for a vendor's rate limit, by `system/priority`; `throttled` were refused for exceeding it.
     """
 
     came_in: int = 0
@@ -47,7 +47,7 @@ class ServiceView:
 
 
 def read_figures(text: str) -> Figures:
-    """The figures in a page of metrics."""
+    """Parse a page of Prometheus metrics."""
     sums: dict[str, float] = defaultdict(float)
     worst: dict[str, float] = defaultdict(float)
     breakers: dict[str, str] = {}
@@ -80,12 +80,12 @@ def read_figures(text: str) -> Figures:
     )
 
 
-async def look_at(session: aiohttp.ClientSession, entries: Iterable[Mapping[str, Any]]) -> list[ServiceView]:
-    """Every service, asked at the same time; one that does not answer is down."""
-    return list(await asyncio.gather(*(_look(session, entry) for entry in entries)))
+async def read_health(session: aiohttp.ClientSession, entries: Iterable[Mapping[str, Any]]) -> list[ServiceView]:
+    """The health of every service, asked concurrently; one that does not answer is down."""
+    return list(await asyncio.gather(*(_read_one(session, entry) for entry in entries)))
 
 
-async def _look(session: aiohttp.ClientSession, entry: Mapping[str, Any]) -> ServiceView:
+async def _read_one(session: aiohttp.ClientSession, entry: Mapping[str, Any]) -> ServiceView:
     name = str(entry["name"])
     try:
         async with session.get(entry["health"], timeout=_TIMEOUT) as response:
@@ -108,17 +108,3 @@ def _failing(answer: object) -> str:
     if not isinstance(checks, dict):
         return ""
     return ", ".join(name for name, good in checks.items() if not good)
-
-
-COLUMNS = ("service", "state", "in", "out", "failed", "parked", "lag", "MB")
-
-
-def row(view: ServiceView) -> Sequence[str]:
-    """The service as a line of a table."""
-    state = f"{view.state} ({view.why})" if view.why else view.state
-    figures = view.figures
-    if figures is None:
-        return (view.name, state, "", "", "", "", "", "")
-    lag = f"{figures.lag} ({figures.lag_seconds:.0f} s)" if figures.lag else "0"
-    counts = (figures.came_in, figures.went_out, figures.failed, figures.parked)
-    return (view.name, state, *map(str, counts), lag, f"{figures.rss_mb:.0f}")

@@ -1,4 +1,4 @@
-"""The state of the whole: services, connections, reviews, dead letters, alerts, differences."""
+"""The state of the system: services, connections, reviews, dead letters, alerts, drift."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 
 import aiohttp
 
+from shared.entities.order.spec import ORDER
 from shared.errors import TargetDown
-from shared.operations.dead_letters.count import count_letters
-from shared.operations.service_health import ServiceView, look_at
+from shared.operations.dead_letters.count import count_dead_letters
+from shared.operations.service_health import ServiceView, read_health
 from shared.state.alerts import Alerts
 from shared.state.database import Database
 from shared.state.dead_letter_status import DeadLetterStatuses
@@ -22,7 +23,7 @@ from shared.state.reviews import Reviews
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`dead_letters` is None where the broker's address is not known or it does not answer."""
+    """`dead_letters` is None if Kafka's address is not known or Kafka does not answer."""
 
     services: Sequence[ServiceView]
     connections: Sequence[ConnectionState]
@@ -33,17 +34,17 @@ class Status:
 
     @property
     def breakers(self) -> dict[str, str]:
-        """Those that are not closed, by `connection/system`."""
+        """Circuit breakers that are not closed, by `connection/system`."""
         return {name: state for view in self.services if view.figures for name, state in view.figures.breakers.items()}
 
     @property
     def waiting(self) -> dict[str, int]:
-        """Calls that wait for a vendor's limit, by `system/priority`."""
+        """Calls that wait for a vendor's rate limit, by `system/priority`."""
         return dict(sum((Counter(view.figures.waiting) for view in self.services if view.figures), Counter()))
 
     @property
     def throttled(self) -> dict[str, int]:
-        """Answers that refused us for our rate, since the services began, by system."""
+        """Calls that a vendor refused for exceeding its rate limit, since the services started, by system."""
         return dict(sum((Counter(view.figures.throttled) for view in self.services if view.figures), Counter()))
 
     def as_json(self) -> dict[str, Any]:
@@ -53,7 +54,7 @@ class Status:
             "open_reviews": dict(self.reviews),
             "dead_letters": self.dead_letters,
             "breakers": self.breakers,
-            "budget": {"waiting": self.waiting, "throttled": self.throttled},
+            "rate_limits": {"waiting": self.waiting, "throttled": self.throttled},
             "open_alerts": dict(self.alerts),
             "drift": [{**asdict(row), "at_risk": str(row.at_risk)} for row in self.drift],
         }
@@ -65,15 +66,15 @@ async def read_status(
     bootstrap_servers: str = "",
     topic_prefix: str = "",
 ) -> Status:
-    """The state of the whole. `services` say where each answers. Raises TargetDown where the database is away.
+    """The state of the system; `services` has each one's addresses. Raises TargetDown without a database.
 
-    Everything else may be away: then it is shown as down or unknown.
+    A service that does not answer is down; what Kafka does not answer is unknown.
     """
     async with aiohttp.ClientSession() as session:
         kinds = Counter(review.kind for review in await Reviews(database).list())
         return Status(
-            services=await look_at(session, services),
-            connections=await connection_states(database),
+            services=await read_health(session, services),
+            connections=await connection_states(database, ORDER.name),
             reviews=kinds,
             dead_letters=await _dead_letters(
                 bootstrap_servers, topic_prefix, await DeadLetterStatuses(database).fates()
@@ -87,6 +88,6 @@ async def _dead_letters(bootstrap_servers: str, topic_prefix: str, settled: Coll
     if not bootstrap_servers:
         return None
     try:
-        return await count_letters(bootstrap_servers, topic_prefix, settled)
+        return await count_dead_letters(bootstrap_servers, topic_prefix, settled)
     except TargetDown:
         return None

@@ -1,4 +1,4 @@
-"""The story of an order through all services, from the journal."""
+"""Traces an order through all services, from the journal."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Any
 
 from shared.canonical.hop import Hop
+from shared.entities.order.spec import ORDER
+from shared.entities.table import events_under
 from shared.state.database import Database
-from shared.state.journal import Journal
+from shared.state.journal import Journal, RecentOrder
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class OrderTrace:
     """All hops of one order, first to last."""
 
     connection: str
@@ -36,21 +38,26 @@ class Story:
         }
 
 
-async def read_stories(database: Database, query: str, connection: str | None = None) -> list[Story]:
-    """What the journal has of `query`: two orders may have the same number. Raises TargetDown."""
-    return stories(await Journal(database).story(connection, query))
+async def read_traces(database: Database, query: str, connection: str | None = None) -> list[OrderTrace]:
+    """The traces of `query`, a number or an id: two orders may have the same number. Raises TargetDown."""
+    return traces(await Journal(database).story(connection, query, (ORDER.name,)))
 
 
-def stories(hops: Iterable[Hop]) -> list[Story]:
-    """The hops sorted into orders, in the order in which those began."""
+async def recent_orders(database: Database, limit: int) -> list[RecentOrder]:
+    """The orders with the latest hops, newest first. Raises TargetDown."""
+    return await Journal(database).recent_orders(limit, events_under(ORDER.name))
+
+
+def traces(hops: Iterable[Hop]) -> list[OrderTrace]:
+    """The hops grouped by order, the order that began first first."""
     by_order: dict[tuple[str, str], list[Hop]] = {}
     for hop in hops:
         by_order.setdefault((hop.connection, hop.key), []).append(hop)
-    return [_story(connection, key, found) for (connection, key), found in by_order.items()]
+    return [_trace(connection, key, found) for (connection, key), found in by_order.items()]
 
 
-def _story(connection: str, key: str, hops: Sequence[Hop]) -> Story:
-    return Story(
+def _trace(connection: str, key: str, hops: Sequence[Hop]) -> OrderTrace:
+    return OrderTrace(
         connection,
         order_number=_last(hop.order_number for hop in hops),
         shopify_id=_last(hop.shopify_id for hop in hops) or key,

@@ -1,6 +1,6 @@
-"""Webhook subscriptions of each connection: what there is, and putting them right now.
+"""Webhook subscriptions of each connection: list them, and sync them now.
 
-The poller does the same by itself; it also reads again the orders that changed meanwhile, after a sync by hand too.
+The poller syncs them regularly. After any sync it also reads the orders that changed while subscriptions were missing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Literal
 
 from prometheus_client import CollectorRegistry
 
@@ -35,44 +35,45 @@ from shared.state.connections import open_connections
 from shared.state.database import Database
 from shared.state.webhook_watch import WebhookWatch
 
-_WORDS: dict[type[Step], str] = {Create: "create", Update: "update", Delete: "delete", Keep: "keep"}
+StepName = Literal["create", "update", "delete", "keep"]
+_NAMES: dict[type[Step], StepName] = {Create: "create", Update: "update", Delete: "delete", Keep: "keep"}
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionStep:
+    """One step of a sync, with the subscription it is about; `id` and `api_version` are empty for one to create."""
+
+    step: StepName
+    topic: str
+    uri: str
+    api_version: str
+    id: str
 
 
 @dataclass(slots=True)
-class Report:
-    """Of one connection: each step with its topic and address, and what Shopify refused; `failed` says why nothing."""
+class SyncReport:
+    """The sync of one connection. `refused` has Shopify's reason by topic; `failed` says why there are no steps."""
 
     connection: str
-    steps: list[dict[str, str]] = field(default_factory=list)
+    steps: Sequence[SubscriptionStep] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     failed: str = ""
     is_right: bool = False
 
-    def as_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
 
-
-def told(steps: Sequence[Step], uri: str) -> list[dict[str, str]]:
-    """The steps as a table shows them."""
+def subscription_steps(steps: Sequence[Step], uri: str) -> list[SubscriptionStep]:
+    """The steps of a plan, by name. `uri` is where new subscriptions lead. Pure."""
     rows = []
     for step in steps:
         found = Subscription("", step.topic, uri) if isinstance(step, Create) else step.found
-        rows.append(
-            {
-                "step": _WORDS[type(step)],
-                "topic": step.topic,
-                "uri": found.uri,
-                "api_version": found.api_version,
-                "id": found.id,
-            }
-        )
+        rows.append(SubscriptionStep(_NAMES[type(step)], step.topic, found.uri, found.api_version, found.id))
     return rows
 
 
-async def sync(settings: SubscriptionSettings, connection: str | None, *, dry_run: bool) -> list[Report]:
-    """Look at the subscriptions, and put them right unless it is a `dry_run`. Raises Misconfigured, TargetDown."""
+async def sync(settings: SubscriptionSettings, connection: str | None, *, dry_run: bool) -> list[SyncReport]:
+    """Plan each connection's sync, and execute it unless it is a `dry_run`. Raises Misconfigured, TargetDown."""
     if not settings.ingress_public_url:
-        raise Misconfigured("INGRESS_PUBLIC_URL is not set: nobody knows where Shopify is to send webhooks")
+        raise Misconfigured("INGRESS_PUBLIC_URL is required: Shopify needs the public address of ingress")
     log, clock = get_logger("cli"), SystemClock()
     metrics = ServiceMetrics("cli", CollectorRegistry())
     async with (
@@ -83,7 +84,11 @@ async def sync(settings: SubscriptionSettings, connection: str | None, *, dry_ru
     ):
         names = [name for name in connections.names() if connection in (None, name)]
         if not names:
-            raise Misconfigured(f"there is no connection {connection}" if connection else "there is no connection yet")
+            raise Misconfigured(
+                f"there is no connection {connection!r}"
+                if connection
+                else "no connection yet: `tillbridge connect` adds one"
+            )
         overlap = timedelta(seconds=settings.subscription_overlap_seconds)
 
         def sync_of(name: str) -> SubscriptionSync:
@@ -95,13 +100,15 @@ async def sync(settings: SubscriptionSettings, connection: str | None, *, dry_ru
         return [await _one(name, sync_of, clock, dry_run=dry_run) for name in names]
 
 
-async def _one(name: str, sync_of: Callable[[str], SubscriptionSync], clock: SystemClock, *, dry_run: bool) -> Report:
-    """One shop that is away must not hide the others."""
-    report = Report(name)
+async def _one(
+    name: str, sync_of: Callable[[str], SubscriptionSync], clock: SystemClock, *, dry_run: bool
+) -> SyncReport:
+    """A shop that does not answer must not hide the others."""
+    report = SyncReport(name)
     try:
         ours, now = sync_of(name), clock.now()
         steps = await ours.plan()
-        report.steps, report.is_right = told(steps, ours.desired.uri), are_in_sync(steps)
+        report.steps, report.is_right = subscription_steps(steps, ours.desired.uri), are_in_sync(steps)
         if not dry_run and not report.is_right:
             report.refused = (await ours.apply(steps, now)).refused
             report.is_right = not report.refused

@@ -51,9 +51,12 @@ class Journal:
         await self._pool.execute(_ADD, *columns)
 
     @reaches_database
-    async def story(self, connection: str | None, query: str) -> list[Hop]:
-        """All hops for `query`, by time: an order number (with or without #), an id, or a Heartland number."""
-        rows = await self._pool.fetch(_STORY, query.removeprefix("#"), connection)
+    async def story(self, connection: str | None, query: str, linked: Sequence[str] = ()) -> list[Hop]:
+        """All hops for `query`, by time: an order number (with or without #), or an id of either system.
+
+        `linked`: the entities whose links are searched for the id or the Heartland number, too.
+        """
+        rows = await self._pool.fetch(_STORY, query.removeprefix("#"), connection, list(linked))
         return [_hop(row) for row in rows]
 
     @reaches_database
@@ -76,9 +79,9 @@ class Journal:
         return [_hop(row) for row in rows]
 
     @reaches_database
-    async def recent_orders(self, limit: int) -> list[RecentOrder]:
-        """The orders with the latest hops, newest first."""
-        rows = await self._pool.fetch(_RECENT, limit)
+    async def recent_orders(self, limit: int, entities: Sequence[str]) -> list[RecentOrder]:
+        """The orders with the latest hops, newest first; `entities` are those whose events have an order's key."""
+        rows = await self._pool.fetch(_RECENT, limit, list(entities))
         return [RecentOrder(**dict(row)) for row in rows]
 
     @reaches_database
@@ -106,7 +109,7 @@ with named as (
     union select connection, key from journal where heartland_id = $1 and heartland_id <> ''
     union select connection, key from journal where key = $1
     union select connection, shopify_id from links
-          where entity = 'order' and $1 in (shopify_id, heartland_id, heartland_public_id)
+          where entity = any($3::text[]) and $1 in (shopify_id, heartland_id, heartland_public_id)
 )
 select {_COLUMNS} from journal
 where (connection, key) in (select connection, key from named) and ($2::text is null or connection = $2)
@@ -118,7 +121,7 @@ _RECENT = """
 with latest as (
     select connection, key, max(id) as id from (
         select connection, key, id from journal
-        where entity in ('order', 'fulfilment', 'link') order by id desc limit 20000
+        where entity = any($2::text[]) order by id desc limit 20000
     ) as newest
     group by connection, key order by max(id) desc limit $1
 )

@@ -1,4 +1,4 @@
-"""What the database says of the whole, for `status` and `parked list`. Reads only."""
+"""Read-only queries for `status` and `parked list`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from shared.state.drift import UNDER_WAY
 
 @dataclass(frozen=True, slots=True)
 class ConnectionState:
-    """Counts of one connection. `in_doubt`: effects that were sent and whose outcome is not known.
+    """Counts of one connection. `in_doubt`: effects that were sent and whose outcome is unknown.
 
     `drift` are open differences between both systems, `at_risk` the money in them, by currency;
-    `dead` are records with a dead letter that nobody dealt with yet.
+    `dead` are records with an open dead letter.
     """
 
     connection: str
@@ -53,7 +53,7 @@ class ParkedRow:
 
 _CONNECTIONS = """
 select c.name as connection,
-       (select count(*) from links l where l.connection = c.name and l.entity = 'order') as orders,
+       (select count(*) from links l where l.connection = c.name and l.entity = $2) as orders,
        (select count(*) from reviews r where r.connection = c.name and r.state = 'open') as open_reviews,
        (select count(*) from parked_keys p where p.connection = c.name and p.state = 'waiting') as parked,
        (select count(*) from parked_keys p where p.connection = c.name and p.state = 'halted') as halted,
@@ -78,9 +78,9 @@ order by k.first_failed_at
 """
 
 
-async def connection_states(database: Database) -> list[ConnectionState]:
-    """Every active connection. Raises TargetDown."""
-    return [ConnectionState(**dict(row)) for row in await database.fetch(_CONNECTIONS, list(UNDER_WAY))]
+async def connection_states(database: Database, entity: str) -> list[ConnectionState]:
+    """Every active connection. `orders` counts the links of this entity. Raises TargetDown."""
+    return [ConnectionState(**dict(row)) for row in await database.fetch(_CONNECTIONS, list(UNDER_WAY), entity)]
 
 
 async def parked_rows(database: Database, connection: str | None = None) -> list[ParkedRow]:

@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from deploy.local.stack import Stack, open_stack
 from shared.canonical.hop import Hop
+from shared.entities.order.spec import ORDER
 from shared.state.database import Database
 from shared.state.journal import Journal
 from shared.state.reviews import Review, Reviews
@@ -212,7 +213,7 @@ class Bridge:
         return [row for row in rows if row["resource"] in (name, order_id)]
 
     async def story(self, query: str) -> list[Hop]:
-        return await Journal(self.database).story(self.stack.connection, query)
+        return await Journal(self.database).story(self.stack.connection, query, (ORDER.name,))
 
     async def hop(self, order_id: str, service: str, *outcomes: str, entity: str = "order") -> Hop:
         """Waits until the journal has a hop of this service for the order with one of these outcomes."""

@@ -30,7 +30,7 @@ LONG_FUNCTIONS = {
 EXEMPT = {"Settings"}
 # Class names that still mean more than one thing. May only shrink: take out what you rename.
 AMBIGUOUS = {
-    "Cause", "Figures", "Report", "Watch",
+    "Cause", "Figures", "Watch",
 }  # fmt: skip
 
 

@@ -157,12 +157,13 @@ def test_no_cycles() -> None:
         visit(name, ())
 
 
+FILLED_IN = " x "
 SQL = re.compile(r"\b(select\s.+\sfrom|insert\s+into|update\s+\w+\s+set|delete\s+from)\b", re.IGNORECASE | re.DOTALL)
 
 
-def statements(path: Path) -> list[str]:
+def statements(source: str) -> list[str]:
     """Texts of a module that are SQL; docstrings are prose."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = ast.parse(source)
     prose = {
         id(node.body[0].value)
         for node in ast.walk(tree)
@@ -170,22 +171,63 @@ def statements(path: Path) -> list[str]:
         and node.body
         and isinstance(node.body[0], ast.Expr)
     }
-    texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
-    return [node.value for node in texts if id(node) not in prose and SQL.search(node.value)]
+    texts = [joined(node) for node in ast.walk(tree) if id(node) not in prose]
+    return [text for text in texts if text and SQL.search(text)]
+
+
+def joined(node: ast.AST) -> str | None:
+    """The text of a string expression: constants, also joined by `+`, f-strings, `%` and the like of `.join`.
+
+    What is not constant becomes a word, as a name that is put into SQL would be. None for other expressions.
+    """
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(joined(part) or FILLED_IN for part in parts)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            texts = [joined(left), joined(right)]
+            return None if texts == [None, None] else "".join(FILLED_IN if text is None else text for text in texts)
+        case ast.BinOp(left=left, op=ast.Mod()):
+            return joined(left)
+        case ast.Call(
+            func=ast.Attribute(value=separator, attr="join"), args=[ast.List(elts=parts) | ast.Tuple(elts=parts)]
+        ):
+            return (joined(separator) or "").join(joined(part) or FILLED_IN for part in parts)
+    return None
 
 
 def test_all_sql_stands_in_state() -> None:
     outside = {
         name_of(path): found
         for path in modules()
-        if not name_of(path).startswith(("shared.state", "deploy.")) and (found := statements(path))
+        if not name_of(path).startswith(("shared.state", "deploy."))
+        and (found := statements(path.read_text(encoding="utf-8")))
     }
 
     assert outside == {}
 
 
-def test_sql_is_recognised() -> None:
-    assert statements(ROOT / "shared/state/record_queries.py")
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("fetch('select a from b where c = $1')", id="one constant"),
+        pytest.param("fetch('select a ' 'from b')", id="constants side by side"),
+        pytest.param("fetch('select a ' + 'from b')", id="added constants"),
+        pytest.param("fetch('insert ' + 'into ' + table)", id="added variable"),
+        pytest.param("fetch(f'select {a} ' + f'from {b}')", id="added f-strings"),
+        pytest.param("fetch(f'select {columns} from {table}')", id="f-string"),
+        pytest.param("fetch(f'update {table} set a = 1')", id="f-string with its table"),
+        pytest.param("fetch('select %s ' % a + 'from b')", id="percent"),
+        pytest.param("fetch(' '.join(['select a', 'from b']))", id="join"),
+    ],
+)
+def test_sql_is_recognised(source: str) -> None:
+    assert statements(source)
+
+
+def test_prose_is_not_taken_for_sql() -> None:
+    assert statements('"""Select some from many."""\nname = f"selected {a}" + " of " + b') == []
 
 
 def test_no_command_starts_another_program() -> None:

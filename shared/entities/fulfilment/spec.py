@@ -31,7 +31,8 @@ FULFILMENT = Spec(
         within="order",
         companion="shared.entities.fulfilment.compare.shipments:OrderShipments",
     ),
-    previews=(("fulfilment", "shared.entities.fulfilment.to_shopify.preview:preview"),),
+    previews=(("fulfilment", "shopify", "shared.entities.fulfilment.to_shopify.preview:preview"),),
+    applied_fact="shared.entities.fulfilment.to_shopify.applied:is_applied",
     settings=(
         ("heartland", "shared.entities.fulfilment.settings:HeartlandFulfilmentSettings"),
         ("shopify", "shared.entities.fulfilment.settings:ShopifyFulfilmentSettings"),

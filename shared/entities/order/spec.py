@@ -55,8 +55,8 @@ ORDER = Spec(
     read_again="shared.entities.order.compare.repair:read_again",
     read_now="shared.entities.order.read_now:read_now",
     previews=(
-        ("order", "shared.entities.order.to_heartland.preview:preview"),
-        ("link", "shared.entities.order.to_shopify.preview:preview"),
+        ("order", "heartland", "shared.entities.order.to_heartland.preview:preview"),
+        ("link", "shopify", "shared.entities.order.to_shopify.preview:preview"),
     ),
     settings=(
         ("heartland", "shared.entities.order.settings:HeartlandOrderSettings"),

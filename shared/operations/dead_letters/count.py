@@ -1,4 +1,4 @@
-"""How many dead letters there are, by asking the broker: they outlive the services that wrote them."""
+"""Counts dead letters by asking Kafka: they outlive the services that wrote them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.messaging.topics import DEAD_LETTERS, topic_name
 _TIMEOUT_MS = 5_000
 
 
-async def count_letters(bootstrap_servers: str, prefix: str, settled: Collection[str] = ()) -> dict[str, int]:
+async def count_dead_letters(bootstrap_servers: str, prefix: str, settled: Collection[str] = ()) -> dict[str, int]:
     """Service -> dead letters kept, less those that were `settled` (their ids). Raises TargetDown."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, request_timeout_ms=_TIMEOUT_MS)
     try:

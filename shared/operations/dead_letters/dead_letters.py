@@ -1,4 +1,4 @@
-"""What an operator does with dead letters. Every act is in the audit trail, and none does harm when done twice."""
+"""Dead letters: read, replay and discard them. Every act is audited, and each is idempotent."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ import orjson
 
 from shared.canonical.alert import Alert, dealt_with
 from shared.canonical.hop import Hop
+from shared.entities.order.spec import ORDER
+from shared.entities.spec import load
+from shared.entities.table import applied_fact_of
 from shared.messaging.dead_letters.reader import DeadLetter, read_dead_letters, still_open, whose
 from shared.messaging.kafka.producer import Producer, open_producer
+from shared.operations.audit import audited
 from shared.operations.dead_letters.resend import Sending, digest
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.settings import Settings
@@ -26,9 +30,9 @@ from shared.state.ledger import Ledger
 from shared.state.versions import Version, read_version
 
 NAME = "replay"
-# Outcomes that are no end: what was sent is still on its way.
+# Outcomes that are not final: the event is still being processed.
 _ON_THE_WAY = frozenset(("received", "retrying"))
-# What this service published, alone or with other notices, ends where it is written.
+# What this service published, alone or with other notices, ends at a writer.
 _MIDWAY = "transformers"
 _HANDED_ON = frozenset(("published", "superseded"))
 _LOOK_SECONDS = 0.25
@@ -36,7 +40,7 @@ _LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A letter that is on its road again; `known` are the hops that its event had had before."""
+    """A dead letter that was sent again. `known` are the hops that its event had before."""
 
     sending: Sending
     known: tuple[Hop, ...] = ()
@@ -50,9 +54,9 @@ class Sent:
         return self.sending.event_id
 
     def end(self, hops: Sequence[Hop]) -> Hop | None:
-        """The end among the event's hops that came of this sending.
+        """The final hop that this sending led to; None while it is under way.
 
-        The clock here may differ from the services': what began after the letter's last failure is told by theirs.
+        Clocks differ: what began after the letter's last failure is judged by the services' clock, not by ours.
         """
         failed = self.sending.letter.last_failed
         ends = [
@@ -70,7 +74,7 @@ async def pause(stop: asyncio.Event, seconds: float) -> None:
 
 
 class DeadLetterOperations:
-    """Letters, their fates and the road back, for the time of one command."""
+    """Reads dead letters with their statuses, sends them again, discards them."""
 
     def __init__(self, settings: Settings, database: Database, producer: Producer, clock: Clock, actor: str) -> None:
         self._settings = settings
@@ -80,42 +84,41 @@ class DeadLetterOperations:
         self._actor = actor
         self._audit = Audit(database)
         self._journal = Journal(database)
-        self.book = DeadLetterStatuses(database)
+        self.statuses = DeadLetterStatuses(database)
 
     async def read(self) -> tuple[list[DeadLetter], dict[str, Fate]]:
-        """All letters that the broker keeps, and what became of them. Raises TargetDown."""
+        """All dead letters that Kafka keeps, and their statuses by id. Raises TargetDown."""
         settings = self._settings
         letters = await read_dead_letters(settings.kafka_bootstrap_servers, settings.topic_prefix)
-        return letters, await self.book.fates()
+        return letters, await self.statuses.fates()
 
-    async def superseded(self, letter: DeadLetter) -> str:
-        """Why sending it again would change nothing; empty where it may. Facts and newer versions win anyway."""
-        if letter.entity == "fulfilment" and await self._is_shipped(letter):
-            return "its shipment is in Shopify already"
+    async def needless(self, letter: DeadLetter) -> str:
+        """Why a replay would change nothing; empty where it may. A fact is applied once, a newer version wins."""
+        if await self._is_applied_fact(letter):
+            return f"this {letter.entity} was applied already"
         if (version := _version_of(letter)) is None:
             return ""
-        # A dead letter of a writer is about that writer's target; a record may stand otherwise at another one.
-        target = letter.service.removesuffix("_writer")
-        stored = await read_version(self._database, letter.connection, letter.entity, letter.subject, target)
+        # A writer's dead letter is about that writer's target; the record's state may differ at another one.
+        stored = await read_version(
+            self._database, letter.connection, letter.entity, letter.subject, target_of(letter.service)
+        )
         if stored is None:
             return ""
         if stored.version > version.version:
-            return "a newer version of it was written since"
+            return "a newer version was written since"
         is_same = not stored.blocked and stored.content_hash == version.content_hash
-        return "exactly this was written already" if is_same else ""
+        return "the same content was written already" if is_same else ""
 
-    async def _is_shipped(self, letter: DeadLetter) -> bool:
-        """Whether each call for this invoice, its tracking too, is known to have been made."""
-        invoice = _invoice_of(letter)
-        if not invoice:
+    async def _is_applied_fact(self, letter: DeadLetter) -> bool:
+        name = applied_fact_of(letter.entity)
+        if not name:
             return False
-        claims = await Ledger(self._database, self._clock).of_key(letter.connection, "fulfilment", letter.subject)
-        own = (f"fulfilment:{invoice}:", f"tracking:{invoice}:")
-        states = [claim.state for operation, claim in claims.items() if operation.startswith(own)]
-        return bool(states) and all(state == "done" for state in states)
+        claims = await Ledger(self._database, self._clock).of_key(letter.connection, letter.entity, letter.subject)
+        states = {operation: claim.state for operation, claim in claims.items()}
+        return bool(load(name)(letter.body or b"", states))
 
     async def send(self, sending: Sending, run: str) -> Sent:
-        """Put a letter's event on its road again. Raises TargetDown."""
+        """Send a dead letter's event to its original topic again. Raises TargetDown."""
         letter = sending.letter
         known = await self._journal.of_event(sending.event_id)
         is_edit = sending.event_id != letter.event_id
@@ -123,23 +126,22 @@ class DeadLetterOperations:
             "run": run, "event": sending.event_id, "topic": sending.topic, "before": digest(letter.body),
             "after": digest(sending.body),
         }  # fmt: skip
-        # Noted first: a trail that knows of too much is better than one that misses something.
         action = "dlq.edit" if is_edit else "dlq.replay"
-        await self._audit.note(self._clock.now(), self._actor, action, letter.id, details)
-        await self._producer.send_raw(sending.topic, sending.key, sending.body, sending.headers)
-        await self.book.sent(letter.id, "edited" if is_edit else "replayed", run)
+        async with audited(self._audit, self._clock, self._actor, action, letter.id, details):
+            await self._producer.send_raw(sending.topic, sending.key, sending.body, sending.headers)
+            await self.statuses.sent(letter.id, "edited" if is_edit else "replayed", run)
         return Sent(sending, tuple(known))
 
     async def keys_of(self, order: str) -> frozenset[str]:
-        """What the order's letters may be of: its ids on both sides, and each of its events. Raises TargetDown."""
-        hops = await self._journal.story(None, order)
+        """The ids by which a dead letter may belong to this order: its keys and its events. Raises TargetDown."""
+        hops = await self._journal.story(None, order, (ORDER.name,))
         names = {name for hop in hops for name in (hop.key, hop.shopify_id, hop.event_id)}
         return frozenset(names - {""})
 
     async def end_of(self, sent: Sent, deadline: float, stop: asyncio.Event) -> Hop | None:
-        """How the event ended after it was sent again: the writer's hop, as the journal has it.
+        """The final hop of an event that was sent again, from the journal.
 
-        None where it does not end before `deadline` (of the monotonic clock), or before `stop`.
+        None if there is none before `deadline` (of the monotonic clock), or before `stop`.
         """
         while True:
             if (hop := await self._end_now(sent)) is not None:
@@ -157,27 +159,28 @@ class DeadLetterOperations:
         return next((one for one in reversed(hops) if one.service != _MIDWAY and one.outcome not in _ON_THE_WAY), None)
 
     def in_seconds(self, seconds: float) -> float:
-        """A deadline."""
+        """The deadline this many seconds from now, of the monotonic clock."""
         return self._clock.monotonic() + seconds
 
     async def discard(self, letters: Sequence[DeadLetter], reason: str) -> None:
-        """Nothing is to become of these. They stay on their topic until their time is over."""
+        """Mark these as discarded: nobody will replay them. They stay on their topic until its retention ends."""
         for letter in letters:
-            await self._audit.note(self._clock.now(), self._actor, "dlq.discard", letter.id, {"reason": reason})
-            await self.book.discard(letter.id, reason)
+            details = {"reason": reason}
+            async with audited(self._audit, self._clock, self._actor, "dlq.discard", letter.id, details):
+                await self.statuses.discard(letter.id, reason)
         await self.settle(letters)
 
     async def settle(self, letters: Sequence[DeadLetter]) -> None:
-        """Their alerts are over, where no other letter of the same record is open."""
+        """End their alerts, unless another dead letter of the same record is open."""
         everything, fates = await self.read()
         open_ones = still_open(everything, fates)
         for letter in letters:
             if whose(letter) not in open_ones:
-                self._producer.alert(_over(letter, self._clock.now()))
+                self._producer.alert(_ended(letter, self._clock.now()))
         await self._producer.flush()
 
 
-def _over(letter: DeadLetter, now: datetime) -> Alert:
+def _ended(letter: DeadLetter, now: datetime) -> Alert:
     topic, partition, offset = letter.origin
     key = letter.subject or f"{topic}:{partition}:{offset}"
     at = now + timedelta(microseconds=1)
@@ -185,7 +188,7 @@ def _over(letter: DeadLetter, now: datetime) -> Alert:
 
 
 def _version_of(letter: DeadLetter) -> Version | None:
-    """The version of a canonical event, None for what is none."""
+    """The version of a canonical event; None for a body that is none."""
     try:
         said = orjson.loads(letter.body or b"")
         return Version(datetime.fromisoformat(said["version"]), str(said["content_hash"]))
@@ -193,18 +196,16 @@ def _version_of(letter: DeadLetter) -> Version | None:
         return None
 
 
-def _invoice_of(letter: DeadLetter) -> str:
-    try:
-        return str(orjson.loads(letter.body or b"")["record"]["id"])
-    except (ValueError, TypeError, KeyError):
-        return ""
+def target_of(service: str) -> str:
+    """The system that this writer writes to; for another service, its name, which is no target."""
+    return service.removesuffix("_writer")
 
 
 @asynccontextmanager
 async def open_dead_letters(settings: Settings, actor: str) -> AsyncIterator[DeadLetterOperations]:
-    """Raises TargetDown where the database is away."""
+    """Raises TargetDown if the database does not answer."""
     async with Database.open(settings.database_url, 2) as database:
-        # Not this machine's clock: an alert's end that seems older than the alert would be dropped.
+        # The database's clock: an alert's end that seems older than the alert would be ignored.
         clock = await database_clock(database, SystemClock())
         async with open_producer(settings, clock) as producer:
             yield DeadLetterOperations(settings, database, producer, clock, actor)

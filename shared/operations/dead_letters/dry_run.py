@@ -1,14 +1,14 @@
-"""What a replay would do, told without doing it: the writer's own code runs with another transport."""
+"""Dry run of a replay: the writer's own code runs with a transport that sends no writes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
-import orjson
 from prometheus_client import CollectorRegistry
 from pydantic import Field
 
@@ -20,20 +20,20 @@ from shared.entities.spec import load
 from shared.entities.table import preview_of
 from shared.errors import IntegrationError, Rejected
 from shared.messaging.dead_letters.reader import DeadLetter
+from shared.operations.dead_letters.dead_letters import target_of
 from shared.operations.dead_letters.resend import Sending
 from shared.runtime.clock import SystemClock
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.connections import Connections, ConnectionStore
 from shared.state.database import Database
 
-Json = dict[str, Any]
 WRITERS = ("heartland_writer", "shopify_writer")
-# A vendor that does not answer shall not hold up the operator for ever.
-_MOST_SECONDS = 60.0
+# So that a vendor which does not answer cannot hold up the operator.
+_MAX_SECONDS = 60.0
 
 
 class DryRunSettings(VendorSettings):
-    """What of the writers' settings counts here, too."""
+    """The writers' settings that a dry run needs, too."""
 
     shopify_read_lag_seconds: float = Field(10.0, ge=0, description="As the writer's")
 
@@ -48,34 +48,47 @@ async def open_previews(settings: DryRunSettings) -> AsyncIterator[PreviewParts]
             yield PreviewParts(database, clients, clock, settings.shopify_read_lag_seconds)
 
 
-async def dry_run(sending: Sending, parts: PreviewParts) -> Json:
-    """`topic` and `event` of what would be sent; `calls` or `then` say what would come of it, `problem` why not."""
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What a replay of one dead letter would do.
+
+    A writer's event has a `verdict` (apply, duplicate, stale ...), the `calls` that would be made, and the `problem`
+    that would stop it. `is_read_again`: the event is a notice, the service reads the record itself again.
+    """
+
+    letter: str
+    topic: str
+    event: str
+    service: str
+    entity: str
+    key: str
+    verdict: str = ""
+    calls: Sequence[Mapping[str, Any]] = ()
+    problem: str = ""
+    is_read_again: bool = False
+    at: datetime | None = None
+
+
+async def dry_run(sending: Sending, parts: PreviewParts) -> DryRun:
+    """What would happen to this dead letter, without doing it."""
     letter = sending.letter
-    told: Json = {"letter": letter.id, "topic": sending.topic, "event": sending.event_id}
-    if letter.service in WRITERS:
-        return told | await _previewed(letter, sending.body, parts)
-    return told | {"calls": [], "then": _then(letter.service, letter.subject), "problem": ""}
+    empty = DryRun(letter.id, sending.topic, sending.event_id, letter.service, letter.entity, letter.subject)
+    if letter.service not in WRITERS:
+        return replace(empty, is_read_again=True)
+    return await _previewed(empty, letter, sending.body, parts)
 
 
-def _then(service: str, subject: str) -> str:
-    if service == "transformers":
-        return f"order {subject} is read back from the vendor, and what it holds then is published"
-    return "it is read again"
-
-
-async def _previewed(letter: DeadLetter, body: bytes, parts: PreviewParts) -> Json:
-    name = preview_of(letter.entity)
+async def _previewed(empty: DryRun, letter: DeadLetter, body: bytes, parts: PreviewParts) -> DryRun:
+    name = preview_of(letter.entity, target_of(letter.service))
     if not name:
-        return {"calls": [], "problem": f"an event of the entity {letter.entity!r} cannot be previewed"}
+        return replace(empty, problem=f"{letter.service} has no dry run for the entity {letter.entity!r}")
     try:
-        async with asyncio.timeout(_MOST_SECONDS):
+        async with asyncio.timeout(_MAX_SECONDS):
             found: Preview = await load(name)(parts, letter.connection, body)
     except TimeoutError:
-        return {"calls": [], "problem": f"the dry run did not end within {_MOST_SECONDS:.0f} s"}
+        return replace(empty, problem=f"the vendor did not answer the dry run within {_MAX_SECONDS:.0f} s: try again")
     except Rejected as error:
-        return {"calls": [], "problem": f"{error.reason}: it would be a dead letter again"}
+        return replace(empty, problem=f"it would become a dead letter again: {error.reason}")
     except IntegrationError as error:
-        return {"calls": [], "problem": error.reason}
-    # Exact money in the bodies of calls becomes text: no float, and JSON for whoever asked.
-    told: Json = orjson.loads(orjson.dumps(asdict(found), default=str))
-    return told | {"at": parts.clock.now()}
+        return replace(empty, problem=error.reason)
+    return replace(empty, verdict=found.verdict, calls=found.calls, problem=found.problem, at=parts.clock.now())

@@ -1,4 +1,4 @@
-"""A replay over many letters: which are meant, which are worth sending, one first, then the rest at a steady pace."""
+"""Replays dead letters: selects them, skips needless ones, sends one as a canary, then the rest at a fixed rate."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from shared.operations.dead_letters.dead_letters import DeadLetterOperations, Se
 from shared.operations.dead_letters.resend import Sending, again
 from shared.operations.dead_letters.selection import Selection, choose
 
-ON_ITS_WAY = "still on its way"
-# After these the record is not written, and nothing says that the next ones will be.
-_NOT_WELL = {"dead_letter": "is a dead letter again", "parked": "is parked", "review": "needs a review"}
+ON_ITS_WAY = "still being processed"
+# After these outcomes the record is not written, and the next ones may fail likewise.
+_NOT_WELL = {"dead_letter": "became a dead letter again", "parked": "was parked", "review": "needs a review"}
 
 
 @dataclass(slots=True)
-class Report:
-    """What became of a replay: outcomes by letter, what was left out, with the reason; `left` when it was stopped."""
+class ReplayReport:
+    """Result of a replay: outcomes and skip reasons by dead letter; `left` is how many remain after a stop."""
 
     run: str
     sent: dict[str, str] = field(default_factory=dict)
@@ -29,28 +29,29 @@ class Report:
     left: int = 0
 
 
-async def chosen(desk: DeadLetterOperations, selection: Selection) -> list[DeadLetter]:
+async def select(operations: DeadLetterOperations, selection: Selection) -> list[DeadLetter]:
+    """The dead letters of this selection, oldest first. Raises TargetDown."""
     if selection.order:
-        selection = dataclasses.replace(selection, keys=await desk.keys_of(selection.order))
-    letters, fates = await desk.read()
+        selection = dataclasses.replace(selection, keys=await operations.keys_of(selection.order))
+    letters, fates = await operations.read()
     return choose(letters, fates, selection)
 
 
-async def meant(
-    desk: DeadLetterOperations, selection: Selection, resume: str
+async def to_replay(
+    operations: DeadLetterOperations, selection: Selection, resume: str
 ) -> tuple[list[DeadLetter], dict[str, str]]:
-    """The letters of a selection, or what is left of the replay `resume`; and what became needless since it began.
+    """The dead letters of a selection, or those left of the replay `resume`; and why some of these are skipped.
 
-    Raises Rejected where nothing is left.
+    Raises Rejected if none is left.
     """
     if not resume:
-        return await chosen(desk, selection), {}
-    left = await desk.book.left(resume)
+        return await select(operations, selection), {}
+    left = await operations.statuses.left(resume)
     if not left:
-        raise Rejected(f"nothing is left of the replay {resume}")
-    letters, fates = await desk.read()
+        raise Rejected(f"nothing is left of the replay {resume}: all its dead letters were sent or skipped")
+    letters, fates = await operations.read()
     there = {letter.id: letter for letter in letters}
-    needless = {name: "its topic does not keep it any more" for name in left if name not in there}
+    needless = {name: "Kafka deleted it: its retention is over" for name in left if name not in there}
     needless |= {
         name: "it was discarded" for name in left if name in there and fate_of(there[name], fates).state == "discarded"
     }
@@ -58,9 +59,9 @@ async def meant(
 
 
 async def ready(
-    desk: DeadLetterOperations, letters: Sequence[DeadLetter], run: str, *, force: bool
+    operations: DeadLetterOperations, letters: Sequence[DeadLetter], run: str, *, force: bool
 ) -> tuple[list[Sending], dict[str, str]]:
-    """What can be sent, and what need not or cannot be, with the reason."""
+    """Those that can be sent, and why the others are skipped, by id."""
     sendings, skipped = [], {}
     for letter in letters:
         try:
@@ -68,16 +69,16 @@ async def ready(
         except Rejected as error:
             skipped[letter.id] = error.reason
             continue
-        why = "" if force else await desk.superseded(letter)
+        why = "" if force else await operations.needless(letter)
         if why:
-            skipped[letter.id] = f"{why}: sending it again would change nothing"
+            skipped[letter.id] = f"{why}: a replay would change nothing"
         else:
             sendings.append(sending)
     return sendings, skipped
 
 
 async def replay(
-    desk: DeadLetterOperations,
+    operations: DeadLetterOperations,
     run: str,
     sendings: Sequence[Sending],
     *,
@@ -85,52 +86,52 @@ async def replay(
     canary: bool,
     wait_seconds: float,
     stop: asyncio.Event,
-    told: Callable[[str], None],
-) -> Report:
-    """One first, and when it ends well, the rest at a steady pace. Between two it stops when `stop` is set.
+    on_sent: Callable[[str], None],
+) -> ReplayReport:
+    """Send a canary and, when it ended well, the rest at a fixed rate. Setting `stop` stops it between two.
 
-    Raises Rejected when the first one does not end well, or not in time.
+    Raises Rejected if the canary does not end well, or not in time.
     """
-    report, sent, rest = Report(run), list[Sent](), list(sendings)
+    report, sent, rest = ReplayReport(run), list[Sent](), list(sendings)
     if canary and rest:
-        first = await desk.send(rest.pop(0), run)
-        told(first.id)
-        hop = await desk.end_of(first, desk.in_seconds(wait_seconds), stop)
+        first = await operations.send(rest.pop(0), run)
+        on_sent(first.id)
+        hop = await operations.end_of(first, operations.in_seconds(wait_seconds), stop)
         report.sent[first.id] = hop.outcome if hop else ON_ITS_WAY
         why = "" if stop.is_set() and hop is None else _not_well(first, hop, wait_seconds, others=bool(rest))
         if why:
-            await _settle(desk, [first], report)
+            await _settle(operations, [first], report)
             more = (
-                f"; when that is seen to, replay it by itself and go on with the others by --resume {run}"
+                f"; correct its cause, replay it alone, then send the others by `tillbridge dlq replay --resume {run}`"
                 if rest
                 else ""
             )
             raise Rejected(f"{why}: nothing else was sent{more}")
         sent.append(first)
     while rest and not stop.is_set():
-        one = await desk.send(rest.pop(0), run)
+        one = await operations.send(rest.pop(0), run)
         sent.append(one)
-        told(one.id)
+        on_sent(one.id)
         if rest and per_second:
             await pause(stop, 1 / per_second)
     report.left = len(rest)
-    deadline = desk.in_seconds(wait_seconds)
+    deadline = operations.in_seconds(wait_seconds)
     for one in sent:
         if one.id not in report.sent:
-            hop = await desk.end_of(one, deadline, stop)
+            hop = await operations.end_of(one, deadline, stop)
             report.sent[one.id] = hop.outcome if hop else ON_ITS_WAY
-    await _settle(desk, sent, report)
+    await _settle(operations, sent, report)
     return report
 
 
 def _not_well(first: Sent, hop: Hop | None, seconds: float, *, others: bool) -> str:
-    """Why the rest should not follow; empty where it may. What is parked alone is on its way, and no complaint."""
+    """Why the rest must not follow; empty where it may. One that is parked alone is fine: it is retried."""
     if hop is None:
-        return f"{first.id}, sent first, did not end within {seconds:.0f} s"
+        return f"{first.id}, the first one, did not end within {seconds:.0f} s"
     if hop.outcome not in _NOT_WELL or (hop.outcome != "dead_letter" and not others):
         return ""
-    return f"{first.id}, sent first, {_NOT_WELL[hop.outcome]} ({hop.detail})"
+    return f"{first.id}, the first one, {_NOT_WELL[hop.outcome]} ({hop.detail})"
 
 
-async def _settle(desk: DeadLetterOperations, sent: Sequence[Sent], report: Report) -> None:
-    await desk.settle([one.sending.letter for one in sent if report.sent[one.id] != "dead_letter"])
+async def _settle(operations: DeadLetterOperations, sent: Sequence[Sent], report: ReplayReport) -> None:
+    await operations.settle([one.sending.letter for one in sent if report.sent[one.id] != "dead_letter"])

@@ -1,4 +1,4 @@
-"""How a letter goes out again: to where it came from, as the event that it was. Pure."""
+"""Builds the record that resends a dead letter: same topic, same event, marked as a replay. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from shared.messaging.dead_letters.reader import DeadLetter
 from shared.messaging.envelope import Headers
 from shared.messaging.notice import asked_for
 
-# A letter that came back so often will not be cured by one more time.
+# After so many failed replays another one will not help.
 MOST_REPLAYS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """A record for the letter's original topic. `event_id` is the one that its end will be told of."""
+    """A record for the letter's original topic. The journal records its outcome under `event_id`."""
 
     letter: DeadLetter
     topic: str
@@ -30,25 +30,25 @@ class Sending:
 
 
 def again(letter: DeadLetter, run: str, *, force: bool = False) -> Sending:
-    """The same event once more. Raises Rejected, saying why not, for one that this cannot help."""
+    """The same event once more. Raises Rejected, with the reason, if that cannot help."""
     if not letter.is_readable:
-        raise Rejected("its headers cannot be read, so nobody can tell what it was: discard it")
+        raise Rejected("its headers cannot be read, so its event is unknown: discard it")
     if letter.replays >= MOST_REPLAYS and not force:
-        raise Rejected(f"it has come back {letter.replays} times: remove the cause first, or insist with --force")
+        raise Rejected(f"it failed after {letter.replays} replays: remove the cause first, or replay it with --force")
     return _sending(letter, letter.body or b"", letter.event_id, run, ())
 
 
 def edited(letter: DeadLetter, body: bytes, run: str) -> Sending:
-    """Its event with another body: an event of its own, which says what it was made of. Raises Rejected."""
+    """Its event with another body: a new event that names the original. Raises Rejected."""
     if not letter.is_readable:
-        raise Rejected("its headers cannot be read, so nobody can tell what it was: discard it")
+        raise Rejected("its headers cannot be read, so its event is unknown: discard it")
     try:
         orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise Rejected(f"the edited body is no JSON: {error}") from None
+        raise Rejected(f"the edited body is not JSON, nothing was sent: {error}") from None
     if body == (letter.body or b""):
-        raise Rejected("nothing was changed: use replay")
-    # From what it says, so that the same edit twice is the same event.
+        raise Rejected("nothing was changed, nothing was sent: to send it unchanged, use `tillbridge dlq replay`")
+    # Derived from the body, so that the same edit twice is the same event.
     event_id = f"{letter.event_id}:edit:{digest(body)[:12]}"
     return _sending(letter, body, event_id, run, (("x-edited-from", letter.event_id.encode()),))
 
@@ -70,14 +70,14 @@ def digest(body: bytes | None) -> str:
 
 
 def changed(body: bytes, path: str, value: str) -> bytes:
-    """The JSON body with one value set at `a.b.0.c`. Raises Rejected where there is no such place.
+    """The JSON body with one value set at `a.b.0.c`. Raises Rejected if there is no such path.
 
-    Where a text stood, `value` is text; elsewhere it is JSON or, where it is none, text.
+    Where the old value is text, `value` is text; elsewhere it is JSON or, if it is not JSON, text.
     """
     try:
         whole = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise Rejected("the body is no JSON: give a whole new one with --body-file") from None
+        raise Rejected("the body is not JSON: give a whole new body with --body-file") from None
     *way, last = path.split(".")
     place: Any = whole
     for name in way:
@@ -87,7 +87,7 @@ def changed(body: bytes, path: str, value: str) -> bytes:
     elif isinstance(place, list) and last.isdigit() and int(last) < len(place):
         place[int(last)] = _value(value, place[int(last)])
     else:
-        raise Rejected(f"there is no {path} in the body")
+        raise Rejected(f"the body has no {path}: `tillbridge dlq show --body` shows it")
     return orjson.dumps(whole)
 
 
@@ -96,7 +96,7 @@ def _value(text: str, before: Any) -> Any:
         read = orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
-    # An SKU of digits is no number, and no amount of money is a float.
+    # A SKU of digits stays text, and money never becomes a float.
     return text if isinstance(before, str) and isinstance(read, int | float) else read
 
 
@@ -105,4 +105,4 @@ def _inside(place: Any, name: str, path: str) -> Any:
         return place[name]
     if isinstance(place, list) and name.isdigit() and int(name) < len(place):
         return place[int(name)]
-    raise Rejected(f"there is no {path} in the body")
+    raise Rejected(f"the body has no {path}: `tillbridge dlq show --body` shows it")

@@ -1,4 +1,4 @@
-"""Which letters are meant, and which share a cause. Pure."""
+"""Selects dead letters, and groups them by cause. Pure."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from datetime import datetime
 from shared.messaging.dead_letters.reader import DeadLetter, fate_of
 from shared.state.dead_letter_status import Fate
 
-# What differs between two letters of one cause: ids, amounts, quoted values.
-_PARTICULAR = re.compile(r"'[^']*'|\"[^\"]*\"|[+-]?#?\b\d[\d.,:]*\b|\b[0-9a-f]{8,}\b")
+# What differs between two reasons of one cause: ids, amounts, quoted values.
+_VARIABLE_PARTS = re.compile(r"'[^']*'|\"[^\"]*\"|[+-]?#?\b\d[\d.,:]*\b|\b[0-9a-f]{8,}\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Empty means any. `order` is an order's id, or its number as the body says it; `state` a fate's, or all.
+    """An empty field selects all. `order` is an order's id, or its number as in the body; `state` a status, or all.
 
-    `keys` are further ids and events that are of the order.
+    `keys` are further ids and events of that order.
     """
 
     ids: tuple[str, ...] = ()
@@ -54,13 +54,13 @@ class Selection:
 
 
 def choose(letters: Iterable[DeadLetter], fates: Mapping[str, Fate], selection: Selection) -> list[DeadLetter]:
-    """The letters that are meant, oldest first."""
+    """The selected dead letters, oldest first."""
     return [letter for letter in letters if selection.takes(letter, fate_of(letter, fates))]
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Letters that failed alike."""
+    """Dead letters that failed for the same reason."""
 
     service: str
     entity: str
@@ -80,15 +80,15 @@ class Cause:
         return max(letter.at for letter in self.letters)
 
 
-def particular_free(reason: str) -> str:
-    """The reason with ids, figures and quoted values left out, so that alike reasons are the same text."""
-    return _PARTICULAR.sub("…", reason)
+def generic_reason(reason: str) -> str:
+    """The reason without ids, figures and quoted values, so that equal causes have equal text."""
+    return _VARIABLE_PARTS.sub("…", reason)
 
 
 def causes(letters: Sequence[DeadLetter]) -> list[Cause]:
-    """Letters grouped by why they failed, the most frequent first."""
+    """Dead letters grouped by cause, the most frequent first."""
     groups: dict[tuple[str, str, str], list[DeadLetter]] = {}
     for letter in letters:
-        groups.setdefault((letter.service, letter.entity, particular_free(letter.reason)), []).append(letter)
+        groups.setdefault((letter.service, letter.entity, generic_reason(letter.reason)), []).append(letter)
     found = [Cause(*name, tuple(group)) for name, group in groups.items()]
     return sorted(found, key=lambda cause: (-len(cause.letters), cause.service, cause.reason))

@@ -23,7 +23,7 @@ from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.producer import open_producer
 from shared.messaging.parking.parked_rows import record_of
 from shared.messaging.topics import DEAD_LETTERS, topic_name
-from shared.operations.dead_letters.count import count_letters
+from shared.operations.dead_letters.count import count_dead_letters
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
 from shared.state.alerts import Alerts
@@ -184,7 +184,7 @@ async def test_what_is_dropped_by_hand_is_over(shell: Shell, settings: Settings)
     assert (await shell("alerts", "list", "--json")).json == []
     assert (await shell("status", "--json")).json["dead_letters"] == dict.fromkeys(DEAD_LETTERS, 0)
     trail = (await shell("audit", "list", "--json")).json
-    assert [entry["action"] for entry in trail] == ["parked.drop"] * 2
+    assert [entry["action"] for entry in trail] == ["parked.drop"] * 4
 
 
 async def test_the_review_of_a_halted_key_starts_the_key(shell: Shell, settings: Settings) -> None:
@@ -208,7 +208,7 @@ async def test_a_shipments_review_is_left_to_the_reconciler(shell: Shell, settin
     told = await shell("reviews", "decide", number, "--as", "retry")
 
     # Nothing is sent, or it would fail: the topics are not there.
-    assert (told.code, "the reconciler sends the fulfilment again" in told.out) == (0, True)
+    assert (told.code, "the reconciler writes the fulfilment again" in told.out) == (0, True)
 
 
 async def test_a_review_is_decided_once_and_noted(shell: Shell, settings: Settings) -> None:
@@ -225,9 +225,9 @@ async def test_a_review_is_decided_once_and_noted(shell: Shell, settings: Settin
     assert (await shell("reviews", "list", "--json")).json == []
     assert len((await shell("reviews", "list", "--state", "decided", "--json")).json) == 2
     whole = await shell("audit", "verify")
-    assert "the audit trail is whole: 2 rows, 2:" in whole.out
+    assert "the audit trail is intact: 4 rows, mark for --since: 4:" in whole.out
     assert (await shell("audit", "verify", "--since", whole.out.split()[-1])).code == 0
-    assert one_line((await shell("audit", "verify", "--since", "2:" + "0" * 64)).err)
+    assert one_line((await shell("audit", "verify", "--since", "4:" + "0" * 64)).err)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ async def test_where_nothing_runs_it_is_said_in_one_line(tmp_path: Path, words: 
 
     assert answer.code == 1
     assert one_line(answer.err)
-    assert "nothing runs here" in answer.err
+    assert "no running system found" in answer.err
 
 
 @pytest.mark.parametrize("words", [("dlq",), ("dlq", "replay"), ("drift", "repair"), ("reconcile",)])
@@ -269,7 +269,7 @@ async def test_status_counts_by_connection(shell: Shell, settings: Settings) -> 
 
     assert "--because" in (await shell("alerts", "close", "dead_letter")).err
     [told] = (await shell("alerts", "close", "dead_letter", "--because", "seen", "--json")).json
-    assert "dead_letter of main" in told
+    assert "(dead_letter, connection main)" in told
     assert (await shell("alerts", "list", "--json")).json == []
     assert (await shell("audit", "list", "--json")).json[0]["action"] == "alert.close"
     assert "no open alert" in (await shell("alerts", "close", "dead_letter", "--because", "seen")).err
@@ -317,7 +317,7 @@ async def test_dead_letters_are_counted_on_the_broker(settings: Settings) -> Non
     async with open_producer(settings, SystemClock()) as producer:
         await producer.send_raw(topic_name(settings.topic_prefix, DEAD_LETTERS["journal"]), b"k", b"x", [])
 
-    counts = await count_letters(settings.kafka_bootstrap_servers, settings.topic_prefix)
+    counts = await count_dead_letters(settings.kafka_bootstrap_servers, settings.topic_prefix)
     assert counts == {**dict.fromkeys(DEAD_LETTERS, 0), "journal": 1}
 
 

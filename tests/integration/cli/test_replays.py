@@ -100,7 +100,7 @@ async def test_a_replay_that_is_stopped_goes_on_where_it_stood(environ: dict[str
         await until(begun, seconds=60)
     process.send_signal(signal.SIGINT)
     code, report, _ = await said(process)
-    assert (code, report["left"], list(report["sent"].values())) == (130, 3, ["still on its way"])
+    assert (code, report["left"], list(report["sent"].values())) == (130, 3, ["still being processed"])
     assert await on_the_road(environ) == ["event-1001"]
 
     _, rehearsed, _ = await said(
@@ -158,7 +158,7 @@ async def test_without_a_system_one_line_says_what_is_missing(tmp_path: Path) ->
     ("states", "expected"),
     [
         pytest.param({}, "", id="nothing was sent yet"),
-        pytest.param({"fulfilment:9:1": "done"}, "its shipment is in Shopify already", id="all is there"),
+        pytest.param({"fulfilment:9:1": "done"}, "this fulfilment was applied already", id="all is there"),
         pytest.param({"fulfilment:9:1": "done", "fulfilment:9:2": "failed"}, "", id="one location lacks"),
         pytest.param({"fulfilment:9:1": "done", "tracking:9:5:x": "failed"}, "", id="its tracking lacks"),
         pytest.param({"fulfilment:99:1": "done"}, "", id="another invoice's"),
@@ -177,5 +177,5 @@ async def test_a_shipment_counts_as_done_when_every_call_of_its_invoice_is(
                    values ('main', $1, 'shopify', 'fulfilment', '1001', $1, $2)""",
                 operation, state,
             )  # fmt: skip
-    async with open_dead_letters(ReplaySettings.from_env(environ), "a test") as desk:
-        assert await desk.superseded(letter) == expected
+    async with open_dead_letters(ReplaySettings.from_env(environ), "a test") as operations:
+        assert await operations.needless(letter) == expected

@@ -26,7 +26,7 @@ async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIt
 
 async def told(place: Place, event: dict[str, Any], entity: str = "fulfilment") -> dict[str, Any]:
     async with open_previews(DryRunSettings.from_env(place.environ)) as parts:
-        return asdict(await load(preview_of(entity))(parts, CONNECTION, orjson.dumps(event)))
+        return asdict(await load(preview_of(entity, "shopify"))(parts, CONNECTION, orjson.dumps(event)))
 
 
 async def a_shipment(place: Place) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import aiohttp
 import pytest
 
 from services.cli.demo_day import DemoDay, Progress
-from services.cli.run import brisk, headline
+from services.cli.run import fast_settings, headline
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from services.cli.run import brisk, headline
             "first day done: 2 orders in Heartland, 1 shipments back in Shopify",
             id="over",
         ),
-        pytest.param(Progress(2, problem="no station", over=True), "the demo day stopped: no station", id="stopped"),
+        pytest.param(Progress(2, problem="no station", over=True), "the demo orders stopped: no station", id="stopped"),
     ],
 )
 def test_the_headline_says_how_the_day_goes(progress: Progress, sentence: str) -> None:
@@ -43,6 +43,6 @@ async def test_a_sandbox_that_does_not_answer_ends_the_day_with_the_reason() -> 
 
 
 def test_with_the_sandbox_there_is_no_need_to_be_careful_about_rates() -> None:
-    assert brisk({})["HEARTLAND_REQUESTS_PER_SECOND"] == "0"
-    assert "HEARTLAND_REQUESTS_PER_SECOND" not in brisk({"HEARTLAND_REQUESTS_PER_SECOND": "4"})
-    assert brisk({"HEARTLAND_API_TOKEN": "real"}) == {}
+    assert fast_settings({})["HEARTLAND_REQUESTS_PER_SECOND"] == "0"
+    assert "HEARTLAND_REQUESTS_PER_SECOND" not in fast_settings({"HEARTLAND_REQUESTS_PER_SECOND": "4"})
+    assert fast_settings({"HEARTLAND_API_TOKEN": "real"}) == {}

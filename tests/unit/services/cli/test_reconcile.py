@@ -8,9 +8,13 @@ from tests.unit.shared.operations.comparison.test_decide import row
 
 
 def test_it_says_why_less_was_sent_through_than_differs() -> None:
-    told = remarks(Outcome(found=[row(looks=1), row()], above_cap=True, unread={"5001": "it is too long"}))
+    lines = remarks(Outcome(found=[row(looks=1), row()], above_cap=True, unread={"5001": "it is too long"}))
 
-    assert ["above the caps" in told[0], "second look" in told[1], told[2]] == [True, True, "1 could not be read: 5001"]
+    assert ["above the hourly caps" in lines[0], "second comparison" in lines[1], lines[2]] == [
+        True,
+        True,
+        "1 records could not be read: 5001",
+    ]
 
 
 def test_of_what_was_seen_before_and_sent_through_there_is_nothing_to_say() -> None:

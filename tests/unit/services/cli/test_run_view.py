@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
-from services.cli.run_view import Lines, Moving, Picture, draw, hints, open_screen
+from services.cli.run_view import LineScreen, LiveScreen, RunView, draw, hints, open_screen
 from shared.operations.service_health import Figures, ServiceView
 from shared.state.journal import RecentOrder
 from tests.support.messaging import NOON
@@ -16,7 +16,7 @@ from tests.support.messaging import NOON
 ORDER = RecentOrder("main", "1", "#1001", "heartland_writer", "applied", NOON, "1", "100001", 0.5)
 WAITING = RecentOrder("main", "2", "", "ingress", "received", NOON + timedelta(seconds=1), "2", "", None)
 SERVICE = ServiceView("journal", "ready", "", Figures(came_in=7, went_out=6, failed=1, lag=3, lag_seconds=2))
-PICTURE = Picture([WAITING, ORDER], [SERVICE, ServiceView("sandbox", "down")], "first day: 2 of 12", ["try x"])
+VIEW = RunView([WAITING, ORDER], [SERVICE, ServiceView("sandbox", "down")], "first day: 2 of 12", ["try x"])
 
 
 def a_console(*, terminal: bool) -> tuple[Console, io.StringIO]:
@@ -24,9 +24,9 @@ def a_console(*, terminal: bool) -> tuple[Console, io.StringIO]:
     return Console(file=out, force_terminal=terminal, width=120, color_system=None), out
 
 
-def test_the_picture_has_orders_services_and_where_to_look() -> None:
+def test_the_view_has_orders_services_and_where_to_look() -> None:
     console, out = a_console(terminal=False)
-    console.print(draw(PICTURE))
+    console.print(draw(VIEW))
 
     text = out.getvalue()
     for part in ("#1001", "100001", "heartland_writer applied", "0.50", "journal", "3 (2 s)", "down", "try x"):
@@ -36,24 +36,24 @@ def test_the_picture_has_orders_services_and_where_to_look() -> None:
 def test_lines_tell_only_what_is_new() -> None:
     console, out = a_console(terminal=False)
     screen = open_screen(console)
-    screen.show(PICTURE)
+    screen.show(VIEW)
     first = out.getvalue()
-    screen.show(PICTURE)
+    screen.show(VIEW)
 
-    assert isinstance(screen, Lines)
+    assert isinstance(screen, LineScreen)
     assert out.getvalue() == first
     assert first.index("order #1001: Shopify 1, Heartland 100001, heartland_writer applied, 0.50 s") < first.index(
         "order ?: Shopify 2, not in Heartland yet, ingress received"
     )
 
 
-def test_a_terminal_gets_a_picture_that_moves() -> None:
+def test_a_terminal_gets_a_live_screen() -> None:
     console, out = a_console(terminal=True)
     screen = open_screen(console)
-    screen.show(PICTURE)
+    screen.show(VIEW)
     screen.close()
 
-    assert isinstance(screen, Moving)
+    assert isinstance(screen, LiveScreen)
     assert "#1001" in out.getvalue()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from services.cli.place import find
+from services.cli.running_system import find_running_system
 from services.cli.sandbox import find_sandbox, without_currency
 from services.sandbox.demo.orders import order
 from shared.canonical.event import read_event
@@ -32,8 +32,8 @@ def test_an_event_that_lost_its_currency_is_repaired_by_adding_it() -> None:
 def test_without_a_sandbox_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(Misconfigured, match="no sandbox runs here"):
+    with pytest.raises(Misconfigured, match="no sandbox is running"):
         find_sandbox({"DATABASE_URL": "postgresql:///x"})
-    place, url = find_sandbox({"DATABASE_URL": "postgresql:///x", "SANDBOX_URL": "http://here"})
-    assert (url, place.connection) == ("http://here", "main")
-    assert find({"DATABASE_URL": "x", "CONNECTION_NAME": "second"}).connection == "second"
+    system, url = find_sandbox({"DATABASE_URL": "postgresql:///x", "SANDBOX_URL": "http://here"})
+    assert (url, system.connection) == ("http://here", "main")
+    assert find_running_system({"DATABASE_URL": "x", "CONNECTION_NAME": "second"}).connection == "second"

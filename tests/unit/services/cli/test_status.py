@@ -28,7 +28,7 @@ STATUS = Status(
 def test_what_the_services_say_is_put_together() -> None:
     told = STATUS.as_json()
 
-    assert told["budget"] == {"waiting": {"shopify/live": 3}, "throttled": {"shopify": 2}}
+    assert told["rate_limits"] == {"waiting": {"shopify/live": 3}, "throttled": {"shopify": 2}}
     assert told["breakers"] == {"main/shopify": "open"}
 
 
@@ -36,7 +36,7 @@ def test_one_screen_tells_it_all(capsys: pytest.CaptureFixture[str]) -> None:
     show(STATUS, as_json=False)
 
     out = capsys.readouterr().out
-    assert "waiting for a turn: shopify/live 3; refused for our rate: shopify 2" in out
+    assert "calls waiting: shopify/live 3; refused by the vendor: shopify 2" in out
     assert "dead letters   journal 1" in out
     assert "open alerts    drift 2" in out
     assert "main/shopify open" in out

@@ -1,4 +1,4 @@
-"""The story of an order, as it is told."""
+"""The found of an order, as it is told."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from services.cli.trace import heading, show
-from shared.operations.trace import stories
+from shared.operations.trace import traces
 from tests.support.journal import HOP
 from tests.support.messaging import NOON
 
@@ -21,41 +21,41 @@ RECEIVED = HOP.model_copy(
 
 
 def test_an_order_is_named_by_what_any_hop_knows() -> None:
-    [story] = stories([RECEIVED, HOP])
+    [found] = traces([RECEIVED, HOP])
 
-    assert heading(story) == "order #1001 of main: Shopify 1001, Heartland 100001"
+    assert heading(found) == "order #1001 of main: Shopify 1001, Heartland 100001"
 
 
 def test_an_order_that_has_only_come_in_says_so() -> None:
-    [story] = stories([RECEIVED])
+    [found] = traces([RECEIVED])
 
-    assert heading(story) == "order (no number yet) of main: Shopify 1001, Heartland not there yet"
+    assert heading(found) == "order (no number yet) of main: Shopify 1001, not in Heartland yet"
 
 
-def test_two_orders_of_one_number_are_two_stories() -> None:
-    assert len(stories([RECEIVED, RECEIVED.model_copy(update={"key": "1002"})])) == 2
+def test_two_orders_of_one_number_are_two_traces() -> None:
+    assert len(traces([RECEIVED, RECEIVED.model_copy(update={"key": "1002"})])) == 2
 
 
 def test_every_hop_is_a_line_with_its_times_and_tries(capsys: pytest.CaptureFixture[str]) -> None:
-    show(stories([RECEIVED, HOP]), as_json=False)
+    show(traces([RECEIVED, HOP]), as_json=False)
 
     lines = capsys.readouterr().out.splitlines()
     written = next(line for line in lines if "heartland_writer" in line)
     assert "1.000 s" in written
     assert "order applied" in written
     assert " 2 " in written
-    assert "created (for 2 notices)" in written
+    assert "created (merged 2 notices)" in written
 
 
 def test_brackets_in_a_detail_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
-    show(stories([HOP.model_copy(update={"detail": "[red]x[/red] [/]"})]), as_json=False)
+    show(traces([HOP.model_copy(update={"detail": "[red]x[/red] [/]"})]), as_json=False)
 
     assert "[red]x[/red] [/]" in capsys.readouterr().out
 
 
 def test_programs_get_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    show(stories([RECEIVED, HOP.model_copy(update={"finished_at": NOON + timedelta(seconds=2)})]), as_json=True)
+    show(traces([RECEIVED, HOP.model_copy(update={"finished_at": NOON + timedelta(seconds=2)})]), as_json=True)
 
-    [story] = json.loads(capsys.readouterr().out)
-    assert (story["shopify_id"], story["heartland_id"], len(story["hops"])) == ("1001", "100001", 2)
-    assert story["hops"][1]["finished_at"].endswith("Z")
+    [found] = json.loads(capsys.readouterr().out)
+    assert (found["shopify_id"], found["heartland_id"], len(found["hops"])) == ("1001", "100001", 2)
+    assert found["hops"][1]["finished_at"].endswith("Z")

@@ -10,7 +10,7 @@ import pytest
 from shared.entities.fulfilment.spec import FULFILMENT
 from shared.entities.order.spec import ORDER
 from shared.entities.spec import Source, Spec, load
-from shared.entities.table import ENTITIES, check, named, owner, topics, webhooks, writers
+from shared.entities.table import ENTITIES, check, events_under, named, owner, preview_of, topics, webhooks, writers
 from shared.errors import Misconfigured
 from tests.support.tender.spec import TENDER
 
@@ -49,7 +49,8 @@ def _names(spec: Spec) -> Iterator[str]:
         spec.read_again,
         spec.read_now,
         *dict(spec.writers).values(),
-        *dict(spec.previews).values(),
+        *(name for *_, name in spec.previews),
+        *filter(None, [spec.applied_fact]),
     )
     yield from (source.poll.open for source in spec.sources if source.poll)
     if spec.comparison:
@@ -83,3 +84,14 @@ def test_webhooks_know_where_they_belong() -> None:
 def test_a_writer_runs_the_entities_that_are_written_there() -> None:
     assert len(writers("shopify")) == 2
     assert len(writers("heartland", (*ENTITIES, TENDER))) == 2
+
+
+def test_a_preview_is_found_by_entity_and_target() -> None:
+    twice = replace(TENDER, previews=(("tender", "heartland", "one"), ("tender", "shopify", "other")))
+
+    assert (preview_of("tender", "heartland", (twice,)), preview_of("tender", "shopify", (twice,))) == ("one", "other")
+    assert preview_of("link", "heartland") == ""
+
+
+def test_events_under_an_order_are_its_own_and_its_shipments() -> None:
+    assert set(events_under("order")) == {"order", "link", "fulfilment"}

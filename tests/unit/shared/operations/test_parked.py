@@ -9,7 +9,7 @@ import pytest
 from services.cli.parked import summary
 from shared.messaging.dead_letters.reader import DROPPED, fate_of
 from shared.operations.dead_letters.selection import Selection, choose
-from shared.operations.parked import ParkedSelection, letters_of
+from shared.operations.parked import ParkedSelection, dead_letters_of
 from shared.state.dead_letter_status import Fate
 from shared.state.overview import ParkedRow
 from tests.support.messaging import NOON
@@ -37,16 +37,16 @@ def test_what_would_be_given_up_is_said() -> None:
     assert "'main|1001' (order) of heartland_writer: 2 records" in summary([ROW])
 
 
-def test_the_letters_of_a_key_are_those_of_its_used_up_tries() -> None:
+def test_the_dead_letters_of_a_key_are_those_of_its_used_up_tries() -> None:
     own = a_letter()
     own = replace(own, headers=(*own.headers, ("x-dlq-retriable", b"true")))
     other = replace(own, headers=(*own.headers, ("ce_subject", b"1002")))
     never = a_letter(1)
 
-    assert letters_of(ROW, [own, other, never], {}) == [own]
-    assert letters_of(ROW, [own], {own.id: Fate("replayed")}) == []
-    assert letters_of(replace(ROW, service="shopify_writer"), [own], {}) == []
-    assert letters_of(replace(ROW, topic="p.raw"), [own], {}) == []
+    assert dead_letters_of(ROW, [own, other, never], {}) == [own]
+    assert dead_letters_of(ROW, [own], {own.id: Fate("replayed")}) == []
+    assert dead_letters_of(replace(ROW, service="shopify_writer"), [own], {}) == []
+    assert dead_letters_of(replace(ROW, topic="p.raw"), [own], {}) == []
 
 
 def test_what_was_dropped_by_hand_is_discarded_from_the_start() -> None:

@@ -1,4 +1,4 @@
-"""Figures out of a page of metrics, and what is shown of them."""
+"""Health and metrics of services."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from shared.operations.service_health import ServiceView, look_at, read_figures, row
+from shared.operations.service_health import ServiceView, read_figures, read_health
 from shared.runtime.metrics import ServiceMetrics
 from shared.runtime.service import Shell
 from tests.support.shell import a_shell
@@ -47,7 +47,7 @@ async def test_a_running_service_is_looked_at(shell: Shell) -> None:
     shell.health.ready_when("consumer", lambda: False)
     entry = {"name": "journal", "health": f"{shell.health.url}/readyz", "metrics": f"{shell.health.url}/metrics"}
     async with aiohttp.ClientSession() as session:
-        [view] = await look_at(session, [entry])
+        [view] = await read_health(session, [entry])
 
     assert (view.name, view.state, view.why) == ("journal", "unready", "consumer")
     assert view.figures is not None
@@ -56,7 +56,8 @@ async def test_a_running_service_is_looked_at(shell: Shell) -> None:
 
 async def test_a_service_that_does_not_answer_is_down() -> None:
     async with aiohttp.ClientSession() as session:
-        [view] = await look_at(session, [{"name": "poller", "health": "http://127.0.0.1:1/readyz", "metrics": None}])
+        [view] = await read_health(
+            session, [{"name": "poller", "health": "http://127.0.0.1:1/readyz", "metrics": None}]
+        )
 
     assert view == ServiceView("poller", "down")
-    assert row(view)[:2] == ("poller", "down")

@@ -1,4 +1,4 @@
-"""How the desk learns what became of a letter: from the journal, as far as the writer."""
+"""How the operations learns what became of a letter: from the journal, as far as the writer."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ class FakeJournal:
     async def answers_to(self, event_id: str, since: datetime) -> list[Hop]:
         return [hop for hop in self.hops if event_id in hop.lineage and hop.finished_at >= since]
 
-    async def story(self, _connection: str | None, _query: str) -> list[Hop]:
+    async def story(self, _connection: str | None, _query: str, _linked: object) -> list[Hop]:
         return self.hops
 
 
-def desk_with(*hops: Hop) -> DeadLetterOperations:
+def operations_with(*hops: Hop) -> DeadLetterOperations:
     database: Any = SimpleNamespace(pool=None)
-    desk = DeadLetterOperations(cast("Settings", None), database, cast("Any", None), FakeClock(), "ann")
-    desk._journal = cast("Any", FakeJournal(list(hops)))
-    return desk
+    operations = DeadLetterOperations(cast("Settings", None), database, cast("Any", None), FakeClock(), "ann")
+    operations._journal = cast("Any", FakeJournal(list(hops)))
+    return operations
 
 
 async def end(*hops: Hop) -> str | None:
-    found = await desk_with(*hops).end_of(SENT, 0.0, asyncio.Event())
+    found = await operations_with(*hops).end_of(SENT, 0.0, asyncio.Event())
     return found.outcome if found else None
 
 
@@ -78,4 +78,4 @@ async def test_a_writers_own_superseded_is_an_end() -> None:
 async def test_an_order_is_known_by_all_its_names() -> None:
     hop = a_hop("heartland_writer", "applied").model_copy(update={"key": "1001", "shopify_id": "1001"})
 
-    assert await desk_with(hop).keys_of("#7") == {"1001", SENT.event_id}
+    assert await operations_with(hop).keys_of("#7") == {"1001", SENT.event_id}

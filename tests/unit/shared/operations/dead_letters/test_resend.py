@@ -37,7 +37,7 @@ def test_a_letter_that_came_back_says_how_often_and_only_once() -> None:
 
 def test_what_came_back_too_often_needs_force() -> None:
     letter = a_letter(replays=MOST_REPLAYS)
-    with pytest.raises(Rejected, match="come back 5 times"):
+    with pytest.raises(Rejected, match="failed after 5 replays"):
         again(letter, "run")
 
     assert again(letter, "run", force=True).event_id == letter.event_id

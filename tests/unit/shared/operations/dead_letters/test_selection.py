@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.operations.dead_letters.selection import Selection, causes, choose, particular_free
+from shared.operations.dead_letters.selection import Selection, causes, choose, generic_reason
 from shared.state.dead_letter_status import Fate
 from tests.support.messaging import NOON
 from tests.unit.shared.operations.dead_letters.letters import a_letter
@@ -57,8 +57,8 @@ def test_letters_that_failed_alike_are_one_cause_the_most_frequent_first() -> No
     ],
 )
 def test_what_differs_between_two_of_a_kind_is_left_out(one: str, other: str) -> None:
-    assert particular_free(one) == particular_free(other)
+    assert generic_reason(one) == generic_reason(other)
 
 
 def test_different_reasons_stay_apart() -> None:
-    assert particular_free("no such tender") != particular_free("no such item")
+    assert generic_reason("no such tender") != generic_reason("no such item")

@@ -1,4 +1,4 @@
-"""Where the running system is: what the environment says, else what `tillbridge run` wrote down."""
+"""Finds the running system: from the environment, else from the file that `tillbridge run` writes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from shared.errors import Misconfigured
 
 RUN_JSON = Path("build") / "run.json"
 ENV_FILE = Path(".env")
-NOTHING_RUNS = "nothing runs here: start it with `tillbridge run`, or set DATABASE_URL"
+NOT_RUNNING = "no running system found: start one with `tillbridge run`, or set DATABASE_URL"
 Json = dict[str, Any]
 
 
 def environment(environ: Mapping[str, str] = os.environ, file: Path = ENV_FILE) -> dict[str, str]:
-    """The environment, with what only `.env` says added to it."""
+    """The environment, completed with variables that only `.env` has."""
     in_file = {name: value for name, value in dotenv_values(file).items() if value is not None}
     return {**in_file, **environ}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A running system. Kafka's address is empty where it is not known; `services` say where each answers.
+class RunningSystem:
+    """A running system. `bootstrap_servers` is empty if Kafka's address is not known.
 
-    `key_file` is where a local run keeps the key of its credentials, `public_url` where its sandbox reaches ingress,
-    `sandbox_url` where that answers, `connection` the one that leads to it.
+    `services` has each service's addresses, `key_file` the key with which a local run encrypts credentials,
+    `public_url` the address at which the sandbox reaches ingress, `connection` the sandbox's connection.
     """
 
     database_url: str
@@ -43,27 +43,27 @@ class Place:
     connection: str = "main"
 
     def environ(self, given: Mapping[str, str]) -> dict[str, str]:
-        """What a tool needs to reach the same system, as a service is told it."""
-        told = {
+        """The given environment, with the variables that a service or tool needs to reach this system."""
+        variables = {
             **given,
             "DATABASE_URL": self.database_url,
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap_servers,
             "TOPIC_PREFIX": self.topic_prefix,
         }
         if not given.get("SECRET_KEY") and not given.get("SECRET_KEY_FILE") and self.key_file is not None:
-            told["SECRET_KEY_FILE"] = str(self.key_file)
+            variables["SECRET_KEY_FILE"] = str(self.key_file)
         if self.public_url and not given.get("INGRESS_PUBLIC_URL"):
-            told["INGRESS_PUBLIC_URL"] = self.public_url
-        return told
+            variables["INGRESS_PUBLIC_URL"] = self.public_url
+        return variables
 
 
-def find(environ: Mapping[str, str], run_json: Path = RUN_JSON) -> Place:
-    """The running system. Raises Misconfigured, saying what to do, where there is none."""
+def find_running_system(environ: Mapping[str, str], run_json: Path = RUN_JSON) -> RunningSystem:
+    """The running system. Raises Misconfigured, with what to do, if there is none."""
     run = read_run(run_json)
     url = environ.get("DATABASE_URL") or run.get("database", {}).get("url")
     if not url:
-        raise Misconfigured(NOTHING_RUNS)
-    return Place(
+        raise Misconfigured(NOT_RUNNING)
+    return RunningSystem(
         database_url=url,
         bootstrap_servers=environ.get("KAFKA_BOOTSTRAP_SERVERS") or run.get("broker", {}).get("bootstrap_servers", ""),
         topic_prefix=environ.get("TOPIC_PREFIX") or run.get("topic_prefix", ""),
@@ -79,7 +79,7 @@ def _named(text: str) -> tuple[Json, ...]:
     """Services as STATUS_URLS lists them: `ingress=http://ingress:9100,...`. Raises Misconfigured."""
     pairs = [entry.strip().partition("=") for entry in text.split(",") if entry.strip()]
     if not all(name and url.startswith(("http://", "https://")) for name, _, url in pairs):
-        raise Misconfigured("STATUS_URLS is a list of name=http://host:port, separated by commas")
+        raise Misconfigured("STATUS_URLS must be a list of name=http://host:port, separated by commas")
     roots = [(name, url.rstrip("/")) for name, _, url in pairs]
     return tuple({"name": name, "health": f"{root}/readyz", "metrics": f"{root}/metrics"} for name, root in roots)
 
@@ -90,7 +90,7 @@ def _key_file(run: Json) -> Path | None:
 
 
 def read_run(path: Path) -> Json:
-    """What the run wrote down; empty where none is going on."""
+    """The file that a local run writes; empty if none is running."""
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
