@@ -1,6 +1,6 @@
-"""What is to become of what was found: wait, repair, or ask a person. Pure.
+"""Decides about each difference: wait, repair, or open a review. Pure.
 
-Two looks, some time apart, must agree before anything is done: most differences are only on their way.
+Two comparisons, some time apart, must find it before anything is done: most differences are events still in flight.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from decimal import Decimal
 
 from shared.state.drift import Drift
 
-# A repair that changed nothing so often will not.
-_MOST_REPAIRS = 3
-# Passes follow each other so fast that a cap on each of them would hold nothing.
+# After so many repairs without effect, a person has to look at it.
+_MAX_REPAIRS = 3
+# Passes are frequent, so a cap per pass would limit nothing.
 WINDOW = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """What may be repaired by itself within `WINDOW`: more is not drift but a disaster, for a person to look at."""
+    """Limits of automatic repairs within `WINDOW`. More points to a fault that a person must look at first."""
 
     count: int
     at_risk: Decimal
@@ -28,7 +28,7 @@ class Caps:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Which rows are repaired, which become reviews, and whether a cap was met."""
+    """Which rows are repaired, which become reviews, and whether a cap was exceeded."""
 
     repair: tuple[Drift, ...] = ()
     review: tuple[Drift, ...] = ()
@@ -38,9 +38,9 @@ class Decision:
 def decide(
     rows: Sequence[Drift], now: datetime, look_apart: timedelta, caps: Caps, recent: Sequence[Drift] = ()
 ) -> Decision:
-    """About the rows that a pass has seen. `recent` are those that were repaired within the window."""
+    """Decide about the rows that a pass has found. `recent` are those repaired within the window."""
     ripe = [row for row in rows if is_ripe(row, now, look_apart)]
-    review = [row for row in ripe if not row.repairable or row.repairs >= _MOST_REPAIRS]
+    review = [row for row in ripe if not row.repairable or row.repairs >= _MAX_REPAIRS]
     repair = [row for row in ripe if row not in review]
     again = {row.id for row in repair}
     counted = [*repair, *(row for row in recent if row.id not in again)]
@@ -51,7 +51,7 @@ def decide(
 
 
 def is_ripe(row: Drift, now: datetime, look_apart: timedelta) -> bool:
-    """Whether it was seen twice, long enough apart; and a repair under way gets as long before the next."""
+    """Whether it was found twice, `look_apart` apart; after a repair, whether that has had as long to take effect."""
     if row.state == "open":
         return row.looks >= 2 and row.last_seen - row.first_seen >= look_apart
     if row.state == "repairing":

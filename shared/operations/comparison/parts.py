@@ -1,4 +1,4 @@
-"""What passes are made of, for the service and for a single pass by hand."""
+"""Builds comparison passes, for the reconciler and for `tillbridge reconcile`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One pass over a subject of one connection: look at both sides, note what differs, act on what is certain."""
+"""One comparison pass over a subject of one connection: read both systems, store differences, repair certain ones."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from shared.sync.comparison_memory import Memory
 from shared.sync.repair_notice import RepairNotice
 
 SERVICE = "reconciler"
-# The notices that a pass has sent, by topic and by the record that comes to be written as a whole.
+# Ids of the notices that a pass has sent, by topic and by the record that the notice has written as a whole.
 Sent = dict[tuple[str, str], str]
-# Where an entity has no advice of its own for a kind of difference.
-_ADVICE = "It was written again several times and still differs: look at the record on both sides."
+# For kinds of difference for which the entity has no advice of its own.
+_ADVICE = (
+    "Several repairs did not help: compare the record in Shopify and Heartland, and correct the wrong one by hand."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """Times and caps of every pass."""
+    """Intervals and caps that apply to every pass."""
 
     settling: timedelta
     look_apart: timedelta
@@ -35,9 +37,9 @@ class Rules:
 
 @dataclass(slots=True)
 class Outcome:
-    """What a pass did: records compared, rows found open, repaired, given to a person.
+    """Result of a pass: how many records were compared; the differences found, repaired, and turned into reviews.
 
-    `unread` are those that could not be read, by key, with the reason: nothing is concluded of them this time.
+    `unread` has the reason for each record that could not be read, by key. Their differences stay as they are.
     """
 
     compared: int = 0
@@ -49,7 +51,7 @@ class Outcome:
 
 
 class Pass(Generic[S]):
-    """The parts of one subject's passes over one connection."""
+    """Compares and repairs one subject's records of one connection."""
 
     def __init__(
         self,
@@ -77,18 +79,21 @@ class Pass(Generic[S]):
         self._rules = rules
 
     async def changed_since(self, moment: datetime, *, everything: bool = False) -> list[str]:
-        """Keys of what either vendor changed since; less, without `everything`, what was found in agreement."""
+        """Keys of the records that either vendor changed since then.
+
+        Without `everything`, less those that were found equal and have not changed since.
+        """
         self._memory.forget(moment)
         return await self._records.since(moment, everything=everything)
 
     async def slice(self, start: datetime, end: datetime, size: int) -> Slice:
-        """About `size` of what changed from `start` to `end`, the longest unchanged first."""
+        """About `size` records that changed from `start` to `end`, the longest unchanged first."""
         return await self._records.slice(start, end, size)
 
     async def compare(self, keys: Iterable[str], of: Sequence[str] = (), *, act: bool = True) -> Outcome:
-        """Look at these records, for these entities or for all. `act` False only notes what differs.
+        """Compare these records, for these entities or for all. With `act` False it only stores the differences.
 
-        Raises what reads raise; then it is done again.
+        Raises what the reads raise; it can be repeated then.
         """
         outcome, of = Outcome(), of or self._subject.names()
         for page in _pages(keys):
@@ -115,7 +120,7 @@ class Pass(Generic[S]):
         seen = [(row.entity, row.key, row.kind) for row in rows]
         for row in await self._ledger.over(self._name, of, [one.key for one in quiet], seen):
             await self._reviews.resolve(self._name, row.entity, row.key, (row.kind,))
-            self._tell(row, resolved=True)
+            self._send_alert(row, resolved=True)
         return [row for row in rows if row.state != "ignored"]
 
     async def _act(self, decision: Decision, outcome: Outcome) -> None:
@@ -129,33 +134,33 @@ class Pass(Generic[S]):
                 await self._send(row, sent)
                 outcome.repaired.append(row)
         for row in decision.review:
-            if await self._ask(row):
+            if await self._open_review(row):
                 outcome.reviews.append(row)
 
     async def repair(self, row: Drift) -> bool:
-        """A person wants it sent through once more, whatever its state. False if somebody was faster."""
+        """Repair a difference on request, whatever its state. False if another process has claimed it."""
         if not await self._ledger.repairing(row, STATES):
             return False
         await self._send(row, {}, by_hand=True)
         return True
 
     async def _send(self, row: Drift, sent: Sent, *, by_hand: bool = False) -> None:
-        """Send what is claimed through the one road. If this dies, it is ripe again some looks later.
+        """Send the notices that have a claimed difference repaired. After a crash here, a later pass sends them again.
 
-        What undoes it is kept: what the target held before the first repair, and which notices asked for them.
+        Stores how to undo it: the target's values before the first repair, and the ids of the notices.
         """
         entity, now = self._subject.entity(row.entity), self._clock.now()
         before = row.undo if row.repairs and row.undo else None
         held = before["held"] if before else await entity.held(row, self._vendors)
-        told = [await self._tell_of(notice, sent) for notice in await entity.notices(row, self._vendors, now)]
+        sent_ids = [await self._send_once(notice, sent) for notice in await entity.notices(row, self._vendors, now)]
         undo: dict[str, Any] = {
-            "held": held, "notices": [*(before["notices"] if before else ()), *told], "at": now.isoformat(),
+            "held": held, "notices": [*(before["notices"] if before else ()), *sent_ids], "at": now.isoformat(),
         }  # fmt: skip
         await self._ledger.undoes(row.id, {**undo, "by_hand": True} if by_hand else undo)
-        self._tell(row, resolved=False)
+        self._send_alert(row, resolved=False)
 
-    async def _tell_of(self, notice: RepairNotice, sent: Sent) -> str:
-        """The id of the notice that asks for it: one that this pass sent already, if that covers the same record."""
+    async def _send_once(self, notice: RepairNotice, sent: Sent) -> str:
+        """Send the notice, unless this pass sent one that covers the same record. The id of the one that was sent."""
         covered = notice.topic.name, notice.covers
         if covered in sent:
             return sent[covered]
@@ -164,17 +169,20 @@ class Pass(Generic[S]):
             sent[covered] = notice.event.id
         return notice.event.id
 
-    async def _ask(self, row: Drift) -> bool:
-        """False if a person let it be meanwhile. Noted after it is asked: noted only, nobody would ever be asked."""
+    async def _open_review(self, row: Drift) -> bool:
+        """Open a review. False if a person has ignored the difference in the meantime.
+
+        The state is set last: after a crash in between, the next pass opens the review again.
+        """
         advice = self._subject.entity(row.entity).advice.get(row.kind, _ADVICE)
         await self._reviews.open(self._name, row.kind, row.entity, row.key, row.reason, advice, row.details)
         if not await self._ledger.becomes(row.id, "review", ("open", "repairing")):
             await self._reviews.resolve(self._name, row.entity, row.key, (row.kind,))
             return False
-        self._tell(row, resolved=False)
+        self._send_alert(row, resolved=False)
         return True
 
-    def _tell(self, row: Drift, *, resolved: bool) -> None:
+    def _send_alert(self, row: Drift, *, resolved: bool) -> None:
         self._producer.alert(
             Alert(
                 kind="drift",
@@ -182,7 +190,7 @@ class Pass(Generic[S]):
                 entity=row.entity,
                 key=row.key,
                 service=SERVICE,
-                reason="both sides agree again" if resolved else row.reason,
+                reason="both systems agree again" if resolved else row.reason,
                 at=self._clock.now(),
                 details={"kind": row.kind, "at_risk": f"{row.at_risk} {row.currency}".strip()},
                 resolved=resolved,
@@ -196,7 +204,7 @@ class Pass(Generic[S]):
             entity=self._subject.name,
             service=SERVICE,
             severity="critical",
-            reason=f"{len(outcome.found)} differ, too much for an hour: nothing is repaired until a person looks",
+            reason=f"{len(outcome.found)} differences exceed the hourly cap, none is repaired: check `drift list`",
             at=self._clock.now(),
             resolved=not outcome.above_cap,
         )
@@ -204,5 +212,5 @@ class Pass(Generic[S]):
 
 def _pages(keys: Iterable[str], size: int = 200) -> Iterator[list[str]]:
     """Each key once, in order."""
-    wanted = list(dict.fromkeys(keys))
-    return (wanted[at : at + size] for at in range(0, len(wanted), size))
+    unique = list(dict.fromkeys(keys))
+    return (unique[at : at + size] for at in range(0, len(unique), size))

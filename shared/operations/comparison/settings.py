@@ -1,4 +1,4 @@
-"""Settings of a pass: for the reconciler, and for one pass by hand."""
+"""Settings of a comparison: for the reconciler and for `tillbridge reconcile`."""
 
 from __future__ import annotations
 

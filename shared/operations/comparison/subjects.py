@@ -1,4 +1,4 @@
-"""What is compared: the subjects of the table of entities, and which of them an entity belongs to."""
+"""The subjects that are compared, from the table of entities; finds the subject of an entity."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SUBJECTS = subjects()
 
 
 def entities() -> tuple[str, ...]:
-    """All that are compared."""
+    """The names of all compared entities."""
     return tuple(name for subject in SUBJECTS for name in subject.names())
 
 
@@ -43,4 +43,4 @@ def subject_of(entity: str) -> Subject[Any]:
     for subject in SUBJECTS:
         if entity in subject.names():
             return subject
-    raise Rejected(f"{entity} is not compared: {', '.join(entities())} are")
+    raise Rejected(f"{entity!r} is not compared; these are: {', '.join(entities())}")

@@ -24,7 +24,7 @@ def test_the_subjects_and_their_entities_are_found() -> None:
 
 
 def test_what_is_not_compared_is_refused_with_what_is() -> None:
-    with pytest.raises(Rejected, match="gift_card is not compared: fulfilment, order, payment are"):
+    with pytest.raises(Rejected, match="'gift_card' is not compared; these are: fulfilment, order, payment"):
         subject_of("gift_card")
 
 
