@@ -16,7 +16,7 @@ from services.cli.options import (
     run_operation,
     tool_settings,
 )
-from shared.operations.reviews import DECISIONS, STATES, ReviewDecision, decide_review, list_reviews
+from shared.operations.reviews import DECISIONS, STATES, DecidedReview, decide_review, list_reviews
 from shared.runtime.output import ago, console, fail, print_json, utc_now
 from shared.runtime.settings import Settings
 from shared.state.database import Database
@@ -82,7 +82,7 @@ def decide(
         console().print(sentence(done), markup=False)
 
 
-def sentence(decided: ReviewDecision) -> str:
+def sentence(decided: DecidedReview) -> str:
     """What was decided, and what happens next."""
     review = decided.review
     subject = f"review {review.id} ({review.kind} of {review.entity} {review.key}, connection {review.connection})"

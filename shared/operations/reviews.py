@@ -29,7 +29,7 @@ async def list_reviews(database: Database, state: str = "open", connection: str 
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewDecision:
+class DecidedReview:
     """A review that was decided. `repaired_by_reconciler`: nothing was sent, the next comparison writes the record."""
 
     review: Review
@@ -37,7 +37,7 @@ class ReviewDecision:
     repaired_by_reconciler: bool = False
 
 
-async def decide_review(settings: Settings, number: int, decision: str, because: str, actor: str) -> ReviewDecision:
+async def decide_review(settings: Settings, number: int, decision: str, because: str, actor: str) -> DecidedReview:
     """Close a review: `done` by hand, `ignore` it, or `retry` to write the record again.
 
     Raises Rejected for one that is not open, Misconfigured for one that cannot be retried, TargetDown.
@@ -53,10 +53,10 @@ async def decide_review(settings: Settings, number: int, decision: str, because:
             if review.kind == HALTED:
                 # Its review stays open until the key is free: whoever frees the key closes it.
                 await _retry_key(settings, review, key, decision, actor)
-                return ReviewDecision(review, decision)
+                return DecidedReview(review, decision)
             is_sent = decision != "retry" or await _send_again(settings, review, clock)
             await reviews.decide(number, decision)
-    return ReviewDecision(review, decision, repaired_by_reconciler=not is_sent)
+    return DecidedReview(review, decision, repaired_by_reconciler=not is_sent)
 
 
 async def _retry_key(settings: Settings, review: Review, key: str, decision: str, actor: str) -> None:
