@@ -19,7 +19,7 @@ from shared.canonical.hop import Hop
 from shared.entities.spec import Source, Spec
 from shared.errors import Rejected, TargetDown
 from shared.limits.retry import backoff
-from shared.messaging.dead_letters.writer import Cause, DeadLetters
+from shared.messaging.dead_letters.writer import DeadLetterCause, DeadLetters
 from shared.messaging.record import Unreadable
 from shared.messaging.topics import ALERT, TRACE, Topic
 from shared.runtime.service import Shell
@@ -154,7 +154,7 @@ class Keeper:
             record.topic, record.partition, record.offset, record.timestamp, record.key, record.headers, record.value,
             reason,
         )  # fmt: skip
-        await self._dead_letters.send(letter, Cause(reason, "Rejected", 1, now, now))
+        await self._dead_letters.send(letter, DeadLetterCause(reason, "Rejected", 1, now, now))
         self._shell.metrics.dead_letters.labels(ENTITY).inc()
         self._shell.metrics.events_failed.labels(ENTITY, "rejected").inc()
         self._shell.log.warning("dead letter", topic=record.topic, offset=record.offset, reason=reason)

@@ -13,7 +13,7 @@ from datetime import timedelta
 from services.poller.leased import leased, spaced
 from services.poller.polling import Polling
 from services.poller.settings import Settings
-from services.poller.watch import Books, Reach, Watch
+from services.poller.webhook_monitor import MonitorSettings, MonitorState, WebhookMonitor
 from shared.connectors.clients import open_clients
 from shared.entities.parts import PollParts
 from shared.entities.settings_model import settings_check
@@ -36,8 +36,8 @@ from shared.state.webhook_watch import WebhookWatch
 WATCH = "shopify.webhooks"
 
 
-def reach(settings: Settings, entities: Sequence[Spec]) -> Reach:
-    return Reach(
+def monitor_settings(settings: Settings, entities: Sequence[Spec]) -> MonitorSettings:
+    return MonitorSettings(
         settings.ingress_public_url,
         tuple(webhooks("shopify", entities)),
         timedelta(seconds=settings.subscription_overlap_seconds),
@@ -68,8 +68,8 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
             lookback=timedelta(hours=settings.poll_lookback_hours),
             page_size=settings.poll_page_size,
         )
-        books = Books(WebhookWatch(database), WebhookCounts(database), Alerts(database))
-        watch = Watch(shell, clients.shopify.get, producer, books, reach(settings, entities))
+        state = MonitorState(WebhookWatch(database), WebhookCounts(database), Alerts(database))
+        watch = WebhookMonitor(shell, clients.shopify.get, producer, state, monitor_settings(settings, entities))
         shell.health.ready_when("started", lambda: True)
         async with asyncio.TaskGroup() as tasks:
             for feed, entity, poll in (

@@ -9,9 +9,9 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from services.reconciler.figures import Figures
 from services.reconciler.settings import Settings
-from services.reconciler.watch import Watch
+from services.reconciler.subject_loop import SubjectLoop
+from services.reconciler.subject_metrics import SubjectMetrics
 from shared.entities.settings_model import settings_check
 from shared.entities.spec import Spec
 from shared.entities.table import ENTITIES, check
@@ -49,9 +49,7 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
                 for name, subject in product(connections.names(), compared):
                     one = name, subject.name
                     if one not in watched or watched[one].done():
-                        watched[one] = tasks.create_task(
-                            _watch(settings, shell, parts, leases, name, subject).run(stop)
-                        )
+                        watched[one] = tasks.create_task(_loop(settings, shell, parts, leases, name, subject).run(stop))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _NEW_CONNECTIONS_SECONDS)
             # A pass may take long, and may end anywhere: the next one sees the same.
@@ -59,8 +57,10 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
                 task.cancel()
 
 
-def _watch(settings: Settings, shell: Shell, parts: Parts, leases: Leases, name: str, subject: Subject[Any]) -> Watch:
-    return Watch(
+def _loop(
+    settings: Settings, shell: Shell, parts: Parts, leases: Leases, name: str, subject: Subject[Any]
+) -> SubjectLoop:
+    return SubjectLoop(
         name,
         subject,
         # Made anew each time, since a connection may change, but remembering what agreed.
@@ -72,7 +72,7 @@ def _watch(settings: Settings, shell: Shell, parts: Parts, leases: Leases, name:
         ledger=parts.ledger,
         clock=shell.clock,
         log=shell.log,
-        figures=Figures(shell.metrics, name, subject.name),
+        figures=SubjectMetrics(shell.metrics, name, subject.name),
         alert=parts.producer.alert,
     )
 

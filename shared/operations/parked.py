@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from shared.canonical.alert import Alert, dealt_with
 from shared.messaging.dead_letters.reader import DROPPED, DeadLetter, fate_of, read_dead_letters, still_open
-from shared.messaging.dead_letters.writer import Cause, DeadLetters, own_version
+from shared.messaging.dead_letters.writer import DeadLetterCause, DeadLetters, own_version
 from shared.messaging.kafka.producer import Producer, open_producer
 from shared.messaging.parking.parked_retry import HALTED
 from shared.messaging.parking.parked_rows import record_of
@@ -116,7 +116,7 @@ class ParkedKeys:
         waiting = await Parked(self._database, row.service).records(row.topic, row.key)
         for one in waiting:
             now = self._clock.now()
-            cause = Cause(f"dropped by hand: {because}", DROPPED, row.attempts, row.first_failed_at, now)
+            cause = DeadLetterCause(f"dropped by hand: {because}", DROPPED, row.attempts, row.first_failed_at, now)
             await letters.send(record_of(one, row.attempts), cause)
         return (waiting[-1].seq or 0 if waiting else 0), len(waiting)
 

@@ -16,7 +16,7 @@ _BREAKER = {0: "closed", 1: "half-open", 2: "open"}
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ServiceFigures:
     """Totals over all labels. `breakers` holds those that are not closed; `lag_seconds` is the worst.
 
     `waiting` calls wait for a vendor's rate limit, by `system/priority`; `throttled` were refused for exceeding it.
@@ -43,10 +43,10 @@ class ServiceView:
     name: str
     state: str
     why: str = ""
-    figures: Figures | None = None
+    figures: ServiceFigures | None = None
 
 
-def read_figures(text: str) -> Figures:
+def read_figures(text: str) -> ServiceFigures:
     """Parse a page of Prometheus metrics."""
     sums: dict[str, float] = defaultdict(float)
     worst: dict[str, float] = defaultdict(float)
@@ -64,7 +64,7 @@ def read_figures(text: str) -> Figures:
                 waiting[f"{sample.labels['system']}/{sample.labels['priority']}"] = int(sample.value)
             if sample.name == "tillbridge_throttled_total" and sample.value:
                 throttled[sample.labels["system"]] = int(sample.value)
-    return Figures(
+    return ServiceFigures(
         came_in=int(sums["tillbridge_events_in_total"]),
         went_out=int(sums["tillbridge_events_out_total"]),
         failed=int(sums["tillbridge_events_failed_total"]),
@@ -96,7 +96,7 @@ async def _read_one(session: aiohttp.ClientSession, entry: Mapping[str, Any]) ->
     return ServiceView(name, "ready" if ready else "unready", _failing(answer), figures)
 
 
-async def _figures(session: aiohttp.ClientSession, url: str | None) -> Figures | None:
+async def _figures(session: aiohttp.ClientSession, url: str | None) -> ServiceFigures | None:
     if not url:
         return None
     async with session.get(url, timeout=_TIMEOUT) as response:

@@ -28,10 +28,6 @@ LONG_FUNCTIONS = {
 
 # Each service has its own `Settings`; the sandbox shares no code with the product, so its words are its own.
 EXEMPT = {"Settings"}
-# Class names that still mean more than one thing. May only shrink: take out what you rename.
-AMBIGUOUS = {
-    "Cause", "Figures", "Watch",
-}  # fmt: skip
 
 
 def texts() -> Iterator[Path]:
@@ -95,5 +91,4 @@ def test_no_class_name_means_two_things() -> None:
                     places[node.name].add(path)
     ambiguous = {name: sorted(paths) for name, paths in places.items() if len(paths) > 1}
 
-    assert {name: paths for name, paths in ambiguous.items() if name not in AMBIGUOUS} == {}
-    assert ambiguous.keys() >= AMBIGUOUS, f"unambiguous now, take out of AMBIGUOUS: {AMBIGUOUS - ambiguous.keys()}"
+    assert ambiguous == {}

@@ -14,7 +14,7 @@ from typing import Protocol
 from shared.errors import IntegrationError, NeedsReview, RetryLater, Waiting
 from shared.messaging.consumer.error_policy import Policy, PolicyDecision
 from shared.messaging.consumer.reporter import Reporter
-from shared.messaging.dead_letters.writer import Cause, DeadLetters, TooManyDeadLetters
+from shared.messaging.dead_letters.writer import DeadLetterCause, DeadLetters, TooManyDeadLetters
 from shared.messaging.record import Record, Result, Route, Unreadable
 from shared.runtime.clock import Clock
 from shared.state.reviews import Reviews
@@ -98,7 +98,7 @@ class ErrorHandling:
 
     async def _dead_letter(self, failure: Failure) -> Applied:
         route, last, reason = failure.route, failure.records[-1], failure.error.reason
-        cause = Cause(
+        cause = DeadLetterCause(
             reason=reason,
             error_class=type(failure.error).__name__,
             attempts=last.attempts,
@@ -110,7 +110,7 @@ class ErrorHandling:
         self._reporter.ended(route, failure.records, Result("dead_letter", reason), failure.started_at)
         return Applied.HALTED if cause.retriable and route.give_up != "skip" else Applied.DONE
 
-    async def send_dead_letter(self, record: Record | Unreadable, route: Route, cause: Cause) -> None:
+    async def send_dead_letter(self, record: Record | Unreadable, route: Route, cause: DeadLetterCause) -> None:
         """Raises TooManyDeadLetters, after an alert: then the service is at fault, not the records."""
         try:
             await self._dead_letters.send(record, cause)

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from shared.canonical.alert import Alert, Severity
 from shared.errors import TargetDown
-from shared.messaging.dead_letters.writer import Cause
+from shared.messaging.dead_letters.writer import DeadLetterCause
 from shared.messaging.envelope import header_text
 from shared.messaging.kafka.producer import Producer
 from shared.messaging.record import Record, Result, Route, Unreadable
@@ -49,7 +49,7 @@ class Reporter:
         """One try failed; `label` is of the metric's closed vocabulary."""
         self._metrics.events_failed.labels(entity=entity, reason=label).inc()
 
-    def dead_lettered(self, route: Route, record: Record | Unreadable, cause: Cause) -> None:
+    def dead_lettered(self, route: Route, record: Record | Unreadable, cause: DeadLetterCause) -> None:
         """The record is a dead letter. An operator hears of it: nothing becomes of it by itself."""
         self._metrics.dead_letters.labels(entity=route.entity).inc()
         connection, key = _whose(record)

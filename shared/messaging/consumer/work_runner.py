@@ -12,7 +12,7 @@ from shared.messaging.consumer.lane_retry import LaneRetry, LaneSource, Rest
 from shared.messaging.consumer.loop_guard import LoopGuard
 from shared.messaging.consumer.outages import Outages
 from shared.messaging.consumer.reporter import CARRIED_OUT, Reporter
-from shared.messaging.dead_letters.writer import Cause, DeadLetters
+from shared.messaging.dead_letters.writer import DeadLetterCause, DeadLetters
 from shared.messaging.lanes.lane import Kind, Work
 from shared.messaging.parking.parked_retry import ParkedRetry
 from shared.messaging.parking.parking import Parking
@@ -157,7 +157,7 @@ class WorkRunner:
         if record is None:
             return
         now = self._clock.now()
-        cause = Cause(record.reason, "Unreadable", 1, now, now)
+        cause = DeadLetterCause(record.reason, "Unreadable", 1, now, now)
         await self._error_handling.send_dead_letter(record, route, cause)
         self._reporter.failed(route.entity, "unreadable")
         self._reporter.unreadable(route, record)

@@ -15,7 +15,7 @@ from shared.runtime.logging import masked
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class DeadLetterCause:
     """Why a record is a dead letter. `attempts` counts all tries; `retriable`: it failed for a reason that may pass."""
 
     reason: str
@@ -83,7 +83,7 @@ class DeadLetters:
         self._version = version
         self._too_many = TooMany(limit, share)
 
-    async def send(self, record: Record | Unreadable, cause: Cause) -> None:
+    async def send(self, record: Record | Unreadable, cause: DeadLetterCause) -> None:
         """Returns once the letter is acknowledged: only then may the record's offset pass.
 
         Raises TargetDown if it cannot be written, Misconfigured when there are too many; the record whose letter
@@ -100,7 +100,7 @@ class DeadLetters:
         return self._too_many.worked()
 
 
-def dead_letter_headers(record: Record | Unreadable, cause: Cause, service: str, version: str) -> Headers:
+def dead_letter_headers(record: Record | Unreadable, cause: DeadLetterCause, service: str, version: str) -> Headers:
     """The `x-dlq-*` headers; times are ISO 8601, `orig-ts` is milliseconds since 1970 UTC."""
     named = {
         "service": service,

@@ -59,7 +59,7 @@ def choose(letters: Iterable[DeadLetter], fates: Mapping[str, Fate], selection: 
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class FailureGroup:
     """Dead letters that failed for the same reason."""
 
     service: str
@@ -85,10 +85,10 @@ def generic_reason(reason: str) -> str:
     return _VARIABLE_PARTS.sub("…", reason)
 
 
-def causes(letters: Sequence[DeadLetter]) -> list[Cause]:
+def causes(letters: Sequence[DeadLetter]) -> list[FailureGroup]:
     """Dead letters grouped by cause, the most frequent first."""
     groups: dict[tuple[str, str, str], list[DeadLetter]] = {}
     for letter in letters:
         groups.setdefault((letter.service, letter.entity, generic_reason(letter.reason)), []).append(letter)
-    found = [Cause(*name, tuple(group)) for name, group in groups.items()]
+    found = [FailureGroup(*name, tuple(group)) for name, group in groups.items()]
     return sorted(found, key=lambda cause: (-len(cause.letters), cause.service, cause.reason))

@@ -18,7 +18,7 @@ import pytest
 from deploy.local.engine import Engine
 from shared.canonical.alert import Alert
 from shared.entities.table import topics
-from shared.messaging.dead_letters.writer import Cause, DeadLetters
+from shared.messaging.dead_letters.writer import DeadLetterCause, DeadLetters
 from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.producer import open_producer
 from shared.messaging.parking.parked_rows import record_of
@@ -137,7 +137,7 @@ async def given_up(settings: Settings, service: str = "heartland_writer") -> Non
         await parked.park(key, [row], 1)
         dlq = topic_name(settings.topic_prefix, DEAD_LETTERS[service])
         letters = DeadLetters(producer, dlq, service=service, version="", limit=9)
-        await letters.send(record_of(row, 5), Cause("used up", "RetryLater", 5, NOON, NOON, retriable=True))
+        await letters.send(record_of(row, 5), DeadLetterCause("used up", "RetryLater", 5, NOON, NOON, retriable=True))
         await Reviews(database).open("main", "halted", "order", "1", "used up", "start it", {})
         for kind in ("dead_letter", "key_halted"):
             alert = Alert(kind=kind, connection="main", entity="order", key="1", service=service, reason="", at=NOON)

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from deploy.local.engine import Engine
 from shared.entities.order.spec import CANONICAL_ORDER
 from shared.messaging.dead_letters.reader import DeadLetter
-from shared.messaging.dead_letters.writer import Cause, DeadLetters
+from shared.messaging.dead_letters.writer import DeadLetterCause, DeadLetters
 from shared.messaging.kafka.admin import create_topics
 from shared.messaging.kafka.producer import open_producer
 from shared.messaging.record import Record
@@ -50,7 +50,7 @@ async def environ(engine: Engine, topic_prefix: str, database_url: str) -> dict[
         for number, key in enumerate(KEYS):
             envelope = an_envelope(key, id=f"event-{key}")
             record = Record(envelope, origin, 0, number, 0, 3, envelope.key, tuple(envelope.headers()))
-            await letters.send(record, Cause(f"no such tender 'T{number}'", "Rejected", 3, NOON, NOON))
+            await letters.send(record, DeadLetterCause(f"no such tender 'T{number}'", "Rejected", 3, NOON, NOON))
     return told
 
 

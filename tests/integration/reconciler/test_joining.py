@@ -11,9 +11,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from services.reconciler.figures import Figures
 from services.reconciler.settings import Settings
-from services.reconciler.watch import Watch
+from services.reconciler.subject_loop import SubjectLoop
+from services.reconciler.subject_metrics import SubjectMetrics
 from shared.canonical.alert import Alert
 from shared.messaging.envelope import Envelope
 from shared.messaging.topics import Topic
@@ -60,7 +60,7 @@ class Place:
         self.clock = FakeClock(NOON)
         self.road = Road()
         self.registry = CollectorRegistry()
-        self.figures = Figures(ServiceMetrics("reconciler", self.registry), "main", STOCK.name)
+        self.figures = SubjectMetrics(ServiceMetrics("reconciler", self.registry), "main", STOCK.name)
         self.memory = Memory(capped=False)
         nobody: Any = None
         self.vendors = Vendors(nobody, nobody)
@@ -77,9 +77,9 @@ class Place:
             producer=road, clock=self.clock, rules=self.rules, memory=self.memory,
         )  # fmt: skip
 
-    def watch(self) -> Watch:
+    def watch(self) -> SubjectLoop:
         leases: Any = None
-        return Watch(
+        return SubjectLoop(
             "main", STOCK, self.a_pass, present=lambda: True, leases=leases, settings=Settings.from_env(ENVIRON),
             cursors=Cursors(self.database), ledger=DriftLedger(self.database), clock=self.clock,
             log=get_logger("reconciler"), alert=self.road.alerts.append,

@@ -9,13 +9,13 @@ import pytest
 from rich.console import Console
 
 from services.cli.run_view import LineScreen, LiveScreen, RunView, draw, hints, open_screen
-from shared.operations.service_health import Figures, ServiceView
+from shared.operations.service_health import ServiceFigures, ServiceView
 from shared.state.journal import RecentOrder
 from tests.support.messaging import NOON
 
 ORDER = RecentOrder("main", "1", "#1001", "heartland_writer", "applied", NOON, "1", "100001", 0.5)
 WAITING = RecentOrder("main", "2", "", "ingress", "received", NOON + timedelta(seconds=1), "2", "", None)
-SERVICE = ServiceView("journal", "ready", "", Figures(came_in=7, went_out=6, failed=1, lag=3, lag_seconds=2))
+SERVICE = ServiceView("journal", "ready", "", ServiceFigures(came_in=7, went_out=6, failed=1, lag=3, lag_seconds=2))
 VIEW = RunView([WAITING, ORDER], [SERVICE, ServiceView("sandbox", "down")], "first day: 2 of 12", ["try x"])
 
 

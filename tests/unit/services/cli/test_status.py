@@ -5,14 +5,16 @@ from __future__ import annotations
 import pytest
 
 from services.cli.status import show
-from shared.operations.service_health import Figures, ServiceView
+from shared.operations.service_health import ServiceFigures, ServiceView
 from shared.operations.status import Status
 from shared.state.overview import ConnectionState
 
 STATUS = Status(
     services=[
-        ServiceView("a", "ready", figures=Figures(waiting={"shopify/live": 1}, throttled={"shopify": 2})),
-        ServiceView("b", "ready", figures=Figures(waiting={"shopify/live": 2}, breakers={"main/shopify": "open"})),
+        ServiceView("a", "ready", figures=ServiceFigures(waiting={"shopify/live": 1}, throttled={"shopify": 2})),
+        ServiceView(
+            "b", "ready", figures=ServiceFigures(waiting={"shopify/live": 2}, breakers={"main/shopify": "open"})
+        ),
         ServiceView("c", "down"),
     ],
     connections=[

@@ -3,11 +3,11 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import Misconfigured, TargetDown
-from shared.messaging.dead_letters.writer import Cause, DeadLetters, TooMany
+from shared.messaging.dead_letters.writer import DeadLetterCause, DeadLetters, TooMany
 from shared.messaging.record import Unreadable
 from tests.support.messaging import NOON, SentRecords, a_record
 
-CAUSE = Cause("no such tender", "Rejected", 3, NOON, NOON)
+CAUSE = DeadLetterCause("no such tender", "Rejected", 3, NOON, NOON)
 
 
 def letters(producer: SentRecords, limit: int = 10) -> DeadLetters:

@@ -1,4 +1,4 @@
-"""Watches over what a vendor pushes: are the subscriptions there, do webhooks come, and what was missed meanwhile?"""
+"""Monitors webhooks: keeps subscriptions in place, detects silence, and reads again what was missed meanwhile."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _TOLD_FOR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
-    """What is remembered between two looks."""
+class MonitorState:
+    """Stores of what is remembered between two checks."""
 
     watch: WebhookWatch
     counts: WebhookCounts
@@ -37,7 +37,7 @@ class Books:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class MonitorSettings:
     """`public_url` is where Shopify reaches ingress, empty where subscriptions are not ours to manage.
 
     `topics` are those that are subscribed to. `overlap` is how long Shopify may have failed before it gave a
@@ -50,40 +50,45 @@ class Reach:
     late: timedelta
 
 
-class Watch:
-    """Looks after the webhooks of each connection."""
+class WebhookMonitor:
+    """Checks the webhooks of each connection."""
 
     def __init__(
-        self, shell: Shell, shop_of: Callable[[str], ShopifyConnection], producer: Producer, books: Books, reach: Reach
+        self,
+        shell: Shell,
+        shop_of: Callable[[str], ShopifyConnection],
+        producer: Producer,
+        state: MonitorState,
+        settings: MonitorSettings,
     ) -> None:
         self._shell = shell
         self._shop_of = shop_of
         self._producer = producer
-        self._books = books
-        self._reach = reach
+        self._state = state
+        self._settings = settings
 
     async def check(self, connection: str) -> None:
-        """One look. Raises TargetDown for a shop, a broker or a database that is away: the next look begins anew."""
+        """One check. Raises TargetDown while shop, broker or database are down: the next check starts over."""
         shop = self._shop_of(connection)
         now = self._shell.clock.now()
-        before = await self._books.watch.get(connection)
-        if self._reach.public_url:
+        before = await self._state.watch.get(connection)
+        if self._settings.public_url:
             await self._keep(connection, shop, now)
         heard = await self._listen(connection, before, now)
         sent = await self._backfill(connection, shop)
         if heard is not None:
             self._tell_silence(connection, heard, sent)
-        await self._books.watch.note_good(connection, now)
+        await self._state.watch.note_good(connection, now)
         await self._producer.flush()
 
     async def _keep(self, connection: str, shop: ShopifyConnection, now: datetime) -> None:
-        desired = desired_subscriptions(self._reach.public_url, connection, self._reach.topics)
+        desired = desired_subscriptions(self._settings.public_url, connection, self._settings.topics)
         sync = SubscriptionSync(
-            connection, desired, partial(shop.client.execute, context=REPAIR), self._books.watch, self._reach.overlap
+            connection, desired, partial(shop.client.execute, context=REPAIR), self._state.watch, self._settings.overlap
         )
         steps = await sync.plan()
         if are_in_sync(steps):
-            await self._books.watch.note_good(connection, now)
+            await self._state.watch.note_good(connection, now)
             await self._resolve(connection, (RECREATED, REFUSED), now)
             return
         done = await sync.apply(steps, now)
@@ -100,33 +105,33 @@ class Watch:
 
     async def _listen(self, connection: str, before: Watched, now: datetime) -> Verdict | None:
         """Whether webhooks have fallen silent; the silence is a gap then."""
-        hours = await self._books.counts.since(connection, now - timedelta(days=DAYS + 1))
+        hours = await self._state.counts.since(connection, now - timedelta(days=DAYS + 1))
         if not hours:
             return None
         last_at = max(seen.last_at for seen in hours.values())
         if before.silent_since is not None and last_at > before.silent_since:
-            await self._books.watch.note_silence(connection, None)
+            await self._state.watch.note_silence(connection, None)
             self._alert(connection, SILENCE, "webhooks are back", resolved=True)
         verdict = judge({hour: seen.count for hour, seen in hours.items()}, last_at, now)
         if not verdict.is_silent:
             return None
         since = verdict.since
         if before.silent_since is None:
-            await self._books.watch.note_silence(connection, now)
+            await self._state.watch.note_silence(connection, now)
         elif before.good_at is not None:  # read until then already
             since = max(since, before.good_at)
-        await self._books.watch.note_gap(connection, Gap(since - self._reach.late, _SILENT))
+        await self._state.watch.note_gap(connection, Gap(since - self._settings.late, _SILENT))
         return verdict
 
     async def _backfill(self, connection: str, shop: ShopifyConnection) -> int:
-        gap, began = (await self._books.watch.get(connection)).gap, self._shell.clock.now()
+        gap, began = (await self._state.watch.get(connection)).gap, self._shell.clock.now()
         if gap is None:
             return 0
         sent = await backfill(connection, gap.since, partial(shop.client.execute, context=REPAIR), self._producer)
-        await self._books.watch.close_gap(connection, gap)
+        await self._state.watch.close_gap(connection, gap)
         if gap.cause in (FIRST, LOST):
             # What changed a moment ago may not be listed yet: the next look asks for it once more.
-            await self._books.watch.note_gap(connection, Gap(began - self._reach.late, _AGAIN))
+            await self._state.watch.note_gap(connection, Gap(began - self._settings.late, _AGAIN))
         self._shell.metrics.events_out.labels("order").inc(sent)
         self._shell.log.info("gap filled", connection=connection, cause=gap.cause, since=str(gap.since), orders=sent)
         if gap.cause == LOST:
@@ -144,7 +149,7 @@ class Watch:
 
     async def _resolve(self, connection: str, kinds: tuple[str, ...], now: datetime) -> None:
         """All is in place: what was said about it has been said for long enough."""
-        for row in await self._books.alerts.list("open", connection):
+        for row in await self._state.alerts.list("open", connection):
             if row.kind in kinds and (row.kind == REFUSED or row.last_at < now - _TOLD_FOR):
                 self._alert(connection, row.kind, "all webhook subscriptions are in place", resolved=True)
 

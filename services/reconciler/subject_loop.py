@@ -1,6 +1,7 @@
-"""When what is compared: what changed lately every few minutes, open differences more often, everything once a day.
+"""Schedules the passes over one subject of one connection.
 
-Each subject of each connection by itself and by one replica only; one that cannot be read holds up no other.
+What changed lately is compared every few minutes, open differences more often, everything once a day. One replica does
+it; a subject or connection that cannot be read delays no other.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from typing import Any
 
 from structlog.typing import FilteringBoundLogger
 
-from services.reconciler.figures import SHOWN, Figures
 from services.reconciler.position import Position
 from services.reconciler.settings import Settings
+from services.reconciler.subject_metrics import SHOWN, SubjectMetrics
 from shared.canonical.alert import Alert
 from shared.errors import IntegrationError
 from shared.operations.comparison.passes import SERVICE, Outcome, Pass
@@ -37,8 +38,8 @@ _REMEMBERED = 1_000
 _SLICE = 100
 
 
-class Watch:
-    """Passes over one subject of a connection, as long as the connection is `present`."""
+class SubjectLoop:
+    """Runs passes over one subject, as long as its connection is `present`."""
 
     def __init__(
         self,
@@ -53,7 +54,7 @@ class Watch:
         ledger: DriftLedger,
         clock: Clock,
         log: FilteringBoundLogger,
-        figures: Figures,
+        figures: SubjectMetrics,
         alert: Callable[[Alert], object],
     ) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""What the reconciler's metrics say."""
+"""The reconciler's metrics of one subject of a connection."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from shared.state.drift import Drift
 SHOWN = ("open", "repairing", "review", "ignored")
 
 
-class Figures:
-    """Of one subject of a connection: counts of what passes did, and what the ledger then holds of it."""
+class SubjectMetrics:
+    """Counts of what passes did, and of the differences that are stored then."""
 
     def __init__(self, metrics: ServiceMetrics, connection: str, subject: str) -> None:
         self._metrics = metrics

@@ -10,10 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from services.reconciler import watch
-from services.reconciler.figures import Figures
+from services.reconciler import subject_loop
 from services.reconciler.settings import Settings
-from services.reconciler.watch import Watch
+from services.reconciler.subject_loop import SubjectLoop
+from services.reconciler.subject_metrics import SubjectMetrics
 from shared.canonical.alert import Alert
 from shared.errors import RetryLater
 from shared.operations.comparison.passes import Outcome
@@ -38,13 +38,13 @@ class World:
         self.kept: dict[str, dict[str, Any]] = {}
         self.outcomes: list[Outcome | Exception] = []
         self.registry = CollectorRegistry()
-        self.figures = Figures(ServiceMetrics("reconciler", self.registry), "main", "order")
+        self.figures = SubjectMetrics(ServiceMetrics("reconciler", self.registry), "main", "order")
         self.released = 0
 
-    def watch(self, present: Callable[[], bool] = lambda: True) -> Watch:
+    def watch(self, present: Callable[[], bool] = lambda: True) -> SubjectLoop:
         parts: Any = self
         settings = Settings.from_env(ENVIRON)
-        return Watch(
+        return SubjectLoop(
             "main", SUBJECT, lambda: parts, present=present,
             leases=parts, settings=settings, cursors=parts, ledger=parts,
             clock=self.clock, log=get_logger("reconciler"),
@@ -100,7 +100,7 @@ async def failing(world: World, monkeypatch: pytest.MonkeyPatch, *errors: Except
         if not world.outcomes:
             stop.set()
 
-    monkeypatch.setattr(watch, "_pause", pause)
+    monkeypatch.setattr(subject_loop, "_pause", pause)
     world.outcomes += errors
     await world.watch().run(stop)
 

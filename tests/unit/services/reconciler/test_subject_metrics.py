@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from prometheus_client import CollectorRegistry
 
-from services.reconciler.figures import Figures
+from services.reconciler.subject_metrics import SubjectMetrics
 from shared.operations.comparison.passes import Outcome
 from shared.runtime.metrics import ServiceMetrics
 from tests.unit.shared.operations.comparison.test_decide import ROW
@@ -15,7 +15,7 @@ from tests.unit.shared.operations.comparison.test_decide import ROW
 def test_differences_are_shown_by_connection_and_vanish_when_they_are_over() -> None:
     registry = CollectorRegistry()
     metrics = ServiceMetrics("reconciler", registry)
-    mine, others = Figures(metrics, "main", "order"), Figures(metrics, "other", "order")
+    mine, others = SubjectMetrics(metrics, "main", "order"), SubjectMetrics(metrics, "other", "order")
 
     def shown(name: str, connection: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"tillbridge_{name}", {"connection": connection, **labels})

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from deploy.local.engine import Engine
-from services.reconciler import watch
+from services.reconciler import subject_loop
 from shared.operations.comparison.subjects import subject_of
 from shared.state.audit import Audit
 from shared.state.cursors import Cursors
@@ -38,7 +38,7 @@ async def begun_long_ago(place: Place) -> None:
 
 
 async def test_a_full_pass_finds_in_slices_what_no_sweep_can_see(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_SLICE", 1)
+    monkeypatch.setattr(subject_loop, "_SLICE", 1)
     await begun_long_ago(place)
     for number in (3001, 3002, 3003):
         await place.order(number, updated_at=f"2026-11-20T10:00:0{number - 3000}+00:00")
