@@ -99,7 +99,7 @@ async def test_what_nobody_filled_before_a_crash_is_filled_after_it(place: Place
         await place.until("notices of what was missed", lambda: missed <= place.notified())
         await place.until("the alert", lambda: place.alert("subscription_recreated"))
         await place.until("no gap any more", lambda: is_whole(place))
-    assert [row["step"] for row in rehearsed[0].steps] == ["create"] * 12
+    assert [row.step for row in rehearsed[0].steps] == ["create"] * 12
     assert done.is_right
 
 
