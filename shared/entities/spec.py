@@ -73,7 +73,7 @@ class Spec:
     Names of functions, and what they take and return:
     - `transform`: TransformParts -> the route of the raw topic.
     - `writers`, by target: HeartlandWriterParts or ShopifyWriterParts -> an EntityWriter.
-    - `read_again`: connection, key, event id, time, RepairCause -> the notice to read and write a record again.
+    - `read_again`: connection, key, event id, time, headers -> the notice to read and write a record again.
     - `read_now`: PreviewParts, connection, key -> the record as a canonical event, not published, in a ReadRecord.
     - `previews`, by entity of the canonical event and target: PreviewParts, connection, body -> a Preview.
     - `applied_fact`: a canonical event's body, the states of its key's effects by operation -> whether all calls for

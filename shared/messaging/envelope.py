@@ -17,7 +17,8 @@ PRIORITY = "x-priority"
 # Why an event is there that no vendor sent; these ask to write what seems to be written.
 CAUSE = "x-cause"
 _AGAIN = frozenset(("drift", "review"))
-_OTHER_DEFINITIONS = "definitions"
+# With which version of the connection's definitions a record is to be written again.
+DEFINITIONS = "x-definitions-version"
 
 
 def new_traceparent() -> str:
@@ -77,9 +78,10 @@ class Envelope:
         return self.extra.get(CAUSE) in _AGAIN
 
     @property
-    def reapplies(self) -> bool:
-        """Whether it asks to write again what was written with other definitions."""
-        return self.extra.get(CAUSE) == _OTHER_DEFINITIONS
+    def reapplied_version(self) -> int:
+        """The version of the definitions with which it asks to write again what has another one; 0 if it does not."""
+        version = self.extra.get(DEFINITIONS, "")
+        return int(version) if version.isascii() and version.isdigit() else 0
 
     @property
     def trace_id(self) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from shared.messaging.envelope import CAUSE, PRIORITY, Envelope, new_traceparent
+from shared.messaging.envelope import CAUSE, DEFINITIONS, PRIORITY, Envelope, new_traceparent
 
 # Why there is a notice that no vendor sent: webhooks were missing (`gap`), the reconciler found a difference (`drift`),
 # a person decided a review (`review`), a dead letter is sent again (`replay`), or records are to be written with
@@ -47,9 +47,11 @@ def notice(
     )
 
 
-def asked_for(cause: RepairCause) -> dict[str, str]:
+def asked_for(cause: RepairCause, definitions_version: int = 0) -> dict[str, str]:
     """The headers of a notice that no vendor sent: its priority, and why it is there.
 
-    Changed definitions may concern every record there is, so they wait behind repairs.
+    `definitions_version` is for the cause `definitions`: the version to write with. That may concern every record there
+    is, so it waits behind repairs.
     """
-    return {PRIORITY: "backfill" if cause == "definitions" else "repair", CAUSE: cause}
+    headers = {PRIORITY: "backfill" if cause == "definitions" else "repair", CAUSE: cause}
+    return headers | {DEFINITIONS: str(definitions_version)} if definitions_version else headers

@@ -20,6 +20,8 @@ from shared.entities.spec import Spec, load
 from shared.entities.table import ENTITIES, preview_of
 from shared.errors import IntegrationError
 from shared.messaging.kafka.producer import open_producer
+from shared.messaging.notice import asked_for
+from shared.operations.audit import audited
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.settings import Settings
 from shared.state.audit import Audit
@@ -96,13 +98,14 @@ async def publish_definitions(
     differences = changes(in_use.settings, settings, model)
     if not differences:
         return Published(in_use.version, ())
-    now = (await database_clock(database, SystemClock())).now()
+    clock = await database_clock(database, SystemClock())
     paths = [change.path for change in differences]
     details = {"replaces": in_use.version, "changes": paths, "because": because}
-    await Audit(database).note(now, author, "settings.publish", connection, details)
-    version = await Definitions(database).publish(
-        connection, settings, replaces=in_use.version, author=author, reason=because
-    )
+    async with audited(Audit(database), clock, author, "settings.publish", connection, details) as outcome:
+        version = await Definitions(database).publish(
+            connection, settings, replaces=in_use.version, author=author, reason=because
+        )
+        outcome["version"] = version
     return Published(version, differences)
 
 
@@ -235,17 +238,23 @@ async def reapply(
     """
     async with Database.open(settings.database_url, 1) as database:
         clock: Clock = await database_clock(database, SystemClock())
-        details = {
-            "records": {f"{one.spec.name}:{one.target}": len(one.keys) for one in records},
-            "version": (await Definitions(database).get(connection)).version,
-            "because": because,
-        }
-        await Audit(database).note(clock.now(), author, "settings.reapply", connection, details)
+        version = (await Definitions(database).get(connection)).version
+        counts = {f"{one.spec.name}:{one.target}": len(one.keys) for one in records}
+        details = {"records": counts, "version": version, "because": because}
+        async with audited(Audit(database), clock, author, "settings.reapply", connection, details) as outcome:
+            outcome["sent"] = await _send_notices(settings, connection, records, version, clock)
+    return int(outcome["sent"])
+
+
+async def _send_notices(
+    settings: Settings, connection: str, records: Sequence[Reapplicable], version: int, clock: Clock
+) -> int:
+    """One notice per record, whatever the number of its targets; how many."""
     keys = {(one.spec.name, key): one.spec for one in records for key in one.keys}
-    run = uuid.uuid4().hex[:8]
+    run, headers = uuid.uuid4().hex[:8], asked_for("definitions", version)
     async with open_producer(settings, clock) as producer:
         for (_, key), spec in keys.items():
             event_id = f"reapply:{run}:{spec.name}:{key}"
-            topic, notice = load(spec.read_again)(connection, key, event_id, clock.now(), "definitions")
+            topic, notice = load(spec.read_again)(connection, key, event_id, clock.now(), headers)
             await producer.send(topic, notice)
     return len(keys)

@@ -9,6 +9,7 @@ from shared.entities.spec import load
 from shared.entities.table import owner
 from shared.errors import Misconfigured, Rejected
 from shared.messaging.kafka.producer import open_producer
+from shared.messaging.notice import asked_for
 from shared.messaging.parking.parked_retry import HALTED
 from shared.operations.audit import audited
 from shared.operations.parked import ParkedSelection, retry_parked
@@ -74,7 +75,7 @@ async def _send_again(settings: Settings, review: Review, clock: Clock) -> bool:
     spec = owner(review.entity)
     if spec.read_again:
         event_id = f"repair:review-{review.id}:{uuid.uuid4().hex[:8]}"
-        topic, notice = load(spec.read_again)(review.connection, review.key, event_id, clock.now(), "review")
+        topic, notice = load(spec.read_again)(review.connection, review.key, event_id, clock.now(), asked_for("review"))
         async with open_producer(settings, clock) as producer:
             await producer.send(topic, notice)
         return True

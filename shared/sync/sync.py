@@ -23,7 +23,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from shared.canonical.event import CanonicalEvent
 from shared.canonical.priority import Priority
-from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, Rejected, RetryLater, Waiting
+from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown, Waiting
 from shared.limits.call_context import REPAIR, CallContext
 from shared.messaging.envelope import Envelope
 from shared.messaging.record import Record, Result, context_of
@@ -46,6 +46,8 @@ S = TypeVar("S")
 
 # Create, lines with their taxes, invoices, the rest: more rounds than that mean that something keeps changing.
 _ROUNDS = 8
+# How soon it is looked again whether settings that were published have been loaded.
+_DEFINITIONS_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +153,13 @@ class SyncedEntity(Protocol[E]):
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Whether the notices ask to write again what is written: in any case, or what has other definitions."""
+    """Whether the notices ask to write again what is written.
 
-    again: bool
-    reapplies: bool
+    `again`: in any case. `definitions`: what was written with another version than this one; 0 for nothing.
+    """
+
+    again: bool = False
+    definitions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +212,7 @@ class Sync(Generic[E]):
         state = await self._state(event)
         asked = _Asked(
             again=any(one.envelope.asks_again for one in records),
-            reapplies=any(one.envelope.reapplies for one in records),
+            definitions=max(one.envelope.reapplied_version for one in records),
         )
         verdict = self._gate(state, event, asked)
         if verdict == "echo" and state.version:
@@ -230,7 +235,7 @@ class Sync(Generic[E]):
         """
         event = self._entity.read(body)
         state = await self._state(event)
-        verdict = self._gate(state, event, _Asked(again=False, reapplies=reapplies))
+        verdict = self._gate(state, event, _Asked(definitions=1 if reapplies else 0))
         if verdict != "apply":
             return verdict, ""
         attempt = self._attempt(event, state, REPAIR, None)
@@ -255,9 +260,12 @@ class Sync(Generic[E]):
     def _gate(self, state: TargetState, event: E, asked: _Asked) -> Verdict:
         if self._states is None:
             return "apply"
-        definitions_version = self._entity.definitions_version(event.connection) if asked.reapplies else 0
-        version = Version(event.version, event.content_hash, definitions_version)
-        return gate(state.version, version, asks_again=asked.again, reapplies=asked.reapplies)
+        in_use = self._entity.definitions_version(event.connection) if asked.definitions else 0
+        if in_use < asked.definitions:
+            # Written with the former settings it would be done with, and differ from what was asked for.
+            raise TargetDown(f"version {asked.definitions} of the settings is not loaded yet", _DEFINITIONS_SECONDS)
+        version = Version(event.version, event.content_hash, in_use)
+        return gate(state.version, version, asks_again=asked.again, reapplies=asked.definitions > 0)
 
     def _about(self, event: E) -> tuple[str, str, str]:
         return event.connection, self._entity.entity, event.key

@@ -24,7 +24,7 @@ from shared.entities.order.shopify.to_canonical import from_shopify
 from shared.entities.order.spec import CANONICAL_ORDER, ORDER_REPAIR, RAW_SHOPIFY_ORDER
 from shared.entities.parts import TransformParts
 from shared.errors import NeedsReview, Rejected, RetryLater
-from shared.messaging.envelope import CAUSE, Envelope, child_traceparent, hurrying
+from shared.messaging.envelope import CAUSE, DEFINITIONS, Envelope, child_traceparent, hurrying
 from shared.messaging.kafka.producer import Producer
 from shared.messaging.record import Handler, Record, Result, Route, priority_of
 from shared.runtime.clock import Clock
@@ -191,7 +191,9 @@ def headers_of(records: Sequence[Record]) -> dict[str, str]:
     """
     caused = [record.envelope for record in records if CAUSE in record.envelope.extra]
     repairs = [notice for notice in caused if notice.asks_again] or caused
-    return hurrying(priority_of(records)) | ({CAUSE: repairs[-1].extra[CAUSE]} if repairs else {})
+    headers = hurrying(priority_of(records)) | ({CAUSE: repairs[-1].extra[CAUSE]} if repairs else {})
+    definitions = max(record.envelope.reapplied_version for record in records)
+    return headers | {DEFINITIONS: str(definitions)} if definitions else headers
 
 
 def envelope(event: OrderEvent, notice: Envelope, extra: Mapping[str, str] | None = None) -> Envelope:

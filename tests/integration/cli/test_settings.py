@@ -52,8 +52,9 @@ async def test_a_change_is_published_with_its_author_and_reason(shell: Shell) ->
     shown = (await shell("settings", "show", "--json")).json
     assert (shown["version"], shown["reason"]) == (2, "the stores want it")
     assert shown["settings"] == {"heartland": {"order": {"note_field": "web_note", "station_id": 7}}}
-    [row] = (await shell("audit", "list", "--json")).json
-    assert (row["action"], row["object"], row["details"]["replaces"]) == ("settings.publish", "main", 1)
+    asked, done = (await shell("audit", "list", "--json")).json
+    assert (asked["action"], asked["object"], asked["details"]["replaces"]) == ("settings.publish", "main", 1)
+    assert (done["details"]["state"], done["details"]["version"]) == ("done", 2)
 
 
 async def test_history_tells_what_each_version_changed_and_an_old_one_can_come_back(shell: Shell) -> None:

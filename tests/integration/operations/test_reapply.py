@@ -105,8 +105,12 @@ async def test_changed_settings_reach_new_orders_at_once_and_old_ones_on_request
     assert await place.created("heartland", "sales/orders") == 3
     assert (await looked_at(place)) == ([], [])
     assert await place.kinds() == []
-    actions = [entry.action for entry in await Audit(place.database).entries()]
-    assert actions == ["settings.publish", "settings.reapply"]
+    entries = await Audit(place.database).entries()
+    assert [(entry.action, entry.details["state"]) for entry in entries] == [
+        ("settings.publish", "requested"), ("settings.publish", "done"),
+        ("settings.reapply", "requested"), ("settings.reapply", "done"),
+    ]  # fmt: skip
+    assert (entries[1].details["version"], entries[3].details["sent"]) == (2, 2)
 
 
 async def test_settings_that_count_for_content_make_no_difference_by_themselves(place: Place) -> None:

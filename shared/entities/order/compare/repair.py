@@ -19,7 +19,7 @@ from shared.entities.order.heartland.orders import (
 from shared.entities.order.spec import ORDER_REPAIR, RAW_SHOPIFY_ORDER
 from shared.limits.call_context import REPAIR
 from shared.messaging.envelope import Envelope
-from shared.messaging.notice import RepairCause, asked_for, notice
+from shared.messaging.notice import notice
 from shared.messaging.topics import Topic
 from shared.state.drift import Drift, Finding
 from shared.sync.comparison import Entity, Vendors
@@ -58,8 +58,10 @@ async def notices(row: Drift, _: Vendors, now: datetime) -> list[RepairNotice]:
     return [RepairNotice(RAW_SHOPIFY_ORDER, event, covers=row.key)]
 
 
-def read_again(connection: str, key: str, event_id: str, now: datetime, cause: RepairCause) -> tuple[Topic, Envelope]:
-    """The notice by which an order is read and written again."""
+def read_again(
+    connection: str, key: str, event_id: str, now: datetime, headers: Mapping[str, str]
+) -> tuple[Topic, Envelope]:
+    """The notice by which an order is read and written again. `headers` say why: see `notice.asked_for`."""
     event = notice(
         event_id=event_id,
         source="shopify",
@@ -68,7 +70,7 @@ def read_again(connection: str, key: str, event_id: str, now: datetime, cause: R
         connection=connection,
         entity="order",
         subject=key,
-        extra=asked_for(cause),
+        extra=headers,
     )
     return RAW_SHOPIFY_ORDER, event
 

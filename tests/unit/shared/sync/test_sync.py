@@ -23,7 +23,7 @@ from shared.errors import (
     TargetDown,
     Waiting,
 )
-from shared.messaging.envelope import CAUSE, Envelope
+from shared.messaging.envelope import CAUSE, DEFINITIONS, Envelope
 from shared.messaging.record import Record, Result
 from shared.state.atomic_write import Intent, LinkPair
 from shared.state.ledger import Effect
@@ -178,8 +178,8 @@ class Bench:
     async def taken_at(self, topic: str, partition: int) -> Any:
         return self.taken_at_answer
 
-    async def write(self, number: int, *, later: int = 0, cause: str = "") -> Result:
-        return await self.sync.handle([an_event(number, later, cause=cause)])
+    async def write(self, number: int, *, later: int = 0, cause: str = "", definitions: int = 0) -> Result:
+        return await self.sync.handle([an_event(number, later, cause=cause, definitions=definitions)])
 
     @property
     def version(self) -> Version:
@@ -189,14 +189,14 @@ class Bench:
         return self.points.passed.count("atomic_write")
 
 
-def an_event(number: int, later: int = 0, *, cause: str = "") -> Record:
+def an_event(number: int, later: int = 0, *, cause: str = "", definitions: int = 0) -> Record:
     event = CountEvent(
         schema_name="tillbridge.count/1", connection="main", entity="count", source="x", key="1001",
         version=NOON + later * LATER, content_hash=str(number), lineage=(), read_at=NOON, record=Count(number=number),
     )  # fmt: skip
     record = a_record(body=event.model_dump_json().encode())
-    if cause:
-        record.envelope = replace(record.envelope, extra={CAUSE: cause})
+    if cause or definitions:
+        record.envelope = replace(record.envelope, extra={CAUSE: cause, DEFINITIONS: str(definitions)})
     return record
 
 
@@ -276,10 +276,22 @@ async def test_changed_definitions_are_reapplied_once(bench: Bench) -> None:
     await bench.write(1)
     bench.target.definitions_version = 4
 
-    assert (await bench.write(1, cause="definitions")).outcome == "applied"
-    assert (await bench.write(1, cause="definitions")).outcome == "duplicate"
-    assert (await bench.write(1, later=-1, cause="definitions")).outcome == "stale"
+    assert (await bench.write(1, definitions=4)).outcome == "applied"
+    assert (await bench.write(1, definitions=4)).outcome == "duplicate"
+    assert (await bench.write(1, later=-1, definitions=4)).outcome == "stale"
     assert bench.version.definitions_version == 4
+
+
+async def test_a_reapply_waits_until_its_version_of_the_settings_is_loaded(bench: Bench) -> None:
+    bench.target.definitions_version = 3
+    await bench.write(1)
+
+    with pytest.raises(TargetDown, match="version 4 of the settings is not loaded yet"):
+        await bench.write(1, definitions=4)
+    bench.target.definitions_version = 5
+
+    assert (await bench.write(1, definitions=4)).outcome == "applied"
+    assert bench.version.definitions_version == 5
 
 
 async def test_of_several_records_the_newest_counts_wherever_it_is(bench: Bench) -> None:

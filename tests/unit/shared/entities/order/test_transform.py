@@ -17,6 +17,7 @@ from shared.entities.order.event import OrderEvent
 from shared.entities.order.spec import CANONICAL_ORDER
 from shared.errors import IntegrationError, NeedsReview, Rejected, RetryLater
 from shared.messaging.envelope import Envelope, new_traceparent
+from shared.messaging.notice import asked_for
 from shared.messaging.record import Record, Result
 from shared.messaging.topics import Topic
 from tests.support.orders import Node, an_order_node, bag, page
@@ -305,3 +306,21 @@ async def test_a_notice_that_asks_to_write_again_is_not_silenced_by_a_later_one(
     sent = bench.producer.sent[0][1]
     assert sent.extra.get("x-cause") == told
     assert sent.asks_again == (told in ("drift", "review"))
+
+
+async def test_the_settings_to_write_with_are_passed_on_beside_other_causes() -> None:
+    bench = Bench(an_order_node())
+
+    await bench.run(a_notice(1, extra=asked_for("definitions", 3)), a_notice(2, extra=asked_for("drift")), a_notice(3))
+
+    [(_, sent)] = bench.producer.sent
+    assert (sent.asks_again, sent.reapplied_version, sent.priority) == (True, 3, "live")
+
+
+async def test_settings_are_applied_again_behind_everything_else() -> None:
+    bench = Bench(an_order_node())
+
+    await bench.run(a_notice(1, extra=asked_for("definitions", 3)))
+
+    [(_, sent)] = bench.producer.sent
+    assert (sent.asks_again, sent.reapplied_version, sent.priority) == (False, 3, "backfill")
