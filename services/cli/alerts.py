@@ -23,7 +23,7 @@ from shared.runtime.output import ago, fail, print_json, print_table, utc_now
 from shared.state.alerts import AlertRow
 from shared.state.database import Database
 
-app = typer.Typer(help="Conditions that need an operator's attention.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Conditions that need an operator's attention.", no_args_is_help=True)
 
 
 @app.command(name="list")

@@ -14,7 +14,7 @@ from shared.runtime.output import ago, console, fail, print_json, print_table, u
 from shared.state.audit import Checked, Entry
 from shared.state.database import Database
 
-app = typer.Typer(help="The audit trail: what operators did.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="The audit trail: what operators did.", no_args_is_help=True)
 
 
 @app.command(name="list")

@@ -17,7 +17,7 @@ from shared.state.database import Database
 
 # The sandbox of docker-compose.yml, for a setup without accounts.
 COMPOSE_SANDBOX = "http://sandbox:8090"
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -33,7 +33,9 @@ from shared.runtime.output import console, fail, print_json
 from shared.runtime.settings import Settings
 
 T = TypeVar("T")
-app = typer.Typer(help="Dead letters: events that failed for good, with the reason.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Dead letters: events that failed for good, with the reason.", no_args_is_help=True
+)
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Dead letters by id (service:partition:offset) or by event id.")]
 One = Annotated[str, typer.Argument(help="The dead letter's id (service:partition:offset), or its event id.")]

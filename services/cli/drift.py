@@ -26,7 +26,7 @@ from shared.runtime.output import ago, console, fail, print_json, print_table, u
 from shared.state.database import Database
 from shared.state.drift import STATES, Drift, State
 
-app = typer.Typer(help="Differences between Shopify and Heartland.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Differences between Shopify and Heartland.", no_args_is_help=True)
 Number = Annotated[int, typer.Argument(help="The difference's number, as `drift list` shows it.")]
 
 

@@ -14,7 +14,7 @@ from shared.runtime.output import console, print_json
 from shared.runtime.settings import Settings
 from shared.state.database import migrate as migrate_schema
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -26,6 +26,7 @@ from shared.state.database import Database
 from shared.state.overview import ParkedRow
 
 app = typer.Typer(
+    add_completion=False,
     help="Keys whose records wait: for their next attempt, for something missing, or for a person.",
     no_args_is_help=True,
 )

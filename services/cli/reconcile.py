@@ -16,7 +16,7 @@ from shared.operations.reconcile import open_comparison
 from shared.operations.reconcile import reconcile as compare_now
 from shared.runtime.output import console, print_json, print_table
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(name="reconcile")

@@ -28,7 +28,7 @@ _RESULTS = {
     "retry": "the record is written again now",
 }
 
-app = typer.Typer(help="Problems that a person must decide or fix by hand.", no_args_is_help=True)
+app = typer.Typer(add_completion=False, help="Problems that a person must decide or fix by hand.", no_args_is_help=True)
 
 
 @app.command(name="list")

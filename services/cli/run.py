@@ -172,7 +172,7 @@ async def _pause(stop: asyncio.Event) -> None:
         return
 
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(name="run")

@@ -28,7 +28,9 @@ _REMEDY = "start it with `tillbridge run`, without accounts of your own, or set 
 _NO_MORE_THAN = 20
 
 app = typer.Typer(
-    help="Test cases in the sandbox: an order, a missing item, orders that become dead letters.", no_args_is_help=True
+    add_completion=False,
+    help="Test cases in the sandbox: an order, a missing item, orders that become dead letters.",
+    no_args_is_help=True,
 )
 
 

@@ -39,7 +39,9 @@ from shared.runtime.settings import Settings
 from shared.state.database import Database
 from shared.state.definitions import DefinitionsVersion
 
-app = typer.Typer(help="What a merchant chose for a connection: show, change, re-apply.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="What a merchant chose for a connection: show, change, re-apply.", no_args_is_help=True
+)
 OfConnection = Annotated[str, typer.Option("--connection", help="Of this connection.")]
 MAIN = "main"
 # How many affected records are listed; the sums count all of them.

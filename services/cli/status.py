@@ -13,7 +13,7 @@ from shared.runtime.output import console, print_json, print_table
 from shared.state.database import Database
 from shared.state.overview import ConnectionState
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command(name="status")

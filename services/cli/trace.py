@@ -13,7 +13,7 @@ from shared.operations.trace import OrderTrace, read_traces
 from shared.runtime.output import clock_time, console, fail, print_json, print_table
 from shared.state.database import Database
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

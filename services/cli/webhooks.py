@@ -13,7 +13,9 @@ from shared.connectors.settings import SubscriptionSettings
 from shared.operations.webhooks import SyncReport, sync
 from shared.runtime.output import console, print_json, print_table
 
-app = typer.Typer(help="Shopify's webhook subscriptions: list them, sync them.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Shopify's webhook subscriptions: list them, sync them.", no_args_is_help=True
+)
 
 
 def show(reports: Sequence[SyncReport], *, as_json: bool, done: bool) -> None:
