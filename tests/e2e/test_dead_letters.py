@@ -88,7 +88,7 @@ async def test_a_poisoned_order_is_heard_of_corrected_and_written_once(bridge: B
     assert "dead letter again" in told["problem"]
     code, _, complaint = await operator.says("dlq", "replay", letter)
     assert code == 1
-    assert "is a dead letter again" in complaint
+    assert "became a dead letter again" in complaint
     assert await bridge.heartland_order(order_id) is None
 
     [rehearsed] = await operator("dlq", "edit", letter, "--set", "record.currency=USD", "--dry-run")

@@ -24,9 +24,10 @@ def run_folder(parent: Path = ROOT / "build" / "tests") -> Iterator[Path]:
     """A folder on a real disk (a temporary one may be in memory); removes the folders of killed runs."""
     parent.mkdir(parents=True, exist_ok=True)
     sweep(parent)
+    # Another process that sweeps may hold a new lock for a moment: then another name is as good.
     name = uuid.uuid4().hex[:8]
-    lock = try_lock(parent / f"{name}.lock")
-    assert lock is not None
+    while (lock := try_lock(parent / f"{name}.lock")) is None:
+        name = uuid.uuid4().hex[:8]
     folder = parent / name
     folder.mkdir()
     try:

@@ -34,7 +34,7 @@ async def test_what_is_missing_is_shown_then_made_and_then_nothing_is_left_to_do
 
     done = await reachable("webhooks", "sync")
     assert done.code == 0, done.err
-    assert "read again by the poller" in done.out.replace("\n", " ")
+    assert "the poller now reads the orders that changed" in done.out.replace("\n", " ")
     listed = await reachable("webhooks", "list", "--connection", "main", "--json")
     assert {row["step"] for row in listed.json[0]["steps"]} == {"keep"}
     assert {row["uri"] for row in listed.json[0]["steps"]} == {"https://hooks.example.com/webhooks/shopify/main"}

@@ -79,7 +79,7 @@ async def test_an_order_that_was_written_a_moment_ago_cannot_be_rehearsed_yet(pl
 
     rehearsed = await told(place, paid(order))
 
-    assert "cannot be read reliably yet" in rehearsed["problem"]
+    assert "may not show it yet" in rehearsed["problem"]
     assert rehearsed["calls"] == []
 
 
