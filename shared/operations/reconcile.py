@@ -60,7 +60,7 @@ async def repair(parts: Parts, numbers: Sequence[int], actor: str) -> list[int]:
         if row is None:
             raise Rejected(f"there is no difference {number}: `tillbridge drift list` shows their numbers")
         subject = subject_of(row.entity)
-        if row.kind in subject.entity(row.entity).hopeless:
+        if row.kind in subject.entity(row.entity).unrepairable:
             raise Rejected(f"difference {number} has no certain right value, correct it by hand: {row.reason}")
         details = {"difference": row.kind, "key": row.key, "at_risk": str(row.at_risk)}
         async with audited(Audit(parts.database), parts.clock, actor, "drift.repair", str(number), details):

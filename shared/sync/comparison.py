@@ -1,7 +1,7 @@
-"""What is compared: subjects, which are listed and read as one, and the entities that are compared of each.
+"""Types of the comparison of both systems: subjects, their records, and the entities compared within them.
 
-An order is a subject; the order itself, its payments and its shipments are entities of it. A subject joins by a module
-in `subjects`, an entity by one in its subject's `entities`: both are found there.
+A subject is what is listed and read as a whole, for instance an order. Its entities are compared each by itself: the
+order, its payments, its shipments. They come from the `comparison` of the specs in shared/entities/table.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 class Snapshot(Protocol):
-    """One record as both vendors hold it at a moment, and what we know of it."""
+    """One record as both vendors hold it at one moment, and what is stored of it."""
 
     @property
     def key(self) -> str: ...
@@ -37,12 +37,12 @@ class Snapshot(Protocol):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether something may be concluded of it."""
+        """Whether nothing about it is in progress, so that a difference counts."""
         ...
 
 
 S = TypeVar("S", bound=Snapshot)
-# Vendors' clocks are not ours: a stamp so far ahead says nothing.
+# Vendors' clocks differ from ours: a timestamp further ahead than this is not compared with them.
 _SKEW = timedelta(minutes=5)
 
 
@@ -53,7 +53,7 @@ def changed_at(seen: Snapshot) -> datetime:
 
 
 def is_settled(seen: Snapshot, now: datetime, settling: timedelta) -> bool:
-    """Whether what is under way has had time to arrive."""
+    """Whether changes in progress have had time to be written."""
     age = now - changed_at(seen)
     return age >= settling or age < -_SKEW
 
@@ -68,7 +68,7 @@ class ReadResult(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Keys of a full pass, and from where it goes on; None at its end."""
+    """Keys of one part of a full pass, and where the next part starts; None after the last."""
 
     keys: list[str]
     go_on: datetime | None
@@ -78,28 +78,28 @@ class Records(Protocol[S]):
     """A subject's records of one connection. Every method raises what the clients and the database raise."""
 
     async def since(self, moment: datetime, *, everything: bool = False) -> list[str]:
-        """Keys of what either vendor changed since; less, without `everything`, what was found in agreement."""
+        """Keys that either vendor changed since; without `everything`, fewer: not those found equal before."""
         ...
 
     async def slice(self, start: datetime, end: datetime, size: int) -> Slice:
-        """About `size` of what changed from `start` to `end`, the longest unchanged first."""
+        """About `size` keys that changed from `start` to `end`, the oldest change first."""
         ...
 
     async def read(self, keys: Sequence[str], now: datetime) -> ReadResult[S]:
-        """Those of these records that there are."""
+        """Read these records; those that no vendor has are left out."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Vendors:
-    """Both vendors of one connection, whose calls wait behind those of live work."""
+    """Both vendors of one connection. Calls are made at repair priority, behind live work."""
 
     shopify: ShopifyConnection
     heartland: HeartlandConnection
 
 
 class Companion(Protocol[S]):
-    """What an entity that is compared within another one's records adds to them, for one connection.
+    """Adds the data of one entity to the records of another one, within which it is compared. For one connection.
 
     Every method raises what the clients and the database raise.
     """
@@ -115,9 +115,10 @@ class Companion(Protocol[S]):
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What a subject's records are read with, besides the vendors. `entities` are those of the subject; an event of
-    theirs that was received and has not ended explains a difference for as long as `in_flight`. `companions` open what
-    entities compared within the records add to them.
+    """What a subject's records are read with, besides the vendors.
+
+    `entities` are those of the subject: while one of their events has been received and not ended, for `in_flight` at
+    most, a difference does not count. `companions` open the companions of entities compared within the records.
     """
 
     database: Database
@@ -135,10 +136,11 @@ def _not_decided(_: Any) -> bool:
 class Entity(Generic[S]):
     """How one entity of a subject is compared, and repaired.
 
-    `compare` finds at most one difference of a kind for a record, under the record's own key: so the ledger knows it.
-    `held` is what the target holds before a repair, to undo it by. `is_decided`: a person has settled it as it stands,
-    so that to send it through again would only ask the same again. `advice` is for that person, by kind of difference;
-    `hopeless` are kinds of which nothing is sent through, even if a person asks for it.
+    `compare` finds at most one difference of each kind per record, under the record's own key, by which the drift
+    ledger recognises it. `held` reads what the target holds before a repair, so that it can be undone. `notices` ask
+    for the repair. `is_decided`: a person has decided about the record as it is, so a repair would only ask the same
+    again. `advice` tells a person what to do, by kind of difference. Kinds in `unrepairable` are never repaired, even
+    on request.
     """
 
     name: str
@@ -147,16 +149,16 @@ class Entity(Generic[S]):
     notices: Callable[[Drift, Vendors, datetime], Awaitable[Sequence[RepairNotice]]]
     is_decided: Callable[[S], bool] = _not_decided
     advice: Mapping[str, str] = field(default_factory=dict)
-    hopeless: frozenset[str] = frozenset()
+    unrepairable: frozenset[str] = frozenset()
 
     def findings(self, seen: S) -> Iterator[Finding]:
-        """What differs, less what would be sent through only to put before a person what that person has settled."""
+        """The differences, without repairable ones that a person has already decided about."""
         return (one for one in self.compare(seen) if not (one.repairable and self.is_decided(seen)))
 
 
 @dataclass(frozen=True, slots=True)
 class Subject(Generic[S]):
-    """`plural` is the word for several of them, `feed` the name under which it is kept how far they were compared."""
+    """What is listed and read as a whole. `feed` names its stored position, `plural` is the word for several."""
 
     name: str
     plural: str
@@ -173,7 +175,7 @@ class Subject(Generic[S]):
         return {one.name: one for one in self.entities}[name]
 
     def findings(self, seen: S, of: Iterable[str]) -> list[Finding]:
-        """Raises ValueError for findings that the ledger could not tell apart, or not find again."""
+        """The differences of these entities. Raises ValueError for two of one kind, or under another key."""
         found = [finding for name in of for finding in self.entity(name).findings(seen)]
         places = {finding.place for finding in found if finding.key == seen.key}
         if len(places) != len(found):

@@ -73,5 +73,7 @@ async def notices(row: Drift, _: Vendors, now: datetime) -> list[RepairNotice]:
     return [RepairNotice(RAW_SHOPIFY_ORDER, event, covers=row.key)]
 
 
-ENTITY = Entity("stock", compare, held, notices, advice={"oversold": "Count it."}, hopeless=frozenset(("oversold",)))
+ENTITY = Entity(
+    "stock", compare, held, notices, advice={"oversold": "Count it."}, unrepairable=frozenset(("oversold",))
+)
 SUBJECT = Subject("stock", "stock levels", "reconciler.stock", Levels, (ENTITY,))

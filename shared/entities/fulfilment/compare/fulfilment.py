@@ -108,5 +108,5 @@ ENTITY = Entity(
         "fulfilment_gone": "Ask the store whether the goods have left. If so, fulfil the order again in Shopify; if "
         "not, void the invoice in Heartland.",
     },
-    hopeless=frozenset(("fulfilment_gone", "shipment_unclear")),
+    unrepairable=frozenset(("fulfilment_gone", "shipment_unclear")),
 )

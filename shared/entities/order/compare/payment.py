@@ -50,5 +50,5 @@ ENTITY = compared_entity(
         "payment_exceeds": "More was paid in Heartland than in Shopify. Find out who took the payment in Heartland; "
         "book it in Shopify, or refund it.",
     },
-    hopeless=frozenset(("payment_exceeds",)),
+    unrepairable=frozenset(("payment_exceeds",)),
 )

@@ -79,7 +79,7 @@ def compared_entity(
     name: str,
     compare: Callable[[OrderSnapshot], Iterator[Finding]],
     advice: Mapping[str, str],
-    hopeless: frozenset[str] = frozenset(),
+    unrepairable: frozenset[str] = frozenset(),
 ) -> Entity[OrderSnapshot]:
     """An entity that is repaired by writing the whole order again."""
-    return Entity(name, compare, held, notices, attrgetter("is_decided"), advice, hopeless)
+    return Entity(name, compare, held, notices, attrgetter("is_decided"), advice, unrepairable)
