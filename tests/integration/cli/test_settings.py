@@ -153,3 +153,18 @@ async def test_every_setting_is_described(shell: Shell) -> None:
     assert {"path", "kind", "default", "says"} == set(described[0])
     assert "heartland.order.order_prefix" in [one["path"] for one in described]
     assert "heartland.order.order_prefix" in (await shell("settings", "describe")).out
+
+
+async def test_exported_settings_give_another_connection_the_same(shell: Shell, db: Database, tmp_path: Path) -> None:
+    settings = Settings.from_env(shell.environ)
+    await ConnectionStore(db, settings.secret_key).put(
+        Connection("second", SANDBOX, {"heartland": {"read_lag_seconds": 1}})
+    )
+    exported = (await shell("settings", "show", "--json")).json["settings"]
+    (tmp_path / "exported.json").write_text(json.dumps(exported))
+
+    await shell("settings", "set", "--connection", "second", "--file", "exported.json", "--because", "as the first")
+
+    whole = [await shell("settings", "show", "--all", "--json", "--connection", name) for name in ("main", "second")]
+    assert whole[0].json["settings"] == whole[1].json["settings"]
+    assert whole[0].json["settings"]["heartland"]["order"]["order_prefix"] == "W-"
