@@ -35,7 +35,7 @@ def options(settings: Settings, written: Sequence[EntityWriter]) -> ConsumerOpti
 
 
 def existing(written: Sequence[EntityWriter]) -> Existing:
-    """Which of the awaited names exist by now, whoever of the writers knows them."""
+    """Which of the awaited names exist by now, as any entity's writer reports."""
 
     async def ask(names: set[str]) -> set[str]:
         found: set[str] = set()

@@ -1,4 +1,4 @@
-"""`python -m services.journal`: remembers what happened to every order."""
+"""`python -m services.journal`: stores what happened to every record, for `tillbridge trace` and alerts."""
 
 from __future__ import annotations
 

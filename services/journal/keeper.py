@@ -37,7 +37,7 @@ Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 @dataclass(slots=True)
 class Batch:
-    """What a batch of records says: hops, alerts, webhooks per hour, and what cannot be read, with the reason."""
+    """The content of a batch of records: hops, alerts, webhooks per hour, and unreadable records with the reason."""
 
     hops: list[Hop] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
@@ -45,7 +45,7 @@ class Batch:
     unreadable: list[tuple[ConsumerRecord, str]] = field(default_factory=list)
 
     def count(self, hop: Hop) -> None:
-        """A webhook, unless it is a notice of our own."""
+        """Count a webhook; notices of our own do not count."""
         at = hop.finished_at
         if not hop.detail.endswith(REPAIR) and hop.connection:
             place = (hop.connection, at.replace(minute=0, second=0, microsecond=0))
@@ -83,7 +83,7 @@ class Keeper:
         self._random = random
 
     async def run(self) -> None:
-        """Write until the shell's `stop`. Raises Misconfigured when only dead letters come."""
+        """Write until `stop`. Raises Misconfigured after too many dead letters in a row."""
         while not self._shell.stop.is_set():
             records = await self._poll()
             taken = sum(map(len, records.values()))
@@ -91,7 +91,7 @@ class Keeper:
                 await self._write(records)
             self._tell_lag(records)
             if taken < self._batch_records:
-                # A statement for many costs what one for a single hop does: let some come.
+                # One statement for many hops costs as much as for one: wait for more.
                 await self._pause(self._collect_seconds)
 
     async def _poll(self) -> Records:
@@ -160,7 +160,7 @@ class Keeper:
         self._shell.log.warning("dead letter", topic=record.topic, offset=record.offset, reason=reason)
 
     async def _until_up(self, work: Callable[..., Awaitable[None]], *given: object) -> bool:
-        """Do it, however long the database or the broker is away. False if the service is to stop first."""
+        """Repeat `work` while the database or the broker is down. False if the service must stop before it succeeds."""
         attempt = 0
         while not self._shell.stop.is_set():
             try:
@@ -187,7 +187,7 @@ class Keeper:
             self._shell.log.warning("not committed", error=repr(error))
 
     def _tell_lag(self, records: Records) -> None:
-        """What the broker has beyond the batch just written. Nothing came of a partition: nothing is behind there."""
+        """Set the lag metrics: what the broker has beyond this batch. A partition without records has no lag."""
         behind = dict.fromkeys(self._topics, 0)
         age = dict.fromkeys(self._topics, 0.0)
         now = self._shell.clock.now().timestamp()
@@ -208,5 +208,5 @@ class Keeper:
 
 
 def _pages(hops: list[Hop], size: int) -> Iterator[list[Hop]]:
-    """A record holds many hops: one statement takes no more of them than of records."""
+    """Split hops into statements of limited size, since one record holds many."""
     return (hops[at : at + size] for at in range(0, len(hops), size))

@@ -1,7 +1,7 @@
-"""From Kafka records to hops and alerts. Pure.
+"""Reads hops and alerts from Kafka records. Pure.
 
-What is checked beyond the model is what would break the insert of a whole batch: the length of what is indexed, the
-range of numbers and times, characters that PostgreSQL cannot hold.
+Beyond the model it checks what would make the insert of a whole batch fail: the length of indexed texts, the range of
+numbers and times, and characters that PostgreSQL cannot store.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def hop_of_raw(spec: Spec, source: Source, headers: Headers, timestamp_ms: int) 
 
 
 def _sender(source: Source, cause: str) -> str:
-    """Who put the event into its raw topic: what was not pushed says why it is there."""
+    """The service that published the event to its raw topic: repairs name their cause."""
     pushed = "poller" if source.poll and not source.webhooks else "ingress"
     return {"gap": "poller", "drift": "reconciler"}.get(cause, pushed)
 
@@ -104,7 +104,7 @@ def _named(headers: Headers) -> dict[str, str]:
 
 
 def _fault(error: ValidationError) -> str:
-    """The first thing that is wrong, without the value that was found."""
+    """The first validation error, without the value, which may be personal."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(map(str, first['loc']))} {first['msg']}".strip()
 
@@ -135,7 +135,7 @@ def _check_time(name: str, at: datetime | None) -> None:
 
 
 def _cleaned(hop: Hop) -> dict[str, Any]:
-    """What has to change; nothing, nearly always."""
+    """Changed fields; usually none."""
     changes: dict[str, Any] = {}
     for name in (*_SHORT, "detail"):
         text = getattr(hop, name)

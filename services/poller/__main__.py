@@ -1,7 +1,6 @@
-"""The poller: reads what Heartland does not push, feed by feed, connection by connection, and watches what Shopify
-does push.
+"""The poller: reads feeds that Heartland does not push, and monitors the webhooks that Shopify pushes.
 
-Of several replicas, one does a connection's feed at a time.
+Of several replicas, one polls a connection's feed at a time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When this replica polls: what it holds the lease of, and what is due."""
+"""Decides whether this replica polls a feed now: it must hold the lease, and the feed must be due."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ Poll = Callable[[str], Awaitable[None]]
 
 
 class Holds(Protocol):
-    """What is used of `Leases`."""
+    """The part of `Leases` used here."""
 
     async def holds(self, name: str) -> bool: ...
     async def release(self, name: str) -> None: ...
 
 
 def leased(leases: Holds, feed: str, poll: Poll) -> Poll:
-    """`poll`, where this replica holds the feed of the connection; nothing where another one does.
+    """`poll`, skipped while another replica holds the lease of the connection's feed.
 
-    The lease spares double work and nothing else: two that poll at once publish twice, which is harmless.
+    The lease only avoids duplicate work: two replicas that poll at once publish events twice, which is harmless.
     """
 
     async def poll_if_ours(connection: str) -> None:
@@ -37,7 +37,7 @@ def leased(leases: Holds, feed: str, poll: Poll) -> Poll:
 
 
 def spaced(seconds: float, clock: Clock, poll: Poll) -> Poll:
-    """`poll` so many seconds after it last succeeded; asked more often, so that a new holder need not wait."""
+    """`poll`, skipped for `seconds` after it succeeded. It is called more often: a new leaseholder starts at once."""
     succeeded: dict[str, float] = {}
 
     async def poll_if_due(connection: str) -> None:

@@ -1,4 +1,4 @@
-"""When which feed is polled: every connection by itself, so that a slow or failing one holds up no other."""
+"""Polls feeds on a schedule, each connection in a task of its own, so that a slow or failing one delays no other."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Polling:
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Raises what a poll meets unexpectedly. A poll that `stop` interrupts is taken up where it was left."""
+        """Raises any unexpected error of a poll. A poll that `stop` interrupts continues from its cursor next time."""
         try:
             while not stop.is_set():
                 self._start()
@@ -59,7 +59,7 @@ class Polling:
         try:
             await self._poll(name)
         except IntegrationError as error:
-            # Its cursor has not moved, so nothing is skipped.
+            # The cursor has not moved, so nothing is skipped.
             reason = "target_down" if isinstance(error, TargetDown) else "retry"
             self._metrics.events_failed.labels(self._entity, reason).inc()
             self._log.warning("feed not read", connection=name, entity=self._entity, reason=error.reason)

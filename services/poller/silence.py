@@ -1,8 +1,8 @@
-"""Whether webhooks are fewer than usual. Pure.
+"""Detects that fewer webhooks arrive than usual. Pure.
 
-Usual is what came in the same hour of earlier days, and counted low: a quarter of the days had less, and the same
-weekday is asked too, so that a shop that rests on Sundays is not reported each Sunday. Webhooks come in bunches (one
-order, several topics), so the counts are divided by how much they scatter before chance is asked.
+The usual rate is a low estimate: the first quartile of the same hour on earlier days, and no more than the mean of the
+same weekday, so that a shop that is closed on Sundays raises no alert each Sunday. Webhooks arrive in bunches (several
+topics for one order), so counts are divided by their index of dispersion before the Poisson probability is computed.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 HOUR = timedelta(hours=1)
-# How far back the usual is learnt, and how many days it takes at least.
+# Days of history that are read, and how many are needed at least.
 DAYS = 28
 _LATELY = 14
 _LEAST_DAYS = 3
 _WEEKS = (7, 14, 21, 28)
 _LEAST_WEEKS = 2
-# So improbable must it be to see so few.
+# Webhooks count as silent below this probability.
 IMPROBABLE = 1e-4
 
 
@@ -38,7 +38,7 @@ class Verdict:
 
 
 def judge(counts: Mapping[datetime, int], last_at: datetime, now: datetime) -> Verdict:
-    """`counts` by full hour, `last_at` when the last webhook came. The least probable of what can be said."""
+    """The least probable verdict of several windows. `counts` are by full hour; `last_at` is the last webhook's time."""
     bunch = scatter(counts, now)
     hour = now.replace(minute=0, second=0, microsecond=0)
     windows = [
@@ -59,7 +59,7 @@ def seen_in(counts: Mapping[datetime, int], since: datetime, until: datetime) ->
 
 
 def hours(since: datetime, until: datetime) -> Iterator[tuple[datetime, float]]:
-    """The full hours that the time touches, each with the share of it that belongs to the time."""
+    """The full hours that overlap the period, each with the fraction of it within the period."""
     hour = since.replace(minute=0, second=0, microsecond=0)
     while hour < until:
         part = min(hour + HOUR, until) - max(hour, since)
@@ -68,7 +68,7 @@ def hours(since: datetime, until: datetime) -> Iterator[tuple[datetime, float]]:
 
 
 def rate(counts: Mapping[datetime, int], hour: datetime) -> float:
-    """What usually comes in this hour of the day, counted low; 0 while too little is known."""
+    """Webhooks usual in this hour of the day, a low estimate; 0 while there is too little history."""
     lately = sorted(_earlier(counts, hour, range(1, _LATELY + 1)))
     if len(lately) < _LEAST_DAYS:
         return 0.0
@@ -78,7 +78,7 @@ def rate(counts: Mapping[datetime, int], hour: datetime) -> float:
 
 
 def scatter(counts: Mapping[datetime, int], now: datetime) -> float:
-    """How many webhooks come at a time: the variance of the same hour over the days, by its mean; at least 1."""
+    """Index of dispersion: variance of the same hour over the days divided by its mean; at least 1."""
     variance = mean = 0.0
     for back in range(1, 25):
         days = _earlier(counts, now.replace(minute=0, second=0, microsecond=0) - back * HOUR, range(_LATELY))
@@ -90,7 +90,7 @@ def scatter(counts: Mapping[datetime, int], now: datetime) -> float:
 
 
 def _earlier(counts: Mapping[datetime, int], hour: datetime, days: Sequence[int]) -> list[int]:
-    """The counts of the same hour so many days before, as far as anything was counted by then."""
+    """Counts of the same hour that many days before, for days since counting began."""
     first = min(counts, default=hour)
     earlier = [hour - timedelta(days=back) for back in days]
     return [counts.get(one, 0) for one in earlier if one >= first]

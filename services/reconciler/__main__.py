@@ -1,4 +1,4 @@
-"""The reconciler: compares both systems for ever, and sends what was missed through the one road."""
+"""The reconciler: compares both systems continuously, and has missed changes written by the ordinary services."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a subject was compared: by sweeps, and by the full pass of the day, which goes on between them. Pure."""
+"""Position of a subject's comparison: its sweeps, and the daily full pass that runs between them in slices. Pure."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-# Before we first came, nothing is compared but this: the merchant has entered the rest by other means.
+# At the first start only this period is compared: older records were entered by other means.
 _START = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """`start`: nothing from before it is compared. `swept_at`: when the last sweep began.
+    """`start`: nothing that changed before is compared. `swept_at`: when the last sweep began.
 
-    A full pass under way is `at` a time of change, and ends at `until`, when it began; `full_at` is when the last one
-    began that came to its end.
+    A running full pass has reached changes `at` this time and ends at `until`, the time it began. `full_at` is when the
+    last completed full pass began.
     """
 
     start: datetime
@@ -38,21 +38,21 @@ class Position:
         return {name: moment.isoformat() for name, moment in moments.items() if moment is not None}
 
     def since(self, overlap: timedelta) -> datetime:
-        """From when on a sweep reads."""
+        """The time from which the next sweep reads changes."""
         return self.start if self.swept_at is None else max(self.start, self.swept_at - overlap)
 
     def swept(self, began: datetime) -> Position:
         return replace(self, swept_at=began)
 
     def full_pass(self, now: datetime, every: timedelta, reach: timedelta) -> Position:
-        """With a full pass under way, if one is or is due."""
+        """The position with a full pass started, if one is due and none is running."""
         last = self.full_at or self.start
         if self.at is not None or now - last < every:
             return self
         return replace(self, at=max(self.start, now - reach), until=now)
 
     def sliced(self, go_on: datetime | None) -> Position:
-        """One more slice of the full pass is compared; without `go_on` it was the last."""
+        """The position after one slice of the full pass; `go_on` is where the next one starts, None after the last."""
         if go_on is not None:
             return replace(self, at=go_on)
         return replace(self, at=None, until=None, full_at=self.until)

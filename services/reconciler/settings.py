@@ -1,4 +1,4 @@
-"""Settings of the reconciler: when what is compared; what a pass may do is in the settings that it extends."""
+"""Settings of the reconciler: when records are compared. What a pass may do is set in ComparisonSettings."""
 
 from __future__ import annotations
 

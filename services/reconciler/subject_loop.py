@@ -26,15 +26,15 @@ from shared.state.drift import UNDER_WAY, DriftLedger, State
 from shared.state.leases import Leases
 from shared.sync.comparison import Subject
 
-# How often a replica that does not hold a connection asks for it: an owner that died is replaced within that.
+# How often a replica without the lease tries to get it, and so how soon a dead leaseholder is replaced.
 _LEASE_SECONDS = 3.0
-# How long a connection that could not be read is left alone, at most.
+# Longest pause after a connection could not be read.
 _RETRY_SECONDS = 30.0
-# After so long without a comparison somebody is told; where they are made seldom, after two that are missing.
+# An alert is raised after so long without a comparison, or after two missing ones where they are rare.
 _STALLED = timedelta(minutes=15)
-# Unread records of which it is known that they were told of.
+# How many unread records are remembered as already logged.
 _REMEMBERED = 1_000
-# Records of a full pass at a time: sweeps go on in between.
+# Records per slice of a full pass; sweeps run between slices.
 _SLICE = 100
 
 
@@ -75,8 +75,10 @@ class SubjectLoop:
         self._unread: dict[str, str] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`, or until the connection is no more. What goes wrong is logged and tried again: what one
-        connection holds must not end the comparing of others, and a pass that ends anywhere does no harm.
+        """Run until `stop`, or until the connection is removed.
+
+        Errors are logged and the pass is tried again: one connection's data must not end the comparison of others, and
+        a pass can be interrupted anywhere without harm.
         """
         while self._present() and not stop.is_set():
             try:
@@ -88,7 +90,7 @@ class SubjectLoop:
                 await self._give_up(f"unexpected: {type(error).__name__}", stop)
 
     async def _give_up(self, reason: str, stop: asyncio.Event) -> None:
-        """For a while: another replica may do better."""
+        """Release the lease and pause: another replica may succeed."""
         await self._leases.release(self._name)
         if self._present():
             self._log.warning("not compared", connection=self._connection, subject=self._subject.name, reason=reason)
@@ -137,7 +139,7 @@ class SubjectLoop:
             await _pause(stop, 0.0 if more else min(_LEASE_SECONDS, max(0.05, due)))
 
     async def sweep(self) -> Outcome:
-        """Compare what changed since the last sweep, and what was found different before."""
+        """Compare what changed since the last sweep, and known differences again."""
         began, position = self._clock.now(), await self._position()
         one = self._passes()
         keys = await one.changed_since(position.since(self._settings.overlap))
@@ -150,7 +152,7 @@ class SubjectLoop:
         return outcome
 
     async def look_again(self) -> Outcome:
-        """Only what was found different and no person has to decide: a second look says what becomes of it."""
+        """Compare known differences again, without those under review: seen twice, they are repaired or reviewed."""
         keys = await self._open_keys("open", "repairing")
         return await self._compare(self._passes(), keys) if keys else Outcome()
 
@@ -181,7 +183,7 @@ class SubjectLoop:
         return outcome
 
     def _tell_unread(self, outcome: Outcome) -> None:
-        """Once for each record and reason."""
+        """Log unread records, once for each record and reason."""
         for key, reason in outcome.unread.items():
             if self._unread.get(key) != reason:
                 self._log.warning(

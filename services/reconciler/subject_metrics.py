@@ -26,7 +26,7 @@ class SubjectMetrics:
         self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
 
     def tell(self, outcome: Outcome, rows: Iterable[Drift]) -> None:
-        """`rows` are the ledger's of this subject, in the states that are shown."""
+        """Update the metrics after a pass. `rows` are the subject's differences in the states that are shown."""
         metrics = self._metrics
         metrics.events_in.labels(self._subject).inc(outcome.compared)
         metrics.events_failed.labels(self._subject, "unread").inc(len(outcome.unread))
@@ -44,7 +44,7 @@ class SubjectMetrics:
         self._set(metrics.drift_at_risk, money)
 
     def passed(self, at: float, seconds: float) -> None:
-        """When a pass ended, and how long it took."""
+        """Record the end and the duration of a pass."""
         self._metrics.drift_passed_at.labels(self._connection, self._subject).set(at)
         self._metrics.drift_pass_seconds.labels(self._connection, self._subject).set(seconds)
 

@@ -1,4 +1,4 @@
-"""The transformers: notices in, records as they stand out."""
+"""The transformers: turn notices from raw topics into canonical events."""
 
 from __future__ import annotations
 

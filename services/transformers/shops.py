@@ -36,7 +36,7 @@ class Shop:
 
 
 class Shops:
-    """All shops of this process, by connection, made anew when a connection changes. Made by `open_shops`."""
+    """All shops of this process, by connection; rebuilt when a connection changes. Use `open_shops`."""
 
     def __init__(self, clients: ShopifyClients, settings: Settings) -> None:
         self._clients = clients
@@ -70,7 +70,7 @@ class Shops:
         )
 
     async def close(self) -> None:
-        """Give up what is still being read."""
+        """Cancel reads in progress."""
         for shop in self._known.values():
             for reader in shop.readers.values():
                 await reader.close()
@@ -78,7 +78,7 @@ class Shops:
 
 @asynccontextmanager
 async def open_shops(settings: Settings, clients: ShopifyClients) -> AsyncIterator[Shops]:
-    """The shops; what they are still reading is given up at the end."""
+    """The shops; reads in progress are cancelled on exit."""
     shops = Shops(clients, settings)
     try:
         yield shops
