@@ -38,7 +38,7 @@ class Verdict:
 
 
 def judge(counts: Mapping[datetime, int], last_at: datetime, now: datetime) -> Verdict:
-    """The least probable verdict of several windows. `counts` are by full hour; `last_at` is the last webhook's time."""
+    """The least probable verdict of several windows. `counts` are by full hour; `last_at` is the last webhook's."""
     bunch = scatter(counts, now)
     hour = now.replace(minute=0, second=0, microsecond=0)
     windows = [

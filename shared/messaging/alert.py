@@ -1,4 +1,4 @@
-"""The alert topic carries alerts; what an alert is stands in `shared.canonical.alert`."""
+"""Events of the alert topic. The alert itself is defined in `shared.canonical.alert`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TYPE = "tillbridge.alert"
 
 
 def alert_envelope(alert: Alert) -> Envelope:
-    """The alert as an event; one trouble has one key, so that its end never overtakes its beginning."""
+    """The alert as an event; one condition has one key, so that its alerts stay in order."""
     name = f"{alert.kind}:{alert.entity}:{alert.key}"
     return Envelope(
         id=f"{name}:{alert.service}:{'resolved' if alert.resolved else 'raised'}:{alert.at.timestamp():.6f}",

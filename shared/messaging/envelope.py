@@ -1,4 +1,4 @@
-"""The envelope: one event on its way, CloudEvents (binary mode) in Kafka headers around bytes that nobody changes."""
+"""The envelope of an event: CloudEvents (binary mode) in Kafka headers; the body's bytes stay unchanged."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def child_traceparent(parent: str) -> str:
 
 
 def hurrying(priority: Priority) -> dict[str, str]:
-    """The header that carries the priority on; none for live, which goes without saying."""
+    """The header of a priority; none for live, the default."""
     return {} if priority == "live" else {PRIORITY: priority}
 
 
@@ -68,18 +68,18 @@ class Envelope:
 
     @property
     def priority(self) -> Priority:
-        """How much the event hurries. What says nothing, or nothing that we know, is live."""
+        """The priority of the event; live if the header is absent or unknown."""
         said = self.extra.get(PRIORITY, "live")
         return next((name for name in PRIORITIES if name == said), "live")
 
     @property
     def asks_again(self) -> bool:
-        """Whether it asks to write what seems to be written: somebody saw that it is not there, or decided so."""
+        """Whether it asks to write again what counts as written: a difference was found, or a person decided it."""
         return self.extra.get(CAUSE) in _AGAIN
 
     @property
     def reapplied_version(self) -> int:
-        """The version of the definitions with which it asks to write again what has another one; 0 if it does not."""
+        """The definitions version to re-apply to a record that was written with another one; 0 for none."""
         version = self.extra.get(DEFINITIONS, "")
         return int(version) if version.isascii() and version.isdigit() else 0
 
@@ -114,7 +114,7 @@ _OWN = {
 
 
 def header_text(value: bytes | None) -> str:
-    """A header as text, for telling about it. Kafka allows headers without a value; then it is empty."""
+    """A header as text, for messages; empty for a header without a value, which Kafka allows."""
     return "" if value is None else value.decode("utf-8", "replace")
 
 
@@ -145,7 +145,7 @@ def read_envelope(headers: Iterable[tuple[str, bytes]], body: bytes | None) -> E
 
 
 def _aware(text: str) -> datetime:
-    """A time without a zone would meet aware ones later, where the mistake is dear: it is refused here."""
+    """Parse a time with a zone; refuses one without, which could not be compared later."""
     time = datetime.fromisoformat(text)
     if time.tzinfo is None:
         raise ValueError(f"ce_time has no time zone: {text!r}")

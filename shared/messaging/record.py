@@ -1,4 +1,4 @@
-"""What a handler gets and gives: records of one key, a result, and the table row that binds them to a topic."""
+"""The interface of handlers: records of one key, the result, and the route that binds a handler to a topic."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OVERHEAD_BYTES = 512
 
 @dataclass(slots=True)
 class Record:
-    """One event in a service's hands.
+    """One event that a service processes.
 
     `topic` is the name on the broker (with prefix); `timestamp` is the broker's, milliseconds since 1970 UTC;
     `attempts` counts this try too. `key` and `headers` are those of the Kafka record, unchanged. `urgent` False: it
@@ -37,7 +37,7 @@ class Record:
 
     @property
     def priority(self) -> Priority:
-        """At which priority the vendors are called for it. What waited out an outage goes behind the rest."""
+        """The priority of its calls to vendors. Records that waited for the end of an outage go behind live ones."""
         return self.envelope.priority if self.urgent else "backfill"
 
     @property
@@ -61,7 +61,7 @@ class Unreadable:
 
 
 def priority_of(records: Iterable[Record]) -> Priority:
-    """Records that are handled together hurry as much as the most urgent of them."""
+    """The priority of records that are handled together: that of the most urgent one."""
     return most_urgent(record.priority for record in records)
 
 
@@ -71,7 +71,7 @@ def context_of(records: Sequence[Record]) -> CallContext:
 
 
 def size_of(key: bytes | None, body: bytes | None) -> int:
-    """Bytes that one record holds in memory, about."""
+    """Approximate bytes that a record takes in memory."""
     return _OVERHEAD_BYTES + len(key or b"") + len(body or b"")
 
 

@@ -1,4 +1,4 @@
-"""What a topic is, and the topics that belong to no entity: trace, alerts, dead letters.
+"""Topics, and those that belong to no entity: trace, alerts, dead letters.
 
 Partition counts are fixed for ever: a changed count is a new topic version, since order within a key would break.
 """

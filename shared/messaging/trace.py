@@ -1,4 +1,4 @@
-"""The trace topic carries hops, many to a record; what a hop is stands in `shared.canonical.hop`.
+"""Records of the trace topic, each with many hops. A hop is defined in `shared.canonical.hop`.
 
 A record's body is a JSON list of hops. It has no key: the hops in it belong to many aggregates, and whoever reads them
 sorts by time.
@@ -24,7 +24,7 @@ def trace_body(hops: Sequence[Hop]) -> bytes:
 
 
 def trace_headers(last: Hop) -> Headers:
-    """Headers of a record whose last hop is `last`, for whoever looks at the topic by hand."""
+    """Headers of a record whose last hop is `last`, for reading the topic by hand."""
     named = {
         "ce_specversion": "1.0",
         "ce_id": f"{last.event_id}:{last.service}:{last.outcome}:{last.finished_at.timestamp():.6f}",

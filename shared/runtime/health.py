@@ -1,4 +1,4 @@
-"""Is it alive, is it ready, what are its figures: three addresses over HTTP.
+"""Health server: liveness, readiness and metrics over HTTP.
 
 `/livez` answers for the process alone: a liveness check that asked a broker or a database would turn their outage
 into a storm of restarts. `/readyz` says whether it should be given work. `/metrics` is Prometheus' text format.
@@ -40,11 +40,11 @@ class Health:
 
     @property
     def is_ready(self) -> bool:
-        """True when every readiness check is."""
+        """Whether every readiness check passes."""
         return all(_answers(self._ready).values())
 
     def ready_when(self, name: str, check: Check) -> None:
-        """`/readyz` is 503 until `check` is true, like all the others. A check that raises counts as false."""
+        """Add a readiness check: `/readyz` is 503 until all are true. One that raises counts as false."""
         self._ready[name] = check
 
     @property
@@ -55,7 +55,7 @@ class Health:
         return any(name not in SHELLS for name in self._ready)
 
     def alive_when(self, name: str, check: Check) -> None:
-        """`/livez` is 503, and the process may be killed, once `check` is false. Never ask other systems here."""
+        """Add a liveness check: once false, `/livez` is 503 and the process may be killed. Never call other systems."""
         self._alive[name] = check
 
     async def __aenter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Logs: one JSON object per line, from our own loggers and from the libraries' alike.
+"""Logging: one JSON object per line, from our own loggers and from libraries.
 
 The fields that services write, each the same everywhere:
 
@@ -109,7 +109,7 @@ def _configure_libraries(number: int, target: TextIO) -> None:
 
 
 class Rarely(logging.Filter):
-    """Lets what a library says through once in ten seconds; the next time it says how often it was left out."""
+    """Limits a library's message to one in ten seconds; the next one says how many were suppressed."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How late the event loop is: the first sign of blocking work, and of a machine that is too small."""
+"""Event loop delay: the first sign of blocking work or of a machine that is too small."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every metric of every service: its name, its unit, who counts it. Labels are never keys, ids or free text.
+"""All metrics of all services with their units. Labels are never keys, ids or free text.
 
 `entity`, `system`, `operation`, `connection` and `topic` are small closed sets of the installation.
 """

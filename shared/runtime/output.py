@@ -1,4 +1,4 @@
-"""How the command line speaks: tables for people, JSON for programs, one line for what went wrong."""
+"""Output of the command line: tables for people, JSON for programs, one line for errors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 
 def fail(reason: str, code: int = 1) -> NoReturn:
-    """One line on stderr, and out."""
+    """Print one line on stderr and exit."""
     print(f"tillbridge: {' '.join(reason.split())}", file=sys.stderr)
     raise SystemExit(code)
 

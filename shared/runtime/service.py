@@ -1,4 +1,4 @@
-"""What surrounds every service: settings from the environment, logs, signals, health, and how it ends.
+"""The service shell: settings from the environment, logs, signals, health, exit codes.
 
 Exit codes: 0 stopped as asked, 1 crashed or told twice to stop, 78 misconfigured (with a last line that says what).
 """
@@ -36,7 +36,7 @@ EXIT_MISCONFIGURED = 78  # EX_CONFIG of sysexits.h: a supervisor need not restar
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """What a service finds around itself. It works until `stop` is set."""
+    """The environment of a service. It works until `stop` is set."""
 
     name: str
     settings: Settings
@@ -106,9 +106,9 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 def _collect_less() -> None:
-    """What is loaded by now stays: looking through it again and again costs a writer a tenth of its time.
+    """Exclude loaded modules from garbage collection, which would cost a writer a tenth of its time.
 
-    The rest is freed by counting references; cycles are rare and may wait.
+    Everything else is freed by reference counting; cycles are rare.
     """
     gc.freeze()
     gc.set_threshold(20_000, 50, 50)
@@ -146,7 +146,7 @@ def _crashed(name: str, error: Exception) -> int:
 
 
 def _cause(error: BaseException) -> str:
-    """What went wrong, without the groups that task groups put around it."""
+    """The first error, without the exception groups around it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return f"{type(error).__name__}: {error}"

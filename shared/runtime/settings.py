@@ -1,4 +1,4 @@
-"""Settings: frozen, made from a mapping that is passed in, so that no test needs an environment.
+"""Settings of a service: frozen, read from a mapping that is passed in, so that no test needs an environment.
 
 A field `pool_size` is read from `POOL_SIZE`, or from the file that `POOL_SIZE_FILE` names.
 """

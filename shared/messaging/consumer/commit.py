@@ -1,4 +1,4 @@
-"""The committer: the only one who moves offsets, and only to where everything before is finished."""
+"""Commits offsets: the only place that does, and only up to the watermark, before which everything is finished."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Committer:
         self._lock = asyncio.Lock()
 
     async def commit(self) -> None:
-        """Commit what moved since last time. A failure only delays: the next call commits it, or it is read again."""
+        """Commit watermarks that moved. A failure only delays: the next call commits, or records are read again."""
         async with self._lock:
             epoch = self._lanes.epoch
             moved = {place: at for place, at in self._lanes.positions().items() if self._committed.get(place) != at}
@@ -52,9 +52,9 @@ class Committer:
                 self._committed.update(moved)
 
     def known(self, place: Place, position: int) -> None:
-        """The broker has this position already."""
+        """Remember a position that is committed already."""
         self._committed.setdefault(place, position)
 
     def forget(self) -> None:
-        """The assignment is over."""
+        """Forget all positions: the assignment has ended."""
         self._committed.clear()

@@ -84,7 +84,7 @@ class Consumer:
         shell.health.alive_when("consumer", lambda: not self._crew.has_failed)
 
     async def run(self) -> None:
-        """Consume until `stop`, then finish what is in hand and commit.
+        """Consume until `stop`, then finish work in progress and commit.
 
         Raises Misconfigured, or whatever unexpected a handler raised; then nothing more is committed.
         """
@@ -169,7 +169,7 @@ class Consumer:
     # Working.
 
     def _start_workers(self) -> None:
-        """A task for each free slot that has work. A task goes on with the next work until there is none."""
+        """Start a task for each free slot with work. A task takes the next work until there is none."""
         while self._running and (work := self._lanes.next()) is not None:
             task = self._crew.start(self._work(work), "worker")
             self._workers.add(task)
@@ -196,7 +196,7 @@ class Consumer:
             work = self._lanes.next()
 
     def _fenced(self, work: Work, error: Fenced) -> None:
-        """We slept through our own replacement: the broker will say so soon. If it does not, something is wrong."""
+        """Another process owns the partition: the broker should revoke it soon, otherwise the service stops."""
         self._shell.log.warning("fenced off", topic=work.key[0], error=error.reason)
         if not self._lanes.abandon(work):
             return
@@ -227,7 +227,7 @@ class Consumer:
     # Rebalances.
 
     def _assigned(self, partitions: Iterable[TopicPartition]) -> None:
-        """A new assignment: everything stays paused until the parked keys are known. Never waits."""
+        """Handle a new assignment: all partitions stay paused until the parked keys are loaded. Never waits."""
         partitions = tuple(partitions)
         places = [(partition.topic, partition.partition) for partition in partitions]
         epoch = self._lanes.assign(places)
@@ -260,7 +260,7 @@ class Consumer:
             return
 
     async def _revoked(self, partitions: Iterable[TopicPartition]) -> None:
-        """Drain first, fence second: work that ends in time is committed by us, not done again by the next owner."""
+        """Handle a revocation: drain and commit first, so that the next owner does not repeat finished work."""
         if not tuple(partitions):
             return
         await self._finish(self._options.handover_seconds)
@@ -270,7 +270,7 @@ class Consumer:
         self._paused.clear()
 
     async def _drain(self, seconds: float) -> None:
-        """Start nothing more and wait for what runs; what takes too long is cancelled."""
+        """Start no new work and wait for running work; cancel what takes too long."""
         if self._opening is not None:
             self._opening.cancel()  # or it would let work start again behind our back
         self._lanes.hold()

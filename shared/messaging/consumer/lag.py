@@ -1,4 +1,4 @@
-"""How far behind a consumer is, in gauges. An outage must show: so ends are asked for while all is paused, too."""
+"""Consumer lag metrics. End offsets are also read while partitions are paused, so that an outage shows as lag."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Lag:
             self._metrics.lag_messages.labels(topic=self._routes[name].topic.name).set(count)
 
     async def _learn_positions(self, epoch: int) -> None:
-        """Where partitions stand of which nothing was taken yet."""
+        """Read the committed positions of partitions without records so far."""
         for place in self._lanes.places() - self._lanes.positions().keys():
             position: int = await self._kafka.position(TopicPartition(*place))
             if self._lanes.epoch != epoch:

@@ -1,4 +1,4 @@
-"""Loops that no hop count sees: what we write comes back as the vendor's own news, and begins at hop zero."""
+"""Write-rate loop guard: our own writes return as new webhooks with hop 0, so the hop limit misses them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class LoopGuard:
         self._before: dict[LaneKey, int] = {}
 
     def wrote(self, key: LaneKey, now: float) -> None:
-        """The key's record was changed at its target."""
+        """Count a write of the key."""
         self._turn(now)
         self._now[key] = self._now.get(key, 0) + 1
 
     def goes_round(self, key: LaneKey, now: float) -> bool:
-        """Whether the key was written so often that one more write should wait."""
+        """Whether the key was written so often that the next write must wait."""
         self._turn(now)
         left = 1.0 - (now - self._began) / self._window
         return self._now.get(key, 0) + self._before.get(key, 0) * left >= self._limit

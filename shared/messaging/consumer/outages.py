@@ -1,7 +1,7 @@
-"""Which vendors are down for which connections, and since when. Pure.
+"""Outages: which vendors are down for which connections, and since when. Pure.
 
-What waits for one of them rests in memory for a while. When that does not end, it goes to the database: there it takes
-no memory, holds no watermark, and so does not stop the other connections' records of the same partition.
+Records that meet a vendor down rest in memory for a while, then they are parked: in the database they take no memory
+and hold no watermark, so they do not stop other connections' records of the same partition.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Outages:
         self._since: dict[tuple[str, str], float] = {}
 
     def failed(self, connection: str, target: str, now: float) -> bool:
-        """A call of the connection met its vendor down. True once that has lasted too long to wait in memory."""
+        """Record that a call met its vendor down. True once the outage has lasted too long to wait in memory."""
         return now - self._since.setdefault((connection, target), now) >= self._patience
 
     def is_own(self, lane: Lane, error: IntegrationError, now: float) -> bool:
@@ -38,7 +38,7 @@ class Outages:
         return now - lane.alone_since >= self._patience / 2
 
     def worked(self, connection: str) -> None:
-        """An event of the connection went through: whatever was down is up."""
+        """Record a success of the connection: its vendors are up."""
         if self._since:
             self._since = {place: since for place, since in self._since.items() if place[0] != connection}
 
@@ -48,7 +48,7 @@ class Outages:
 
 
 def awaits(target: str) -> str:
-    """What a key waits for that an outage sent to the database."""
+    """The name that a key waits for when an outage parked it."""
     return f"target:{target}"
 
 

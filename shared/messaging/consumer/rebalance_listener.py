@@ -1,4 +1,4 @@
-"""Told of rebalances. The client library logs what a listener raises and goes on; here it is remembered."""
+"""Rebalance listener. The client library only logs what a listener raises; here it is passed on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from aiokafka import ConsumerRebalanceListener, TopicPartition
 
 
 class Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Hands rebalances to two functions and their exceptions to a third."""
+    """Passes rebalances to two functions, and their exceptions to a third."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What is told about records: counters, and the one hop that each of them ends with. No personal data passes here."""
+"""Metrics, hops and alerts about records. No personal data passes here."""
 
 from __future__ import annotations
 
@@ -41,42 +41,42 @@ class Reporter:
         self._metrics.events_in.labels(entity=entity).inc(count)
 
     async def flush(self) -> None:
-        """What was told is with the broker, or cannot be for now: the last words of a service that stops."""
+        """Send hops and alerts before the service stops, if the broker answers."""
         with suppress(TargetDown):
             await self._producer.flush()
 
     def failed(self, entity: str, label: str) -> None:
-        """One try failed; `label` is of the metric's closed vocabulary."""
+        """Count a failed attempt; `label` is one of the metric's fixed reasons."""
         self._metrics.events_failed.labels(entity=entity, reason=label).inc()
 
     def dead_lettered(self, route: Route, record: Record | Unreadable, cause: DeadLetterCause) -> None:
-        """The record is a dead letter. An operator hears of it: nothing becomes of it by itself."""
+        """Count a dead letter and raise an alert: an operator must deal with it."""
         self._metrics.dead_letters.labels(entity=route.entity).inc()
         connection, key = _whose(record)
         place = f"{record.topic}:{record.partition}:{record.offset}"
         self._alert("dead_letter", route, connection, key or place, masked(cause.reason), origin=place)
 
     def halted(self, route: Route, record: Record, reason: str) -> None:
-        """Its key waits for a person, and what comes of it waits behind."""
+        """Raise an alert: the key is halted, and its later records wait behind."""
         self._alert("key_halted", route, *_whose(record), masked(reason), severity="critical")
 
     def flows_again(self, route: Route, connection: str, key: str) -> None:
-        """The key that was halted is free."""
+        """Resolve the alert of a halted key: its records are processed again."""
         self._alert("key_halted", route, connection, key, "it works again", resolved=True)
 
     def goes_round(self, route: Route, record: Record, reason: str) -> None:
-        """Its key is written again and again."""
+        """Raise an alert: the key is written in a loop."""
         self._alert("loop_suspected", route, *_whose(record), reason, severity="critical")
 
     def log_lost(self, route: Route, topic: str, number: int, reason: str) -> None:
-        """The partition has no longer what its readers expect of it. One trouble per topic: seldom is it one alone."""
+        """Raise an alert: the partition has lost records. One alert per topic: partitions are usually lost together."""
         self._alert("log_lost", route, "", topic, f"partition {number}: {reason}", severity="critical")
 
     def too_many_dead_letters(self, route: Route, reason: str) -> None:
         self._alert("too_many_dead_letters", route, "", "", masked(reason), severity="critical")
 
     def few_dead_letters(self, route: Route) -> None:
-        """The service works: what made it stop once is over."""
+        """Resolve the alert about too many dead letters."""
         self._alert("too_many_dead_letters", route, "", "", "dead letters are few", resolved=True)
 
     def _alert(
@@ -106,7 +106,7 @@ class Reporter:
         self._producer.alert(alert)
 
     def ended(self, route: Route, records: Sequence[Record], result: Result, started_at: datetime) -> None:
-        """The handler is done with these records: the last one got `result`, it supersedes those before it."""
+        """Record the end of these records: the last one has `result` and supersedes those before it."""
         now = self._clock.now()
         last = records[-1]
         if len(records) > 1:
@@ -121,7 +121,7 @@ class Reporter:
             self._metrics.events_out.labels(entity=route.entity).inc()
 
     def tried(self, route: Route, record: Record, detail: str, started_at: datetime) -> None:
-        """The record did not work out and is tried again: no end yet, but part of its story."""
+        """Add a `retrying` hop: the attempt failed and is repeated."""
         self._hop(route, record, Result("retrying", detail), started_at, self._clock.now())
 
     def _end(self, route: Route, record: Record, result: Result, started_at: datetime, now: datetime) -> None:
@@ -155,7 +155,7 @@ class Reporter:
         )
 
     def unreadable(self, route: Route, record: Unreadable) -> None:
-        """A record without a readable envelope went to the dead letters. Its hop says what could be read."""
+        """Record that an unreadable record is a dead letter. Its hop has what could be read."""
         self._outcome(route.entity, "dead_letter").inc()
         if route.topic == TRACE:
             return

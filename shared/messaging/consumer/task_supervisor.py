@@ -1,4 +1,4 @@
-"""The tasks of one consumer: the first that fails ends the service, none fails unseen."""
+"""Supervises the tasks of one consumer: the first failure ends the service."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TaskSupervisor:
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """Note a failure; later ones are consequences."""
+        """Record the first failure; later ones are consequences of it."""
         if not self._failure.done():
             self._failure.set_exception(error)
 
@@ -50,7 +50,7 @@ class TaskSupervisor:
             self._failure.result()
 
     async def dismiss(self) -> None:
-        """Cancel all tasks and wait until they are gone."""
+        """Cancel all tasks and wait for them."""
         tasks = set(self._tasks)
         for task in tasks:
             task.cancel()

@@ -1,4 +1,4 @@
-"""A dead letter as it lies on its topic: the original record, with where it came from and why it is here."""
+"""Reads dead letters: the original record with its origin and the reason of its failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OF_REPLAYS = ("x-replay-id", "x-replay-count", "x-priority", "x-cause", "x-edit
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """`id` names it for ever: `<service>:<partition>:<offset>` on the topic of dead letters."""
+    """`id` is permanent: `<service>:<partition>:<offset>` on the dead-letter topic."""
 
     service: str
     partition: int
@@ -41,11 +41,11 @@ class DeadLetter:
 
     @cached_property
     def named(self) -> dict[str, str]:
-        """All headers as text; of one that stands twice, the last."""
+        """All headers as text; the last one of repeated headers."""
         return {name: header_text(value) for name, value in self.headers}
 
     def said(self, name: str) -> str:
-        """One of the letter's own headers, e.g. `reason`; empty where it is absent."""
+        """A header of the dead letter itself, e.g. `reason`; empty if absent."""
         return self.named.get(_PREFIX + name, "")
 
     @property
@@ -75,7 +75,7 @@ class DeadLetter:
 
     @property
     def last_failed(self) -> datetime | None:
-        """When it failed, by its service's clock; None where the letter does not say."""
+        """When it failed, by its service's clock; None if unknown."""
         try:
             return datetime.fromisoformat(self.said("last-failed"))
         except ValueError:
@@ -83,44 +83,44 @@ class DeadLetter:
 
     @property
     def replays(self) -> int:
-        """How often its event has come back from the dead letters before."""
+        """How often its event was replayed before."""
         count = self.said("replay-count")
         return int(count) if count.isdigit() else 0
 
     @property
     def is_readable(self) -> bool:
-        """Whether its envelope can be read; if not, sending it again as it is brings it back here."""
+        """Whether its envelope can be read; otherwise a replay without a correction fails again."""
         return self.said("error-class") != "Unreadable"
 
     @property
     def is_dropped(self) -> bool:
-        """Whether an operator gave it up instead of letting it be tried again."""
+        """Whether an operator dropped it from the parked records."""
         return self.said("error-class") == DROPPED
 
     @property
     def is_retriable(self) -> bool:
-        """Whether it failed for a reason that may pass."""
+        """Whether the reason of its failure may be temporary."""
         return self.said("retriable") == "true"
 
     def original_headers(self) -> Headers:
-        """Those that the record had when it first failed."""
+        """The headers that the record had when it first failed."""
         return [
             (name, value) for name, value in self.headers if not name.startswith(_PREFIX) and name not in _OF_REPLAYS
         ]
 
 
 def fate_of(letter: DeadLetter, fates: Mapping[str, Fate]) -> Fate:
-    """What became of it. What an operator gave up is discarded from the start: its letter itself says so."""
+    """The status of a dead letter. One that an operator dropped is discarded from the start: a header says so."""
     return fates.get(letter.id, Fate("discarded" if letter.is_dropped else "open"))
 
 
 def whose(letter: DeadLetter) -> tuple[str, str, str]:
-    """The record that it is of: connection, entity, and the aggregate's id or, where it names none, its own."""
+    """The record it belongs to: connection, entity, and the aggregate's id, or its own id without one."""
     return letter.connection, letter.entity, letter.subject or letter.id
 
 
 def still_open(letters: Iterable[DeadLetter], fates: Mapping[str, Fate]) -> set[tuple[str, str, str]]:
-    """Whose letters nobody has dealt with yet, as `whose` names them."""
+    """Records with open dead letters, as `whose` names them."""
     return {whose(letter) for letter in letters if fate_of(letter, fates).state == "open"}
 
 
@@ -130,7 +130,7 @@ def read_dead_letter(service: str, record: ConsumerRecord) -> DeadLetter:
 
 
 async def read_dead_letters(bootstrap_servers: str, prefix: str, services: Sequence[str] = ()) -> list[DeadLetter]:
-    """All letters of these services (of all, for none) that the broker keeps, oldest first. Raises TargetDown."""
+    """All dead letters of these services (of all if empty) on the broker, oldest first. Raises TargetDown."""
     wanted = {topic_name(prefix, DEAD_LETTERS[name]): name for name in services or DEAD_LETTERS}
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, request_timeout_ms=_TIMEOUT_MS)
     try:

@@ -1,4 +1,4 @@
-"""Dead letters: what can never work, bytes and headers unchanged, with where it came from and why it is here."""
+"""Writes dead letters: records that failed for good, unchanged, with their origin and the reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.runtime.logging import masked
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterCause:
-    """Why a record is a dead letter. `attempts` counts all tries; `retriable`: it failed for a reason that may pass."""
+    """Why a record is a dead letter. `attempts` counts all tries; `retriable`: the reason may be temporary."""
 
     reason: str
     error_class: str
@@ -32,7 +32,7 @@ _ENOUGH = 50
 
 
 class TooMany:
-    """Whether dead letters are so many that the fault must be ours, not the messages'. Pure.
+    """Detects so many dead letters that the fault must be ours, not the records'. Pure.
 
     `limit` in a row are too many, and more than `share` of the latest events.
     """
@@ -45,7 +45,7 @@ class TooMany:
         self._is_known = False
 
     def worked(self) -> bool:
-        """One more event that went well. True once, when there were enough to say that dead letters are few."""
+        """Count a success. True once, when there were enough of them to resolve the alert."""
         self._in_a_row = 0
         self._latest.append(False)
         if self._is_known or len(self._latest) < _ENOUGH or self._are_many():
@@ -54,7 +54,7 @@ class TooMany:
         return True
 
     def buried(self) -> str:
-        """One more dead letter. Why that is too many; empty while it is not."""
+        """Count a dead letter. The reason why there are too many; empty otherwise."""
         self._in_a_row += 1
         self._latest.append(True)
         if self._in_a_row >= self._limit:
@@ -68,11 +68,11 @@ class TooMany:
 
 
 class TooManyDeadLetters(Misconfigured):
-    """The service stops: that many messages are not wrong, we are."""
+    """So many records failed that the service must be at fault: it stops."""
 
 
 class DeadLetters:
-    """One service's dead letters. Too many of them stop the service."""
+    """Writes the dead letters of one service. Too many of them stop it."""
 
     def __init__(
         self, producer: Producer, topic: str, *, service: str, version: str, limit: int, share: float = 1.0
@@ -96,7 +96,7 @@ class DeadLetters:
             raise TooManyDeadLetters(f"{why}, the last one: {masked(cause.reason)}")
 
     def interrupt(self) -> bool:
-        """An event worked: what comes next begins a new row. True once, when it is known that letters are few."""
+        """Record a success: dead letters in a row start at zero. True once, when the alert can be resolved."""
         return self._too_many.worked()
 
 
@@ -122,13 +122,13 @@ def dead_letter_headers(record: Record | Unreadable, cause: DeadLetterCause, ser
 
 
 def _replay_count(record: Record | Unreadable) -> str:
-    """How often this event came back from the dead letters; the replay tool notes it on the record."""
+    """How often this event was replayed, as the header of a replayed record says."""
     counts = [value for name, value in record.headers if name == "x-replay-count"]
     return (header_text(counts[-1]) if counts else "") or "0"
 
 
 def own_version() -> str:
-    """The version that is installed; empty when run from a folder that is not."""
+    """The installed version; empty when run from a source folder."""
     try:
         return version("tillbridge")
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Topics come into being here, before any service starts. The broker itself creates none: a typo stays an error."""
+"""Creates topics before any service starts. The broker does not create any itself, so that a typo stays an error."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 async def _start(admin: AIOKafkaAdminClient) -> None:
-    """A broker that is just starting refuses connections for a moment."""
+    """Connect, again while a starting broker refuses connections."""
     while True:
         try:
             await admin.start()
@@ -69,7 +69,7 @@ async def _create(admin: AIOKafkaAdminClient, wanted: dict[str, Topic]) -> None:
 
 
 async def _until_there(admin: AIOKafkaAdminClient, wanted: dict[str, Topic]) -> None:
-    """The broker answers before its metadata knows: nothing tells when, so it is asked again."""
+    """Wait until the metadata has the new topics: the broker answers before that."""
     for _ in count():
         if await _all_there(admin, wanted):
             return
@@ -77,7 +77,7 @@ async def _until_there(admin: AIOKafkaAdminClient, wanted: dict[str, Topic]) -> 
 
 
 async def _until_leaders_answer(settings: Settings, wanted: dict[str, Topic]) -> None:
-    """Metadata names a leader before it takes records: until it is one, it answers NOT_LEADER_OR_FOLLOWER.
+    """Wait until every leader answers: metadata names a leader before it accepts records (NOT_LEADER_OR_FOLLOWER).
 
     A busy broker was seen to take more than three seconds, in which ingress would refuse webhooks. Asking for offsets
     is tried again by the client until each leader answers.

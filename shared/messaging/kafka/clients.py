@@ -1,4 +1,4 @@
-"""The one place that makes Kafka clients, with the settings that were measured or that prevent loss."""
+"""Creates Kafka clients, with settings that were measured or that prevent loss. The only place that does."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ async def connect_producer(settings: Settings) -> AIOKafkaProducer:
 
 
 async def _start(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Start it. Cancelled, it still lets the start come to its end: cut off, the library leaves a connection open."""
+    """Start a client. When cancelled, it still finishes the start: otherwise the library leaves a connection open."""
     starting = asyncio.ensure_future(client.start())
     try:
         await asyncio.shield(starting)
@@ -78,7 +78,7 @@ async def _start(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
 
 
 async def abandon_producer(client: AIOKafkaProducer, seconds: float = 3.0) -> None:
-    """End a producer that cannot be trusted any more, without sending what it still holds.
+    """Close a failed producer without sending what it still holds.
 
     `stop` would first flush, which a poisoned producer can never finish. Requests already out get `seconds` to be
     answered, so that what the broker took is not sent again.
@@ -104,7 +104,7 @@ async def stop_producer(client: AIOKafkaProducer) -> None:
 async def connect_consumer(
     settings: Settings, group: str, options: ConsumerOptions, topics: Iterable[str], log: FilteringBoundLogger
 ) -> AIOKafkaConsumer:
-    """A started consumer that commits only what it is told; waits until a broker answers.
+    """A started consumer without automatic commits; waits until a broker answers.
 
     Raises Misconfigured if one of the topics does not exist.
     """
@@ -148,9 +148,9 @@ async def connect_unless_stopped(
 
 
 def _commit_as_member(consumer: AIOKafkaConsumer) -> None:
-    """Thrown out of its group, the library commits as nobody, which the broker takes while the group is empty.
+    """Commit as a group member only: outside its group the library commits anonymously, which an empty group accepts.
 
-    A process that slept through its replacement would set the group back to where it fell asleep, once its heirs stop.
+    A process that was replaced while it was frozen would otherwise set the group back once the other members stop.
     """
     coordinator = consumer._coordinator
     send = coordinator._do_commit_offsets
@@ -170,7 +170,7 @@ async def _check_topics(consumer: AIOKafkaConsumer, topics: Iterable[str]) -> No
 
 
 def new_consumer(settings: Settings, group: str, options: ConsumerOptions) -> AIOKafkaConsumer:
-    """A consumer that commits only what it is told, not started."""
+    """A consumer without automatic commits, not started."""
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap_servers,
         group_id=settings.topic_prefix + group,
@@ -189,7 +189,7 @@ def new_consumer(settings: Settings, group: str, options: ConsumerOptions) -> AI
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Leave the group and close. With the broker away, leaving is given up after a while."""
+    """Leave the group and close; with the broker down, leaving is abandoned after a while."""
     try:
         async with asyncio.timeout(_STOP_SECONDS):
             await consumer.stop()

@@ -1,4 +1,4 @@
-"""Whether the log still has what its group has not read yet. The broker says nothing: it goes on from the beginning."""
+"""Detects lost records: a log without what its group has not read yet. The broker does not report that."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _TWICE_SECONDS = 1.0
 
 
 class LogWentBack(Exception):
-    """Offsets that were taken are used again. Only a new start reads from where the log now begins."""
+    """Offsets that were read are used again: the end of the log was lost. Only a restart reads from the new start."""
 
 
 def said_of(committed: int, first: int, end: int) -> str:
-    """What is wrong with a log from `first` to `end` of which a group has committed so much; empty if nothing is."""
+    """The defect of a log from `first` to `end`, given the committed offset; empty if there is none."""
     if committed > end:
         return f"the group has read up to {committed}, the log ends at {end}: its end was lost, or all of it"
     if committed < first:
@@ -27,7 +27,7 @@ def said_of(committed: int, first: int, end: int) -> str:
 
 
 async def find_losses(kafka: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> dict[TopicPartition, str]:
-    """What is wrong, for each partition with which something is. Nothing while the broker does not answer."""
+    """The defect of each partition that has one. Nothing while the broker does not answer."""
     try:
         async with asyncio.timeout(_ASK_SECONDS):
             losses = dict(await _look(kafka, places))

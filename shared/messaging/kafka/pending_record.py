@@ -1,4 +1,4 @@
-"""Records on their way to the broker, and who waits for them."""
+"""Records that the broker has not acknowledged yet, and the tasks that wait for them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Hops:
 
 @dataclass(slots=True, eq=False)
 class PendingRecord:
-    """One record on its way. Somebody waits for `done`, or it is one of `hops` and nobody does."""
+    """One unacknowledged record. A task waits for `done`, except for `hops`."""
 
     topic: str
     key: bytes | None
@@ -39,7 +39,7 @@ class PendingRecord:
 
     @property
     def is_over(self) -> bool:
-        """Acknowledged, refused, or its sender has stopped waiting."""
+        """Whether it was acknowledged or refused, or its sender has stopped waiting."""
         return self.done is not None and self.done.done()
 
     def settle(self, error: Exception | None = None) -> None:
@@ -57,12 +57,12 @@ class PendingRecord:
 
 
 def not_acknowledged(topic: str, seconds: float) -> str:
-    """What is said of a record that the broker did not take in time."""
+    """The error of a record that the broker did not acknowledge in time."""
     return f"Kafka did not acknowledge a record of {topic} within {seconds:g} s"
 
 
 class Deadlines:
-    """Gives up waiting for records, with one timer for all that wait equally long.
+    """Time-outs of records: one timer for all with the same time-out.
 
     A timeout of its own for each record costs a tenth of what sending it does.
     """
@@ -95,7 +95,7 @@ class Deadlines:
             waiting.popleft()
 
     def close(self) -> None:
-        """Stop the timers; whoever still waits is told by somebody else."""
+        """Stop the timers; waiting tasks get their errors elsewhere."""
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()

@@ -1,4 +1,4 @@
-"""The producer: what it acknowledged is on the broker's disk; what it did not, the caller hears about.
+"""The producer: acknowledged records are on all in-sync replicas, and failures are raised to the sender.
 
 An idempotent producer of this client library is dead after any final failure: its sequence numbers have a hole from
 then on and the broker refuses everything. So the producer here outlives its client: it keeps what is not yet
@@ -40,7 +40,7 @@ _RECONNECT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
 
 
 class Client(Protocol):
-    """What is used of aiokafka's producer."""
+    """The part of aiokafka's producer used here."""
 
     async def send(
         self, topic: str, value: bytes | None, key: bytes | None, *, timestamp_ms: int, headers: Headers
@@ -51,7 +51,7 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """How clients come and go. `abandon` drops what the client still holds, `stop` sends it first."""
+    """Connects and closes clients. `abandon` drops unsent records, `stop` sends them first."""
 
     connect: Callable[[], Awaitable[Client]]
     abandon: Callable[[Any], Awaitable[None]]
@@ -88,7 +88,7 @@ class Producer:
 
     @property
     def is_connected(self) -> bool:
-        """Whether a broker answered lately and no failure was seen since."""
+        """Whether the last contact with a broker succeeded."""
         return self._connected.is_set() and self._poison is None
 
     async def send(self, topic: Topic, envelope: Envelope, timeout_seconds: float | None = None) -> None:
@@ -161,7 +161,7 @@ class Producer:
             self._learn(pending.topic)
 
     async def flush(self, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
-        """Return once every hop and alert told before this call is acknowledged. Raises TargetDown after the time."""
+        """Return once every earlier hop and alert is acknowledged. Raises TargetDown after the time-out."""
         self._send_hops()
         if self._hops.open:
             self._closed_hops.append(self._hops)
@@ -175,7 +175,7 @@ class Producer:
             raise TargetDown(f"Kafka did not acknowledge trace records within {timeout_seconds:g} s") from error
 
     def _learn(self, name: str) -> None:
-        """What is told waits for its topic outside of the queue, as `_know` does for what is sent."""
+        """Wait for the topic of hops and alerts outside of the queue, as `_know` does for sent records."""
         self._check()
         if name not in self._learning:
             self._learning[name] = asyncio.create_task(self._release_early(name), name=f"topic {name}")
@@ -191,7 +191,7 @@ class Producer:
             self._enqueue(pending)
 
     async def _know(self, name: str) -> None:
-        """Wait until the topic is known, here and not in the shared queue, where it would hold up other topics."""
+        """Wait for the topic's metadata here, not in the shared queue, where it would delay other topics."""
         await self._connected.wait()
         client = self._client
         if client is None:
@@ -214,11 +214,11 @@ class Producer:
     # The task that owns the client.
 
     async def start(self) -> None:
-        """Begin to connect, in the background: a broker that is away only makes sends wait."""
+        """Connect in the background: while the broker is down, sends wait."""
         self._task = asyncio.create_task(self._run(), name="producer")
 
     async def close(self) -> None:
-        """Send what waits, as far as the broker answers, and close the client."""
+        """Send queued records if the broker answers, and close the client."""
         if self._task is None:
             return
         if self.is_connected:
@@ -246,7 +246,7 @@ class Producer:
                 self._client = await self._replace(self._client)
 
     async def _hand_over(self, client: Client) -> None:
-        """Give the client all that is queued. It may wait here for a full batch to leave."""
+        """Pass all queued records to the client; may wait for a full batch to be sent."""
         queue = self._queue
         while queue and self._poison is None:
             pending = queue[0]
@@ -285,7 +285,7 @@ class Producer:
             self._wake.set()
 
     async def _replace(self, poisoned: Client) -> Client:
-        """A fresh client for a poisoned one; what is unacknowledged goes to the front of the queue, in order."""
+        """Replace a failed client; unacknowledged records return to the front of the queue, in order."""
         self._log.warning("the Kafka producer failed and is replaced", error=repr(self._poison))
         self._connected.clear()
         self._generation += 1
@@ -299,7 +299,7 @@ class Producer:
         return client
 
     def _give_up(self, pending: PendingRecord) -> bool:
-        """Whether it is not sent again. A hop always is: nobody else would notice its loss."""
+        """Whether a record is not sent again. Hops always are, since nobody else would notice their loss."""
         if pending.is_over:
             return True
         if pending.done is None or pending.failures < _MAX_FAILURES:

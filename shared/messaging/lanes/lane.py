@@ -1,4 +1,4 @@
-"""One key's lane, and a piece of work cut from it."""
+"""A lane (the queue of one key), and a unit of work taken from it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Place = tuple[str, int]  # topic on the broker, partition
 
 
 class Kind(Enum):
-    """What is to be done with a piece of work."""
+    """What to do with a unit of work."""
 
     RUN = "run"  # hand the records to the handler
     APPEND = "append"  # the key is parked: put them behind what waits
@@ -44,7 +44,7 @@ class Lane:
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """Records of one lane, to be worked on by one task. Give it back by `finish` or `rest`."""
+    """Records of one lane for one task. Return it with `finish` or `rest`."""
 
     kind: Kind
     lane: Lane
@@ -63,10 +63,10 @@ def lane_key(record: Record) -> LaneKey:
 
 
 def key_text(key: bytes) -> str:
-    """The key as text that a database can hold, also for bytes that are no UTF-8 or a NUL."""
+    """The key as text that PostgreSQL can store, even if its bytes are not UTF-8 or contain NUL."""
     return key.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
 
 
 def synthetic(record: Record | Unreadable) -> str:
-    """A key of its own for a record that has none."""
+    """A unique key for a record without one."""
     return f"#{record.partition}:{record.offset}"

@@ -1,4 +1,4 @@
-"""Lanes: one queue per key, so that a key never overtakes itself while other keys flow.
+"""Lanes: one queue per key, so that records of a key stay in order while other keys proceed.
 
 This is the consumer's core without any I/O: records go in, pieces of work come out, finished work moves the
 watermark. Whoever drives it awaits the handlers. Each piece of work belongs to one assignment (`epoch`); what comes
@@ -38,21 +38,21 @@ class Lanes:
     # An assignment comes and goes.
 
     def assign(self, places: Iterable[Place]) -> int:
-        """Begin a new assignment; nothing runs before `open`. The new epoch."""
+        """Start a new assignment, whose epoch is returned; nothing runs before `open`."""
         self._forget()
         self._watermarks = {place: Watermark() for place in places}
         return self.epoch
 
     def open(self) -> None:
-        """The parked keys are known: work may start."""
+        """Allow work to start: the parked keys are loaded."""
         self._held = False
 
     def hold(self) -> None:
-        """Start nothing more; what runs may finish."""
+        """Start no new work; running work may finish."""
         self._held = True
 
     def revoke(self) -> None:
-        """The assignment is over. Work still out belongs to a past epoch from now on."""
+        """End the assignment. Work in progress belongs to a past epoch from now on."""
         self._forget()
 
     def _forget(self) -> None:
@@ -65,13 +65,13 @@ class Lanes:
         self._turns = self._new_turns()
 
     def _new_turns(self) -> Scheduler:
-        """Replays take half of the slots at most, and one at least."""
+        """Retries of parked keys take half of the slots at most, and one at least."""
         return Scheduler(max(1, self._concurrency // 2))
 
     # Records come in.
 
     def add(self, record: Record) -> bool:
-        """Queue a record behind its key's others. False if it was taken before or its partition is not ours."""
+        """Queue a record behind the others of its key. False if taken before, or its partition is not assigned."""
         if not self._take(record, size_of(record.key, record.envelope.body)):
             return False
         self._queue(lane_key(record), record.envelope.connection, record)
@@ -100,7 +100,7 @@ class Lanes:
     # Work goes out.
 
     def next(self) -> Work | None:
-        """The next piece of work; None while nothing is ready, all slots are taken, or work is on hold."""
+        """The next unit of work; None while nothing is ready, all slots are in use, or work is on hold."""
         if self._held or self.running >= self._concurrency:
             return None
         lane = self._turns.take()
@@ -135,11 +135,11 @@ class Lanes:
     # Work comes back.
 
     def is_current(self, work: Work) -> bool:
-        """Whether the work belongs to the assignment of now."""
+        """Whether the work belongs to the current assignment."""
         return work.epoch == self.epoch
 
     def finish(self, work: Work) -> bool:
-        """All of the work's records are durably done with. False, and nothing happens, if its assignment is over."""
+        """Record that the work is durably done. False, without effect, if its assignment is over."""
         if not self.is_current(work):
             return False
         for record in work.records:
@@ -156,7 +156,7 @@ class Lanes:
         return True
 
     def rest(self, work: Work) -> bool:
-        """Take the work back: its lane starts again with it after `wake`. False if its assignment is over."""
+        """Return the work to its lane, which repeats it after `wake`. False if its assignment is over."""
         if not self.is_current(work):
             return False
         if work.unreadable is not None:
@@ -179,7 +179,7 @@ class Lanes:
         return True
 
     def wake(self, work: Work) -> bool:
-        """The rest is over. False if its assignment is."""
+        """End the rest of the work's lane. False if its assignment is over."""
         if not self.is_current(work):
             return False
         work.lane.resting = False
@@ -209,15 +209,15 @@ class Lanes:
         return frozenset(self._parked)
 
     def park(self, key: LaneKey) -> None:
-        """From here on the key's records are appended to what is parked."""
+        """Mark the key as parked: its later records are appended to the parked ones."""
         self._parked.add(key)
 
     def unpark(self, key: LaneKey) -> None:
-        """Nothing of the key is parked any more: its records run again."""
+        """Mark the key as no longer parked: its records run again."""
         self._parked.discard(key)
 
     def retry_parked(self, key: LaneKey, connection: str) -> None:
-        """The parked key is due: its lane tries it again, once the records that wait have joined it."""
+        """Queue a retry of the parked key, after its waiting records have been appended."""
         self._parked.add(key)
         lane = self._lanes.get(key)
         if lane is None:
@@ -229,12 +229,12 @@ class Lanes:
     # Where it all stands.
 
     def __len__(self) -> int:
-        """Keys in work or waiting."""
+        """How many keys are in work or waiting."""
         return len(self._lanes)
 
     @property
     def is_ready(self) -> bool:
-        """Whether `next` would give work."""
+        """Whether `next` would return work."""
         return self._turns.is_ready and not self._held and self.running < self._concurrency
 
     def places(self) -> set[Place]:
@@ -242,11 +242,11 @@ class Lanes:
         return set(self._watermarks)
 
     def positions(self) -> dict[Place, int]:
-        """What may be committed, per partition of which something is known."""
+        """Positions that may be committed, for each partition with a known one."""
         return {place: mark.position for place, mark in self._watermarks.items() if mark.position is not None}
 
     def start_at(self, place: Place, position: int) -> None:
-        """The partition's committed position, for the lag before its first record."""
+        """Set the committed position of a partition, for its lag before the first record."""
         mark = self._watermarks.get(place)
         if mark is not None and mark.position is None:
             mark.position = position
@@ -257,7 +257,7 @@ class Lanes:
         return min((stamp for stamp in stamps if stamp is not None), default=None)
 
     def went_back(self, place: Place, offset: int) -> bool:
-        """Whether a batch that begins here goes over what this assignment has taken already."""
+        """Whether a batch that begins here repeats offsets that this assignment has taken."""
         mark = self._watermarks.get(place)
         return mark is not None and mark.went_back(offset)
 

@@ -1,4 +1,4 @@
-"""Whose turn it is among the lanes that are ready: connections in turns, live work before what was put aside."""
+"""Schedules ready lanes: connections take turns, live work goes before parked keys."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _RETRY_EVERY = 4
 
 
 class Rotation:
-    """Ready lanes per connection, served in turns: one shop's backlog does not starve another's."""
+    """Round robin of connections: one shop's backlog does not starve another's."""
 
     def __init__(self) -> None:
         self._ready: OrderedDict[str, deque[Lane]] = OrderedDict()
@@ -26,14 +26,14 @@ class Rotation:
         ready.append(lane)
 
     def remove(self, lane: Lane) -> None:
-        """Take a lane out of its turn. Few wait where this is used."""
+        """Remove a lane. Linear, and used only where few wait."""
         ready = self._ready[lane.connection]
         ready.remove(lane)
         if not ready:
             del self._ready[lane.connection]
 
     def take(self) -> Lane:
-        """The next lane. Only where there is one."""
+        """The next lane; call it only if there is one."""
         connection, ready = next(iter(self._ready.items()))
         lane = ready.popleft()
         if ready:
@@ -66,16 +66,16 @@ class Scheduler:
         return bool(self._parked) and self.retries < self._most
 
     def add(self, lane: Lane) -> None:
-        """Records of a key that is due go first: they join what is parked, and the retry takes the newest along."""
+        """Add a lane. Records of a due key go first: they are appended to the parked ones before the retry."""
         (self._live if lane.waiting else self._parked).add(lane)
 
     def hurry(self, lane: Lane) -> None:
-        """Its first record came while it waited for its retry."""
+        """Move a lane to the live rotation: its first record arrived while it waited for its retry."""
         self._parked.remove(lane)
         self._live.add(lane)
 
     def take(self) -> Lane | None:
-        """The next lane. Whoever retries a parked key says so by `retry_began`, and `retry_ended` at the end."""
+        """The next lane. Call `retry_began` and `retry_ended` around the retry of a parked key."""
         if self._may_retry and (not self._live or self._since_retry >= _RETRY_EVERY - 1):
             self._since_retry = 0
             return self._parked.take()

@@ -1,4 +1,4 @@
-"""How far one partition is finished: the offset before which nothing is open any more."""
+"""The watermark of a partition: the offset before which everything is finished."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Watermark:
 
     @property
     def held(self) -> int:
-        """Records beyond the watermark, finished ones among them included."""
+        """How many records are beyond the watermark, including finished ones."""
         return len(self._open)
 
     def went_back(self, offset: int) -> bool:

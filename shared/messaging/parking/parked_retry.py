@@ -73,7 +73,7 @@ class ParkedRetry:
         return await self._parked.release(key, 0, epoch)
 
     async def _try(self, key: ParkedKey, route: Route, rows: Sequence[ParkedRecord], epoch: int, lane: Lane) -> bool:
-        """Whether these rows are done with."""
+        """Hand these rows to the handler. Whether they are dealt with."""
         tried = self._options.lane_attempts + key.attempts + 1
         records = [record_of(row, tried, urgent=not is_outage(key.waits_for)) for row in rows]
         started_at = self._clock.now()

@@ -1,4 +1,4 @@
-"""A record as the row that keeps it while its key is parked, and back; bytes and headers unchanged."""
+"""Converts records to rows of the parked table and back; bytes and headers stay unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parked keys: a key whose event cannot work yet waits in the database, so that the watermark may pass it.
+"""Parks keys: a key whose event cannot succeed yet waits in the database, so that the watermark can pass it.
 
 Later events of the key queue behind it there, all other keys flow. One lane per key still holds: parking, appending
 and retrying are work of the key's lane, so they never race each other in this process.
@@ -55,7 +55,7 @@ class Parking:
         self._last_awaited = 0.0
 
     async def load(self, places: Iterable[Place]) -> list[LaneKey]:
-        """Take these partitions over; their parked keys. Their records must not start before this is known."""
+        """Take over these partitions and load their parked keys; no record may start before."""
         found: list[LaneKey] = []
         epochs: dict[Place, int] = {}
         for topic, partitions in _by_topic(places).items():
@@ -66,11 +66,11 @@ class Parking:
         return found
 
     async def park(self, work: Work, route: Route, error: IntegrationError, wait: float) -> None:
-        """Put the work's records aside; their key is parked from here on. Raises TargetDown without a database."""
+        """Park the key with the work's records. Raises TargetDown without a database."""
         await self._park(work, route, error, wait, error.waits_for if isinstance(error, Waiting) else None)
 
     async def shed(self, work: Work, route: Route, error: TargetDown) -> None:
-        """As `park`, for records that wait for a vendor: they are tried on, but no longer hold memory or offsets."""
+        """As `park`, for records that wait for a vendor that is down: no attempt is counted."""
         await self._park(work, route, error, self._options.outage_rest_seconds, awaits(error.target))
 
     async def _park(
@@ -99,7 +99,7 @@ class Parking:
             self._lanes.park(work.key)
 
     async def append(self, work: Work, route: Route) -> bool:
-        """Queue the work's records behind what is parked. False if the key is parked no longer: they may run."""
+        """Append the work's records to the parked ones. False if the key is no longer parked: they may run."""
         topic, key = work.key
         kept = work.records[-1:] if route.collapse else work.records
         started_at = self._clock.now()
@@ -117,14 +117,14 @@ class Parking:
         return True
 
     def _epoch(self, work: Work, partition: int) -> int:
-        """With which this work may change what is parked. Raises Fenced once its assignment is over."""
+        """The epoch with which this work may change parked records. Raises Fenced once its assignment is over."""
         epoch = self._epochs.get((work.key[0], partition))
         if epoch is None or not self._lanes.is_current(work):
             raise Fenced(f"the assignment of {work.key[0]} is over")
         return epoch
 
     async def retry(self, work: Work, route: Route, parked_retry: ParkedRetry) -> None:
-        """Give a due key its turn. Raises TargetDown when it has to be repeated."""
+        """Retry a due key. Raises TargetDown if the retry must be repeated."""
         key = self.due.get(work.key)
         if key is None:
             return
@@ -139,7 +139,7 @@ class Parking:
     # Finding what is due.
 
     async def watch(self, ready: Callable[[], None]) -> None:
-        """Look for due keys, for ever; `ready` is called when lanes got work by that."""
+        """Look for due keys until cancelled; call `ready` when lanes have got work."""
         while True:
             await self._pause()
             try:
@@ -207,7 +207,7 @@ class Parking:
         return await self._parked.count()
 
     def forget(self) -> None:
-        """The assignment is over."""
+        """Forget all keys: the assignment has ended."""
         self._epochs = {}
         self.due.clear()
 
