@@ -115,7 +115,7 @@ class Keeper:
         if batch.webhooks and not await self._until_up(self._counts.add, batch.webhooks):
             return
         for record, reason in batch.unreadable:
-            if not await self._until_up(self._bury, record, reason):
+            if not await self._until_up(self._dead_letter, record, reason):
                 return
         kept = len(batch.hops) + len(batch.alerts)
         if kept:
@@ -148,7 +148,7 @@ class Keeper:
         if source.system == "shopify" and source.webhooks:
             batch.count(hop)
 
-    async def _bury(self, record: ConsumerRecord, reason: str) -> None:
+    async def _dead_letter(self, record: ConsumerRecord, reason: str) -> None:
         now = self._shell.clock.now()
         letter = Unreadable(
             record.topic, record.partition, record.offset, record.timestamp, record.key, record.headers, record.value,

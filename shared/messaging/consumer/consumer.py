@@ -72,7 +72,7 @@ class Consumer:
         self._reporter = reporter
         self._options = options
         self._random = random
-        self._crew = TaskSupervisor()
+        self._supervisor = TaskSupervisor()
         self._committer = Committer(kafka, lanes, producer, shell.log)
         self._lag = Lag(shell.metrics, kafka, lanes, parking, self._committer, routes, shell.clock)
         self._workers: set[asyncio.Task[None]] = set()
@@ -81,7 +81,7 @@ class Consumer:
         self._joined = False
         self._running = False
         shell.health.ready_when("consumer", lambda: self._joined)
-        shell.health.alive_when("consumer", lambda: not self._crew.has_failed)
+        shell.health.alive_when("consumer", lambda: not self._supervisor.has_failed)
 
     async def run(self) -> None:
         """Consume until `stop`, then finish work in progress and commit.
@@ -91,23 +91,23 @@ class Consumer:
         if self._shell.stop.is_set():
             return
         self._running = True
-        listener = Listener(self._assigned, self._revoked, self._crew.fail)
+        listener = Listener(self._assigned, self._revoked, self._supervisor.fail)
         self._kafka.subscribe(topics=list(self._routes), listener=listener)
-        self._crew.start(self._intake(), "intake")
-        self._crew.start(self._commit_for_ever(), "commit")
-        self._crew.start(self._parking.watch(self._start_workers), "parking")
-        self._crew.start(self._lag.watch(), "lag")
+        self._supervisor.start(self._intake(), "intake")
+        self._supervisor.start(self._commit_for_ever(), "commit")
+        self._supervisor.start(self._parking.watch(self._start_workers), "parking")
+        self._supervisor.start(self._lag.watch(), "lag")
         try:
-            await self._crew.until(self._shell.stop)
+            await self._supervisor.until(self._shell.stop)
             await self._finish(self._options.drain_seconds)
-            self._crew.check()
+            self._supervisor.check()
         finally:
             self._running = False
-            await self._crew.dismiss()
+            await self._supervisor.dismiss()
 
     async def _finish(self, seconds: float) -> None:
         await self._drain(seconds)
-        if not self._crew.has_failed:
+        if not self._supervisor.has_failed:
             await self._committer.commit()
 
     # Taking in.
@@ -171,7 +171,7 @@ class Consumer:
     def _start_workers(self) -> None:
         """Start a task for each free slot with work. A task takes the next work until there is none."""
         while self._running and (work := self._lanes.next()) is not None:
-            task = self._crew.start(self._work(work), "worker")
+            task = self._supervisor.start(self._work(work), "worker")
             self._workers.add(task)
             task.add_done_callback(self._workers.discard)
 
@@ -204,7 +204,7 @@ class Consumer:
 
         def check() -> None:
             if self._lanes.epoch == epoch and self._running:
-                self._crew.fail(error)
+                self._supervisor.fail(error)
 
         seconds = self._options.session_timeout_seconds + self._options.rebalance_timeout_seconds
         asyncio.get_running_loop().call_later(seconds, check)
@@ -236,7 +236,7 @@ class Consumer:
         self._kafka.pause(*partitions)
         self._joined = True
         if self._running:
-            self._opening = self._crew.start(self._open(epoch, partitions), "open")
+            self._opening = self._supervisor.start(self._open(epoch, partitions), "open")
 
     async def _open(self, epoch: int, partitions: Sequence[TopicPartition]) -> None:
         places = [(partition.topic, partition.partition) for partition in partitions]
@@ -311,7 +311,7 @@ async def open_consumer(
         max_bytes=options.max_bytes,
     )
     reporter = Reporter(shell.name, shell.metrics, producer, shell.clock)
-    letters = DeadLetters(
+    writer = DeadLetters(
         producer,
         topic_name(prefix, dead_letters),
         service=shell.name,
@@ -320,7 +320,7 @@ async def open_consumer(
         share=options.dead_letter_share,
     )
     parking = Parking(lanes, parked, reporter, options, shell.clock, shell.settings.instance)
-    runner = build_work_runner(table, parking, parked, reviews, letters, reporter, options, shell.clock, random)
+    runner = build_work_runner(table, parking, parked, reviews, writer, reporter, options, shell.clock, random)
     connected = await connect_unless_stopped(shell.stop, shell.settings, group, options, table, shell.log)
     # Stopped before a broker answered: then `run` has nothing to do.
     kafka = connected or new_consumer(shell.settings, group, options)

@@ -33,7 +33,7 @@ class Lanes:
         self._lanes: dict[LaneKey, Lane] = {}
         self._parked: set[LaneKey] = set()
         self._watermarks: dict[Place, Watermark] = {}
-        self._turns = self._new_turns()
+        self._scheduler = self._new_scheduler()
 
     # An assignment comes and goes.
 
@@ -62,9 +62,9 @@ class Lanes:
         self._lanes = {}
         self._parked = set()
         self._watermarks = {}
-        self._turns = self._new_turns()
+        self._scheduler = self._new_scheduler()
 
-    def _new_turns(self) -> Scheduler:
+    def _new_scheduler(self) -> Scheduler:
         """Retries of parked keys take half of the slots at most, and one at least."""
         return Scheduler(max(1, self._concurrency // 2))
 
@@ -94,7 +94,7 @@ class Lanes:
             lane = self._lanes[key] = Lane(key, connection)
         lane.waiting.append(record)
         if lane.queued and lane.retry_due and len(lane.waiting) == 1:
-            self._turns.hurry(lane)
+            self._scheduler.hurry(lane)
         self._make_ready(lane)
 
     # Work goes out.
@@ -103,7 +103,7 @@ class Lanes:
         """The next unit of work; None while nothing is ready, all slots are in use, or work is on hold."""
         if self._held or self.running >= self._concurrency:
             return None
-        lane = self._turns.take()
+        lane = self._scheduler.take()
         if lane is None:
             return None
         lane.queued = False
@@ -113,7 +113,7 @@ class Lanes:
 
     def _cut(self, lane: Lane) -> Work:
         if not lane.waiting:
-            self._turns.retry_began()
+            self._scheduler.retry_began()
             return Work(Kind.RETRY_PARKED, lane, self.epoch, [])
         first = lane.waiting[0]
         if isinstance(first, Unreadable):
@@ -175,7 +175,7 @@ class Lanes:
             return False
         self.running -= 1
         if work.kind is Kind.RETRY_PARKED:
-            self._turns.retry_ended()
+            self._scheduler.retry_ended()
         return True
 
     def wake(self, work: Work) -> bool:
@@ -191,7 +191,7 @@ class Lanes:
         lane.working = False
         self.running -= 1
         if work.kind is Kind.RETRY_PARKED:
-            self._turns.retry_ended()
+            self._scheduler.retry_ended()
         self._make_ready(lane)
         if not (lane.queued or lane.resting or lane.waiting):
             del self._lanes[lane.key]
@@ -200,7 +200,7 @@ class Lanes:
         if lane.queued or lane.working or lane.resting or not (lane.waiting or lane.retry_due):
             return
         lane.queued = True
-        self._turns.add(lane)
+        self._scheduler.add(lane)
 
     # Parked keys.
 
@@ -235,7 +235,7 @@ class Lanes:
     @property
     def is_ready(self) -> bool:
         """Whether `next` would return work."""
-        return self._turns.is_ready and not self._held and self.running < self._concurrency
+        return self._scheduler.is_ready and not self._held and self.running < self._concurrency
 
     def places(self) -> set[Place]:
         """The partitions of this assignment."""
