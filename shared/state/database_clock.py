@@ -37,10 +37,13 @@ class DatabaseClock:
         return self._own.monotonic()
 
     def learn(self, told: datetime, asked_at: float, heard_at: float) -> None:
-        """Set the time: the database returned `told` between these two readings of the monotonic clock."""
-        offset = told + timedelta(seconds=(heard_at - asked_at) / 2) - self._own.now()
-        # The interval includes the response time and scheduling delay: a clock within it is correct.
-        self._set(offset if abs(offset) > _CLOSE else timedelta(0))
+        """Set the time: it was `told` at some moment between these two readings of the monotonic clock.
+
+        A machine's clock that is within a second of that interval counts as correct: a slow answer must not move it.
+        """
+        now, waited = self._own.now(), timedelta(seconds=heard_at - asked_at)
+        is_correct = told - _CLOSE <= now <= told + waited + _CLOSE
+        self._set(timedelta(0) if is_correct else told + waited / 2 - now)
 
     def _set(self, offset: timedelta) -> None:
         self.offset = offset

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from tests.prove.generate.generator import Generator
 from tests.prove.generate.plan import Control, Json, Raw
 from tests.prove.history import Mutation, read_faults, read_mutations
 from tests.prove.kafka_client import KafkaClient
-from tests.prove.recovery import ProcessingTimes, recovery_times
+from tests.prove.recovery import ProcessingTimes, recoveries, recovery_times
 from tests.prove.samples import Samples
 from tests.prove.vendor_faults import VENDOR_FAULTS
 
@@ -64,12 +65,18 @@ async def collect(
 
 
 def _recovery(folder: Path, until: float) -> dict[str, dict[str, list[float]]]:
-    """The evidence's `resume_seconds` and `resume_seconds_to_write`."""
+    """The evidence's `resume_seconds`, `resume_seconds_overlapped` and `resume_seconds_to_write`."""
     topic_data, faults = read_topic_data(folder / "topics.jsonl", ()), list(read_faults(folder / "history.jsonl"))
-    resumed = recovery_times(faults, processing_times(topic_data, FINAL_OUTCOMES | {"parked"}), until)
+    resumed: defaultdict[bool, defaultdict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for one in recoveries(faults, processing_times(topic_data, FINAL_OUTCOMES | {"parked"}), until):
+        resumed[one.overlapped][one.fault.fault].append(one.seconds)
     to_write = recovery_times(faults, processing_times(topic_data, FINAL_OUTCOMES), until)
     of_vendors = {kind: spans for kind, spans in to_write.items() if kind in (*VENDOR_FAULTS, "token")}
-    return {"resume_seconds": resumed, "resume_seconds_to_write": of_vendors}
+    return {
+        "resume_seconds": dict(resumed[False]),
+        "resume_seconds_overlapped": dict(resumed[True]),
+        "resume_seconds_to_write": of_vendors,
+    }
 
 
 async def _in_doubt(samples: Samples) -> dict[str, int]:

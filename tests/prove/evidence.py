@@ -39,7 +39,8 @@ Json = dict[str, Any]
 class Evidence:
     """One run's evidence.
 
-    - `resume_seconds`: by kind of fault, seconds from its end until work resumes: see recovery.py.
+    - `resume_seconds`: by kind of fault, seconds from its end until work resumes, for faults after which no other one
+      affected the same work; `resume_seconds_overlapped`: for all other faults. See recovery.py.
       `resume_seconds_to_write`: the same for vendor faults, where a parked record does not count as resumed.
     - `poison`: details of the poison records, which identify the expected dead letters.
     - `parked`: keys that are still parked, with reason. `in_doubt`: counts from the effect ledger, for display only.
@@ -58,6 +59,7 @@ class Evidence:
     seed: int = 0
     minutes: float = 0.0
     resume_seconds: dict[str, list[float]] = field(default_factory=dict)
+    resume_seconds_overlapped: dict[str, list[float]] = field(default_factory=dict)
     resume_seconds_to_write: dict[str, list[float]] = field(default_factory=dict)
     kills: dict[str, int] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)

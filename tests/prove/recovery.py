@@ -4,8 +4,9 @@ The recovery time of a consumer group is that of its slowest partition: from the
 that was waiting there is finished. So a process that hangs is seen although its replica continues. For an entry point
 (ingress, poller) it is the time until the next record arrives.
 
-If another fault that blocking all work is still active (an outage while a killed process restarts), the measurement
-begins at the end of that fault.
+If another fault that blocks all work is still active (an outage while a killed process restarts), the measurement
+begins at the end of that fault. A fault that merely hinders the same work (errors of the same vendor, a slow broker)
+makes a recovery overlapped: its length then depends on that fault, and it is told apart.
 """
 
 from __future__ import annotations
@@ -73,20 +74,41 @@ def recovery_times(
 
     `until` is the end of the load: after it, nothing may arrive at the entry points.
     """
-    blast = blast_radius(entities)
     found: defaultdict[str, list[float]] = defaultdict(list)
+    for recovery in recoveries(faults, times, until, entities):
+        found[recovery.fault.fault].append(recovery.seconds)
+    return dict(found)
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """One measured recovery. `overlapped`: another fault affected the same work before it resumed."""
+
+    fault: InjectedFault
+    seconds: float
+    overlapped: bool
+
+
+def recoveries(
+    faults: Sequence[InjectedFault], times: ProcessingTimes, until: float, entities: Sequence[Entity] = ENTITIES
+) -> Iterator[Recovery]:
+    """See `recovery_times`."""
+    blast = blast_radius(entities)
     for fault in faults:
         healed = _seconds(fault.healed)
         if healed < until and fault.fault != MISSED:
             affected = blast.of(fault.target)
+            others = [other for other in faults if other is not fault and blast.of(other.target) & affected]
             blocking = [other for other in faults if other.fault in BLOCKING and blast.of(other.target) & affected]
-            spans = [
-                _recovery_time(healed, first, blocking)
-                for first in _first_completions(blast, fault, healed, times, until)
-            ]
-            if spans:
-                found[fault.fault].append(max(spans))
-    return dict(found)
+            firsts = list(_first_completions(blast, fault, healed, times, until))
+            if firsts:
+                seconds = max(_recovery_time(healed, first, blocking) for first in firsts)
+                yield Recovery(fault, seconds, any(_overlaps(other, healed, max(firsts)) for other in others))
+
+
+def _overlaps(other: InjectedFault, healed: float, resumed: float) -> bool:
+    """Whether another fault was active between the end of the fault and the moment when work resumed."""
+    return _seconds(other.began) < resumed and _seconds(other.healed) > healed
 
 
 def _first_completions(

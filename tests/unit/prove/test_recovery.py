@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.prove.history import InjectedFault
-from tests.prove.recovery import ProcessingTimes, percentile, recovery_times
+from tests.prove.recovery import ProcessingTimes, percentile, recoveries, recovery_times
 
 START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -95,3 +95,24 @@ def test_faults_after_the_load_are_not_measured() -> None:
 def test_percentiles_are_observed_values(share: float, value: float) -> None:
     assert percentile([5, 1, 2, 4, 3], share) == value
     assert percentile([], share) == 0
+
+
+@pytest.mark.parametrize(
+    ("other", "overlapped"),
+    [
+        pytest.param(("error_before", "heartland", 5, 12), True, id="errors of its vendor go on"),
+        pytest.param(("slow", "broker", 13, 30), True, id="a slow broker before it resumed"),
+        pytest.param(("kill", "heartland-writer", 11, 11), True, id="its replica killed"),
+        pytest.param(("error_before", "heartland", 2, 9), False, id="over before"),
+        pytest.param(("error_before", "heartland", 15, 20), False, id="after it resumed"),
+        pytest.param(("error_before", "shopify", 5, 20), False, id="of another vendor"),
+    ],
+)
+def test_a_recovery_that_another_fault_hindered_is_told_apart(
+    other: tuple[str, str, float, float], overlapped: bool
+) -> None:
+    times = processed("heartland_writer", p0=[(9, 14)])
+
+    [recovery] = [one for one in recoveries([KILL, fault(*other)], times, at(100)) if one.fault == KILL]
+
+    assert (round(recovery.seconds, 3), recovery.overlapped) == (4, overlapped)

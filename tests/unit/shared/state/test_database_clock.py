@@ -41,6 +41,37 @@ def test_setting_the_machines_clock_in_mid_run_moves_nothing(hours: int) -> None
     assert shared.now() == true.now()
 
 
+@pytest.mark.parametrize("delay", [0.0, 3.0, 30.0])
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_slow_answer_does_not_move_a_clock_that_is_right(delay: float, share: float) -> None:
+    """The database reads its clock at once, or late: nobody can tell which part of the time was the way back."""
+    machine = FakeClock()
+    shared = DatabaseClock(machine)
+    asked_at = machine.monotonic()
+    machine.advance(delay * share)
+    told = machine.now()
+    machine.advance(delay * (1 - share))
+
+    shared.learn(told, asked_at, machine.monotonic())
+
+    assert shared.offset == timedelta(0)
+
+
+def test_a_clock_that_is_off_is_moved_whatever_the_answer_takes() -> None:
+    true, machine = FakeClock(), Wrong(timedelta(minutes=-5))
+    shared = DatabaseClock(machine)
+    asked_at = machine.monotonic()
+    for clock in (true, machine):
+        clock.advance(1)
+    told = true.now()
+    for clock in (true, machine):
+        clock.advance(1)
+
+    shared.learn(told, asked_at, machine.monotonic())
+
+    assert shared.now() == true.now()
+
+
 def test_the_next_answer_puts_right_what_the_machines_clock_has_drifted() -> None:
     true, machine = FakeClock(), Wrong(timedelta(hours=-1))
     shared = DatabaseClock(machine)
