@@ -18,7 +18,7 @@ from shared.definitions.paths import Change, changes, with_value, without_value
 from shared.entities.parts import Preview, PreviewParts, ReadRecord
 from shared.entities.spec import Spec, load
 from shared.entities.table import ENTITIES, preview_of
-from shared.errors import IntegrationError
+from shared.errors import IntegrationError, TargetDown
 from shared.messaging.kafka.producer import open_producer
 from shared.messaging.notice import asked_for
 from shared.operations.audit import audited
@@ -190,9 +190,9 @@ async def preview_reapply(
     records: Reapplicable,
     progress: Callable[[int], None] = lambda _: None,
 ) -> ReapplyPreview:
-    """Run the writer on each record as its source holds it now, without writing. Raises TargetDown for an outage.
+    """Run the writer on each record as its source holds it now, without writing.
 
-    `progress` is told how many were looked at.
+    `progress` is told how many were looked at. Raises TargetDown where the source is down: nothing can be said then.
     """
     result, parts = ReapplyPreview(), replace(parts, reapplies=True)
     waiting, done = iter(records.keys), 0
@@ -204,10 +204,15 @@ async def preview_reapply(
             done += 1
             progress(done)
 
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(_AT_ONCE):
-            tasks.create_task(work())
-    result.affected.sort(key=lambda one: records.keys.index(one.key))
+    tasks = [asyncio.create_task(work()) for _ in range(_AT_ONCE)]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    order = {key: at for at, key in enumerate(records.keys)}
+    result.affected.sort(key=lambda one: order[one.key])
     return result
 
 
@@ -217,6 +222,8 @@ async def _preview_one(
     try:
         record: ReadRecord = await load(spec.read_now)(parts, connection, key)
         preview: Preview = await load(preview_of(spec.name, target))(parts, connection, record.body)
+    except TargetDown:
+        raise
     except IntegrationError as error:
         result.problems[key] = error.reason
         return

@@ -12,7 +12,7 @@ import pytest
 from deploy.local.engine import Engine
 from services.sandbox.shopify import shop
 from shared.entities.settings_model import settings_check, settings_model
-from shared.errors import Rejected
+from shared.errors import Rejected, TargetDown
 from shared.operations.dead_letters.dry_run import DryRunSettings, open_previews
 from shared.operations.definitions import (
     Edit,
@@ -143,6 +143,17 @@ async def test_an_order_that_cannot_be_read_any_more_is_named(place: Place) -> N
     _, [preview] = await looked_at(place)
 
     assert preview.problems == {order_id: f"Shopify does not show order {order_id}"}
+
+
+async def test_while_the_shop_is_down_nothing_is_said_of_any_order(place: Place) -> None:
+    order_id = await place.order(1001)
+    await place.tell(order_id)
+    await place.arrived(1001)
+    await publish(place, heartland__order__note_field="web_note")
+    await place.sandbox.faults({"system": "shopify", "kind": "outage", "rate": 1.0})
+
+    with pytest.raises(TargetDown):
+        await looked_at(place)
 
 
 async def test_nothing_is_published_where_nothing_changes_nor_for_nobody(place: Place) -> None:
