@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from services.cli.options import NO_REASON, AsJson, Because, database_url, operator, run_operation, tool_settings
 from shared.definitions.describe import describe as list_settings
 from shared.definitions.describe import reference
-from shared.definitions.paths import Change, merged, setting_paths, value_at
+from shared.definitions.paths import Change, merged, setting_paths, unknown_paths, value_at
 from shared.definitions.paths import changes as differences
 from shared.entities.settings_model import settings_model
 from shared.errors import Misconfigured
@@ -44,6 +44,7 @@ app = typer.Typer(
 )
 OfConnection = Annotated[str, typer.Option("--connection", help="Of this connection.")]
 MAIN = "main"
+_LARGEST = 2**31 - 1
 # How many affected records are listed; the sums count all of them.
 MOST_LISTED = 20
 
@@ -51,7 +52,9 @@ MOST_LISTED = 20
 @app.command(name="show")
 def show(
     connection: OfConnection = MAIN,
-    version: Annotated[int | None, typer.Option(help="An earlier version; else the one in use.")] = None,
+    version: Annotated[
+        int | None, typer.Option(min=1, max=_LARGEST, help="An earlier version; else the one in use.")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what is left at its default.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -71,6 +74,8 @@ def show(
     rows = list(_values(settings))
     for path, value in rows:
         console().print(f"  {path} = {_json(value)}", markup=False)
+    for path in unknown_paths(found.settings, settings_model()):
+        console().print(f"  {path}: unknown; `tillbridge settings set --unset {path}` removes it", markup=False)
     if not rows:
         console().print("  everything is at its default: `tillbridge settings show --all`", markup=False)
 
@@ -98,7 +103,9 @@ def set_(
     values: Annotated[list[str] | None, typer.Argument(help="Settings as path=value; a value is JSON or text.")] = None,
     unset: Annotated[list[str] | None, typer.Option(help="Set this path back to its default.")] = None,
     file: Annotated[Path | None, typer.Option(help="Replace all settings by those of this JSON file.")] = None,
-    from_version: Annotated[int | None, typer.Option(help="Start from the settings of this earlier version.")] = None,
+    from_version: Annotated[
+        int | None, typer.Option(min=1, max=_LARGEST, help="Start from the settings of this earlier version.")
+    ] = None,
     connection: OfConnection = MAIN,
     because: Because = "",
     dry_run: Annotated[
@@ -142,9 +149,12 @@ def _pair(text: str) -> tuple[str, Any]:
     if not equals or not path:
         raise Misconfigured(f"{text!r} is no path=value")
     try:
-        return path, orjson.loads(value)
+        parsed = orjson.loads(value)
     except orjson.JSONDecodeError:
         return path, value
+    # What is text stays text, be it a number: a location's number, a prefix.
+    is_text = any(one.path == path and one.kind == "text" for one in list_settings(settings_model()))
+    return path, value if is_text and not isinstance(parsed, str) else parsed
 
 
 def _document(file: Path) -> Mapping[str, Any]:
@@ -249,10 +259,10 @@ def _print_changes(of: Sequence[Change]) -> None:
 
 def _tell_published(connection: str, published: Published, *, dry_run: bool) -> None:
     if not published.changes:
-        console().print(f"{connection}: these are the settings of version {published.version} already", markup=False)
+        console().print(f"{connection}: nothing changes; version {published.version} stays in use", markup=False)
         return
     if dry_run:
-        console().print(f"{connection}: this would change version {published.version}:", markup=False)
+        console().print(f"{connection}: changes against version {published.version}:", markup=False)
         _print_changes(published.changes)
         return
     console().print(f"{connection}: version {published.version} is published", markup=False)
@@ -269,7 +279,7 @@ def _tell_preview(one: Reapplicable, preview: ReapplyPreview) -> None:
     console().print(
         f"{len(one.keys)} {one.spec.plural} were written to {one.target.capitalize()} with other settings: "
         f"{len(preview.affected)} would change ({money} in all), {preview.unchanged} would not, "
-        f"{len(preview.problems)} would not go through",
+        f"{len(preview.problems)} cannot be written",
         markup=False,
     )
     for affected in preview.affected[:MOST_LISTED]:

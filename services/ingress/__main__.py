@@ -13,12 +13,11 @@ from services.ingress.response import AcceptedResponse
 from services.ingress.settings import Settings
 from services.ingress.signature_alert import alert_of, watch
 from services.ingress.signature_failures import AlertChange, FailureAlert, SenderThrottle, SignatureFailures
-from shared.entities.settings_model import settings_check
 from shared.entities.spec import Spec
 from shared.entities.table import ENTITIES, check, sources
 from shared.messaging.kafka.producer import Producer, open_producer
 from shared.runtime.service import Shell, launch, open_shell
-from shared.state.connections import open_connections
+from shared.state.connections import accept_all, open_connections
 from shared.state.database import Database
 
 
@@ -28,7 +27,7 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
     async with (
         open_shell("ingress", settings, stop) as shell,
         Database.open(settings.database_url, settings.database_pool_size) as database,
-        open_connections(database, settings, shell.log, check=settings_check(entities)) as connections,
+        open_connections(database, settings, shell.log, check=accept_all) as connections,
         open_producer(settings, shell.clock) as producer,
     ):
         publisher = Publisher(

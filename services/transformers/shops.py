@@ -31,6 +31,11 @@ class Shop:
         """The namespace of our own metafields."""
         return self.shopify.rules.metafield_namespace
 
+    @property
+    def definitions_version(self) -> int:
+        """The version of the connection's settings."""
+        return self.shopify.connection.definitions_version
+
     async def read(self, order_id: str, priority: Priority = "live") -> Node | None:
         return await self.readers[priority].read(order_id)
 

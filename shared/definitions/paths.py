@@ -38,6 +38,13 @@ def setting_paths(model: type[BaseModel]) -> Iterator[str]:
     yield from (path for path, _ in setting_fields(model))
 
 
+def fixed_paths(model: type[BaseModel]) -> Iterator[str]:
+    """Settings that must not change once records are written: those are found again by them."""
+    for path, field in setting_fields(model):
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("fixed_once_written"):
+            yield path
+
+
 def sections(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """The paths of the sections of a model."""
     for name, field in model.model_fields.items():
@@ -98,9 +105,28 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Json:
 def changes(before: Mapping[str, Any], after: Mapping[str, Any], model: type[BaseModel]) -> list[Change]:
     """Settings whose effective value differs, by path. Settings of `before` that are no longer known do not count."""
     defaults = model().model_dump(mode="json")
-    old, new = merged(defaults, before), merged(defaults, after)
-    pairs = [(path, value_at(old, path), value_at(new, path)) for path in setting_paths(model)]
+    pairs = [
+        (path, _effective(before, path, defaults), _effective(after, path, defaults)) for path in setting_paths(model)
+    ]
     return [Change(path, was, now) for path, was, now in pairs if was != now]
+
+
+def unknown_paths(settings: Mapping[str, Any], model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Stored paths that the model does not declare."""
+    known = {*setting_paths(model), *sections(model)}
+    for name, value in settings.items():
+        path = prefix + name
+        if path not in known:
+            yield path
+        elif isinstance(value, Mapping) and path not in set(setting_paths(model)):
+            yield from unknown_paths(value, model, f"{path}.")
+
+
+def _effective(settings: Mapping[str, Any], path: str, defaults: Mapping[str, Any]) -> Any:
+    try:
+        return value_at(settings, path)
+    except KeyError:
+        return value_at(defaults, path)
 
 
 def _section_of(field: FieldInfo) -> type[BaseModel] | None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
 
 
 class Section(BaseModel):
     """Strict: a key that it does not declare is refused. Every setting has a default and a description.
 
-    Values are read as JSON states them: text is no number, and 1 is no boolean.
+    Text that states a number counts as that number, as it did before settings had versions.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# For a setting by which records that are written already are found again: see `fixed_paths`.
+FIXED: JsonDict = {"fixed_once_written": True}

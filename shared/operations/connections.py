@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from shared.entities.settings_model import settings_check
+from shared.entities.settings_model import settings_check, settings_model
 from shared.errors import Misconfigured, Rejected
+from shared.operations.definitions import refuse_fixed
 from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
+from shared.state.definitions import Definitions
 from shared.state.purge import forget
 
 # All other credentials are secrets.
@@ -78,7 +80,17 @@ async def put_connection(
     """
     if forget_records:
         await _forget_sandbox(database, secret_key, connection.name)
+    if not keep_settings:
+        await _refuse_fixed(database, connection)
     await ConnectionStore(database, secret_key, settings_check()).put(connection, keep_settings=keep_settings)
+
+
+async def _refuse_fixed(database: Database, connection: Connection) -> None:
+    try:
+        in_use = await Definitions(database).get(connection.name)
+    except Rejected:  # a new connection
+        return
+    await refuse_fixed(database, connection.name, in_use.settings, connection.settings, settings_model())
 
 
 async def _forget_sandbox(database: Database, secret_key: SecretStr | str, name: str) -> None:

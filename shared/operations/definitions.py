@@ -14,11 +14,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from shared.definitions.parse import check_paths, check_settings
-from shared.definitions.paths import Change, changes, with_value, without_value
+from shared.definitions.paths import Change, changes, fixed_paths, unknown_paths, with_value, without_value
 from shared.entities.parts import Preview, PreviewParts, ReadRecord
 from shared.entities.spec import Spec, load
 from shared.entities.table import ENTITIES, preview_of
-from shared.errors import IntegrationError, TargetDown
+from shared.errors import IntegrationError, Misconfigured, Rejected, TargetDown
 from shared.messaging.kafka.producer import open_producer
 from shared.messaging.notice import asked_for
 from shared.operations.audit import audited
@@ -28,6 +28,7 @@ from shared.state.audit import Audit
 from shared.state.database import Database
 from shared.state.database_clock import database_clock
 from shared.state.definitions import Definitions, DefinitionsVersion
+from shared.state.ledger import has_effects
 from shared.state.versions import keys_with_other_definitions
 
 _PAGE = 500
@@ -77,13 +78,31 @@ async def edited(
     in_use = await definitions.get(connection)
     start = in_use if edit.from_version is None else await definitions.get(connection, edit.from_version)
     settings: dict[str, Any] = start.settings if edit.document is None else dict(edit.document)
-    check_paths(edit.unset, model)
+    stored = set(unknown_paths(start.settings, model))
+    check_paths([path for path in edit.unset if path not in stored], model)
     for path in edit.unset:
         settings = without_value(settings, path)
     for path, value in edit.values.items():
         settings = with_value(settings, path, value)
     check_settings(settings, model)
+    await refuse_fixed(database, connection, in_use.settings, settings, model)
     return in_use, settings
+
+
+async def refuse_fixed(
+    database: Database, connection: str, before: Mapping[str, Any], after: Mapping[str, Any], model: type[BaseModel]
+) -> None:
+    """Raises Misconfigured where a setting changes by which written records are found again.
+
+    With another field name a create in doubt would not be found, and made a second time.
+    """
+    fixed = set(fixed_paths(model))
+    changed = [change.path for change in changes(before, after, model) if change.path in fixed]
+    if changed and await has_effects(database, connection):
+        raise Misconfigured(
+            f"connection settings: {', '.join(changed)} cannot change any more: records that were written to "
+            f"connection {connection} are found again by it"
+        )
 
 
 async def publish_definitions(
@@ -111,11 +130,12 @@ async def publish_definitions(
 
 @dataclass(frozen=True, slots=True)
 class Reapplicable:
-    """Records of one entity, written to one target with other definitions than those in use."""
+    """Records of one entity, written to one target with other definitions than `version`, which is in use."""
 
     spec: Spec
     target: str
     keys: Sequence[str]
+    version: int
 
 
 async def reapplicable(
@@ -127,7 +147,7 @@ async def reapplicable(
     for spec, target in _rewritable(entities):
         keys = [key async for key in _keys(database, connection, spec.name, target, in_use, since)]
         if keys:
-            found.append(Reapplicable(spec, target, keys))
+            found.append(Reapplicable(spec, target, keys, in_use))
     return found
 
 
@@ -241,11 +261,17 @@ async def reapply(
     """Have these records read back and written with the definitions in use; how many notices were sent.
 
     They travel at backfill priority. Each is written at most once: what was written with these definitions meanwhile
-    is a duplicate. Raises TargetDown, after which it can be done again.
+    is a duplicate. Raises Rejected where another version was published since these records were looked up, TargetDown,
+    after which it can be done again.
     """
     async with Database.open(settings.database_url, 1) as database:
         clock: Clock = await database_clock(database, SystemClock())
-        version = (await Definitions(database).get(connection)).version
+        in_use = await Definitions(database).get(connection)
+        version = in_use.version
+        if any(one.version != version for one in records):
+            raise Rejected(
+                f"version {version} was published by {in_use.author} meanwhile: nothing was sent, look at it again"
+            )
         counts = {f"{one.spec.name}:{one.target}": len(one.keys) for one in records}
         details = {"records": counts, "version": version, "because": because}
         async with audited(Audit(database), clock, author, "settings.reapply", connection, details) as outcome:

@@ -71,6 +71,8 @@ class ConnectionStore:
             await lock_definitions(transaction, connection.name)
             last = await last_version(transaction, connection.name)
             version = last.version if last else 0
+            if last is not None and keep_settings:
+                self._check(last.settings)
             if last is None or (not keep_settings and last.settings != connection.settings):
                 version += 1
                 await add_version(transaction, connection.name, version, connection.settings, author, reason)

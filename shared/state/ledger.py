@@ -221,3 +221,8 @@ def _claims(rows: Sequence[asyncpg.Record]) -> dict[tuple[str, str], Claim]:
 def _as_claim(row: asyncpg.Record) -> Claim:
     states: dict[str, State] = {"new": "new", "failed": "new", "sent": "in_doubt", "done": "done"}
     return Claim(states[row["state"]], row["result"], row["sent_at"], row["attempts"])
+
+
+async def has_effects(db: Database, connection: str) -> bool:
+    """Whether anything was ever sent for this connection. Raises TargetDown without a database."""
+    return await db.fetchrow("select 1 from effects where connection = $1 limit 1", connection) is not None

@@ -23,8 +23,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from shared.canonical.event import CanonicalEvent
 from shared.canonical.priority import Priority
-from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, Rejected, RetryLater, TargetDown, Waiting
-from shared.limits.call_context import REPAIR, CallContext
+from shared.errors import IntegrationError, NeedsReview, OutcomeUnknown, Rejected, RetryLater, Waiting
+from shared.limits.call_context import BACKFILL, REPAIR, CallContext
 from shared.messaging.envelope import Envelope
 from shared.messaging.record import Record, Result, context_of
 from shared.runtime.clock import Clock
@@ -238,7 +238,7 @@ class Sync(Generic[E]):
         verdict = self._gate(state, event, _Asked(definitions=1 if reapplies else 0))
         if verdict != "apply":
             return verdict, ""
-        attempt = self._attempt(event, state, REPAIR, None)
+        attempt = self._attempt(event, state, BACKFILL if reapplies else REPAIR, None)
         try:
             sync = self._entity.open(attempt)
             written = await self._converge(sync, attempt.work)
@@ -263,7 +263,9 @@ class Sync(Generic[E]):
         in_use = self._entity.definitions_version(event.connection) if asked.definitions else 0
         if in_use < asked.definitions:
             # Written with the former settings it would be done with, and differ from what was asked for.
-            raise TargetDown(f"version {asked.definitions} of the settings is not loaded yet", _DEFINITIONS_SECONDS)
+            raise RetryLater(
+                f"version {asked.definitions} of the settings is not loaded yet", after=_DEFINITIONS_SECONDS
+            )
         version = Version(event.version, event.content_hash, in_use)
         return gate(state.version, version, asks_again=asked.again, reapplies=asked.definitions > 0)
 

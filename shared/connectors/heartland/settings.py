@@ -17,5 +17,9 @@ class HeartlandSettings(Section):
         description="Assumed: a 4xx without a body comes from a proxy, not from Heartland; on: it is Heartland's no",
     )
     read_lag_seconds: float = Field(
-        10.0, ge=0, description="Assumed: a write shows in reads after this many seconds at the latest"
+        10.0,
+        ge=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="Assumed: a write shows in reads after this many seconds at the latest",
     )

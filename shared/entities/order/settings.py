@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.definitions.section import Section
+from shared.definitions.section import FIXED, Section
 
 
 class HeartlandOrderSettings(Section):
@@ -20,18 +20,35 @@ class HeartlandOrderSettings(Section):
     shipping_method_id: int | None = Field(None, description="Shipping method of web orders; none if not set")
     sales_rep: str = Field("Shopify", description="Text that Heartland shows as the sales person of web orders")
     order_prefix: str = Field("S-", description="Precedes Shopify's order name in Heartland's order number")
-    order_id_field: str = Field("shopify_order_id", description="Custom field of orders for Shopify's order id")
-    line_id_field: str = Field("shopify_line_id", description="Custom field of order lines for Shopify's line id")
+    order_id_field: str = Field(
+        "shopify_order_id",
+        min_length=1,
+        description="Custom field of orders for Shopify's order id; fixed once orders are written",
+        json_schema_extra=FIXED,
+    )
+    line_id_field: str = Field(
+        "shopify_line_id",
+        min_length=1,
+        description="Custom field of order lines for Shopify's line id; fixed once orders are written",
+        json_schema_extra=FIXED,
+    )
     transaction_id_field: str = Field(
-        "shopify_transaction_id", description="Custom field of payments for Shopify's transaction id"
+        "shopify_transaction_id",
+        min_length=1,
+        description="Custom field of payments for Shopify's transaction id; fixed once orders are written",
+        json_schema_extra=FIXED,
     )
     note_field: str = Field("", description="Custom field of orders for the buyer's note; empty for none")
-    placeholder_sku: str = Field("MISC", description="Item for lines without SKU; created when first needed")
-    tip_sku: str = Field("TIP", description="Item that carries tips")
-    duty_sku: str = Field("DUTY", description="Item that carries duties")
-    fee_sku: str = Field("FEE", description="Item that carries fees")
-    rounding_sku: str = Field("ROUNDING", description="Item that carries cash rounding, up or down")
-    discount_sku: str = Field("DISCOUNT", description="Item for discounts of an order as a whole (old records)")
+    placeholder_sku: str = Field(
+        "MISC", min_length=1, description="Item for lines without SKU; created when first needed"
+    )
+    tip_sku: str = Field("TIP", min_length=1, description="Item that carries tips")
+    duty_sku: str = Field("DUTY", min_length=1, description="Item that carries duties")
+    fee_sku: str = Field("FEE", min_length=1, description="Item that carries fees")
+    rounding_sku: str = Field("ROUNDING", min_length=1, description="Item that carries cash rounding, up or down")
+    discount_sku: str = Field(
+        "DISCOUNT", min_length=1, description="Item for discounts of an order as a whole (old records)"
+    )
     payment_types: dict[str, int] = Field(
         {}, description="Heartland payment type id by Shopify gateway; others are found by name, or created"
     )

@@ -46,6 +46,8 @@ class OrderSource(Protocol):
     def namespace(self) -> str: ...
     @property
     def read_back(self) -> bool: ...
+    @property
+    def definitions_version(self) -> int: ...
     async def read(self, order_id: str, priority: Priority = "live") -> Node | None: ...
 
 
@@ -70,6 +72,7 @@ def handler(
         last = records[-1].envelope
         order_id = subject_of(last)
         shop = await shop_of(last.connection)
+        _require_definitions(records, shop)
         order = await read(records, order_id, shop)
         require_balance(order)
         event = canonical(records, order, shop.namespace, clock.now())
@@ -85,6 +88,13 @@ def handler(
         )
 
     return handle
+
+
+def _require_definitions(records: Sequence[Record], shop: OrderSource) -> None:
+    """Raises RetryLater for a re-apply whose settings are not loaded yet: the content hash depends on them."""
+    version = max(record.envelope.reapplied_version for record in records)
+    if shop.definitions_version < version:
+        raise RetryLater(f"version {version} of the settings is not loaded yet", after=2)
 
 
 def subject_of(notice: Envelope) -> str:

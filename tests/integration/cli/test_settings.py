@@ -16,6 +16,10 @@ from shared.state.definitions import Definitions
 from tests.integration.cli.test_commands import Shell, one_line
 from tests.support.engine import service_environ
 
+ACCOUNTS = {
+    "SHOPIFY_SHOP_DOMAIN": "harbor.myshopify.com", "SHOPIFY_CLIENT_ID": "app", "SHOPIFY_CLIENT_SECRET": "hush",
+    "HEARTLAND_BASE_URL": "https://harbor.retail.heartland.us", "HEARTLAND_API_TOKEN": "token",
+}  # fmt: skip
 SANDBOX = {"shopify": {"base_url": "http://127.0.0.1:9"}}
 FIRST = {"heartland": {"order": {"order_prefix": "W-"}}}
 
@@ -43,7 +47,7 @@ async def test_a_change_is_published_with_its_author_and_reason(shell: Shell) ->
     )
 
     tried = await shell("settings", "set", *words, "--dry-run")
-    assert "this would change version 1" in tried.out
+    assert "changes against version 1" in tried.out
     assert (await shell("settings", "show", "--json")).json["version"] == 1
     told = await shell("settings", "set", *words, "--because", "the stores want it")
 
@@ -168,3 +172,38 @@ async def test_exported_settings_give_another_connection_the_same(shell: Shell, 
     whole = [await shell("settings", "show", "--all", "--json", "--connection", name) for name in ("main", "second")]
     assert whole[0].json["settings"] == whole[1].json["settings"]
     assert whole[0].json["settings"]["heartland"]["order"]["order_prefix"] == "W-"
+
+
+async def test_text_stays_text_and_an_unknown_stored_key_can_be_removed(shell: Shell, db: Database) -> None:
+    await db.execute("update definitions set settings = jsonb_set(settings, '{heartland,order,old_key}', '1')")
+    shown = (await shell("settings", "show")).out
+    assert (
+        "heartland.order.old_key: unknown; `tillbridge settings set --unset heartland.order.old_key` removes it"
+        in shown
+    )
+
+    await shell(
+        "settings", "set", "--unset", "heartland.order.old_key", "heartland.order.source_location=12", "--because", "x"
+    )
+
+    settings = (await Definitions(db).get("main")).settings
+    assert settings == {"heartland": {"order": {"order_prefix": "W-", "source_location": "12"}}}
+
+
+async def test_what_finds_written_records_again_is_fixed_once_there_are_any(shell: Shell, db: Database) -> None:
+    words = ("settings", "set", "heartland.order.order_id_field=web_id", "--because", "x")
+    await db.execute(
+        "insert into effects (connection, effect_id, system, entity, key, operation, state) "
+        "values ('main', '1', 'heartland', 'order', '1', 'order:create', 'sent')"
+    )
+
+    refused = await shell(*words)
+    (shell.folder / "mine.json").write_text(json.dumps({"heartland": {"order": {"line_id_field": "web_line"}}}))
+    by_file = await Shell({**shell.environ, "CONNECTION_SETTINGS_FILE": "mine.json", **ACCOUNTS}, shell.folder)(
+        "connect"
+    )
+
+    assert one_line(refused.err)
+    assert "heartland.order.order_id_field cannot change any more" in refused.err
+    assert "heartland.order.line_id_field cannot change any more" in by_file.err
+    assert (await Definitions(db).get("main")).version == 1

@@ -145,6 +145,18 @@ async def test_an_order_that_cannot_be_read_any_more_is_named(place: Place) -> N
     assert preview.problems == {order_id: f"Shopify does not show order {order_id}"}
 
 
+async def test_what_was_looked_at_is_not_sent_once_another_version_is_published(place: Place) -> None:
+    order_id = await place.order(1001)
+    await place.tell(order_id)
+    await place.arrived(1001)
+    await publish(place, heartland__order__note_field="web_note")
+    found, _ = await looked_at(place)
+    await publish(place, heartland__order__note_field="other_note")
+
+    with pytest.raises(Rejected, match="version 3 was published by jo meanwhile"):
+        await reapplied(place, found)
+
+
 async def test_while_the_shop_is_down_nothing_is_said_of_any_order(place: Place) -> None:
     order_id = await place.order(1001)
     await place.tell(order_id)

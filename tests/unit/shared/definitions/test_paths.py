@@ -16,6 +16,7 @@ from shared.definitions.paths import (
     merged,
     sections,
     setting_paths,
+    unknown_paths,
     value_at,
     with_value,
     without_value,
@@ -84,6 +85,18 @@ def test_changes_are_of_effective_values() -> None:
     assert changes({}, {"title": "x", "inner": {"depth": 4}}, Model) == [Change("inner.depth", 3, 4)]
     assert changes({"inner": {"depth": 4}}, {}, Model) == [Change("inner.depth", 4, 3)]
     assert changes({"former": 1}, {}, Model) == []
+
+
+def test_a_stored_section_that_is_none_counts_as_not_set() -> None:
+    broken: dict[str, Any] = {"inner": None}
+
+    assert changes(broken, {"inner": {"depth": 4}}, Model) == [Change("inner.depth", 3, 4)]
+
+
+def test_stored_paths_that_are_not_declared_are_listed() -> None:
+    stored = {"old": 1, "inner": {"former": 2, "names": {"a": 1}}}
+
+    assert list(unknown_paths(stored, Model)) == ["old", "inner.former"]
 
 
 def test_settings_are_described_in_words() -> None:

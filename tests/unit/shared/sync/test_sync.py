@@ -286,7 +286,7 @@ async def test_a_reapply_waits_until_its_version_of_the_settings_is_loaded(bench
     bench.target.definitions_version = 3
     await bench.write(1)
 
-    with pytest.raises(TargetDown, match="version 4 of the settings is not loaded yet"):
+    with pytest.raises(RetryLater, match="version 4 of the settings is not loaded yet"):
         await bench.write(1, definitions=4)
     bench.target.definitions_version = 5
 

@@ -37,6 +37,7 @@ class FakeShop:
     def __init__(self, node: Node | None, *, read_back: bool = True) -> None:
         self.node = node
         self.namespace = "tillbridge"
+        self.definitions_version = 3
         self.read_back = read_back
         self.reads: list[str] = []
         self.priorities: list[str] = []
@@ -324,3 +325,10 @@ async def test_settings_are_applied_again_behind_everything_else() -> None:
 
     [(_, sent)] = bench.producer.sent
     assert (sent.asks_again, sent.reapplied_version, sent.priority) == (False, 3, "backfill")
+
+
+async def test_a_reapply_waits_until_its_settings_are_loaded() -> None:
+    bench = Bench(an_order_node())
+
+    with pytest.raises(RetryLater, match="version 4 of the settings is not loaded yet"):
+        await bench.run(a_notice(1, extra=asked_for("definitions", 4)))
