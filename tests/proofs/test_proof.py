@@ -13,8 +13,8 @@ from tests.support.processes import ROOT
 
 pytestmark = pytest.mark.timeout(900)
 
-# Three times the limit of `make prove`: with so few faults the 95th percentile is the second slowest, and a test run
-# may share its machine.
+# Nearly four times the limit of `make prove`: with so few faults the 95th percentile is the second slowest, and a test
+# run may share its machine.
 RESUME_SECONDS = 30.0
 
 

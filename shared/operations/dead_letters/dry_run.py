@@ -19,6 +19,7 @@ from shared.entities.settings_model import settings_check
 from shared.entities.spec import load
 from shared.entities.table import preview_of
 from shared.errors import IntegrationError, Rejected
+from shared.limits.vendor_limits import open_tool_limits
 from shared.messaging.dead_letters.reader import DeadLetter
 from shared.operations.dead_letters.dead_letters import target_of
 from shared.operations.dead_letters.resend import Sending
@@ -44,7 +45,10 @@ async def open_previews(settings: DryRunSettings) -> AsyncIterator[PreviewParts]
     clock, metrics = SystemClock(), ServiceMetrics("preview", CollectorRegistry())
     async with Database.open(settings.database_url, 2) as database:
         known = Connections(await ConnectionStore(database, settings.secret_key, settings_check()).all())
-        async with open_clients(settings, known, metrics=metrics, clock=clock) as clients:
+        async with (
+            open_tool_limits("cli", database, metrics, clock) as limits,
+            open_clients(settings, known, metrics=metrics, clock=clock, limits=limits) as clients,
+        ):
             yield PreviewParts(database, clients, clock, settings.shopify_read_lag_seconds)
 
 
