@@ -25,6 +25,9 @@ from shared.state.versions import PUT_PART, Version
 
 # What an effect is claimed with, for whoever finds it in doubt.
 Intent = Mapping[str, Any]
+# What one statement has written: new claims by connection and effect, links by connection, entity and Shopify's id.
+_Claims = Mapping[tuple[str, str], Claim]
+_Links = set[tuple[str, str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,18 +148,19 @@ class AtomicWriter:
         rows = await self._db.fetch(_WRITE, *_values(write_sets, self._clock))
         claims = {(row["connection"], row["first"]): _new(row) for row in rows if row["second"] is None}
         links = {(row["connection"], row["first"], row["second"]) for row in rows if row["second"] is not None}
-        return list(await asyncio.gather(*(self._answer(one, claims, links) for one in write_sets)))
+        answers = [_answer_if_new(one, claims, links) for one in write_sets]
+        known = [one for one, answer in zip(write_sets, answers, strict=True) if answer is None]
+        looked_up = iter(await asyncio.gather(*(self._answer(one, claims, links) for one in known)) if known else ())
+        return [next(looked_up) if answer is None else answer for answer in answers]
 
-    async def _answer(
-        self, write_set: WriteSet, claims: Mapping[tuple[str, str], Claim], links: set[tuple[str, str, str]]
-    ) -> WriteAnswer:
+    async def _answer(self, write_set: WriteSet, claims: _Claims, links: _Links) -> WriteAnswer:
         """Claims and links that were there already need a second look, which few sets do."""
         answer = WriteAnswer()
         for effect, intent in write_set.claims.items():
             known = claims.get((effect.connection, effect.id))
             answer.claims[effect] = known or await self._ledger.claim(effect, intent)
         for pair in write_set.links:
-            if (pair.connection, pair.entity, clean(pair.shopify_id)) not in links:
+            if _link_key(pair) not in links:
                 await self._link(pair, answer)
         return answer
 
@@ -165,6 +169,19 @@ class AtomicWriter:
             await self._links.put(*pair)
         except NeedsReview as conflict:
             answer.conflicts.append((pair, conflict))
+
+
+def _answer_if_new(write_set: WriteSet, claims: _Claims, links: _Links) -> WriteAnswer | None:
+    """The answer to a set of which nothing was there before; None if something was."""
+    found = {effect: claims.get((effect.connection, effect.id)) for effect in write_set.claims}
+    new = {effect: claim for effect, claim in found.items() if claim is not None}
+    if len(new) < len(found) or any(_link_key(pair) not in links for pair in write_set.links):
+        return None
+    return WriteAnswer(new)
+
+
+def _link_key(pair: LinkPair) -> tuple[str, str, str]:
+    return pair.connection, pair.entity, clean(pair.shopify_id)
 
 
 def _values(write_sets: Sequence[WriteSet], clock: Clock) -> list[object]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -36,10 +36,12 @@ class Effect:
     entity: str
     key: str
     operation: str
+    # Computed once: it is needed for the claim, for its answer and for the outcome.
+    id: str = field(init=False, compare=False, repr=False)
 
-    @property
-    def id(self) -> str:
-        return effect_id(self.connection, self.system, self.entity, self.key, self.operation)
+    def __post_init__(self) -> None:
+        named = effect_id(self.connection, self.system, self.entity, self.key, self.operation)
+        object.__setattr__(self, "id", named)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,9 +36,11 @@ class Reporter:
         # Looking a labelled metric up costs as much as all the rest of a record's end.
         self._outcome = lru_cache(lambda entity, outcome: metrics.outcomes.labels(entity=entity, outcome=outcome))
         self._latency = lru_cache(lambda entity: metrics.latency_seconds.labels(entity=entity))
+        self._in = lru_cache(lambda entity: metrics.events_in.labels(entity=entity))
+        self._out = lru_cache(lambda entity: metrics.events_out.labels(entity=entity))
 
     def taken(self, entity: str, count: int) -> None:
-        self._metrics.events_in.labels(entity=entity).inc(count)
+        self._in(entity).inc(count)
 
     async def flush(self) -> None:
         """Send hops and alerts before the service stops, if the broker answers."""
@@ -118,7 +120,7 @@ class Reporter:
             age = (now - last.envelope.time).total_seconds()
             self._latency(route.entity).observe(max(age, 0.0))
         if result.outcome in CARRIED_OUT:
-            self._metrics.events_out.labels(entity=route.entity).inc()
+            self._out(route.entity).inc()
 
     def tried(self, route: Route, record: Record, detail: str, started_at: datetime) -> None:
         """Add a `retrying` hop: the attempt failed and is repeated."""
@@ -134,7 +136,7 @@ class Reporter:
             return
         envelope = record.envelope
         self._producer.trace(
-            Hop.model_construct(  # ours, field by field: nothing to validate, and one is made for each record
+            Hop(
                 event_id=envelope.id,
                 trace_id=envelope.trace_id,
                 connection=envelope.connection,
