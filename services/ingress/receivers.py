@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from services.ingress.heartland import HeartlandReceiver
@@ -18,6 +19,9 @@ from shared.errors import Misconfigured
 from shared.state.connections import Connection
 
 Find = Callable[[str], Connection | None]
+
+# A connection's webhooks use a few paths. What is rejected is not cached.
+_REMEMBERED_PATHS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class WebhookPath:
     token: str = ""
 
 
+@lru_cache(_REMEMBERED_PATHS)
 def parse_path(path: str) -> WebhookPath:
     """Parse a raw request path, with or without a query. Raises WebhookRejected."""
     parts = path.partition("?")[0].split("/")
