@@ -1,4 +1,4 @@
-"""`python -m services.journal`: stores what happened to every record, for `tillbridge trace` and alerts."""
+"""Runs the journal: stores hops and alerts for `tillbridge trace` and `tillbridge alerts`."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from shared.state.webhook_counts import WebhookCounts
 
 NAME = "journal"
 _DEAD_LETTERS_IN_A_ROW = 1_000
-_FORGET_SECONDS = 3_600.0
+_CLEANUP_SECONDS = 3_600.0
 
 
 async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
-    """Keep the journal until `stop`."""
+    """Store hops, alerts and webhook counts until `stop`."""
     check(entities)
     raw = {source.topic: (spec, source) for spec, source in sources(entities)}
     topics = {topic_name(settings.topic_prefix, topic): topic for topic in (TRACE, ALERT, *raw)}
@@ -62,18 +62,18 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
                 random=random.random,
             )
             async with asyncio.TaskGroup() as tasks:
-                forgetting = tasks.create_task(
-                    _forget(shell, journal, Alerts(database), counts, settings.journal_retention_days)
+                cleanup = tasks.create_task(
+                    _delete_expired(shell, journal, Alerts(database), counts, settings.journal_retention_days)
                 )
                 await keeper.run()
-                forgetting.cancel()
+                cleanup.cancel()
 
 
 @asynccontextmanager
 async def _connected(
     shell: Shell, settings: Settings, topics: dict[str, Topic]
 ) -> AsyncIterator[AIOKafkaConsumer | None]:
-    """The consumer, subscribed; None if the service is to stop before a broker answers."""
+    """The subscribed consumer; None if `stop` came before a broker answered."""
     options = ConsumerOptions(session_timeout_seconds=settings.session_timeout_seconds)
     connecting = asyncio.create_task(connect_consumer(settings, NAME, options, topics, shell.log))
     stopping = asyncio.create_task(shell.stop.wait())
@@ -102,18 +102,18 @@ def _dead_letters(producer: Producer, settings: Settings) -> DeadLetters:
     )
 
 
-async def _forget(shell: Shell, journal: Journal, alerts: Alerts, counts: WebhookCounts, days: float) -> None:
-    """Drop what is older than the retention, now and every hour."""
+async def _delete_expired(shell: Shell, journal: Journal, alerts: Alerts, counts: WebhookCounts, days: float) -> None:
+    """Delete hops, counts and closed alerts older than `days`, now and every hour."""
     while True:
         try:
             before = shell.clock.now() - timedelta(days=days)
             await counts.forget(before)
-            dropped, closed = await journal.forget(before), await alerts.forget(before)
-            if dropped or closed:
-                shell.log.info("forgot old hops and alerts", hops=dropped, alerts=closed)
+            hops, closed = await journal.forget(before), await alerts.forget(before)
+            if hops or closed:
+                shell.log.info("expired hops and alerts deleted", hops=hops, alerts=closed)
         except TargetDown as error:
-            shell.log.warning("old hops not dropped yet", reason=error.reason)
-        await asyncio.sleep(_FORGET_SECONDS)
+            shell.log.warning("expired hops and alerts not deleted, trying again in an hour", reason=error.reason)
+        await asyncio.sleep(_CLEANUP_SECONDS)
 
 
 if __name__ == "__main__":

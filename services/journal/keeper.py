@@ -1,7 +1,7 @@
-"""Keeps the journal: whole batches from Kafka, one statement each, and the offset after it.
+"""Stores hops, alerts and webhook counts: reads a batch from Kafka, inserts it, and then commits its offsets.
 
-Adding a hop twice changes nothing, so a batch that is read again after a crash or a rebalance does no harm. That is
-why this needs no lanes and no parking: what cannot be read is a dead letter, all else goes into the table.
+Inserts are idempotent, so a batch that is read again after a crash or a rebalance does no harm. Hops do not depend on
+each other's order either, so there are no lanes and no parking: an unreadable record becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
-from services.journal.reading import alert_of, hop_of_raw, hops_of_trace
+from services.journal.reading import INGRESS, alert_of, hop_of_raw, hops_of_trace
 from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
 from shared.entities.spec import Source, Spec
@@ -28,8 +28,6 @@ from shared.state.journal import Journal
 from shared.state.webhook_counts import Place, Seen, WebhookCounts
 
 ENTITY = "hop"
-# How the type of a notice of our own on a raw topic ends: nobody pushed it.
-REPAIR = "/repair"
 _POLL_MS = 500
 _BASE_SECONDS, _CAP_SECONDS = 0.2, 10.0
 Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
@@ -37,7 +35,7 @@ Records = Mapping[TopicPartition, Sequence[ConsumerRecord]]
 
 @dataclass(slots=True)
 class Batch:
-    """The content of a batch of records: hops, alerts, webhooks per hour, and unreadable records with the reason."""
+    """The content of a batch of records; `unreadable` records come with the reason."""
 
     hops: list[Hop] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
@@ -45,15 +43,18 @@ class Batch:
     unreadable: list[tuple[ConsumerRecord, str]] = field(default_factory=list)
 
     def count(self, hop: Hop) -> None:
-        """Count a webhook; notices of our own do not count."""
+        """Count a webhook by its hour. Notices that no vendor sent do not count."""
         at = hop.finished_at
-        if not hop.detail.endswith(REPAIR) and hop.connection:
+        if hop.service == INGRESS and hop.connection:
             place = (hop.connection, at.replace(minute=0, second=0, microsecond=0))
             self.webhooks[place] = self.webhooks.get(place, Seen(0, at)).and_one(at)
 
 
 class Keeper:
-    """One member of the journal's group. `topics` are by their names on the broker; `raw` has the entity of each."""
+    """One consumer of the journal's group.
+
+    `topics` are keyed by their names on the broker; `raw` names the entity and the source of each raw topic.
+    """
 
     def __init__(
         self,
@@ -83,15 +84,15 @@ class Keeper:
         self._random = random
 
     async def run(self) -> None:
-        """Write until `stop`. Raises Misconfigured after too many dead letters in a row."""
+        """Store batches until `stop`. Raises Misconfigured after too many dead letters in a row."""
         while not self._shell.stop.is_set():
             records = await self._poll()
-            taken = sum(map(len, records.values()))
-            if taken:
+            count = sum(map(len, records.values()))
+            if count:
                 await self._write(records)
-            self._tell_lag(records)
-            if taken < self._batch_records:
-                # One statement for many hops costs as much as for one: wait for more.
+            self._set_lag(records)
+            if count < self._batch_records:
+                # An insert of many hops costs about as much as an insert of one: let more arrive.
                 await self._pause(self._collect_seconds)
 
     async def _poll(self) -> Records:
@@ -100,35 +101,35 @@ class Keeper:
         except KafkaError as error:
             if not error.retriable:
                 raise
-            self._shell.log.warning("a poll failed", error=repr(error))
+            self._shell.log.warning("journal could not read from Kafka, trying again", error=repr(error))
             return {}
         return found
 
     async def _write(self, records: Records) -> None:
-        """Insert, dead letters, commit: in this order, so that a crash in between only repeats."""
+        """Insert the batch, send its dead letters, commit: after a crash in between, the batch is only repeated."""
         batch = self._read(records)
         for hops in _pages(batch.hops, self._batch_records):
-            if not await self._until_up(self._journal.add, hops):
+            if not await self._retry_while_down(self._journal.add, hops):
                 return
-        if not await self._until_up(self._alerts.take, batch.alerts):
+        if not await self._retry_while_down(self._alerts.take, batch.alerts):
             return
-        if batch.webhooks and not await self._until_up(self._counts.add, batch.webhooks):
+        if batch.webhooks and not await self._retry_while_down(self._counts.add, batch.webhooks):
             return
         for record, reason in batch.unreadable:
-            if not await self._until_up(self._dead_letter, record, reason):
+            if not await self._retry_while_down(self._dead_letter, record, reason):
                 return
-        kept = len(batch.hops) + len(batch.alerts)
-        if kept:
+        stored = len(batch.hops) + len(batch.alerts)
+        if stored:
             self._dead_letters.interrupt()
-        self._shell.metrics.events_in.labels(ENTITY).inc(kept + len(batch.unreadable))
-        self._shell.metrics.events_out.labels(ENTITY).inc(kept)
+        self._shell.metrics.events_in.labels(ENTITY).inc(stored + len(batch.unreadable))
+        self._shell.metrics.events_out.labels(ENTITY).inc(stored)
         await self._commit(records)
 
     def _read(self, records: Records) -> Batch:
         batch = Batch()
-        for place, some in records.items():
-            topic = self._topics[place.topic]
-            for record in some:
+        for partition, fetched in records.items():
+            topic = self._topics[partition.topic]
+            for record in fetched:
                 try:
                     if topic is ALERT:
                         batch.alerts.append(alert_of(record.value))
@@ -159,43 +160,43 @@ class Keeper:
         self._shell.metrics.events_failed.labels(ENTITY, "rejected").inc()
         self._shell.log.warning("dead letter", topic=record.topic, offset=record.offset, reason=reason)
 
-    async def _until_up(self, work: Callable[..., Awaitable[None]], *given: object) -> bool:
-        """Repeat `work` while the database or the broker is down. False if the service must stop before it succeeds."""
+    async def _retry_while_down(self, store: Callable[..., Awaitable[None]], *args: object) -> bool:
+        """Call `store`, again while the database or the broker is down. False if `stop` came before it succeeded."""
         attempt = 0
         while not self._shell.stop.is_set():
             try:
-                await work(*given)
+                await store(*args)
             except TargetDown as error:
                 attempt += 1
                 self._shell.metrics.events_failed.labels(ENTITY, "target_down").inc()
-                self._shell.log.warning("not written yet", reason=error.reason, attempts=attempt)
+                self._shell.log.warning("journal batch not stored, trying again", reason=error.reason, attempts=attempt)
                 await self._pause(backoff(attempt, _BASE_SECONDS, _CAP_SECONDS, self._random))
             else:
                 return True
         return False
 
     async def _commit(self, records: Records) -> None:
-        ends = {place: batch[-1].offset + 1 for place, batch in records.items() if batch}
+        ends = {partition: batch[-1].offset + 1 for partition, batch in records.items() if batch}
         try:
             await self._kafka.commit(ends)
         except (CommitFailedError, IllegalStateError):
-            # The partitions went to another member meanwhile: it reads them again, which changes nothing.
-            self._shell.log.info("not committed: the group was rebalanced")
+            # Another replica owns the partitions now and stores the batch again, which changes nothing.
+            self._shell.log.info("offsets not committed: the consumer group was rebalanced")
         except KafkaError as error:
             if not error.retriable:
                 raise
-            self._shell.log.warning("not committed", error=repr(error))
+            self._shell.log.warning("offsets not committed, trying again with the next batch", error=repr(error))
 
-    def _tell_lag(self, records: Records) -> None:
-        """Set the lag metrics: what the broker has beyond this batch. A partition without records has no lag."""
+    def _set_lag(self, records: Records) -> None:
+        """Set the lag metrics to what the broker holds beyond this batch; 0 for a partition without records."""
         behind = dict.fromkeys(self._topics, 0)
         age = dict.fromkeys(self._topics, 0.0)
         now = self._shell.clock.now().timestamp()
-        for place, batch in records.items():
-            more = (self._kafka.highwater(place) or 0) - batch[-1].offset - 1
-            if more > 0:
-                behind[place.topic] += more
-                age[place.topic] = max(age[place.topic], now - batch[-1].timestamp / 1000)
+        for partition, batch in records.items():
+            unread = (self._kafka.highwater(partition) or 0) - batch[-1].offset - 1
+            if unread > 0:
+                behind[partition.topic] += unread
+                age[partition.topic] = max(age[partition.topic], now - batch[-1].timestamp / 1000)
         for name, topic in self._topics.items():
             self._shell.metrics.lag_messages.labels(topic.name).set(behind[name])
             self._shell.metrics.lag_seconds.labels(topic.name).set(age[name])
@@ -208,5 +209,5 @@ class Keeper:
 
 
 def _pages(hops: list[Hop], size: int) -> Iterator[list[Hop]]:
-    """Split hops into statements of limited size, since one record holds many."""
+    """Split hops into inserts of limited size, since one Kafka record may hold many."""
     return (hops[at : at + size] for at in range(0, len(hops), size))

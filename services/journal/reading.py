@@ -1,14 +1,14 @@
 """Reads hops and alerts from Kafka records. Pure.
 
-Beyond the model it checks what would make the insert of a whole batch fail: the length of indexed texts, the range of
-numbers and times, and characters that PostgreSQL cannot store.
+One value that PostgreSQL cannot store makes the insert of a whole batch fail. So this also checks what the models do
+not: the length of indexed texts, the range of numbers and times, and characters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -16,9 +16,20 @@ from shared.canonical.alert import Alert
 from shared.canonical.hop import Hop
 from shared.entities.spec import Source, Spec
 from shared.errors import Rejected
+from shared.messaging.envelope import CAUSE
+from shared.messaging.notice import RepairCause
 from shared.state.database import clean
 
-# What is indexed must stay far below the size of an index page.
+INGRESS = "ingress"
+# Who publishes the notices of each cause. A person acts by the command line, so its command is named as the service.
+SENDERS: dict[RepairCause, str] = {
+    "gap": "poller",
+    "drift": "reconciler",
+    "review": "tillbridge reviews decide",
+    "replay": "tillbridge dlq",
+    "definitions": "tillbridge settings reapply",
+}
+# Indexed texts must stay far below the size of an index page.
 _LONGEST = 512
 _LONGEST_DETAIL = 4_000
 _LARGEST = 2**31 - 1
@@ -28,20 +39,18 @@ _SHORT = (
 )  # fmt: skip
 _TIMES = ("source_time", "started_at", "finished_at")
 Headers = Iterable[tuple[str, bytes]]
-
-
 _HOPS: TypeAdapter[list[Hop]] = TypeAdapter(list[Hop])
 
 
 def hops_of_trace(body: bytes | None) -> list[Hop]:
-    """The hops in a trace record: a list of them, or (records of former versions) one. Raises Rejected.
+    """The hops in a trace record: a list or, in records of former versions, a single hop. Raises Rejected.
 
-    One that cannot be read makes the whole record unreadable, so that none is dropped in silence.
+    One invalid hop makes the whole record a dead letter, so that no hop is lost unnoticed.
     """
     body = body or b""
     try:
-        alone = body.lstrip()[:1] == b"{"
-        hops = [Hop.model_validate_json(body, strict=True)] if alone else _HOPS.validate_json(body, strict=True)
+        is_single = body.lstrip()[:1] == b"{"
+        hops = [Hop.model_validate_json(body, strict=True)] if is_single else _HOPS.validate_json(body, strict=True)
     except ValidationError as error:
         raise Rejected(f"not a hop: {_fault(error)}") from None
     if not hops:
@@ -50,21 +59,21 @@ def hops_of_trace(body: bytes | None) -> list[Hop]:
 
 
 def alert_of(body: bytes | None) -> Alert:
-    """The alert in an alert record. Raises Rejected, saying what cannot be read."""
+    """The alert in an alert record. Raises Rejected with the first invalid field."""
     try:
         alert = Alert.model_validate_json(body or b"", strict=True)
     except ValidationError as error:
         raise Rejected(f"not an alert: {_fault(error)}") from None
     _check_time("at", alert.at)
     if any(len(getattr(alert, name)) > _LONGEST for name in ("kind", "connection", "entity", "key")):
-        raise Rejected(f"not an alert: what names it is longer than {_LONGEST} characters")
+        raise Rejected(f"not an alert: kind, connection, entity or key is longer than {_LONGEST} characters")
     return alert
 
 
 def hop_of_raw(spec: Spec, source: Source, headers: Headers, timestamp_ms: int) -> Hop:
-    """The first hop of an event, from its raw record: ingress and the poller trace nothing themselves.
+    """The first hop of an event, built from its raw record, since no sender of raw records traces them itself.
 
-    The time is the record's own: when the broker had it. Raises Rejected where the headers are not an event's.
+    `timestamp_ms` is the Kafka record's timestamp. Raises Rejected if the headers are not those of an event.
     """
     named = _named(headers)
     at = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
@@ -75,7 +84,7 @@ def hop_of_raw(spec: Spec, source: Source, headers: Headers, timestamp_ms: int) 
             connection=named["x-connection"],
             entity=named["x-entity"],
             key=named["ce_subject"],
-            service=_sender(source, named.get("x-cause", "")),
+            service=_sender(source, named.get(CAUSE, "")),
             outcome="received",
             source_time=datetime.fromisoformat(named["ce_time"]),
             started_at=at,
@@ -91,9 +100,11 @@ def hop_of_raw(spec: Spec, source: Source, headers: Headers, timestamp_ms: int) 
 
 
 def _sender(source: Source, cause: str) -> str:
-    """The service that published the event to its raw topic: repairs name their cause."""
-    pushed = "poller" if source.poll and not source.webhooks else "ingress"
-    return {"gap": "poller", "drift": "reconciler"}.get(cause, pushed)
+    """Who published the event to its raw topic. A change that a vendor reported or a poll found has no cause."""
+    for known in get_args(RepairCause):
+        if cause == known:
+            return SENDERS[known]
+    return "poller" if source.poll and not source.webhooks else INGRESS
 
 
 def _named(headers: Headers) -> dict[str, str]:
@@ -104,13 +115,16 @@ def _named(headers: Headers) -> dict[str, str]:
 
 
 def _fault(error: ValidationError) -> str:
-    """The first validation error, without the value, which may be personal."""
+    """The first validation error, without the value, which may be personal data."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(map(str, first['loc']))} {first['msg']}".strip()
 
 
 def _storable(hop: Hop, size: int) -> Hop:
-    """`hop` as the table can hold it; `size` is an upper bound of any of its texts. Raises Rejected."""
+    """`hop` with only what the table can store. Raises Rejected.
+
+    No text of the hop is longer than `size`.
+    """
     if not 0 <= hop.attempts <= _LARGEST:
         raise Rejected("not a hop: attempts is not a count")
     for name in _TIMES:
@@ -135,7 +149,7 @@ def _check_time(name: str, at: datetime | None) -> None:
 
 
 def _cleaned(hop: Hop) -> dict[str, Any]:
-    """Changed fields; usually none."""
+    """The texts that must change to be stored, by field; usually none."""
     changes: dict[str, Any] = {}
     for name in (*_SHORT, "detail"):
         text = getattr(hop, name)

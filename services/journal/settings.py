@@ -9,10 +9,12 @@ from shared.runtime.settings import Settings as Common
 
 class Settings(Common):
     journal_retention_days: float = Field(
-        90.0, gt=0, description="How long it is remembered what happened to an order, in days"
+        90.0, gt=0, description="How long the journal keeps the hops of an order, in days"
     )
     journal_collect_seconds: float = Field(
         0.25, ge=0, description="How long records are collected for one statement while few come, in seconds"
     )
     journal_batch_records: int = Field(1_000, ge=1, description="Records written to the journal in one statement")
-    session_timeout_seconds: float = Field(30.0, gt=0, description="After how long Kafka gives up a silent replica")
+    session_timeout_seconds: float = Field(
+        30.0, gt=0, description="After how long without a heartbeat Kafka gives a replica's partitions away"
+    )

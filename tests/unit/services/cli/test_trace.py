@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from services.cli.trace import heading, show
+from services.journal.reading import hop_of_raw
+from shared.entities.order.spec import ORDER
+from shared.messaging.notice import asked_for
 from shared.operations.trace import traces
 from tests.support.journal import HOP
-from tests.support.messaging import NOON
+from tests.support.messaging import NOON, an_envelope
 
 RECEIVED = HOP.model_copy(
     update={
@@ -45,6 +49,15 @@ def test_every_hop_is_a_line_with_its_times_and_tries(capsys: pytest.CaptureFixt
     assert "order applied" in written
     assert " 2 " in written
     assert "created (merged 2 notices)" in written
+
+
+def test_a_notice_that_an_operator_caused_names_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    headers = replace(an_envelope(), extra=asked_for("review")).headers()
+    notice = hop_of_raw(ORDER, ORDER.sources[0], headers, round(NOON.timestamp() * 1000))
+    show(traces([notice]), as_json=False)
+
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "order received" in line]
+    assert "tillbridge reviews decide" in line
 
 
 def test_brackets_in_a_detail_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:

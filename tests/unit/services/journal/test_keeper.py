@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from aiokafka import TopicPartition
@@ -20,6 +20,7 @@ from shared.canonical.hop import Hop
 from shared.entities.order.spec import ORDER
 from shared.errors import Misconfigured, TargetDown
 from shared.messaging.dead_letters.writer import DeadLetters
+from shared.messaging.notice import RepairCause, asked_for
 from shared.messaging.topics import ALERT, TRACE
 from shared.runtime.service import Shell
 from shared.state.webhook_counts import Seen
@@ -219,28 +220,27 @@ async def test_nothing_but_dead_letters_is_our_own_fault(shell: Shell) -> None:
 
 async def test_how_far_it_is_behind_is_told(shell: Shell) -> None:
     desk = a_desk(shell, [record(3)])
-    told: list[float] = []
+    lags: list[float] = []
     gauge = shell.metrics.lag_messages.labels("trace")
-    gauge.set = told.append  # type: ignore[method-assign]
+    gauge.set = lags.append  # type: ignore[method-assign]
     await desk.keeper.run()
 
-    assert told == [6, 0]
+    assert lags == [6, 0]
 
 
-def notice(minute: int, kind: str = "shopify.orders/create", connection: str = "main") -> Any:
-    envelope = replace(an_envelope(connection=connection), type=kind)
+def notice(minute: int, cause: RepairCause | None = None, connection: str = "main") -> Any:
+    envelope = replace(an_envelope(connection=connection), extra=asked_for(cause) if cause else {})
     stamp = round((NOON + timedelta(minutes=minute)).timestamp() * 1000)
     return SimpleNamespace(timestamp=stamp, headers=tuple(envelope.headers()))
 
 
-def test_webhooks_are_counted_by_connection_and_hour_and_notices_of_our_own_are_not() -> None:
+def test_webhooks_are_counted_by_connection_and_hour_and_other_notices_are_not() -> None:
     batch = Batch()
     for record in (
         notice(1),
         notice(59),
         notice(60),
-        notice(2, "shopify.orders/repair"),
-        notice(2, "heartland.stock/repair"),
+        *(notice(2, cause) for cause in get_args(RepairCause)),
         notice(3, connection="two"),
     ):
         batch.count(hop_of_raw(ORDER, ORDER.sources[0], record.headers, record.timestamp))

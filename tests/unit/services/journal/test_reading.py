@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.journal.reading import hop_of_raw, hops_of_trace
+from services.journal.reading import SENDERS, hop_of_raw, hops_of_trace
 from shared.entities.fulfilment.spec import FULFILMENT
 from shared.entities.order.spec import ORDER
 from shared.errors import Rejected
+from shared.messaging.notice import RepairCause, asked_for
 from shared.messaging.trace import trace_body
 from tests.support.journal import HOP
 from tests.support.messaging import NOON, an_envelope
@@ -97,12 +99,31 @@ def test_what_the_poller_read_is_said_to_come_from_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cause", "service"), [("gap", "poller"), ("drift", "reconciler"), ("replay", "ingress"), ("", "ingress")]
+    ("cause", "service"),
+    [
+        ("gap", "poller"),
+        ("drift", "reconciler"),
+        ("review", "tillbridge reviews decide"),
+        ("replay", "tillbridge dlq"),
+        ("definitions", "tillbridge settings reapply"),
+    ],
 )
-def test_what_nobody_pushed_says_who_sent_it(cause: str, service: str) -> None:
-    headers = [*an_envelope().headers(), ("x-cause", cause.encode())]
+def test_a_notice_that_no_vendor_sent_names_its_sender(cause: RepairCause, service: str) -> None:
+    headers = replace(an_envelope(), extra=asked_for(cause)).headers()
 
     assert hop_of_raw(ORDER, ORDER.sources[0], headers, 0).service == service
+    assert hop_of_raw(FULFILMENT, FULFILMENT.sources[0], headers, 0).service == service
+
+
+def test_every_cause_has_a_sender() -> None:
+    assert set(SENDERS) == set(get_args(RepairCause))
+
+
+@pytest.mark.parametrize("cause", ["", "unknown"])
+def test_an_unknown_cause_changes_no_sender(cause: str) -> None:
+    headers = [*an_envelope().headers(), ("x-cause", cause.encode())]
+
+    assert hop_of_raw(ORDER, ORDER.sources[0], headers, 0).service == "ingress"
 
 
 @pytest.mark.parametrize("missing", ["ce_id", "ce_subject", "ce_time", "ce_type", "x-connection", "x-entity"])
