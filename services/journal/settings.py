@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.runtime.settings import Settings as Common
+from shared.messaging.settings import GroupSettings
 
 
-class Settings(Common):
+class Settings(GroupSettings):
     journal_retention_days: float = Field(
         90.0, gt=0, description="How long the journal keeps the hops of an order, in days"
     )
@@ -15,6 +15,3 @@ class Settings(Common):
         0.25, ge=0, description="How long records are collected for one statement while few come, in seconds"
     )
     journal_batch_records: int = Field(1_000, ge=1, description="Records written to the journal in one statement")
-    session_timeout_seconds: float = Field(
-        30.0, gt=0, description="After how long without a heartbeat Kafka gives a replica's partitions away"
-    )

@@ -6,13 +6,15 @@ import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from shared.canonical.event import CanonicalEvent
 from shared.canonical.priority import PRIORITIES, Priority
 from shared.errors import Rejected
 
 Headers = list[tuple[str, bytes]]
 
-# The header that says how much an event hurries: live (the default), repair or backfill.
+# The header with the priority of an event: live (the default), repair or backfill.
 PRIORITY = "x-priority"
 # Why an event is there that no vendor sent; these ask to write what seems to be written.
 CAUSE = "x-cause"
@@ -38,8 +40,8 @@ def child_traceparent(parent: str) -> str:
     return f"00-{parts[1]}-{_random.getrandbits(64):016x}-{parts[3]}"
 
 
-def hurrying(priority: Priority) -> dict[str, str]:
-    """The header of a priority; none for live, the default."""
+def priority_header(priority: Priority) -> dict[str, str]:
+    """The header that states a priority; none for live, the default."""
     return {} if priority == "live" else {PRIORITY: priority}
 
 
@@ -109,6 +111,36 @@ class Envelope:
         ]
         headers += [(name, value.encode()) for name, value in self.extra.items() if name not in _OWN]
         return headers
+
+
+def canonical_envelope(
+    event: CanonicalEvent[Any],
+    cause: Envelope,
+    *,
+    event_id: str,
+    source: str,
+    kind: str,
+    time: datetime | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> Envelope:
+    """The envelope of a canonical event that `cause` led to: in the same trace, one hop further.
+
+    `kind` is its CloudEvents type; `time` defaults to that of the cause. `extra` are all its further headers: those of
+    the cause are not carried on.
+    """
+    return Envelope(
+        id=event_id,
+        source=source,
+        type=kind,
+        time=time or cause.time,
+        connection=event.connection,
+        entity=event.entity,
+        subject=event.key,
+        body=event.model_dump_json().encode(),
+        traceparent=child_traceparent(cause.traceparent),
+        hop=cause.hop + 1,
+        extra=extra or {},
+    )
 
 
 _OWN = {

@@ -1,4 +1,4 @@
-"""Settings of every service that consumes with lanes."""
+"""Settings of services that consume from Kafka."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from shared.messaging.record import ConsumerOptions
 from shared.runtime.settings import Settings as Common
 
 
-class ConsumerSettings(Common):
+class GroupSettings(Common):
+    """Settings of every member of a consumer group."""
+
+    session_timeout_seconds: float = Field(30.0, gt=0, description="After how long Kafka gives up a silent replica")
+
+
+class ConsumerSettings(GroupSettings):
+    """Settings of every service that consumes with lanes."""
+
     lane_attempts: int = Field(3, ge=1, description="Attempts of an event before its key is parked")
     park_schedule_seconds: str = Field(
         "60,300,900,3600",
@@ -36,7 +44,6 @@ class ConsumerSettings(Common):
         ge=1,
         description="A record that is written more often than this is in a loop: it waits, for a person to see",
     )
-    session_timeout_seconds: float = Field(30.0, gt=0, description="After how long Kafka gives up a silent replica")
 
     def consumer_options(self, concurrency: int) -> ConsumerOptions:
         """The options of a consumer that works on so many keys at a time."""

@@ -27,6 +27,13 @@ class ServiceMetrics:
         self.build_info = self._gauge("build_info", "What runs here", "service", "version", "python")
         self.build_info.labels(service, _version(), platform.python_version()).set(1)
 
+        self._define_events()
+        self._define_consumer()
+        self._define_vendors()
+        self._define_drift()
+        self._define_process()
+
+    def _define_events(self) -> None:
         # Events received (ingress: requests; poller: rows; consumers: records). By every service.
         self.events_in = self._counter("events_in", "Events received", "entity")
         # Events handed on or carried out: acknowledged by the broker or by the vendor. By every service.
@@ -39,6 +46,12 @@ class ServiceMetrics:
         # Events written to the dead letters. By the consumer loop.
         self.dead_letters = self._counter("dead_letters", "Events that can never work", "entity")
 
+        # From the source's own time of the change to done, seconds. By the consumer loop.
+        self.latency_seconds = self._histogram(
+            "latency_seconds", "From the change at its source to done", _LATENCY_SECONDS, "entity"
+        )
+
+    def _define_consumer(self) -> None:
         # Keys that are being worked on or wait in memory. By the consumer loop.
         self.lanes = self._gauge("lanes", "Keys in work or waiting in memory")
         # Keys that wait in PostgreSQL. By the consumer loop.
@@ -48,6 +61,7 @@ class ServiceMetrics:
         # Age of the oldest record not yet done, seconds. By the consumer loop.
         self.lag_seconds = self._gauge("lag_seconds", "Age of the oldest record not yet done", "topic")
 
+    def _define_vendors(self) -> None:
         # Calls to the vendors by operation and outcome (ok, refused, unknown, down, a status). By the clients.
         self.api_calls = self._counter("api_calls", "Calls to a vendor", "system", "operation", "outcome")
         # How long they took, seconds. By the clients.
@@ -71,6 +85,7 @@ class ServiceMetrics:
         # 0 closed, 1 half-open, 2 open. Written by the circuit breakers.
         self.breaker_state = self._gauge("breaker_state", "State of the circuit breaker", "connection", "system")
 
+    def _define_drift(self) -> None:
         # Differences between both systems, as passes see them. By the reconciler.
         self.drift_found = self._counter("drift_found", "Differences seen", "entity", "kind")
         # Those it sent through the road once more. By the reconciler.
@@ -87,15 +102,12 @@ class ServiceMetrics:
             "drift_pass_seconds", "Time of the last comparison", "connection", "subject"
         )
 
-        # From the source's own time of the change to done, seconds. By the consumer loop.
-        self.latency_seconds = self._histogram(
-            "latency_seconds", "From the change at its source to done", _LATENCY_SECONDS, "entity"
-        )
+    def _define_process(self) -> None:
         # The worst delay of the event loop in the last seconds. By the service shell.
         self.loop_lag_seconds = self._gauge("loop_lag_seconds", "Worst recent delay of the event loop")
 
         # process_resident_memory_bytes, process_cpu_seconds_total and their like.
-        ProcessCollector(registry=registry)
+        ProcessCollector(registry=self.registry)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{_PREFIX}_{name}", text, labels, registry=self.registry)

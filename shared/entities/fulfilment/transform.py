@@ -25,7 +25,7 @@ from shared.entities.order.heartland.items import items_by_id
 from shared.entities.parts import TransformParts
 from shared.errors import Rejected, RetryLater
 from shared.limits.call_context import LIVE, CallContext
-from shared.messaging.envelope import Envelope, child_traceparent, hurrying
+from shared.messaging.envelope import Envelope, canonical_envelope, priority_header
 from shared.messaging.kafka.producer import Producer
 from shared.messaging.record import Handler, Record, Result, Route, context_of
 from shared.runtime.clock import Clock
@@ -100,18 +100,13 @@ def envelope(event: FulfilmentEvent, notice: Envelope, priority: Priority = "liv
     Its id is derived from invoice, version and content, so a duplicate has the same id.
     """
     name = f"{event.connection}|{event.record.id}|{event.version.isoformat()}|{event.content_hash}"
-    return Envelope(
-        id=str(uuid.uuid5(_NAMESPACE, name)),
+    return canonical_envelope(
+        event,
+        notice,
+        event_id=str(uuid.uuid5(_NAMESPACE, name)),
         source="tillbridge/transformers",
-        type="tillbridge.fulfilment.v1",
-        time=notice.time,
-        connection=event.connection,
-        entity="fulfilment",
-        subject=event.key,
-        body=event.model_dump_json().encode(),
-        traceparent=child_traceparent(notice.traceparent),
-        hop=notice.hop + 1,
-        extra=hurrying(priority),
+        kind="tillbridge.fulfilment.v1",
+        extra=priority_header(priority),
     )
 
 

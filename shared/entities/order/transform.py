@@ -24,7 +24,7 @@ from shared.entities.order.shopify.to_canonical import from_shopify
 from shared.entities.order.spec import CANONICAL_ORDER, ORDER_REPAIR, RAW_SHOPIFY_ORDER
 from shared.entities.parts import TransformParts
 from shared.errors import NeedsReview, Rejected, RetryLater
-from shared.messaging.envelope import CAUSE, DEFINITIONS, Envelope, child_traceparent, hurrying
+from shared.messaging.envelope import CAUSE, DEFINITIONS, Envelope, canonical_envelope, priority_header
 from shared.messaging.kafka.producer import Producer
 from shared.messaging.record import Handler, Record, Result, Route, priority_of
 from shared.runtime.clock import Clock
@@ -201,7 +201,7 @@ def headers_of(records: Sequence[Record]) -> dict[str, str]:
     """
     caused = [record.envelope for record in records if CAUSE in record.envelope.extra]
     repairs = [notice for notice in caused if notice.asks_again] or caused
-    headers = hurrying(priority_of(records)) | ({CAUSE: repairs[-1].extra[CAUSE]} if repairs else {})
+    headers = priority_header(priority_of(records)) | ({CAUSE: repairs[-1].extra[CAUSE]} if repairs else {})
     definitions = max(record.envelope.reapplied_version for record in records)
     return headers | {DEFINITIONS: str(definitions)} if definitions else headers
 
@@ -212,16 +212,11 @@ def envelope(event: OrderEvent, notice: Envelope, extra: Mapping[str, str] | Non
     Its id is derived from the content, so the same state read twice has the same id.
     """
     name = f"{event.connection}|{event.key}|{event.content_hash}|{event.version.isoformat()}"
-    return Envelope(
-        id=str(uuid.uuid5(_NAMESPACE, name)),
+    return canonical_envelope(
+        event,
+        notice,
+        event_id=str(uuid.uuid5(_NAMESPACE, name)),
         source="tillbridge/transformers",
-        type="tillbridge.order.v1",
-        time=notice.time,
-        connection=event.connection,
-        entity="order",
-        subject=event.key,
-        body=event.model_dump_json().encode(),
-        traceparent=child_traceparent(notice.traceparent),
-        hop=notice.hop + 1,
-        extra=extra or {},
+        kind="tillbridge.order.v1",
+        extra=extra,
     )

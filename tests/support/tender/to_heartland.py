@@ -20,7 +20,8 @@ from shared.state.versions import Verdict
 from shared.sync.create_once import CreateOnce, ReadLag
 from shared.sync.misconfigured import ConnectionReviews
 from shared.sync.plan import Plan
-from shared.sync.sync import Attempt, RecordSync, Sync
+from shared.sync.record_sync import Attempt, RecordSync
+from shared.sync.sync import Sync
 from tests.support.tender.record import TenderEvent
 from tests.support.tender.spec import CANONICAL_TENDER
 
@@ -40,7 +41,7 @@ def open_writer(parts: HeartlandWriterParts) -> EntityWriter:
 
 @dataclass(frozen=True, slots=True)
 class TenderInHeartland:
-    """Tenders with Heartland as their target: see `shared.sync.sync.SyncedEntity`."""
+    """Tenders with Heartland as their target: see `shared.sync.record_sync.SyncedEntity`."""
 
     heartland_of: Callable[[str], HeartlandConnection]
     create_once: CreateOnce

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import orjson
 
 from shared.entities.parts import TransformParts
-from shared.messaging.envelope import Envelope, child_traceparent
+from shared.messaging.envelope import Envelope, canonical_envelope
 from shared.messaging.record import Record, Result, Route
 from tests.support.tender.record import Tender, TenderEvent, hash_of
 from tests.support.tender.spec import CANONICAL_TENDER, RAW_SHOPIFY_TENDER
@@ -36,16 +36,12 @@ def _envelope(tender: Tender, notice: Envelope) -> Envelope:
         read_at=tender.updated_at,
         record=tender,
     )
-    return Envelope(
-        id=f"shopify:tender:{tender.id}:{tender.updated_at.isoformat()}",
+    return canonical_envelope(
+        event,
+        notice,
+        event_id=f"shopify:tender:{tender.id}:{tender.updated_at.isoformat()}",
         source="shopify",
-        type="canonical.tender",
+        kind="canonical.tender",
         time=tender.updated_at,
-        connection=notice.connection,
-        entity="tender",
-        subject=tender.id,
-        body=event.model_dump_json().encode(),
-        traceparent=child_traceparent(notice.traceparent),
-        hop=notice.hop + 1,
         extra={name: notice.extra[name] for name in ("x-priority", "x-cause") if name in notice.extra},
     )

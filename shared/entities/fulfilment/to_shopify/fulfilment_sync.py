@@ -26,12 +26,12 @@ from shared.state.target_state import TargetState
 from shared.state.versions import Verdict
 from shared.sync.create_once import CreateOnce, ReadLag
 from shared.sync.plan import Plan
-from shared.sync.sync import Attempt, RecordSync
+from shared.sync.record_sync import Attempt, RecordSync
 
 
 @dataclass(frozen=True, slots=True)
 class FulfilmentInShopify:
-    """Fulfilments with Shopify as their target: see `shared.sync.sync.SyncedEntity`.
+    """Fulfilments with Shopify as their target: see `shared.sync.record_sync.SyncedEntity`.
 
     `shop_of` returns the shop of a connection.
     """

@@ -9,7 +9,7 @@ from shared.canonical.priority import Priority
 from shared.entities.order.event import LinkEvent, OrderEvent
 from shared.entities.order.heartland.orders import SalesOrder
 from shared.entities.order.link import Link
-from shared.messaging.envelope import Envelope, child_traceparent, hurrying
+from shared.messaging.envelope import Envelope, canonical_envelope, priority_header
 
 
 def link_event(
@@ -35,16 +35,12 @@ def link_event(
         read_at=link.linked_at,
         record=link,
     )
-    return Envelope(
-        id=f"heartland:order:{link.heartland_id}:link",
+    return canonical_envelope(
+        body,
+        cause,
+        event_id=f"heartland:order:{link.heartland_id}:link",
         source="heartland",
-        type="canonical.link",
+        kind="canonical.link",
         time=link.linked_at,
-        connection=event.connection,
-        entity="link",
-        subject=event.key,
-        body=body.model_dump_json().encode(),
-        traceparent=child_traceparent(cause.traceparent),
-        hop=cause.hop + 1,
-        extra=hurrying(priority),
+        extra=priority_header(priority),
     )

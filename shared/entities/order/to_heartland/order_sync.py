@@ -35,7 +35,7 @@ from shared.state.ledger import Effect
 from shared.state.target_state import TargetState
 from shared.state.versions import Verdict
 from shared.sync.plan import Plan, Problem
-from shared.sync.sync import Attempt, RecordSync
+from shared.sync.record_sync import Attempt, RecordSync
 
 TARGET = "heartland"
 ENTITY = "order"
@@ -49,7 +49,7 @@ REVIEW_KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class OrderInHeartland:
-    """Orders with Heartland as their target: see `shared.sync.sync.SyncedEntity`.
+    """Orders with Heartland as their target: see `shared.sync.record_sync.SyncedEntity`.
 
     `account_of` returns the account of a connection. Previews have no `producer`: then no link is published.
     """

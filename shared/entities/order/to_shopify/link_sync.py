@@ -22,7 +22,7 @@ from shared.messaging.record import Result
 from shared.state.target_state import TargetState
 from shared.state.versions import Verdict
 from shared.sync.plan import Plan
-from shared.sync.sync import Attempt, RecordSync
+from shared.sync.record_sync import Attempt, RecordSync
 
 ENTITY = "link"
 Fields = tuple[dict[str, str], ...]
@@ -54,7 +54,7 @@ class LinkWriters:
 
 @dataclass(frozen=True, slots=True)
 class LinkInShopify:
-    """Links with Shopify as their target: see `shared.sync.sync.SyncedEntity`.
+    """Links with Shopify as their target: see `shared.sync.record_sync.SyncedEntity`.
 
     `shop_of` returns the shop of a connection.
     """

@@ -31,7 +31,8 @@ from shared.state.target_state import TargetState
 from shared.state.versions import Verdict, Version
 from shared.sync.misconfigured import ConnectionReviews
 from shared.sync.plan import Plan, Problem
-from shared.sync.sync import Attempt, RecordSync, Sync
+from shared.sync.record_sync import Attempt, RecordSync
+from shared.sync.sync import Sync
 from tests.support.clock import FakeClock
 from tests.support.memory_ledger import MemoryLedger
 from tests.support.memory_state import MemoryAtomicWriter, MemoryReviews, MemoryTargetStates, Points, Stored

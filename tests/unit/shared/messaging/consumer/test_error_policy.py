@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import (
+    CredentialsRefused,
+    Fenced,
     Misconfigured,
     NeedsReview,
     OutcomeUnknown,
@@ -27,6 +29,12 @@ from shared.messaging.consumer.error_policy import Policy, PolicyDecision, decid
             OutcomeUnknown("x"), 9, PolicyDecision(Policy.AGAIN, "target_down"), id="so is an unknown outcome"
         ),
         pytest.param(
+            CredentialsRefused("x", target="heartland"),
+            9,
+            PolicyDecision(Policy.AGAIN, "target_down", outage="heartland"),
+            id="refused credentials are an outage",
+        ),
+        pytest.param(
             RetryLater("x"), 2, PolicyDecision(Policy.AGAIN, "retry", counts=True), id="an own reason gets a few tries"
         ),
         pytest.param(RetryLater("x"), 3, PolicyDecision(Policy.PARK, "retry", counts=True), id="then it is parked"),
@@ -42,6 +50,7 @@ from shared.messaging.consumer.error_policy import Policy, PolicyDecision, decid
         ),
         pytest.param(Rejected("x"), 1, PolicyDecision(Policy.DEAD_LETTER, "rejected"), id="never is never"),
         pytest.param(Misconfigured("x"), 1, PolicyDecision(Policy.STOP), id="a wrong setting stops the service"),
+        pytest.param(Fenced("x"), 1, PolicyDecision(Policy.STOP), id="work of another process is given up"),
         pytest.param(KeyError("x"), 1, PolicyDecision(Policy.STOP), id="so does what nobody expected"),
     ],
 )
