@@ -19,7 +19,7 @@ from shared.messaging.kafka.producer import open_producer
 from shared.runtime.clock import SystemClock
 from shared.runtime.settings import Settings
 from shared.state.alerts import Alerts
-from tests.integration.heartland_writer.place import an_event
+from tests.integration.heartland_writer.harness import an_event
 from tests.support.documents import a_document
 from tests.support.engine import ROOT
 from tests.support.stack import Bridge

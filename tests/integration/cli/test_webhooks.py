@@ -11,7 +11,7 @@ from shared.runtime.settings import Settings
 from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
 from tests.integration.cli.test_commands import Shell, one_line, shell  # noqa: F401 - a fixture
-from tests.integration.poller.place import credentials
+from tests.integration.poller.harness import credentials
 from tests.support.sandbox import Sandbox, open_sandbox
 
 

@@ -15,27 +15,27 @@ from shared.entities.order.record import Order
 from shared.entities.order.to_heartland.preview import preview
 from shared.operations.dead_letters.dry_run import DryRunSettings, open_previews
 from shared.state.connections import Connection, ConnectionStore
-from tests.integration.heartland_writer.place import CONNECTION, Place, an_event, open_place, writing
+from tests.integration.heartland_writer.harness import CONNECTION, Harness, an_event, open_harness, writing
 from tests.support.messaging import until
 from tests.support.orders import a_tender, an_order
 
 
 @pytest.fixture
-async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
-    async with open_place(engine, topic_prefix, database_url) as opened:
+async def harness(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Harness]:
+    async with open_harness(engine, topic_prefix, database_url) as opened:
         await opened.stock("SKU-1", "SKU-2")
         yield opened
 
 
-async def told(place: Place, order: Order) -> dict[str, Any]:
-    settings = DryRunSettings.model_validate(place.settings.model_dump())
+async def told(harness: Harness, order: Order) -> dict[str, Any]:
+    settings = DryRunSettings.model_validate(harness.settings.model_dump())
     async with open_previews(settings) as parts:
         return asdict(await preview(parts, CONNECTION, an_event(order).body))
 
 
-async def lag(place: Place, seconds: float) -> None:
+async def lag(harness: Harness, seconds: float) -> None:
     """How late Heartland's reads are from now on, as far as we know."""
-    store = ConnectionStore(place.database, place.settings.secret_key)
+    store = ConnectionStore(harness.database, harness.settings.secret_key)
     [known] = await store.all()
     settings = merged(known.settings, {"heartland": {"read_lag_seconds": seconds}})
     await store.put(Connection(CONNECTION, {"heartland": known.credentials["heartland"]}, settings))
@@ -45,10 +45,10 @@ def calls(rehearsed: dict[str, Any]) -> list[tuple[str, str]]:
     return [(call["method"], call["path"]) for call in rehearsed["calls"]]
 
 
-async def written(place: Place, order: Order) -> None:
-    await place.publish(order)
-    async with writing(place):
-        await until(lambda: place.outcomes(order.id) == ["applied"])
+async def written(harness: Harness, order: Order) -> None:
+    await harness.publish(order)
+    async with writing(harness):
+        await until(lambda: harness.outcomes(order.id) == ["applied"])
 
 
 def paid(order: Order) -> Order:
@@ -57,42 +57,42 @@ def paid(order: Order) -> Order:
     return order.model_copy(update={"updated_at": later, "tenders": (*order.tenders, a_tender("16.40", 2))})
 
 
-async def test_a_change_of_an_order_that_heartland_has_is_rehearsed(place: Place) -> None:
+async def test_a_change_of_an_order_that_heartland_has_is_rehearsed(harness: Harness) -> None:
     order = an_order(tenders=(a_tender("10.00", 1),))
-    await written(place, order)
+    await written(harness, order)
     # Long ago, as far as the ledger knows.
-    await place.database.execute("update effects set sent_at = sent_at - interval '1 hour'")
-    await lag(place, 60.0)
+    await harness.database.execute("update effects set sent_at = sent_at - interval '1 hour'")
+    await lag(harness, 60.0)
 
-    rehearsed = await told(place, paid(order))
+    rehearsed = await told(harness, paid(order))
 
     assert (rehearsed["verdict"], rehearsed["problem"]) == ("apply", "")
     [(method, path)] = calls(rehearsed)
     assert (method, path.rpartition("/")[2]) == ("POST", "payments")
-    assert len((await place.picture("S-1001"))["payments"]) == 1
+    assert len((await harness.picture("S-1001"))["payments"]) == 1
 
 
-async def test_an_order_that_was_written_a_moment_ago_cannot_be_rehearsed_yet(place: Place) -> None:
+async def test_an_order_that_was_written_a_moment_ago_cannot_be_rehearsed_yet(harness: Harness) -> None:
     order = an_order(tenders=(a_tender("10.00", 1),))
-    await written(place, order)
-    await lag(place, 60.0)
+    await written(harness, order)
+    await lag(harness, 60.0)
 
-    rehearsed = await told(place, paid(order))
+    rehearsed = await told(harness, paid(order))
 
     assert "may not show it yet" in rehearsed["problem"]
     assert rehearsed["calls"] == []
 
 
-async def test_what_is_written_already_takes_no_call(place: Place) -> None:
-    await written(place, an_order())
+async def test_what_is_written_already_takes_no_call(harness: Harness) -> None:
+    await written(harness, an_order())
 
-    assert (await told(place, an_order()))["verdict"] == "duplicate"
+    assert (await told(harness, an_order()))["verdict"] == "duplicate"
 
 
-async def test_a_new_order_is_rehearsed_without_a_trace(place: Place) -> None:
-    rehearsed = await told(place, an_order())
+async def test_a_new_order_is_rehearsed_without_a_trace(harness: Harness) -> None:
+    rehearsed = await told(harness, an_order())
 
     assert (rehearsed["verdict"], rehearsed["problem"]) == ("apply", "")
     assert ("POST", "sales/orders") in calls(rehearsed)
-    assert (await place.summary())["orders"] == 0
-    assert await place.database.fetch("select 1 from effects") == []
+    assert (await harness.summary())["orders"] == 0
+    assert await harness.database.fetch("select 1 from effects") == []

@@ -21,7 +21,7 @@ from shared.runtime.clock import SystemClock
 from shared.runtime.service import launch
 from shared.runtime.settings import Settings
 from shared.state.database import Database
-from tests.integration.messaging.setting import QUICK, Place, consuming
+from tests.integration.messaging.harness import QUICK, Harness, consuming
 
 NAME = "member"
 
@@ -51,7 +51,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with (
         Database.open(settings.database_url, 2) as database,
         open_producer(settings, SystemClock()) as producer,
-        consuming(Place(settings, database, producer, CANONICAL_ORDER), handle, options=QUICK, stop=stop) as running,
+        consuming(Harness(settings, database, producer, CANONICAL_ORDER), handle, options=QUICK, stop=stop) as running,
     ):
         await running.task
 

@@ -19,7 +19,7 @@ from deploy.local.engine import Engine
 from shared.errors import Waiting
 from shared.messaging.record import Record
 from shared.messaging.topics import topic_name
-from tests.integration.messaging.setting import QUICK, Handled, Place, a_place, consuming
+from tests.integration.messaging.harness import QUICK, Handled, Harness, a_harness, consuming
 from tests.support.engine import service_environ
 from tests.support.messaging import until
 
@@ -55,10 +55,10 @@ class Member:
 
 
 @asynccontextmanager
-async def a_member(engine: Engine, place: Place, folder: Path, steps: str) -> AsyncIterator[Member]:
-    prefix = place.settings.topic_prefix
+async def a_member(engine: Engine, harness: Harness, folder: Path, steps: str) -> AsyncIterator[Member]:
+    prefix = harness.settings.topic_prefix
     more = {"STEPS": steps, "DONE": str(folder / "done"), "GO": str(folder / "go"), "PYTHONPATH": str(ROOT)}
-    environ = service_environ(engine, topic_prefix=prefix, database_url=place.settings.database_url, **more)
+    environ = service_environ(engine, topic_prefix=prefix, database_url=harness.settings.database_url, **more)
     with (folder / "log").open("w") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.integration.messaging.member",
@@ -84,36 +84,36 @@ class Heir:
 
 
 @pytest.fixture
-async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
-    async with a_place(engine, topic_prefix, database_url) as made:
+async def harness(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Harness]:
+    async with a_harness(engine, topic_prefix, database_url) as made:
         yield made
 
 
-async def waiting(place: Place) -> list[str]:
-    records = await place.parked.records(topic_name(place.settings.topic_prefix, place.topic), "main|a")
+async def waiting(harness: Harness) -> list[str]:
+    records = await harness.parked.records(topic_name(harness.settings.topic_prefix, harness.topic), "main|a")
     return [dict(record.headers)["ce_id"].decode() for record in records]
 
 
 @pytest.mark.parametrize("steps", ["sleep-park", "park,sleep-apply", "park,sleep-park"])
 async def test_a_zombie_changes_nothing_of_what_its_heir_has_parked(
-    engine: Engine, place: Place, tmp_path: Path, steps: str
+    engine: Engine, harness: Harness, tmp_path: Path, steps: str
 ) -> None:
     heir = Handled(Heir(tmp_path / "go"))
-    async with a_member(engine, place, tmp_path, steps) as member:
-        await place.publish("a", 0)
+    async with a_member(engine, harness, tmp_path, steps) as member:
+        await harness.publish("a", 0)
         await until(member.sleeps, seconds=40)
 
-        async with consuming(place, heir, options=FOR_EVER):
-            await place.publish("a", 1)
-            await until(partial(has, place, ["a.0", "a.1"]), seconds=40)
-            await until(partial(place.has_committed, 2))
+        async with consuming(harness, heir, options=FOR_EVER):
+            await harness.publish("a", 1)
+            await until(partial(has, harness, ["a.0", "a.1"]), seconds=40)
+            await until(partial(harness.has_committed, 2))
             member.wake()
             await until(lambda: "fenced off" in member.said)
-            assert await waiting(place) == ["a.0", "a.1"]
+            assert await waiting(harness) == ["a.0", "a.1"]
 
             (tmp_path / "go").touch()
             await until(lambda: "a.1" in heir.done + member.done, seconds=40)
-            await place.publish("a", 2)
+            await harness.publish("a", 2)
             await until(lambda: "a.2" in heir.done + member.done, seconds=40)
             assert member.lives
 
@@ -124,24 +124,24 @@ async def test_a_zombie_changes_nothing_of_what_its_heir_has_parked(
         assert member.done == sorted(member.done)
 
 
-async def has(place: Place, events: list[str]) -> bool:
-    return await waiting(place) == events
+async def has(harness: Harness, events: list[str]) -> bool:
+    return await waiting(harness) == events
 
 
 async def test_a_zombie_that_was_fenced_off_works_on_as_a_member_like_others(
-    engine: Engine, place: Place, tmp_path: Path
+    engine: Engine, harness: Harness, tmp_path: Path
 ) -> None:
-    async with a_member(engine, place, tmp_path, "sleep-park") as member:
-        await place.publish("a", 0)
+    async with a_member(engine, harness, tmp_path, "sleep-park") as member:
+        await harness.publish("a", 0)
         await until(member.sleeps, seconds=40)
-        async with consuming(place, Handled(Heir(tmp_path / "go")), options=FOR_EVER) as heir:
-            await until(partial(has, place, ["a.0"]), seconds=40)
-            await until(partial(place.has_committed, 1))
+        async with consuming(harness, Handled(Heir(tmp_path / "go")), options=FOR_EVER) as heir:
+            await until(partial(has, harness, ["a.0"]), seconds=40)
+            await until(partial(harness.has_committed, 1))
             member.wake()
             await until(lambda: "fenced off" in member.said)
             await heir.stop()
         (tmp_path / "go").touch()
-        await place.publish("a", 1)
+        await harness.publish("a", 1)
         await until(lambda: member.done == ["a.0", "a.1"], seconds=40)
-        await until(partial(place.has_committed, 2))
-        assert await waiting(place) == []
+        await until(partial(harness.has_committed, 2))
+        assert await waiting(harness) == []

@@ -52,7 +52,7 @@ class Road:
         self.alerts.append(alert)
 
 
-class Place:
+class Harness:
     """A connection whose only subject is stock; ledger, reviews and cursors are real."""
 
     def __init__(self, database: Database, caps: Caps) -> None:
@@ -92,97 +92,97 @@ class Place:
 
 
 @asynccontextmanager
-async def opened(database_url: str, caps: Caps = AMPLE) -> AsyncIterator[Place]:
+async def opened(database_url: str, caps: Caps = AMPLE) -> AsyncIterator[Harness]:
     async with Database.open(database_url, 2) as database:
-        yield Place(database, caps)
+        yield Harness(database, caps)
 
 
 async def test_what_differs_is_noted_sent_through_once_and_over_when_both_sides_agree(database_url: str) -> None:
-    async with opened(database_url) as place:
-        place.holds("TEE", 3, 5)
-        place.holds("HAT", 1, 1)
-        watch = place.watch()
+    async with opened(database_url) as harness:
+        harness.holds("TEE", 3, 5)
+        harness.holds("HAT", 1, 1)
+        watch = harness.watch()
         await watch.sweep()
-        assert await place.drift() == [("TEE", "stock_differs")]
-        assert place.road.sent == []
+        assert await harness.drift() == [("TEE", "stock_differs")]
+        assert harness.road.sent == []
 
-        place.clock.advance(60)
+        harness.clock.advance(60)
         await watch.look_again()
-        assert [(event.id, event.entity, event.subject) for event in place.road.sent] == [
+        assert [(event.id, event.entity, event.subject) for event in harness.road.sent] == [
             ("repair:1:1", "stock", "TEE")
         ]
-        [row] = await DriftLedger(place.database).list(["repairing"])
+        [row] = await DriftLedger(harness.database).list(["repairing"])
         assert row.undo is not None
         assert (row.undo["held"], row.undo["notices"]) == ({"units": row.reason}, ["repair:1:1"])
 
-        place.holds("TEE", 5, 5)
+        harness.holds("TEE", 5, 5)
         await watch.look_again()
-        assert await place.drift() == []
-        assert await place.drift("repaired") == [("TEE", "stock_differs")]
+        assert await harness.drift() == []
+        assert await harness.drift("repaired") == [("TEE", "stock_differs")]
         labels = {"entity": "stock", "kind": "stock_differs"}
-        assert place.registry.get_sample_value("tillbridge_drift_repaired_total", labels) == 1
+        assert harness.registry.get_sample_value("tillbridge_drift_repaired_total", labels) == 1
 
 
 async def test_what_no_program_can_know_becomes_a_question_with_advice_of_its_own(database_url: str) -> None:
-    async with opened(database_url) as place:
-        place.holds("TEE", -1, 5)
+    async with opened(database_url) as harness:
+        harness.holds("TEE", -1, 5)
         for _ in range(2):
-            await place.watch().sweep()
-            place.clock.advance(60)
-        [asked] = await Reviews(place.database).list()
+            await harness.watch().sweep()
+            harness.clock.advance(60)
+        [asked] = await Reviews(harness.database).list()
 
     assert (asked.entity, asked.kind, asked.advice) == ("stock", "oversold", "Count it.")
 
 
 async def test_what_agreed_is_not_listed_again_and_what_cannot_be_read_is_told(database_url: str) -> None:
-    async with opened(database_url) as place:
-        place.holds("TEE", 5, 5)
-        place.holds("HAT", 2, 1)
-        place.side.odd = {"HAT": "no figure"}
-        outcome = await place.watch().sweep()
-        assert (outcome.compared, outcome.unread, await place.drift()) == (1, {"HAT": "no figure"}, [])
-        assert await place.side.since(NOON - MINUTE) == ["HAT"]
-        assert await place.side.since(NOON - MINUTE, everything=True) == ["TEE", "HAT"]
+    async with opened(database_url) as harness:
+        harness.holds("TEE", 5, 5)
+        harness.holds("HAT", 2, 1)
+        harness.side.odd = {"HAT": "no figure"}
+        outcome = await harness.watch().sweep()
+        assert (outcome.compared, outcome.unread, await harness.drift()) == (1, {"HAT": "no figure"}, [])
+        assert await harness.side.since(NOON - MINUTE) == ["HAT"]
+        assert await harness.side.since(NOON - MINUTE, everything=True) == ["TEE", "HAT"]
 
 
 async def test_its_cap_is_told_under_its_own_name(database_url: str) -> None:
-    async with opened(database_url, Caps(0, Decimal(100))) as place:
-        place.holds("TEE", 3, 5)
+    async with opened(database_url, Caps(0, Decimal(100))) as harness:
+        harness.holds("TEE", 3, 5)
         for _ in range(2):
-            await place.watch().sweep()
-            place.clock.advance(60)
+            await harness.watch().sweep()
+            harness.clock.advance(60)
 
-        [capped] = [alert for alert in place.road.alerts if alert.kind == "drift_above_cap"]
-        assert (capped.entity, capped.resolved, place.road.sent) == ("stock", False, [])
+        [capped] = [alert for alert in harness.road.alerts if alert.kind == "drift_above_cap"]
+        assert (capped.entity, capped.resolved, harness.road.sent) == ("stock", False, [])
 
 
 async def test_what_was_repaired_of_another_subject_uses_up_no_cap_of_its_own(database_url: str) -> None:
-    async with opened(database_url, Caps(1, Decimal(100))) as place:
-        ledger = DriftLedger(place.database)
-        other = await ledger.saw(Finding("main", "order", "1", "order_missing", "gone"), place.clock.now())
-        await ledger.undoes(other.id, {"at": place.clock.now().isoformat()})
-        place.holds("TEE", 3, 5)
+    async with opened(database_url, Caps(1, Decimal(100))) as harness:
+        ledger = DriftLedger(harness.database)
+        other = await ledger.saw(Finding("main", "order", "1", "order_missing", "gone"), harness.clock.now())
+        await ledger.undoes(other.id, {"at": harness.clock.now().isoformat()})
+        harness.holds("TEE", 3, 5)
         for _ in range(2):
-            await place.watch().sweep()
-            place.clock.advance(60)
+            await harness.watch().sweep()
+            harness.clock.advance(60)
 
-        assert [event.subject for event in place.road.sent] == ["TEE"]
+        assert [event.subject for event in harness.road.sent] == ["TEE"]
 
 
 async def test_how_far_it_was_compared_is_kept_apart_and_so_are_its_open_differences(database_url: str) -> None:
-    async with opened(database_url) as place:
-        ledger = DriftLedger(place.database)
-        other = replace((await _a_finding(place)), entity="order")
-        await ledger.saw(other, place.clock.now())
-        await place.watch().sweep()
+    async with opened(database_url) as harness:
+        ledger = DriftLedger(harness.database)
+        other = replace((await _a_finding(harness)), entity="order")
+        await ledger.saw(other, harness.clock.now())
+        await harness.watch().sweep()
 
-        assert await Cursors(place.database).get("main", "reconciler.stock")
+        assert await Cursors(harness.database).get("main", "reconciler.stock")
         # The order's is none of its own, so it is neither read nor over.
-        assert await place.drift() == [("TEE", "stock_differs")]
+        assert await harness.drift() == [("TEE", "stock_differs")]
 
 
-async def _a_finding(place: Place) -> Any:
-    place.holds("TEE", 3, 5)
-    [finding] = STOCK.findings(place.side.held["TEE"], STOCK.names())
-    place.side.held.clear()
+async def _a_finding(harness: Harness) -> Any:
+    harness.holds("TEE", 3, 5)
+    [finding] = STOCK.findings(harness.side.held["TEE"], STOCK.names())
+    harness.side.held.clear()
     return finding

@@ -33,7 +33,7 @@ DEAD = DEAD_LETTERS["transformers"]
 
 
 @dataclass
-class Place:
+class Harness:
     """One shop, the topics, and what has come out of them so far."""
 
     settings: Settings
@@ -69,7 +69,7 @@ class Place:
 
 
 @pytest.fixture
-async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
+async def harness(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Harness]:
     environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
     settings = Settings.from_env({**environ, "TRANSFORMER_ENTITY": "order", "PARK_SCHEDULE_SECONDS": "0.2,0.2"})
     await create_topics(settings, (RAW_SHOPIFY_ORDER, CANONICAL_ORDER, DEAD, TRACE, ALERT))
@@ -79,9 +79,9 @@ async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIt
         open_producer(settings, SystemClock()) as producer,
     ):
         await ConnectionStore(database, settings.secret_key).put(Connection("main", {"shopify": credentials(sandbox)}))
-        place = Place(settings, sandbox, producer, Reviews(database))
-        async with watching(place):
-            yield place
+        harness = Harness(settings, sandbox, producer, Reviews(database))
+        async with watching(harness):
+            yield harness
 
 
 def credentials(sandbox: Sandbox) -> dict[str, str]:
@@ -95,16 +95,16 @@ def credentials(sandbox: Sandbox) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def watching(place: Place) -> AsyncIterator[None]:
+async def watching(harness: Harness) -> AsyncIterator[None]:
     """Collects what comes out."""
-    prefix = place.settings.topic_prefix
+    prefix = harness.settings.topic_prefix
     sinks: dict[str, Any] = {
-        topic_name(prefix, CANONICAL_ORDER): lambda body: place.events.append(OrderEvent.model_validate_json(body)),
-        topic_name(prefix, DEAD): place.dead.append,
-        topic_name(prefix, TRACE): lambda body: place.hops.extend(orjson.loads(body)),
+        topic_name(prefix, CANONICAL_ORDER): lambda body: harness.events.append(OrderEvent.model_validate_json(body)),
+        topic_name(prefix, DEAD): harness.dead.append,
+        topic_name(prefix, TRACE): lambda body: harness.hops.extend(orjson.loads(body)),
     }
     reader = AIOKafkaConsumer(
-        *sinks, bootstrap_servers=place.settings.kafka_bootstrap_servers, auto_offset_reset="earliest"
+        *sinks, bootstrap_servers=harness.settings.kafka_bootstrap_servers, auto_offset_reset="earliest"
     )
 
     async def read() -> None:
@@ -121,11 +121,11 @@ async def watching(place: Place) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def transforming(place: Place) -> AsyncIterator[None]:
+async def transforming(harness: Harness) -> AsyncIterator[None]:
     """The service, from its start to its orderly end; the test ends with it if it crashes."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(run(place.settings, stop))
+        group.create_task(run(harness.settings, stop))
         try:
             yield
         finally:
@@ -133,82 +133,82 @@ async def transforming(place: Place) -> AsyncIterator[None]:
 
 
 @pytest.mark.capability("S84", "S85")
-async def test_orders_come_out_whole_once_per_burst_of_notices(place: Place) -> None:
+async def test_orders_come_out_whole_once_per_burst_of_notices(harness: Harness) -> None:
     for number in range(1, 41):
-        await place.order(number)
-        await place.notify(number, 1)
-        await place.notify(number, 2)
+        await harness.order(number)
+        await harness.notify(number, 1)
+        await harness.notify(number, 2)
 
-    async with transforming(place):
-        await until(lambda: len(place.published()) == 40)
-        await until(lambda: len(place.hops) >= 80)
+    async with transforming(harness):
+        await until(lambda: len(harness.published()) == 40)
+        await until(lambda: len(harness.hops) >= 80)
 
-    assert all(event.record.difference == 0 for event in place.events)
-    assert {str(event.record.paid) for event in place.events} == {"15.00"}
+    assert all(event.record.difference == 0 for event in harness.events)
+    assert {str(event.record.paid) for event in harness.events} == {"15.00"}
     # The two notices of an order waited together, so they are one event that names both.
-    assert {event.lineage for event in place.events} == {(f"{n}.1", f"{n}.2") for n in range(1, 41)}
-    assert place.outcomes(7) == ["superseded", "published"]
-    assert not place.dead
+    assert {event.lineage for event in harness.events} == {(f"{n}.1", f"{n}.2") for n in range(1, 41)}
+    assert harness.outcomes(7) == ["superseded", "published"]
+    assert not harness.dead
 
 
-async def test_an_order_that_does_not_add_up_waits_for_a_person_until_it_does(place: Place) -> None:
-    await place.order(1, total="14.00")
-    await place.notify(1)
+async def test_an_order_that_does_not_add_up_waits_for_a_person_until_it_does(harness: Harness) -> None:
+    await harness.order(1, total="14.00")
+    await harness.notify(1)
 
-    async with transforming(place):
-        await until(lambda: place.outcomes(1) == ["review"])
-        (review,) = await place.reviews.list()
+    async with transforming(harness):
+        await until(lambda: harness.outcomes(1) == ["review"])
+        (review,) = await harness.reviews.list()
         assert (review.kind, review.key, review.details["difference"]) == ("order_unbalanced", "1", "-1.00")
 
-        await place.order(1, total="15.00")
-        await place.notify(1, 2)
-        await until(lambda: place.published() == {"1"})
-        await until(lambda: len(place.outcomes(1)) == 2)
+        await harness.order(1, total="15.00")
+        await harness.notify(1, 2)
+        await until(lambda: harness.published() == {"1"})
+        await until(lambda: len(harness.outcomes(1)) == 2)
 
-    assert await place.reviews.list() == []
-    assert len(await place.reviews.list("resolved")) == 1
+    assert await harness.reviews.list() == []
+    assert len(await harness.reviews.list("resolved")) == 1
 
 
-async def test_poison_among_the_notices_harms_nobody(place: Place) -> None:
-    await place.order(1)
+async def test_poison_among_the_notices_harms_nobody(harness: Harness) -> None:
+    await harness.order(1)
     for subject in ("not-a-number", "1" * 30, "٣"):
-        await place.notify(subject)
-    await place.notify(1, body=b"\xff\x00{{{" + b"[" * 10_000)
+        await harness.notify(subject)
+    await harness.notify(1, body=b"\xff\x00{{{" + b"[" * 10_000)
 
-    async with transforming(place):
-        await until(lambda: place.published() == {"1"})
-        await until(lambda: len(place.dead) == 3)
+    async with transforming(harness):
+        await until(lambda: harness.published() == {"1"})
+        await until(lambda: len(harness.dead) == 3)
 
 
-async def test_an_outage_of_the_shop_loses_nothing_and_buries_nothing(place: Place) -> None:
-    await place.sandbox.faults({"system": "shopify", "kind": "outage", "rate": 1.0})
+async def test_an_outage_of_the_shop_loses_nothing_and_buries_nothing(harness: Harness) -> None:
+    await harness.sandbox.faults({"system": "shopify", "kind": "outage", "rate": 1.0})
     for number in range(1, 11):
-        await place.notify(number)
-    async with transforming(place):
+        await harness.notify(number)
+    async with transforming(harness):
         for number in range(1, 11):
-            await place.order(number)
-        await until(lambda: any(fault["hits"] for fault in place.sandbox.world.faults.report()))
-        await place.sandbox.control("DELETE", "/faults")
-        await until(lambda: len(place.published()) == 10, seconds=40)
+            await harness.order(number)
+        await until(lambda: any(fault["hits"] for fault in harness.sandbox.world.faults.report()))
+        await harness.sandbox.control("DELETE", "/faults")
+        await until(lambda: len(harness.published()) == 10, seconds=40)
 
-    assert not place.dead
-    assert await place.reviews.list() == []
+    assert not harness.dead
+    assert await harness.reviews.list() == []
 
 
-async def test_an_order_the_shop_does_not_show_goes_to_a_person(place: Place) -> None:
-    await place.notify(404)
+async def test_an_order_the_shop_does_not_show_goes_to_a_person(harness: Harness) -> None:
+    await harness.notify(404)
 
-    async with transforming(place):
-        await until(lambda: "review" in place.outcomes(404), seconds=30)
+    async with transforming(harness):
+        await until(lambda: "review" in harness.outcomes(404), seconds=30)
 
-    (review,) = await place.reviews.list()
+    (review,) = await harness.reviews.list()
     assert review.kind == "order_gone"
 
 
-async def test_a_stranger_to_the_installation_stops_nobody(place: Place) -> None:
-    await place.order(1)
-    await place.publish(replace(an_envelope("1"), id="stranger", connection="elsewhere"))
-    await place.notify(1)
+async def test_a_stranger_to_the_installation_stops_nobody(harness: Harness) -> None:
+    await harness.order(1)
+    await harness.publish(replace(an_envelope("1"), id="stranger", connection="elsewhere"))
+    await harness.notify(1)
 
-    async with transforming(place):
-        await until(lambda: place.published() == {"1"})
+    async with transforming(harness):
+        await until(lambda: harness.published() == {"1"})

@@ -49,7 +49,7 @@ BREAKS: dict[str, tuple[Callable[[], BaseException], Callable[[str], bool], bool
 }
 
 
-class Place:
+class Harness:
     """One sandbox and one database for all the tries of a test; each try has an order of its own."""
 
     def __init__(self, sandbox: Sandbox, database: Database, clock: FakeClock, lag: float) -> None:
@@ -63,7 +63,7 @@ class Place:
         order = next(self._numbers)
         line = order * 10 + 1
         places = (self.home, ANNEX)[:locations]
-        at = [{"location_id": place, "line_items": [{"line_item_id": line, "quantity": 2}]} for place in places]
+        at = [{"location_id": harness, "line_items": [{"line_item_id": line, "quantity": 2}]} for harness in places]
         await shop.place(("TEE", 2 * locations), order=order, fulfillment_orders=at)
         shop.client = BrokenClient(shop.client, points, self.sandbox, self.clock, self.lag)
         return shop, order
@@ -76,13 +76,13 @@ class Place:
 
 
 @pytest.fixture(params=[0.0, LAG_SECONDS], ids=["reads are current", "reads lag by 8 s"])
-async def place(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[Place]:
+async def harness(request: pytest.FixtureRequest, database_url: str) -> AsyncIterator[Harness]:
     clock = FakeClock()
     async with (
         Database.open(database_url, 2) as database,
         open_sandbox(sandbox_plan="unlimited") as sandbox,
     ):
-        opened = Place(sandbox, database, clock, request.param)
+        opened = Harness(sandbox, database, clock, request.param)
         await opened.prepare()
         yield opened
 
@@ -105,17 +105,17 @@ Check = Callable[[list[dict[str, Any]]], None]
 
 
 async def every_break(
-    place: Place, why: str, locations: int, shipments: list[tuple[Fulfilment, float]], ok: Check
+    harness: Harness, why: str, locations: int, shipments: list[tuple[Fulfilment, float]], ok: Check
 ) -> None:
     """The last of the shipments breaks at its first call, its second call, ... ; those before it go in peace."""
     error, breaks, after = BREAKS[why]
     for number in count(1):
         points = Points()
-        shop, order = await place.shop(points, locations)
+        shop, order = await harness.shop(points, locations)
         *before, (last, later) = [(record.model_copy(update={"order_id": str(order)}), at) for record, at in shipments]
         for record, at in before:
             await deliver_until_done(shop, record, at)
-            place.clock.advance(LAG_SECONDS)
+            harness.clock.advance(LAG_SECONDS)
         points.passed.clear()
         hit: list[str] = []
 
@@ -143,48 +143,48 @@ def units(fulfilments: list[dict[str, Any]]) -> list[int]:
 
 
 @HOW
-async def test_a_part_of_an_order_is_fulfilled_once(place: Place, why: str) -> None:
+async def test_a_part_of_an_order_is_fulfilled_once(harness: Harness, why: str) -> None:
     """Two were ordered and one ships: a second call would find units left."""
 
     def ok(fulfilments: list[dict[str, Any]]) -> None:
         assert units(fulfilments) == [1]
 
-    await every_break(place, why, 1, [(a_shipment(shipped("TEE", 1)), 0)], ok)
+    await every_break(harness, why, 1, [(a_shipment(shipped("TEE", 1)), 0)], ok)
 
 
 @HOW
-async def test_a_second_invoice_of_the_same_units_is_told_from_the_first(place: Place, why: str) -> None:
+async def test_a_second_invoice_of_the_same_units_is_told_from_the_first(harness: Harness, why: str) -> None:
     def ok(fulfilments: list[dict[str, Any]]) -> None:
         assert units(fulfilments) == [1, 1]
 
     shipments = [(a_shipment(shipped("TEE", 1), id=number), 0.0) for number in ("1", "2")]
-    await every_break(place, why, 1, shipments, ok)
+    await every_break(harness, why, 1, shipments, ok)
 
 
 @HOW
-async def test_each_of_two_locations_fulfils_once(place: Place, why: str) -> None:
+async def test_each_of_two_locations_fulfils_once(harness: Harness, why: str) -> None:
     def ok(fulfilments: list[dict[str, Any]]) -> None:
         assert sorted(units(fulfilments)) == [1, 2]
         assert len({row["location_id"] for row in fulfilments}) == 2
 
-    await every_break(place, why, 2, [(a_shipment(shipped("TEE", 3)), 0)], ok)
+    await every_break(harness, why, 2, [(a_shipment(shipped("TEE", 3)), 0)], ok)
 
 
 @HOW
-async def test_later_tracking_arrives(place: Place, why: str) -> None:
+async def test_later_tracking_arrives(harness: Harness, why: str) -> None:
     def ok(fulfilments: list[dict[str, Any]]) -> None:
         assert units(fulfilments) == [1]
         assert [row["tracking_number"] for row in fulfilments] == ["1Z9"]
 
     shipments = [(a_shipment(shipped("TEE", 1)), 0.0), (a_shipment(shipped("TEE", 1), tracking="1Z9"), 60.0)]
-    await every_break(place, why, 1, shipments, ok)
+    await every_break(harness, why, 1, shipments, ok)
 
 
-async def test_two_processes_with_the_same_shipment_fulfil_it_once(place: Place) -> None:
+async def test_two_processes_with_the_same_shipment_fulfil_it_once(harness: Harness) -> None:
     """A rebalance: the old owner of the key does not know yet that it is no longer its."""
     for _ in range(10):
-        shop, order = await place.shop(Points(), 1)
-        other = Shop(place.sandbox, shop.ledger, place.clock, LAG_SECONDS, shop.writer)
+        shop, order = await harness.shop(Points(), 1)
+        other = Shop(harness.sandbox, shop.ledger, harness.clock, LAG_SECONDS, shop.writer)
         other.client = shop.client
         record = a_shipment(shipped("TEE", 1), order_id=str(order))
 

@@ -14,58 +14,58 @@ from shared.entities.spec import load
 from shared.entities.table import preview_of
 from shared.errors import Rejected
 from shared.operations.dead_letters.dry_run import DryRunSettings, open_previews
-from tests.integration.way_back.place import CONNECTION, Place, open_place
+from tests.integration.way_back.harness import CONNECTION, Harness, open_harness
 from tests.support.messaging import NOON, until
 
 
 @pytest.fixture
-async def place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
-    async with open_place(engine, topic_prefix, database_url) as opened:
+async def harness(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Harness]:
+    async with open_harness(engine, topic_prefix, database_url) as opened:
         yield opened
 
 
-async def told(place: Place, event: dict[str, Any], entity: str = "fulfilment") -> dict[str, Any]:
-    async with open_previews(DryRunSettings.from_env(place.environ)) as parts:
+async def told(harness: Harness, event: dict[str, Any], entity: str = "fulfilment") -> dict[str, Any]:
+    async with open_previews(DryRunSettings.from_env(harness.environ)) as parts:
         return asdict(await load(preview_of(entity, "shopify"))(parts, CONNECTION, orjson.dumps(event)))
 
 
-async def a_shipment(place: Place) -> dict[str, Any]:
+async def a_shipment(harness: Harness) -> dict[str, Any]:
     """What the writer would get of it; it does not run yet."""
-    await place.order(5001, ("TEE", 2))
-    place.start("poller", "transformer")
-    await place.ship(5001, ("TEE", 1))
-    await until(lambda: place.events, seconds=60)
-    return place.events[0]
+    await harness.order(5001, ("TEE", 2))
+    harness.start("poller", "transformer")
+    await harness.ship(5001, ("TEE", 1))
+    await until(lambda: harness.events, seconds=60)
+    return harness.events[0]
 
 
-async def test_a_shipment_is_rehearsed_without_a_trace_and_the_real_one_does_the_same(place: Place) -> None:
-    event = await a_shipment(place)
-    rehearsed = await told(place, event)
+async def test_a_shipment_is_rehearsed_without_a_trace_and_the_real_one_does_the_same(harness: Harness) -> None:
+    event = await a_shipment(harness)
+    rehearsed = await told(harness, event)
 
     assert (rehearsed["verdict"], rehearsed["problem"]) == ("apply", "")
     [call] = rehearsed["calls"]
     assert (call["method"], call["path"]) == ("mutation", "CreateFulfilment")
-    assert await place.created() == 0
-    assert await place.database.fetch("select 1 from effects") == []
+    assert await harness.created() == 0
+    assert await harness.database.fetch("select 1 from effects") == []
 
-    place.start("writer")
-    await until(lambda: place.outcomes(5001) == ["applied"], seconds=60)
-    assert await place.units(5001) == [{"TEE": 1}]
-    again = await told(place, event)
+    harness.start("writer")
+    await until(lambda: harness.outcomes(5001) == ["applied"], seconds=60)
+    assert await harness.units(5001) == [{"TEE": 1}]
+    again = await told(harness, event)
     assert (again["verdict"], again["calls"]) == ("duplicate", [])
 
 
-async def test_a_shipment_that_shopify_does_not_expect_says_why(place: Place) -> None:
-    event = await a_shipment(place)
+async def test_a_shipment_that_shopify_does_not_expect_says_why(harness: Harness) -> None:
+    event = await a_shipment(harness)
     for line in event["record"]["lines"]:
         line["quantity"] = 7
-    rehearsed = await told(place, event)
+    rehearsed = await told(harness, event)
 
     assert "not left to fulfil" in rehearsed["problem"]
-    assert await place.created() == 0
+    assert await harness.created() == 0
 
 
-async def test_a_link_is_rehearsed(place: Place) -> None:
+async def test_a_link_is_rehearsed(harness: Harness) -> None:
     record = {
         "entity": "order",
         "shopify_id": "5001",
@@ -77,12 +77,12 @@ async def test_a_link_is_rehearsed(place: Place) -> None:
         "schema_name": "link.v1", "connection": CONNECTION, "entity": "link", "source": "heartland", "key": "5001",
         "version": NOON, "content_hash": "x", "lineage": [], "read_at": NOON, "record": record,
     }  # fmt: skip
-    [call] = (await told(place, event, "link"))["calls"]
+    [call] = (await told(harness, event, "link"))["calls"]
 
     assert [field["value"] for field in call["body"]["metafields"]] == ["7", "S-7"]
-    assert await place.sandbox.journal("shopify") == []
+    assert await harness.sandbox.journal("shopify") == []
 
 
-async def test_what_cannot_be_read_would_come_back(place: Place) -> None:
+async def test_what_cannot_be_read_would_come_back(harness: Harness) -> None:
     with pytest.raises(Rejected, match="not a canonical fulfilment"):
-        await told(place, {})
+        await told(harness, {})

@@ -16,7 +16,7 @@ from shared.runtime.metrics import ServiceMetrics
 from tests.support.messaging import until
 
 
-class Bench:
+class Harness:
     def __init__(self, names: Iterable[str], poll: Callable[[str], Awaitable[None]]) -> None:
         self.names = list(names)
         self.metrics = ServiceMetrics("poller", CollectorRegistry())
@@ -53,12 +53,12 @@ async def test_a_connection_that_fails_holds_up_no_other(polls: Counter[str]) ->
         if name == "unknown":
             raise RetryLater("there is no connection unknown")
 
-    bench = Bench(["bad", "good", "unknown"], poll)
+    harness = Harness(["bad", "good", "unknown"], poll)
     await until(lambda: min(polls["good"], polls["bad"], polls["unknown"]) >= 3)
-    await bench.end()
+    await harness.end()
 
-    assert bench.failed("target_down") >= 3
-    assert bench.failed("retry") >= 3
+    assert harness.failed("target_down") >= 3
+    assert harness.failed("retry") >= 3
 
 
 async def test_a_slow_connection_holds_up_no_other_and_is_polled_once_at_a_time(polls: Counter[str]) -> None:
@@ -67,9 +67,9 @@ async def test_a_slow_connection_holds_up_no_other_and_is_polled_once_at_a_time(
         if name == "slow":
             await asyncio.Event().wait()
 
-    bench = Bench(["slow", "quick"], poll)
+    harness = Harness(["slow", "quick"], poll)
     await until(lambda: polls["quick"] >= 5)
-    await bench.end()
+    await harness.end()
 
     assert polls["slow"] == 1
 
@@ -78,10 +78,10 @@ async def test_a_connection_that_is_added_is_polled_too(polls: Counter[str]) -> 
     async def poll(name: str) -> None:
         polls[name] += 1
 
-    bench = Bench([], poll)
-    bench.names.append("new")
+    harness = Harness([], poll)
+    harness.names.append("new")
     await until(lambda: polls["new"])
-    await bench.end()
+    await harness.end()
 
 
 async def test_stopping_interrupts_a_poll(polls: Counter[str]) -> None:
@@ -94,9 +94,9 @@ async def test_stopping_interrupts_a_poll(polls: Counter[str]) -> None:
         finally:
             ended.append(name)
 
-    bench = Bench(["main"], poll)
+    harness = Harness(["main"], poll)
     await until(lambda: polls["main"])
-    await bench.end()
+    await harness.end()
 
     assert ended == ["main"]
 
@@ -105,6 +105,6 @@ async def test_what_nobody_expects_stops_the_service() -> None:
     async def poll(name: str) -> None:
         raise KeyError("bug")
 
-    bench = Bench(["main"], poll)
+    harness = Harness(["main"], poll)
     with pytest.raises(KeyError):
-        await bench.task
+        await harness.task

@@ -30,7 +30,7 @@ class Told:
         self.alerts.append(alert)
 
 
-class Bench:
+class Harness:
     def __init__(self, clock: Any = None) -> None:
         self.clock, self.told = clock or FakeClock(), Told()
         self.registry = CollectorRegistry()
@@ -53,75 +53,77 @@ def end(breaker: Breaker, error: Exception | None) -> None:
     ],
 )
 def test_an_outage_is_told_once_and_its_end_too(error: TargetDown, kind: str, severity: str) -> None:
-    bench = Bench()
-    breaker = bench.limits.breaker("acme", "heartland")
+    harness = Harness()
+    breaker = harness.limits.breaker("acme", "heartland")
     for _ in range(5):
         end(breaker, error)
-    bench.clock.advance(5)
+    harness.clock.advance(5)
     end(breaker, error)  # the probe
-    bench.clock.advance(5)
+    harness.clock.advance(5)
     end(breaker, None)
 
-    assert [hop.outcome for hop in bench.told.hops] == ["opened", "half_open", "opened", "half_open", "closed"]
-    assert {(hop.entity, hop.key, hop.connection, hop.service) for hop in bench.told.hops} == {
+    assert [hop.outcome for hop in harness.told.hops] == ["opened", "half_open", "opened", "half_open", "closed"]
+    assert {(hop.entity, hop.key, hop.connection, hop.service) for hop in harness.told.hops} == {
         ("breaker", "heartland", "acme", "heartland_writer")
     }
-    assert {hop.outcome for hop in bench.told.hops} <= set(OUTCOMES)
-    assert len({hop.event_id for hop in bench.told.hops}) == 5
-    raised, *ended = bench.told.alerts
+    assert {hop.outcome for hop in harness.told.hops} <= set(OUTCOMES)
+    assert len({hop.event_id for hop in harness.told.hops}) == 5
+    raised, *ended = harness.told.alerts
     resolved = next(alert for alert in ended if alert.kind == kind)
     assert (raised.kind, raised.severity, raised.reason, raised.resolved) == (kind, severity, error.reason, False)
     assert (resolved.kind, resolved.key, resolved.resolved) == (kind, "heartland_writer/heartland", True)
 
 
 def test_the_state_is_a_metric() -> None:
-    bench = Bench()
-    breaker = bench.limits.breaker("acme", "shopify")
-    assert bench.figure("breaker_state", connection="acme", system="shopify") == 0
+    harness = Harness()
+    breaker = harness.limits.breaker("acme", "shopify")
+    assert harness.figure("breaker_state", connection="acme", system="shopify") == 0
 
     for _ in range(5):
         end(breaker, TargetDown("down"))
 
-    assert bench.figure("breaker_state", connection="acme", system="shopify") == 2
+    assert harness.figure("breaker_state", connection="acme", system="shopify") == 2
 
 
 def test_who_waits_for_a_turn_is_counted() -> None:
-    async def work(clock: LoopClock) -> tuple[Bench, float | None]:
-        bench = Bench(clock)
-        budget = bench.limits.rate_limit("acme", "heartland", 1.0, 0)
+    async def work(clock: LoopClock) -> tuple[Harness, float | None]:
+        harness = Harness(clock)
+        budget = harness.limits.rate_limit("acme", "heartland", 1.0, 0)
         await budget.acquire()
         waiting = asyncio.create_task(budget.acquire("repair"))
         await asyncio.sleep(0.5)
-        meanwhile = bench.figure("budget_waiting", system="heartland", priority="repair")
+        meanwhile = harness.figure("budget_waiting", system="heartland", priority="repair")
         await waiting
-        return bench, meanwhile
+        return harness, meanwhile
 
-    bench, meanwhile = run_virtual(work)
+    harness, meanwhile = run_virtual(work)
 
     assert meanwhile == 1
-    assert bench.figure("budget_waiting", system="heartland", priority="repair") == 0
-    assert bench.figure("budget_wait_seconds_sum", system="heartland", priority="repair") == pytest.approx(1, abs=0.01)
+    assert harness.figure("budget_waiting", system="heartland", priority="repair") == 0
+    assert harness.figure("budget_wait_seconds_sum", system="heartland", priority="repair") == pytest.approx(
+        1, abs=0.01
+    )
 
 
 def test_an_answer_that_refuses_our_rate_is_counted() -> None:
-    bench = Bench()
+    harness = Harness()
 
-    bench.limits.throttled("shopify")()
+    harness.limits.throttled("shopify")()
 
-    assert bench.figure("throttled_total", system="shopify") == 1
+    assert harness.figure("throttled_total", system="shopify") == 1
 
 
 def test_what_a_process_left_open_is_resolved_by_the_first_success_of_the_next() -> None:
-    bench = Bench()
-    breaker = bench.limits.breaker("acme", "heartland")
+    harness = Harness()
+    breaker = harness.limits.breaker("acme", "heartland")
     for _ in range(3):
         end(breaker, None)
 
-    assert [(alert.kind, alert.key, alert.resolved) for alert in bench.told.alerts] == [
+    assert [(alert.kind, alert.key, alert.resolved) for alert in harness.told.alerts] == [
         ("breaker_open", "heartland_writer/heartland", True),
         ("credentials_refused", "heartland_writer/heartland", True),
     ]
-    assert bench.told.hops == []
+    assert harness.told.hops == []
 
 
 def test_a_breaker_that_tells_nobody_works_all_the_same() -> None:

@@ -158,7 +158,7 @@ class CountInTarget:
         return Result(verdict, detail=str(event.record.number))
 
 
-class Bench:
+class Harness:
     def __init__(self, *, gated: bool = True) -> None:
         self.target, self.stored, self.points, self.clock = Target(), Stored(), Points(), FakeClock(NOON)
         ledger = MemoryLedger(self.clock, self.stored, self.points.at)
@@ -206,27 +206,27 @@ def a_problem(kind: str, *, blocks: bool = False) -> Problem:
 
 
 @pytest.fixture
-async def bench() -> Bench:
-    return Bench()
+async def harness() -> Harness:
+    return Harness()
 
 
-async def test_the_sequence_is_planned_again_until_the_target_matches(bench: Bench) -> None:
-    result = await bench.write(2)
+async def test_the_sequence_is_planned_again_until_the_target_matches(harness: Harness) -> None:
+    result = await harness.write(2)
 
-    assert bench.target.log == [
+    assert harness.target.log == [
         "open", "desired", "actual", "plan from 0", "raise, claimed: new", "plan from 1", "raise, claimed: in_doubt",
         "settled", "publish 2 at live",
     ]  # fmt: skip
-    assert (result.outcome, result.detail, bench.target.number) == ("applied", "2", 2)
-    assert bench.version == Version(NOON, "2")
+    assert (result.outcome, result.detail, harness.target.number) == ("applied", "2", 2)
+    assert harness.version == Version(NOON, "2")
 
 
-async def test_what_matches_takes_one_statement(bench: Bench) -> None:
-    bench.target.number = 2
+async def test_what_matches_takes_one_statement(harness: Harness) -> None:
+    harness.target.number = 2
 
-    await bench.write(2)
+    await harness.write(2)
 
-    assert (bench.statements(), bench.version) == (1, Version(NOON, "2"))
+    assert (harness.statements(), harness.version) == (1, Version(NOON, "2"))
 
 
 @pytest.mark.parametrize(
@@ -240,238 +240,238 @@ async def test_what_matches_takes_one_statement(bench: Bench) -> None:
         pytest.param(1, -1, "drift", "stale", id="asked again, but older"),
     ],
 )
-async def test_the_gate(bench: Bench, number: int, later: int, cause: str, outcome: str) -> None:
-    await bench.write(1)
-    bench.target.log.clear()
+async def test_the_gate(harness: Harness, number: int, later: int, cause: str, outcome: str) -> None:
+    await harness.write(1)
+    harness.target.log.clear()
 
-    assert (await bench.write(number, later=later, cause=cause)).outcome == outcome
-    assert bool(bench.target.log) == (outcome == "applied")
-
-
-async def test_an_echo_stands_for_its_moment_and_keeps_what_was_stored(bench: Bench) -> None:
-    bench.target.definitions_version = 3
-    bench.target.problems = (a_problem("odd"),)
-    await bench.write(1)
-    bench.target.definitions_version = 4
-
-    await bench.write(1, later=2)
-
-    assert bench.version == Version(NOON + 2 * LATER, "1", 3, has_open_reviews=True)
-    assert (await bench.write(5, later=1)).outcome == "stale"
+    assert (await harness.write(number, later=later, cause=cause)).outcome == outcome
+    assert bool(harness.target.log) == (outcome == "applied")
 
 
-async def test_each_write_tells_with_which_definitions_it_was_made(bench: Bench) -> None:
-    bench.target.definitions_version = 3
-    await bench.write(1)
-    assert bench.version.definitions_version == 3
-    bench.target.definitions_version = 4
+async def test_an_echo_stands_for_its_moment_and_keeps_what_was_stored(harness: Harness) -> None:
+    harness.target.definitions_version = 3
+    harness.target.problems = (a_problem("odd"),)
+    await harness.write(1)
+    harness.target.definitions_version = 4
 
-    assert (await bench.write(1)).outcome == "duplicate"
-    assert bench.version.definitions_version == 3
-    assert (await bench.write(1, cause="drift")).outcome == "applied"
-    assert bench.version.definitions_version == 4
+    await harness.write(1, later=2)
 
-
-async def test_changed_definitions_are_reapplied_once(bench: Bench) -> None:
-    bench.target.definitions_version = 3
-    await bench.write(1)
-    bench.target.definitions_version = 4
-
-    assert (await bench.write(1, definitions=4)).outcome == "applied"
-    assert (await bench.write(1, definitions=4)).outcome == "duplicate"
-    assert (await bench.write(1, later=-1, definitions=4)).outcome == "stale"
-    assert bench.version.definitions_version == 4
+    assert harness.version == Version(NOON + 2 * LATER, "1", 3, has_open_reviews=True)
+    assert (await harness.write(5, later=1)).outcome == "stale"
 
 
-async def test_a_reapply_waits_until_its_version_of_the_settings_is_loaded(bench: Bench) -> None:
-    bench.target.definitions_version = 3
-    await bench.write(1)
+async def test_each_write_tells_with_which_definitions_it_was_made(harness: Harness) -> None:
+    harness.target.definitions_version = 3
+    await harness.write(1)
+    assert harness.version.definitions_version == 3
+    harness.target.definitions_version = 4
+
+    assert (await harness.write(1)).outcome == "duplicate"
+    assert harness.version.definitions_version == 3
+    assert (await harness.write(1, cause="drift")).outcome == "applied"
+    assert harness.version.definitions_version == 4
+
+
+async def test_changed_definitions_are_reapplied_once(harness: Harness) -> None:
+    harness.target.definitions_version = 3
+    await harness.write(1)
+    harness.target.definitions_version = 4
+
+    assert (await harness.write(1, definitions=4)).outcome == "applied"
+    assert (await harness.write(1, definitions=4)).outcome == "duplicate"
+    assert (await harness.write(1, later=-1, definitions=4)).outcome == "stale"
+    assert harness.version.definitions_version == 4
+
+
+async def test_a_reapply_waits_until_its_version_of_the_settings_is_loaded(harness: Harness) -> None:
+    harness.target.definitions_version = 3
+    await harness.write(1)
 
     with pytest.raises(RetryLater, match="version 4 of the settings is not loaded yet"):
-        await bench.write(1, definitions=4)
-    bench.target.definitions_version = 5
+        await harness.write(1, definitions=4)
+    harness.target.definitions_version = 5
 
-    assert (await bench.write(1, definitions=4)).outcome == "applied"
-    assert bench.version.definitions_version == 5
-
-
-async def test_of_several_records_the_newest_counts_wherever_it_is(bench: Bench) -> None:
-    await bench.sync.handle([an_event(1), an_event(3, 2), an_event(2, 1)])
-
-    assert bench.target.number == 3
+    assert (await harness.write(1, definitions=4)).outcome == "applied"
+    assert harness.version.definitions_version == 5
 
 
-async def test_problems_become_reviews_and_are_resolved_once_they_are_over(bench: Bench) -> None:
-    bench.target.problems, bench.target.settled = (a_problem("odd"),), (a_problem("even"),)
-    await bench.write(1)
-    assert bench.stored.open_reviews() == {"odd", "even"}
-    assert bench.version.has_open_reviews
-    bench.target.settled = ()
+async def test_of_several_records_the_newest_counts_wherever_it_is(harness: Harness) -> None:
+    await harness.sync.handle([an_event(1), an_event(3, 2), an_event(2, 1)])
 
-    await bench.write(2, later=1)
-    assert bench.stored.open_reviews() == {"odd"}
-    bench.target.problems = ()
-    await bench.write(3, later=2)
-
-    assert (bench.stored.open_reviews(), bench.version.has_open_reviews) == (set(), False)
+    assert harness.target.number == 3
 
 
-async def test_a_problem_that_blocks_is_raised_once_the_steps_are_done_and_tried_again(bench: Bench) -> None:
-    bench.target.problems = (a_problem("odd", blocks=True), a_problem("even"))
+async def test_problems_become_reviews_and_are_resolved_once_they_are_over(harness: Harness) -> None:
+    harness.target.problems, harness.target.settled = (a_problem("odd"),), (a_problem("even"),)
+    await harness.write(1)
+    assert harness.stored.open_reviews() == {"odd", "even"}
+    assert harness.version.has_open_reviews
+    harness.target.settled = ()
+
+    await harness.write(2, later=1)
+    assert harness.stored.open_reviews() == {"odd"}
+    harness.target.problems = ()
+    await harness.write(3, later=2)
+
+    assert (harness.stored.open_reviews(), harness.version.has_open_reviews) == (set(), False)
+
+
+async def test_a_problem_that_blocks_is_raised_once_the_steps_are_done_and_tried_again(harness: Harness) -> None:
+    harness.target.problems = (a_problem("odd", blocks=True), a_problem("even"))
 
     with pytest.raises(NeedsReview, match="it is odd"):
-        await bench.write(1)
-    assert (bench.target.number, bench.stored.open_reviews()) == (1, {"even"})
-    assert bench.version == Version(NOON, "1", blocked=True, has_open_reviews=True)
-    bench.target.problems = ()
+        await harness.write(1)
+    assert (harness.target.number, harness.stored.open_reviews()) == (1, {"even"})
+    assert harness.version == Version(NOON, "1", blocked=True, has_open_reviews=True)
+    harness.target.problems = ()
 
-    assert (await bench.write(1)).outcome == "applied"
-    assert bench.version == Version(NOON, "1")
+    assert (await harness.write(1)).outcome == "applied"
+    assert harness.version == Version(NOON, "1")
 
 
-async def test_what_waits_is_raised_once_the_steps_are_done(bench: Bench) -> None:
-    bench.target.waits = Waiting("it is on hold", "release:1")
+async def test_what_waits_is_raised_once_the_steps_are_done(harness: Harness) -> None:
+    harness.target.waits = Waiting("it is on hold", "release:1")
 
     with pytest.raises(Waiting, match="on hold"):
-        await bench.write(1)
+        await harness.write(1)
 
-    assert bench.target.number == 1
+    assert harness.target.number == 1
 
 
-async def test_what_a_person_must_decide_first_is_blocked(bench: Bench) -> None:
-    bench.target.error = NeedsReview("no way", kind="odd", advice="look")
+async def test_what_a_person_must_decide_first_is_blocked(harness: Harness) -> None:
+    harness.target.error = NeedsReview("no way", kind="odd", advice="look")
 
     with pytest.raises(NeedsReview):
-        await bench.write(1)
+        await harness.write(1)
 
-    assert bench.version == Version(NOON, "1", blocked=True, has_open_reviews=True)
-    assert [claim.state for claim in bench.stored.effects.values()] == ["failed"]
+    assert harness.version == Version(NOON, "1", blocked=True, has_open_reviews=True)
+    assert [claim.state for claim in harness.stored.effects.values()] == ["failed"]
 
 
-async def test_a_refused_call_becomes_a_review_and_is_tried_later(bench: Bench) -> None:
-    bench.target.error, bench.target.refused = Rejected("a field is missing"), a_problem("refused")
+async def test_a_refused_call_becomes_a_review_and_is_tried_later(harness: Harness) -> None:
+    harness.target.error, harness.target.refused = Rejected("a field is missing"), a_problem("refused")
 
     with pytest.raises(RetryLater, match="a field is missing"):
-        await bench.write(1)
-    assert (bench.stored.open_reviews(), bench.version.blocked) == ({"refused"}, True)
-    assert bench.statements() == 2  # the claim; then all that follows from the refusal
+        await harness.write(1)
+    assert (harness.stored.open_reviews(), harness.version.blocked) == ({"refused"}, True)
+    assert harness.statements() == 2  # the claim; then all that follows from the refusal
 
-    assert (await bench.write(1)).outcome == "applied"
-    assert bench.stored.open_reviews() == set()
+    assert (await harness.write(1)).outcome == "applied"
+    assert harness.stored.open_reviews() == set()
 
 
-async def test_what_can_never_work_stays_rejected(bench: Bench) -> None:
-    bench.target.error = Rejected("never")
+async def test_what_can_never_work_stays_rejected(harness: Harness) -> None:
+    harness.target.error = Rejected("never")
 
     with pytest.raises(Rejected, match="never"):
-        await bench.write(1)
+        await harness.write(1)
 
-    assert bench.stored.versions == {}
+    assert harness.stored.versions == {}
 
 
 @pytest.mark.parametrize("after", [None, 20.0])
 async def test_without_an_answer_nothing_remembered_counts_and_reads_must_catch_up(
-    bench: Bench, after: float | None
+    harness: Harness, after: float | None
 ) -> None:
-    bench.target.error = OutcomeUnknown("no answer", after)
+    harness.target.error = OutcomeUnknown("no answer", after)
 
     with pytest.raises(OutcomeUnknown) as caught:
-        await bench.write(1)
+        await harness.write(1)
 
-    assert (caught.value.after, bench.target.log[-1]) == (after or 7.0, "forget")
+    assert (caught.value.after, harness.target.log[-1]) == (after or 7.0, "forget")
 
 
-async def test_claims_of_calls_that_were_not_made_are_given_back(bench: Bench) -> None:
-    bench.target.error = TargetDown("away")
+async def test_claims_of_calls_that_were_not_made_are_given_back(harness: Harness) -> None:
+    harness.target.error = TargetDown("away")
 
     with pytest.raises(TargetDown):
-        await bench.write(1)
+        await harness.write(1)
 
-    assert [claim.state for claim in bench.stored.effects.values()] == ["failed"]
-    assert "forget" not in bench.target.log
+    assert [claim.state for claim in harness.stored.effects.values()] == ["failed"]
+    assert "forget" not in harness.target.log
 
 
-async def test_a_record_that_was_taken_over_is_not_remembered(bench: Bench) -> None:
+async def test_a_record_that_was_taken_over_is_not_remembered(harness: Harness) -> None:
     async def sleep() -> None:
-        bench.clock.advance(60)
-        bench.taken_at_answer = bench.clock.now()
+        harness.clock.advance(60)
+        harness.taken_at_answer = harness.clock.now()
 
-    bench.target.on_step = sleep
+    harness.target.on_step = sleep
     with pytest.raises(TargetDown, match="took this record over"):
-        await bench.write(1)
+        await harness.write(1)
 
-    assert bench.target.log[-1] == "forget"
+    assert harness.target.log[-1] == "forget"
 
 
-async def test_what_an_attempt_that_was_cut_short_held_is_taken_up_by_the_next(bench: Bench) -> None:
-    bench.target.error = asyncio.CancelledError()
+async def test_what_an_attempt_that_was_cut_short_held_is_taken_up_by_the_next(harness: Harness) -> None:
+    harness.target.error = asyncio.CancelledError()
     with pytest.raises(asyncio.CancelledError):
-        await bench.write(1)
-    assert bench.target.log[-1] == "forget"
+        await harness.write(1)
+    assert harness.target.log[-1] == "forget"
 
-    await bench.write(1)
+    await harness.write(1)
 
-    assert "raise, claimed: new" in bench.target.log[-3:]
-    assert bench.statements() == 2  # the first attempt's claim, and the version
+    assert "raise, claimed: new" in harness.target.log[-3:]
+    assert harness.statements() == 2  # the first attempt's claim, and the version
 
 
-async def test_what_changes_all_the_time_is_left_alone_for_a_while(bench: Bench) -> None:
-    bench.target.never_ends = True
+async def test_what_changes_all_the_time_is_left_alone_for_a_while(harness: Harness) -> None:
+    harness.target.never_ends = True
 
     with pytest.raises(RetryLater, match="count 1001 kept changing in Target"):
-        await bench.write(1)
+        await harness.write(1)
 
-    assert sum(one.startswith("plan") for one in bench.target.log) == 8
+    assert sum(one.startswith("plan") for one in harness.target.log) == 8
 
 
-async def test_links_are_stored_before_the_last_steps(bench: Bench) -> None:
-    bench.target.link = LinkPair("main", "count", "1001", "77")
-    bench.target.error = TargetDown("away")
+async def test_links_are_stored_before_the_last_steps(harness: Harness) -> None:
+    harness.target.link = LinkPair("main", "count", "1001", "77")
+    harness.target.error = TargetDown("away")
 
     with pytest.raises(TargetDown):
-        await bench.write(1)
+        await harness.write(1)
 
-    assert bench.stored.links["main", "count", "1001"].heartland_id == "77"
+    assert harness.stored.links["main", "count", "1001"].heartland_id == "77"
 
 
 @pytest.mark.parametrize("stops", [True, False])
 async def test_a_link_that_contradicts_a_known_one_stops_the_record_or_becomes_a_problem(
-    bench: Bench, stops: bool
+    harness: Harness, stops: bool
 ) -> None:
-    bench.target.link = LinkPair("main", "count", "1001", "77")
-    await bench.write(1)
-    bench.target.link = LinkPair("main", "count", "1001", "78")
-    bench.target.conflict = None if stops else a_problem("odd")
+    harness.target.link = LinkPair("main", "count", "1001", "77")
+    await harness.write(1)
+    harness.target.link = LinkPair("main", "count", "1001", "78")
+    harness.target.conflict = None if stops else a_problem("odd")
 
     if stops:
         with pytest.raises(NeedsReview, match="linked to another"):
-            await bench.write(2, later=1)
-        assert bench.target.number == 1
+            await harness.write(2, later=1)
+        assert harness.target.number == 1
     else:
-        await bench.write(2, later=1)
-        assert (bench.target.number, bench.stored.open_reviews()) == (2, {"odd"})
+        await harness.write(2, later=1)
+        assert (harness.target.number, harness.stored.open_reviews()) == (2, {"odd"})
 
 
 async def test_without_a_gate_every_event_is_applied_and_no_version_is_stored() -> None:
-    bench = Bench(gated=False)
-    await bench.write(1)
-    bench.target.error = NeedsReview("no way", kind="odd", advice="look")
+    harness = Harness(gated=False)
+    await harness.write(1)
+    harness.target.error = NeedsReview("no way", kind="odd", advice="look")
     with pytest.raises(NeedsReview):
-        await bench.write(2, later=-1)
+        await harness.write(2, later=-1)
 
-    assert (bench.stored.versions, bench.target.number) == ({}, 1)
+    assert (harness.stored.versions, harness.target.number) == ({}, 1)
 
 
-async def test_a_connection_that_cannot_work_holds_its_records_and_a_person_is_told(bench: Bench) -> None:
-    bench.target.open_error = Misconfigured("which location?")
+async def test_a_connection_that_cannot_work_holds_its_records_and_a_person_is_told(harness: Harness) -> None:
+    harness.target.open_error = Misconfigured("which location?")
     with pytest.raises(TargetDown, match="which location"):
-        await bench.write(1)
-    assert bench.stored.open_reviews() == {"connection_misconfigured"}
-    bench.target.open_error = None
+        await harness.write(1)
+    assert harness.stored.open_reviews() == {"connection_misconfigured"}
+    harness.target.open_error = None
 
-    await bench.write(1)
+    await harness.write(1)
 
-    assert bench.stored.open_reviews() == set()
+    assert harness.stored.open_reviews() == set()
 
 
 @pytest.mark.parametrize(
@@ -484,20 +484,20 @@ async def test_a_connection_that_cannot_work_holds_its_records_and_a_person_is_t
     ],
 )
 async def test_a_preview_is_the_same_up_to_the_last_step(
-    bench: Bench, arrange: dict[str, Any], expected: tuple[str, str]
+    harness: Harness, arrange: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     for name, value in arrange.items():
-        setattr(bench.target, name, value)
+        setattr(harness.target, name, value)
 
-    assert await bench.sync.preview(an_event(1).envelope.body) == expected
-    assert (bench.stored.versions, bench.stored.reviews) == ({}, {})
-    assert not [one for one in bench.target.log if one.startswith("publish")]
+    assert await harness.sync.preview(an_event(1).envelope.body) == expected
+    assert (harness.stored.versions, harness.stored.reviews) == ({}, {})
+    assert not [one for one in harness.target.log if one.startswith("publish")]
 
 
-async def test_a_preview_says_what_the_gate_would_say(bench: Bench) -> None:
-    await bench.write(1)
+async def test_a_preview_says_what_the_gate_would_say(harness: Harness) -> None:
+    await harness.write(1)
 
-    assert await bench.sync.preview(an_event(1).envelope.body) == ("duplicate", "")
+    assert await harness.sync.preview(an_event(1).envelope.body) == ("duplicate", "")
 
 
 def test_a_problem_becomes_an_error_with_all_that_it_says() -> None:

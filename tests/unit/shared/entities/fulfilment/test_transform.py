@@ -59,7 +59,7 @@ class FakeProducer:
         self.sent.append((topic, envelope))
 
 
-class Bench:
+class Harness:
     def __init__(self) -> None:
         self.items, self.producer, self.clock = FakeItems(), FakeProducer(), FakeClock()
         self.skus = Skus(HeartlandClient(self.items), self.clock)
@@ -75,33 +75,33 @@ class Bench:
 
 
 @pytest.fixture
-async def bench() -> Bench:
-    return Bench()
+async def harness() -> Harness:
+    return Harness()
 
 
 def a_notice(invoice: dict[str, Any] | None = None, *lines: dict[str, Any]) -> bytes:
     return decimal_json.dumps({"invoice": invoice or an_invoice(), "lines": list(lines) or [an_invoice_line()]})
 
 
-async def test_a_shipment_is_published_under_its_order(bench: Bench) -> None:
-    result = await bench.transform(a_notice(an_invoice(updated_at="2026-11-21T09:05:00+00:00")))
+async def test_a_shipment_is_published_under_its_order(harness: Harness) -> None:
+    result = await harness.transform(a_notice(an_invoice(updated_at="2026-11-21T09:05:00+00:00")))
 
-    topic, envelope = bench.producer.sent[0]
+    topic, envelope = harness.producer.sent[0]
     assert (topic, envelope.subject, envelope.entity) == (CANONICAL_FULFILMENT, "5001", "fulfilment")
-    assert (bench.event.key, bench.event.source, bench.event.lineage) == (
+    assert (harness.event.key, harness.event.source, harness.event.lineage) == (
         "5001", "heartland", ("heartland:invoice:100877:x",),
     )  # fmt: skip
-    assert bench.event.version == datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
-    assert [(line.sku, line.quantity) for line in bench.event.record.lines] == [("TEE", 1)]
+    assert harness.event.version == datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
+    assert [(line.sku, line.quantity) for line in harness.event.record.lines] == [("TEE", 1)]
     assert (result.outcome, result.shopify_id, result.heartland_id) == ("published", "5001", "100200")
 
 
-async def test_the_same_notice_twice_is_the_same_event_and_a_later_one_another(bench: Bench) -> None:
+async def test_the_same_notice_twice_is_the_same_event_and_a_later_one_another(harness: Harness) -> None:
     later = a_notice(an_invoice(updated_at="2026-11-21T10:00:00+00:00"))
     for body in (a_notice(), a_notice(), later):
-        await bench.transform(body)
+        await harness.transform(body)
 
-    first, second, third = (envelope.id for _, envelope in bench.producer.sent)
+    first, second, third = (envelope.id for _, envelope in harness.producer.sent)
     assert first == second != third
 
 
@@ -115,39 +115,39 @@ async def test_the_same_notice_twice_is_the_same_event_and_a_later_one_another(b
     ],
 )
 async def test_what_ships_nothing_ends_here(
-    bench: Bench, invoice: dict[str, Any], line: dict[str, Any], why: str
+    harness: Harness, invoice: dict[str, Any], line: dict[str, Any], why: str
 ) -> None:
-    result = await bench.transform(a_notice(an_invoice(**invoice), an_invoice_line(**line)))
+    result = await harness.transform(a_notice(an_invoice(**invoice), an_invoice_line(**line)))
 
     assert result.outcome == "skipped"
     assert why in result.detail
-    assert bench.producer.sent == []
+    assert harness.producer.sent == []
 
 
-async def test_parts_of_a_unit_go_to_a_person(bench: Bench) -> None:
+async def test_parts_of_a_unit_go_to_a_person(harness: Harness) -> None:
     with pytest.raises(NeedsReview):
-        await bench.transform(a_notice(None, an_invoice_line(qty=Decimal("0.5"))))
+        await harness.transform(a_notice(None, an_invoice_line(qty=Decimal("0.5"))))
 
 
 async def test_what_waited_out_an_outage_is_caught_up_behind_the_rest() -> None:
-    bench = Bench()
+    harness = Harness()
     record = a_record("5001", topic="raw.heartland.fulfilment")
     body = decimal_json.dumps({"invoice": an_invoice(), "lines": [an_invoice_line()]})
     record.envelope, record.urgent = replace(record.envelope, body=body), False
 
-    await transform(record, bench.skus, RULES, bench.producer, bench.clock)  # type: ignore[arg-type]
+    await transform(record, harness.skus, RULES, harness.producer, harness.clock)  # type: ignore[arg-type]
 
-    assert bench.items.priorities == ["backfill"]
-    assert bench.producer.sent[0][1].priority == "backfill"
+    assert harness.items.priorities == ["backfill"]
+    assert harness.producer.sent[0][1].priority == "backfill"
 
 
-async def test_an_item_that_is_not_listed_is_tried_later(bench: Bench) -> None:
+async def test_an_item_that_is_not_listed_is_tried_later(harness: Harness) -> None:
     with pytest.raises(RetryLater, match="does not list: 7") as caught:
-        await bench.transform(a_notice(None, an_invoice_line(7)))
+        await harness.transform(a_notice(None, an_invoice_line(7)))
     assert not isinstance(caught.value, TargetDown)
 
-    bench.items.known[7] = "LATE"
-    assert (await bench.transform(a_notice(None, an_invoice_line(7)))).outcome == "published"
+    harness.items.known[7] = "LATE"
+    assert (await harness.transform(a_notice(None, an_invoice_line(7)))).outcome == "published"
 
 
 @pytest.mark.parametrize(
@@ -159,9 +159,9 @@ async def test_an_item_that_is_not_listed_is_tried_later(bench: Bench) -> None:
         b'{"invoice": {"status": "complete", "id": 1, "order_id": 2}, "lines": []}',
     ],
 )  # fmt: skip
-async def test_what_is_no_notice_is_rejected(bench: Bench, body: bytes) -> None:
+async def test_what_is_no_notice_is_rejected(harness: Harness, body: bytes) -> None:
     with pytest.raises(Rejected):
-        await bench.transform(body)
+        await harness.transform(body)
 
 
 def anything_for(record: dict[str, Any], *, but: str) -> dict[Any, Any]:
@@ -188,36 +188,36 @@ NOTICES: Any = st.fixed_dictionaries(
 @given(NOTICES | JSON)
 async def test_no_notice_breaks_the_service(notice: Any) -> None:
     with contextlib.suppress(Rejected, RetryLater, NeedsReview):
-        await Bench().transform(orjson.dumps(notice))
+        await Harness().transform(orjson.dumps(notice))
 
 
 @given(st.binary(max_size=200))
 async def test_no_bytes_break_the_service(body: bytes) -> None:
     with pytest.raises(Rejected):
-        await Bench().transform(body)
+        await Harness().transform(body)
 
 
 # SKUs
 
 
-async def test_items_are_asked_for_once_and_together(bench: Bench) -> None:
-    await bench.skus.of([100301, 100302])
-    await bench.skus.of([100301])
+async def test_items_are_asked_for_once_and_together(harness: Harness) -> None:
+    await harness.skus.of([100301, 100302])
+    await harness.skus.of([100301])
 
-    assert bench.items.asked == [[100301, 100302]]
-
-
-async def test_a_corrected_item_number_is_seen_after_a_while(bench: Bench) -> None:
-    await bench.skus.of([100301])
-    bench.items.known[100301] = "TEE-2"
-    bench.clock.advance(601)
-
-    assert await bench.skus.of([100301]) == {100301: "TEE-2"}
+    assert harness.items.asked == [[100301, 100302]]
 
 
-async def test_memory_is_bounded(bench: Bench) -> None:
-    bench.items.known = {number: str(number) for number in range(12_000)}
-    await bench.skus.of(range(12_000))
-    await bench.skus.of([1])
+async def test_a_corrected_item_number_is_seen_after_a_while(harness: Harness) -> None:
+    await harness.skus.of([100301])
+    harness.items.known[100301] = "TEE-2"
+    harness.clock.advance(601)
 
-    assert bench.items.asked[-1] == [1]
+    assert await harness.skus.of([100301]) == {100301: "TEE-2"}
+
+
+async def test_memory_is_bounded(harness: Harness) -> None:
+    harness.items.known = {number: str(number) for number in range(12_000)}
+    await harness.skus.of(range(12_000))
+    await harness.skus.of([1])
+
+    assert harness.items.asked[-1] == [1]

@@ -69,7 +69,7 @@ class FakeReviews:
         return 0
 
 
-class Bench:
+class Harness:
     """A handler with fakes around it."""
 
     def __init__(self, node: Node | None, **settings: Any) -> None:
@@ -103,13 +103,13 @@ def a_notice(number: int = 1, body: bytes = b"{}", subject: str = "5001", attemp
 
 
 async def test_an_order_is_published_whole_with_its_origin() -> None:
-    bench = Bench(an_order_node())
+    harness = Harness(an_order_node())
     notice = a_notice()
 
-    result = await bench.run(notice)
+    result = await harness.run(notice)
 
-    topic, envelope = bench.producer.sent[0]
-    event = bench.producer.event
+    topic, envelope = harness.producer.sent[0]
+    event = harness.producer.event
     assert topic is CANONICAL_ORDER
     assert (envelope.key, envelope.entity, envelope.hop) == (b"demo|5001", "order", 1)
     assert envelope.trace_id == notice.envelope.trace_id
@@ -119,21 +119,21 @@ async def test_an_order_is_published_whole_with_its_origin() -> None:
 
 
 async def test_one_event_stands_for_all_waiting_notices() -> None:
-    bench = Bench(an_order_node())
+    harness = Harness(an_order_node())
 
-    await bench.run(a_notice(1), a_notice(2), a_notice(2), a_notice(3))
+    await harness.run(a_notice(1), a_notice(2), a_notice(2), a_notice(3))
 
-    assert len(bench.producer.sent) == 1
-    assert bench.shop.reads == ["5001"]
-    assert bench.producer.event.lineage == ("webhook-1", "webhook-2", "webhook-3")
+    assert len(harness.producer.sent) == 1
+    assert harness.shop.reads == ["5001"]
+    assert harness.producer.event.lineage == ("webhook-1", "webhook-2", "webhook-3")
 
 
 async def test_the_same_state_is_the_same_event_and_another_state_another() -> None:
-    first, again, changed = Bench(an_order_node()), Bench(an_order_node()), Bench(an_order_node(note="gift"))
-    for bench in (first, again, changed):
-        await bench.run()
+    first, again, changed = Harness(an_order_node()), Harness(an_order_node()), Harness(an_order_node(note="gift"))
+    for harness in (first, again, changed):
+        await harness.run()
 
-    ids = [bench.producer.sent[0][1].id for bench in (first, again, changed)]
+    ids = [harness.producer.sent[0][1].id for harness in (first, again, changed)]
     assert ids[0] == ids[1] != ids[2]
 
 
@@ -143,15 +143,15 @@ async def test_our_own_metafields_are_no_change_and_others_are() -> None:
 
     hashes = {}
     for name, node in {"none": an_order_node(), "ours": with_field("tillbridge"), "theirs": with_field("erp")}.items():
-        bench = Bench(node)
-        await bench.run()
-        hashes[name] = bench.producer.event.content_hash
+        harness = Harness(node)
+        await harness.run()
+        hashes[name] = harness.producer.event.content_hash
 
     assert hashes["none"] == hashes["ours"] != hashes["theirs"]
 
 
 async def test_a_later_time_alone_is_no_new_content() -> None:
-    first, later = Bench(an_order_node()), Bench(an_order_node(updatedAt="2026-11-20T10:30:00Z"))
+    first, later = Harness(an_order_node()), Harness(an_order_node(updatedAt="2026-11-20T10:30:00Z"))
     await first.run()
     await later.run()
 
@@ -160,61 +160,61 @@ async def test_a_later_time_alone_is_no_new_content() -> None:
 
 
 async def test_an_order_that_does_not_add_up_goes_to_a_person_with_the_figures() -> None:
-    bench = Bench(an_order_node(total="14.00", currentTotalPriceSet=bag("14.00")))
+    harness = Harness(an_order_node(total="14.00", currentTotalPriceSet=bag("14.00")))
 
     with pytest.raises(NeedsReview) as caught:
-        await bench.run()
+        await harness.run()
 
     details = caught.value.details
     assert caught.value.kind == "order_unbalanced"
     assert (details["stated"], details["computed"], details["difference"]) == ("14.00", "15.00", "-1.00")
     assert details["parts"] == {"lines": "10.00", "shipping": "5.00"}
-    assert not bench.producer.sent
+    assert not harness.producer.sent
 
 
 async def test_an_order_that_adds_up_closes_its_review() -> None:
-    bench = Bench(an_order_node())
+    harness = Harness(an_order_node())
 
-    await bench.run()
+    await harness.run()
 
-    assert bench.reviews.resolved == [("demo", "order", "5001", ("order_unbalanced", "order_gone", "order_too_long"))]
+    assert harness.reviews.resolved == [("demo", "order", "5001", ("order_unbalanced", "order_gone", "order_too_long"))]
 
 
 async def test_an_order_that_is_not_to_be_seen_yet_is_asked_for_again_and_then_goes_to_a_person() -> None:
-    bench = Bench(None)
+    harness = Harness(None)
 
     for attempt in (1, 2, 3, 4):
         with pytest.raises(RetryLater):
-            await bench.run(a_notice(attempts=attempt))
+            await harness.run(a_notice(attempts=attempt))
     with pytest.raises(NeedsReview) as caught:
-        await bench.run(a_notice(attempts=5))
+        await harness.run(a_notice(attempts=5))
 
     assert caught.value.kind == "order_gone"
 
 
 async def test_a_read_that_is_older_than_the_notice_is_repeated_but_not_for_ever() -> None:
     body = orjson.dumps({"id": 5001, "line_items": [], "updated_at": "2026-11-20T05:00:01-05:00"})
-    bench = Bench(an_order_node(updatedAt="2026-11-20T10:00:00Z"))
+    harness = Harness(an_order_node(updatedAt="2026-11-20T10:00:00Z"))
 
     with pytest.raises(RetryLater, match="before the notice"):
-        await bench.run(a_notice(body=body))
-    assert (await bench.run(a_notice(body=body, attempts=3))).outcome == "published"
+        await harness.run(a_notice(body=body))
+    assert (await harness.run(a_notice(body=body, attempts=3))).outcome == "published"
 
 
 @pytest.mark.parametrize("subject", ["", "abc", "-1", "1.5", "1" * 21, "١٢٣", "12 ", "gid://shopify/Order/1"])
 async def test_a_notice_that_names_no_order_is_rejected_without_a_read(subject: str) -> None:
-    bench = Bench(an_order_node())
+    harness = Harness(an_order_node())
 
     with pytest.raises(Rejected):
-        await bench.run(a_notice(subject=subject))
+        await harness.run(a_notice(subject=subject))
 
-    assert not bench.shop.reads
+    assert not harness.shop.reads
 
 
 async def test_a_twenty_digit_id_is_read() -> None:
-    bench = Bench(an_order_node("18446744073709551615"))
+    harness = Harness(an_order_node("18446744073709551615"))
 
-    result = await bench.run(a_notice(subject="18446744073709551615"))
+    result = await harness.run(a_notice(subject="18446744073709551615"))
 
     assert result.shopify_id == "18446744073709551615"
 
@@ -228,12 +228,12 @@ TOLD = {
 
 
 async def test_a_shop_may_trust_bodies_in_which_no_payment_can_be_missing() -> None:
-    bench = Bench(an_order_node(), read_back=False)
+    harness = Harness(an_order_node(), read_back=False)
 
-    await bench.run(a_notice(body=orjson.dumps(TOLD)))
+    await harness.run(a_notice(body=orjson.dumps(TOLD)))
 
-    assert not bench.shop.reads
-    assert bench.producer.event.record.total == 10
+    assert not harness.shop.reads
+    assert harness.producer.event.record.total == 10
 
 
 @pytest.mark.parametrize(
@@ -245,11 +245,11 @@ async def test_a_shop_may_trust_bodies_in_which_no_payment_can_be_missing() -> N
     ],
 )
 async def test_a_trusting_shop_still_reads_what_a_body_does_not_say(notice: Record) -> None:
-    bench = Bench(an_order_node(), read_back=False)
+    harness = Harness(an_order_node(), read_back=False)
 
-    await bench.run(notice)
+    await harness.run(notice)
 
-    assert bench.shop.reads == ["5001"]
+    assert harness.shop.reads == ["5001"]
 
 
 json_values = st.recursive(
@@ -264,9 +264,9 @@ bodies = st.binary() | (json_values | changed).map(lambda value: json.dumps(valu
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], max_examples=200)
 @given(body=bodies, subject=st.text() | st.just("5001"), trusting=st.booleans())
 async def test_no_notice_crashes_the_handler(body: bytes, subject: str, trusting: bool) -> None:
-    bench = Bench(an_order_node(), read_back=not trusting)
+    harness = Harness(an_order_node(), read_back=not trusting)
     try:
-        result = await bench.run(a_notice(body=body, subject=subject))
+        result = await harness.run(a_notice(body=body, subject=subject))
     except IntegrationError:
         return
     assert result.outcome == "published"
@@ -280,12 +280,12 @@ async def test_no_notice_crashes_the_handler(body: bytes, subject: str, trusting
 async def test_an_order_is_read_and_sent_on_as_urgently_as_its_most_urgent_notice(
     asked: tuple[str, ...], priority: str
 ) -> None:
-    bench = Bench(an_order_node())
+    harness = Harness(an_order_node())
 
-    await bench.run(*(a_notice(number, extra={"x-priority": word}) for number, word in enumerate(asked)))
+    await harness.run(*(a_notice(number, extra={"x-priority": word}) for number, word in enumerate(asked)))
 
-    assert bench.shop.priorities == [priority]
-    assert bench.producer.sent[0][1].priority == priority
+    assert harness.shop.priorities == [priority]
+    assert harness.producer.sent[0][1].priority == priority
 
 
 @pytest.mark.parametrize(
@@ -300,35 +300,37 @@ async def test_an_order_is_read_and_sent_on_as_urgently_as_its_most_urgent_notic
 async def test_a_notice_that_asks_to_write_again_is_not_silenced_by_a_later_one(
     causes: list[str], told: str | None
 ) -> None:
-    bench = Bench(an_order_node())
+    harness = Harness(an_order_node())
 
-    await bench.run(*(a_notice(number, extra={"x-cause": why} if why else {}) for number, why in enumerate(causes)))
+    await harness.run(*(a_notice(number, extra={"x-cause": why} if why else {}) for number, why in enumerate(causes)))
 
-    sent = bench.producer.sent[0][1]
+    sent = harness.producer.sent[0][1]
     assert sent.extra.get("x-cause") == told
     assert sent.asks_again == (told in ("drift", "review"))
 
 
 async def test_the_settings_to_write_with_are_passed_on_beside_other_causes() -> None:
-    bench = Bench(an_order_node())
+    harness = Harness(an_order_node())
 
-    await bench.run(a_notice(1, extra=asked_for("definitions", 3)), a_notice(2, extra=asked_for("drift")), a_notice(3))
+    await harness.run(
+        a_notice(1, extra=asked_for("definitions", 3)), a_notice(2, extra=asked_for("drift")), a_notice(3)
+    )
 
-    [(_, sent)] = bench.producer.sent
+    [(_, sent)] = harness.producer.sent
     assert (sent.asks_again, sent.reapplied_version, sent.priority) == (True, 3, "live")
 
 
 async def test_settings_are_applied_again_behind_everything_else() -> None:
-    bench = Bench(an_order_node())
+    harness = Harness(an_order_node())
 
-    await bench.run(a_notice(1, extra=asked_for("definitions", 3)))
+    await harness.run(a_notice(1, extra=asked_for("definitions", 3)))
 
-    [(_, sent)] = bench.producer.sent
+    [(_, sent)] = harness.producer.sent
     assert (sent.asks_again, sent.reapplied_version, sent.priority) == (False, 3, "backfill")
 
 
 async def test_a_reapply_waits_until_its_settings_are_loaded() -> None:
-    bench = Bench(an_order_node())
+    harness = Harness(an_order_node())
 
     with pytest.raises(RetryLater, match="version 4 of the settings is not loaded yet"):
-        await bench.run(a_notice(1, extra=asked_for("definitions", 4)))
+        await harness.run(a_notice(1, extra=asked_for("definitions", 4)))

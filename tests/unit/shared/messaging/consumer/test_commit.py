@@ -47,7 +47,7 @@ class Flushing(SentRecords):
         await super().flush(timeout_seconds)
 
 
-class Bench:
+class Harness:
     def __init__(self) -> None:
         self.kafka = FakeKafka()
         self.producer = Flushing(self.kafka)
@@ -74,65 +74,65 @@ class Bench:
 
 
 async def test_what_moved_is_committed_once_after_the_hops_are_with_the_broker() -> None:
-    bench = Bench()
-    bench.finish(5, 6)
+    harness = Harness()
+    harness.finish(5, 6)
 
-    await bench.committer.commit()
-    await bench.committer.commit()
-    assert bench.committed == [7]
-    assert bench.producer.flushed_before == [0]
-    assert bench.producer.patience == [5.0]
+    await harness.committer.commit()
+    await harness.committer.commit()
+    assert harness.committed == [7]
+    assert harness.producer.flushed_before == [0]
+    assert harness.producer.patience == [5.0]
 
-    bench.finish(7)
-    await bench.committer.commit()
-    assert bench.committed == [7, 8]
+    harness.finish(7)
+    await harness.committer.commit()
+    assert harness.committed == [7, 8]
 
 
 async def test_while_hops_cannot_be_sent_nothing_is_committed() -> None:
-    bench = Bench()
-    bench.finish(5)
-    bench.producer.down = True
+    harness = Harness()
+    harness.finish(5)
+    harness.producer.down = True
 
     with capture_logs() as logs:
-        await bench.committer.commit()
-    assert bench.committed == []
+        await harness.committer.commit()
+    assert harness.committed == []
     assert [entry["log_level"] for entry in logs] == ["warning"]
 
-    bench.producer.down = False
-    await bench.committer.commit()
-    assert bench.committed == [6]
+    harness.producer.down = False
+    await harness.committer.commit()
+    assert harness.committed == [6]
 
 
 async def test_a_failed_commit_is_made_up_for() -> None:
-    bench = Bench()
-    bench.finish(5)
+    harness = Harness()
+    harness.finish(5)
 
     def fail() -> None:
         raise KafkaError("not the coordinator")
 
-    bench.kafka.during = fail
-    await bench.committer.commit()
-    assert bench.committed == []
+    harness.kafka.during = fail
+    await harness.committer.commit()
+    assert harness.committed == []
 
-    bench.kafka.during = lambda: None
-    await bench.committer.commit()
-    assert bench.committed == [6]
+    harness.kafka.during = lambda: None
+    await harness.committer.commit()
+    assert harness.committed == [6]
 
 
 async def test_a_commit_that_never_ends_lets_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench()
-    bench.finish(5)
+    harness = Harness()
+    harness.finish(5)
     monkeypatch.setattr(commit, "_COMMIT_SECONDS", 0.01)
 
     async def hang(offsets: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(bench.kafka, "commit", hang)
-    await bench.committer.commit()
+    monkeypatch.setattr(harness.kafka, "commit", hang)
+    await harness.committer.commit()
     monkeypatch.undo()
 
-    await bench.committer.commit()
-    assert bench.committed == [6]
+    await harness.committer.commit()
+    assert harness.committed == [6]
 
 
 def test_a_rebalance_does_not_wait_for_a_broker_that_is_away() -> None:
@@ -140,58 +140,58 @@ def test_a_rebalance_does_not_wait_for_a_broker_that_is_away() -> None:
 
 
 async def test_an_assignment_that_ends_while_hops_are_sent_commits_nothing() -> None:
-    bench = Bench()
-    bench.finish(5)
-    bench.producer.during = bench.assign
+    harness = Harness()
+    harness.finish(5)
+    harness.producer.during = harness.assign
 
-    await bench.committer.commit()
+    await harness.committer.commit()
 
-    assert bench.committed == []
+    assert harness.committed == []
 
 
 async def test_what_an_assignment_committed_at_its_end_is_not_taken_as_the_next_ones() -> None:
-    bench = Bench()
-    bench.finish(5)
-    bench.kafka.during = bench.assign
-    await bench.committer.commit()
-    bench.kafka.during = lambda: None
+    harness = Harness()
+    harness.finish(5)
+    harness.kafka.during = harness.assign
+    await harness.committer.commit()
+    harness.kafka.during = lambda: None
 
-    bench.finish(5)
-    await bench.committer.commit()
+    harness.finish(5)
+    await harness.committer.commit()
 
-    assert bench.committed == [6, 6]
+    assert harness.committed == [6, 6]
 
 
 async def test_what_the_broker_has_is_not_committed_again() -> None:
-    bench = Bench()
-    bench.lanes.start_at(PLACE, 5)
-    bench.committer.known(PLACE, 5)
+    harness = Harness()
+    harness.lanes.start_at(PLACE, 5)
+    harness.committer.known(PLACE, 5)
 
-    await bench.committer.commit()
-    assert bench.committed == []
+    await harness.committer.commit()
+    assert harness.committed == []
 
-    bench.finish(5)
-    await bench.committer.commit()
-    bench.committer.known(PLACE, 5)
-    await bench.committer.commit()
-    assert bench.committed == [6]
+    harness.finish(5)
+    await harness.committer.commit()
+    harness.committer.known(PLACE, 5)
+    await harness.committer.commit()
+    assert harness.committed == [6]
 
 
 async def test_a_new_assignment_forgets_what_was_committed() -> None:
-    bench = Bench()
-    bench.finish(5)
-    await bench.committer.commit()
+    harness = Harness()
+    harness.finish(5)
+    await harness.committer.commit()
 
-    bench.committer.forget()
-    await bench.committer.commit()
+    harness.committer.forget()
+    await harness.committer.commit()
 
-    assert bench.committed == [6, 6]
+    assert harness.committed == [6, 6]
 
 
 async def test_two_who_commit_at_once_commit_once() -> None:
-    bench = Bench()
-    bench.finish(5)
+    harness = Harness()
+    harness.finish(5)
 
-    await asyncio.gather(bench.committer.commit(), bench.committer.commit())
+    await asyncio.gather(harness.committer.commit(), harness.committer.commit())
 
-    assert bench.committed == [6]
+    assert harness.committed == [6]

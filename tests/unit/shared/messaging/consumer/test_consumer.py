@@ -77,7 +77,7 @@ class Log:
         return {PLACE: self.end}
 
 
-class Bench:
+class Harness:
     """A consumer of four records at most, with its parts."""
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class Bench:
         self.handled += [record.offset for record in records]
         return Result("applied")
 
-    async def __aenter__(self) -> Bench:
+    async def __aenter__(self) -> Harness:
         self._run = asyncio.create_task(self.consumer.run())
         await until(lambda: self.lanes.places() and not self.log.paused)
         return self
@@ -127,59 +127,59 @@ class Bench:
 
 
 async def test_a_full_partition_goes_on_when_its_unreadable_head_is_buried() -> None:
-    async with Bench() as bench:
-        bench.producer.down = True
-        bench.log.batches.put_nowait([raw(0, UNREADABLE), *map(good, range(1, 6))])
-        await until(lambda: len(bench.handled) == 5)
-        assert bench.log.paused == {PLACE}
+    async with Harness() as harness:
+        harness.producer.down = True
+        harness.log.batches.put_nowait([raw(0, UNREADABLE), *map(good, range(1, 6))])
+        await until(lambda: len(harness.handled) == 5)
+        assert harness.log.paused == {PLACE}
 
-        bench.producer.down = False
-        await until(lambda: not bench.log.paused)
-        assert len(bench.producer.sent) == 1
+        harness.producer.down = False
+        await until(lambda: not harness.log.paused)
+        assert len(harness.producer.sent) == 1
 
 
 async def test_a_full_partition_goes_on_when_all_of_it_was_unreadable() -> None:
-    async with Bench() as bench:
-        bench.log.batches.put_nowait([raw(offset, UNREADABLE) for offset in range(4)])
-        await until(lambda: len(bench.producer.sent) == 4)
-        await until(lambda: not bench.log.paused)
+    async with Harness() as harness:
+        harness.log.batches.put_nowait([raw(offset, UNREADABLE) for offset in range(4)])
+        await until(lambda: len(harness.producer.sent) == 4)
+        await until(lambda: not harness.log.paused)
 
 
 async def test_a_header_without_a_value_makes_one_dead_letter_that_can_be_read() -> None:
     headers = [*an_envelope("1").headers(), ("x-replay-count", None), ("x-note", None)]
-    async with Bench() as bench:
-        bench.log.batches.put_nowait([raw(0, headers), good(1)])
-        await until(lambda: bench.log.at == 2)
+    async with Harness() as harness:
+        harness.log.batches.put_nowait([raw(0, headers), good(1)])
+        await until(lambda: harness.log.at == 2)
 
-    assert bench.handled == [1]
-    ((_, key, value, kept),) = bench.producer.sent
+    assert harness.handled == [1]
+    ((_, key, value, kept),) = harness.producer.sent
     assert (key, value, kept[: len(headers)]) == (b"main|1", b"{}", headers)
     letter = read_dead_letter(
         "writer", SimpleNamespace(partition=0, offset=0, timestamp=0, key=key, headers=kept, value=value)
     )
     assert (letter.reason, letter.subject, letter.replays) == ("a header has no value", "1", 0)
-    assert [(hop.key, hop.outcome) for hop in bench.producer.hops] == [("1", "dead_letter"), ("1", "applied")]
+    assert [(hop.key, hop.outcome) for hop in harness.producer.hops] == [("1", "dead_letter"), ("1", "applied")]
 
 
 async def test_a_log_that_begins_again_stops_the_service_before_anything_of_it_is_passed_over() -> None:
-    bench = Bench()
-    bench.log.batches.put_nowait([good(5), good(6)])
-    bench.log.batches.put_nowait([good(0), good(1)])
+    harness = Harness()
+    harness.log.batches.put_nowait([good(5), good(6)])
+    harness.log.batches.put_nowait([good(0), good(1)])
 
     with pytest.raises(LogWentBack, match="orders:0: the log goes on at 0, which was read before"):
-        await asyncio.wait_for(bench.consumer.run(), 20)
-    assert [(alert.kind, alert.key, alert.severity) for alert in bench.producer.alerts] == [
+        await asyncio.wait_for(harness.consumer.run(), 20)
+    assert [(alert.kind, alert.key, alert.severity) for alert in harness.producer.alerts] == [
         ("log_lost", "orders", "critical")
     ]
 
 
 async def test_batches_that_follow_each_other_with_holes_between_them_are_no_loss() -> None:
-    async with Bench() as bench:
-        bench.log.batches.put_nowait([good(5)])
-        bench.log.batches.put_nowait([good(6)])
-        bench.log.batches.put_nowait([good(9)])
-        await until(lambda: bench.log.at == 10)
-    assert bench.producer.alerts == []
+    async with Harness() as harness:
+        harness.log.batches.put_nowait([good(5)])
+        harness.log.batches.put_nowait([good(6)])
+        harness.log.batches.put_nowait([good(9)])
+        await until(lambda: harness.log.at == 10)
+    assert harness.producer.alerts == []
 
 
 @pytest.mark.parametrize(
@@ -189,13 +189,13 @@ async def test_a_group_that_stands_outside_its_log_is_told_of_and_reads_what_the
     at: int, first: int, end: int, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_bounds, "_TWICE_SECONDS", 0.0)
-    bench = Bench()
-    bench.log.at, bench.log.first, bench.log.end = at, first, end
-    async with bench:
-        bench.log.batches.put_nowait([good(first)])
-        await until(lambda: bench.handled == [first])
+    harness = Harness()
+    harness.log.at, harness.log.first, harness.log.end = at, first, end
+    async with harness:
+        harness.log.batches.put_nowait([good(first)])
+        await until(lambda: harness.handled == [first])
 
-    ((alert),) = bench.producer.alerts
+    ((alert),) = harness.producer.alerts
     assert (alert.kind, alert.key) == ("log_lost", "orders")
     assert said in alert.reason
 

@@ -52,7 +52,7 @@ class Store:
         return Answer([an_invoice_line()])
 
 
-class Bench:
+class Harness:
     def __init__(self, store: Store, *, shopify_units: int = 0, fulfilled: Mapping[str, int] | None = None) -> None:
         self.units, self.fulfilled = shopify_units, fulfilled or {}
         client: Any = HeartlandClient(store)
@@ -89,7 +89,7 @@ def invoice(number: int, **changes: Any) -> dict[str, Any]:
 
 async def test_an_invoice_without_a_fulfilment_is_unknown_with_its_units() -> None:
     store = Store(invoice(7))
-    [snapshot] = (await Bench(store, shopify_units=3).complete(in_agreement())).snapshots
+    [snapshot] = (await Harness(store, shopify_units=3).complete(in_agreement())).snapshots
 
     assert snapshot.heartland is not None
     assert (snapshot.heartland.unfulfilled_invoices, snapshot.heartland.changed_at, snapshot.fulfilled_units) == (
@@ -101,7 +101,7 @@ async def test_an_invoice_without_a_fulfilment_is_unknown_with_its_units() -> No
 
 
 async def test_what_we_fulfilled_is_known_by_invoice() -> None:
-    [snapshot] = (await Bench(Store(invoice(7)), fulfilled={"7": 1}).complete(in_agreement())).snapshots
+    [snapshot] = (await Harness(Store(invoice(7)), fulfilled={"7": 1}).complete(in_agreement())).snapshots
 
     assert snapshot.heartland is not None
     assert (snapshot.heartland.unfulfilled_invoices, snapshot.stored.fulfilled_by_invoice) == ({}, {"7": 1})
@@ -110,24 +110,24 @@ async def test_what_we_fulfilled_is_known_by_invoice() -> None:
 @pytest.mark.parametrize("changes", [{"status": "pending"}, {"voided?": True}], ids=["not completed", "voided"])
 async def test_an_invoice_that_is_no_shipment_counts_for_nothing(changes: dict[str, Any]) -> None:
     row = {**invoice(7), **changes}
-    [snapshot] = (await Bench(Store(row)).complete(in_agreement())).snapshots
+    [snapshot] = (await Harness(Store(row)).complete(in_agreement())).snapshots
 
     assert snapshot.heartland is not None
     assert snapshot.heartland.unfulfilled_invoices == {}
 
 
 async def test_an_order_whose_invoice_cannot_be_read_is_unread() -> None:
-    snapshot = await Bench(Store(invoice(7), error=RetryLater("it cannot be read"))).complete(in_agreement())
+    snapshot = await Harness(Store(invoice(7), error=RetryLater("it cannot be read"))).complete(in_agreement())
 
     assert (snapshot.snapshots, snapshot.unread) == ([], {in_agreement().key: "it cannot be read"})
 
 
 async def test_an_outage_ends_the_pass() -> None:
     with pytest.raises(TargetDown):
-        await Bench(Store(invoice(7), error=TargetDown("away", target="heartland"))).complete(in_agreement())
+        await Harness(Store(invoice(7), error=TargetDown("away", target="heartland"))).complete(in_agreement())
 
 
 async def test_orders_are_listed_by_the_newest_change_of_an_invoice() -> None:
     rows = [invoice(7), {**invoice(8), "updated_at": NOON.isoformat()}, {**invoice(9), "order_id": 100002}]
 
-    assert await Bench(Store(*rows)).shipments.changed_since(NOON) == {"100001": LATER, "100002": LATER}
+    assert await Harness(Store(*rows)).shipments.changed_since(NOON) == {"100001": LATER, "100002": LATER}

@@ -59,7 +59,7 @@ Json = dict[str, Any]
 
 
 @dataclass
-class Place:
+class Harness:
     """One shop with one account, and what the services said about each event."""
 
     environ: dict[str, str]
@@ -152,19 +152,19 @@ class Place:
 
 
 @asynccontextmanager
-async def open_place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
+async def open_harness(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Harness]:
     environ = {**service_environ(engine, topic_prefix=topic_prefix, database_url=database_url), **QUICK}
     settings = PollerSettings.from_env(environ)
     await create_topics(settings, TOPICS)
     async with open_sandbox(sandbox_plan="unlimited") as sandbox, Database.open(database_url, 2) as database:
-        place = Place(environ, sandbox, database)
+        harness = Harness(environ, sandbox, database)
         store = ConnectionStore(database, settings.secret_key)
         await store.put(Connection(CONNECTION, credentials(sandbox)))
-        async with _watching(place, settings):
+        async with _watching(harness, settings):
             try:
-                yield place
+                yield harness
             finally:
-                await place.kill()
+                await harness.kill()
 
 
 def credentials(sandbox: Sandbox) -> dict[str, dict[str, str]]:
@@ -181,9 +181,9 @@ def credentials(sandbox: Sandbox) -> dict[str, dict[str, str]]:
 
 
 @asynccontextmanager
-async def _watching(place: Place, settings: PollerSettings) -> AsyncIterator[None]:
+async def _watching(harness: Harness, settings: PollerSettings) -> AsyncIterator[None]:
     prefix = settings.topic_prefix
-    sinks = {topic_name(prefix, TRACE): place.hops, topic_name(prefix, CANONICAL_FULFILMENT): place.events}
+    sinks = {topic_name(prefix, TRACE): harness.hops, topic_name(prefix, CANONICAL_FULFILMENT): harness.events}
     reader = AIOKafkaConsumer(*sinks, bootstrap_servers=settings.kafka_bootstrap_servers, auto_offset_reset="earliest")
 
     async def read() -> None:

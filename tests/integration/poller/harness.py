@@ -34,7 +34,7 @@ Json = dict[str, Any]
 
 
 @dataclass
-class Place:
+class Harness:
     """One connection with its shop, and what the poller said."""
 
     environ: dict[str, str]
@@ -93,16 +93,16 @@ class Place:
 
 
 @asynccontextmanager
-async def open_place(engine: Engine, database_url: str, topic_prefix: str) -> AsyncIterator[Place]:
+async def open_harness(engine: Engine, database_url: str, topic_prefix: str) -> AsyncIterator[Harness]:
     environ = dict(service_environ(engine, topic_prefix=topic_prefix, database_url=database_url, **QUICK))
     settings = Settings.from_env(environ)
     await create_topics(settings, (RAW_SHOPIFY_ORDER, ALERT))
     async with open_sandbox() as sandbox, Database.open(database_url, 2) as database:
         await ConnectionStore(database, settings.secret_key).put(Connection(CONNECTION, credentials(sandbox)))
-        place = Place(environ, sandbox, database)
-        reading = asyncio.create_task(_read(settings, place))
+        harness = Harness(environ, sandbox, database)
+        reading = asyncio.create_task(_read(settings, harness))
         try:
-            yield place
+            yield harness
         finally:
             reading.cancel()
             await asyncio.wait({reading})
@@ -121,7 +121,7 @@ def credentials(sandbox: Sandbox) -> dict[str, dict[str, str]]:
     }
 
 
-async def _read(settings: Settings, place: Place) -> None:
+async def _read(settings: Settings, harness: Harness) -> None:
     raw, alert = (topic_name(settings.topic_prefix, topic) for topic in (RAW_SHOPIFY_ORDER, ALERT))
     consumer = AIOKafkaConsumer(
         raw, alert, bootstrap_servers=settings.kafka_bootstrap_servers, auto_offset_reset="earliest"
@@ -130,8 +130,8 @@ async def _read(settings: Settings, place: Place) -> None:
     try:
         async for record in consumer:
             if record.topic == alert:
-                place.alerts.append(orjson.loads(record.value))
+                harness.alerts.append(orjson.loads(record.value))
             else:
-                place.notices.append(read_envelope(record.headers, record.value))
+                harness.notices.append(read_envelope(record.headers, record.value))
     finally:
         await consumer.stop()

@@ -37,7 +37,7 @@ LIFTED = {
 
 
 @dataclass
-class Place:
+class Harness:
     """One Heartland, the topics, and what has come out of them so far."""
 
     settings: Settings
@@ -90,15 +90,15 @@ def an_event(order: Order) -> Envelope:
 
 
 @asynccontextmanager
-async def watching(place: Place) -> AsyncIterator[None]:
+async def watching(harness: Harness) -> AsyncIterator[None]:
     """Collects links and hops."""
-    prefix = place.settings.topic_prefix
+    prefix = harness.settings.topic_prefix
     sinks: dict[str, Any] = {
-        topic_name(prefix, CANONICAL_LINK): lambda body: place.links.append(LinkEvent.model_validate_json(body)),
-        topic_name(prefix, TRACE): lambda body: place.hops.extend(orjson.loads(body)),
+        topic_name(prefix, CANONICAL_LINK): lambda body: harness.links.append(LinkEvent.model_validate_json(body)),
+        topic_name(prefix, TRACE): lambda body: harness.hops.extend(orjson.loads(body)),
     }
     reader = AIOKafkaConsumer(
-        *sinks, bootstrap_servers=place.settings.kafka_bootstrap_servers, auto_offset_reset="earliest"
+        *sinks, bootstrap_servers=harness.settings.kafka_bootstrap_servers, auto_offset_reset="earliest"
     )
 
     async def read() -> None:
@@ -115,7 +115,7 @@ async def watching(place: Place) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def open_place(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Place]:
+async def open_harness(engine: Engine, topic_prefix: str, database_url: str) -> AsyncIterator[Harness]:
     environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
     settings = Settings.from_env({**environ, **LIFTED})
     await create_topics(
@@ -127,9 +127,9 @@ async def open_place(engine: Engine, topic_prefix: str, database_url: str) -> As
         open_producer(settings, SystemClock()) as producer,
     ):
         await connect(sandbox, database, settings)
-        place = Place(settings, sandbox, database, producer)
-        async with watching(place):
-            yield place
+        harness = Harness(settings, sandbox, database, producer)
+        async with watching(harness):
+            yield harness
 
 
 async def connect(sandbox: Sandbox, database: Database, settings: Settings) -> None:
@@ -145,11 +145,11 @@ async def connect(sandbox: Sandbox, database: Database, settings: Settings) -> N
 
 
 @asynccontextmanager
-async def writing(place: Place) -> AsyncIterator[None]:
+async def writing(harness: Harness) -> AsyncIterator[None]:
     """The service, from its start to its orderly end; the test ends with it if it crashes."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(run(place.settings, stop))
+        group.create_task(run(harness.settings, stop))
         try:
             yield
         finally:
@@ -157,9 +157,9 @@ async def writing(place: Place) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def killed_at_the_end(place: Place) -> AsyncIterator[None]:
+async def killed_at_the_end(harness: Harness) -> AsyncIterator[None]:
     """The service, torn down without a word wherever it stands."""
-    task = asyncio.create_task(run(place.settings, asyncio.Event()))
+    task = asyncio.create_task(run(harness.settings, asyncio.Event()))
     try:
         yield
     finally:

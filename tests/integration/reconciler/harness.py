@@ -39,7 +39,7 @@ from shared.state.connections import Connection, Connections, ConnectionStore
 from shared.state.database import Database
 from shared.state.drift import Drift, DriftLedger
 from shared.state.reviews import Reviews
-from tests.integration.way_back.place import credentials
+from tests.integration.way_back.harness import credentials
 from tests.support.documents import a_document
 from tests.support.engine import service_environ
 from tests.support.sandbox import Sandbox, open_sandbox, sandbox_settings
@@ -70,7 +70,7 @@ Json = dict[str, Any]
 
 
 @dataclass
-class Place:
+class Harness:
     """One shop, one account, and the reconciler's parts. No webhook arrives here: only `tell` says what changed."""
 
     environ: Mapping[str, str]
@@ -220,7 +220,7 @@ class Place:
 
 
 @asynccontextmanager
-async def open_place(engine: Engine, topic_prefix: str, database_url: str, **more: str) -> AsyncIterator[Place]:
+async def open_harness(engine: Engine, topic_prefix: str, database_url: str, **more: str) -> AsyncIterator[Harness]:
     environ = {**service_environ(engine, topic_prefix=topic_prefix, database_url=database_url), **QUICK, **more}
     settings = Settings.from_env(environ)
     await create_topics(settings, topics())
@@ -236,8 +236,8 @@ async def open_place(engine: Engine, topic_prefix: str, database_url: str, **mor
         connections = Connections(await store.all())
         metrics = ServiceMetrics("reconciler", CollectorRegistry())
         async with open_parts(settings, database, connections, metrics, SystemClock()) as parts:
-            place = Place(environ, sandbox, database, parts)
+            harness = Harness(environ, sandbox, database, parts)
             try:
-                yield place
+                yield harness
             finally:
-                await place.kill()
+                await harness.kill()

@@ -70,7 +70,7 @@ class Handled:
 
 
 @dataclass
-class Place:
+class Harness:
     """The broker, the database and the topics of one test."""
 
     settings: Settings
@@ -135,9 +135,9 @@ class Place:
 
 
 @asynccontextmanager
-async def a_place(
+async def a_harness(
     engine: Engine, topic_prefix: str, database_url: str, topic: Topic = CANONICAL_ORDER
-) -> AsyncIterator[Place]:
+) -> AsyncIterator[Harness]:
     environ = service_environ(engine, topic_prefix=topic_prefix, database_url=database_url)
     settings = Settings.from_env(environ)
     await create_topics(settings, (topic, DEAD, TRACE, ALERT))
@@ -145,7 +145,7 @@ async def a_place(
         Database.open(database_url, 4) as database,
         open_producer(settings, SystemClock()) as producer,
     ):
-        yield Place(settings, database, producer, topic)
+        yield Harness(settings, database, producer, topic)
 
 
 @dataclass
@@ -167,7 +167,7 @@ class Running:
 
 @asynccontextmanager
 async def consuming(
-    place: Place,
+    harness: Harness,
     handled: Callable[[Sequence[Record]], Awaitable[Result]],
     *,
     options: ConsumerOptions = QUICK,
@@ -179,9 +179,9 @@ async def consuming(
     dead_letters: Topic = DEAD,
     stop: asyncio.Event | None = None,
 ) -> AsyncIterator[Running]:
-    """A service that consumes the place's topic; stopped at the end, raising what it ended with."""
-    settings = settings or place.settings
-    route = Route(place.topic, handled, "order", collapse, give_up)  # type: ignore[arg-type]
+    """A service that consumes the harness's topic; stopped at the end, raising what it ended with."""
+    settings = settings or harness.settings
+    route = Route(harness.topic, handled, "order", collapse, give_up)  # type: ignore[arg-type]
     async with (
         open_shell("writer", settings, stop or asyncio.Event()) as shell,
         open_producer(settings, shell.clock) as producer,
@@ -190,8 +190,8 @@ async def consuming(
             group=group,
             routes=[route],
             producer=producer,
-            parked=parked or place.parked,  # type: ignore[arg-type]
-            reviews=Reviews(place.database),
+            parked=parked or harness.parked,  # type: ignore[arg-type]
+            reviews=Reviews(harness.database),
             dead_letters=dead_letters,
             options=options,
         ) as consumer,
