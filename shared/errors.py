@@ -1,14 +1,14 @@
-"""What went wrong, said as what to do next: later, never, a person, stop.
+"""Errors, by what is to be done: retry later, reject, ask a person, stop.
 
-Only the consumer loop acts on these. A client turns a vendor's answer into one of them; nobody else
-looks at status codes.
+Only the consumer's error policy acts on them. A vendor's client maps each answer to one of them; status codes are used
+nowhere else.
 """
 
 from __future__ import annotations
 
 
 class IntegrationError(Exception):
-    """Root of everything we raise on purpose. `reason` is a sentence a shop's person can act upon."""
+    """Base of all errors that the product raises. `reason` is a sentence that an operator can act upon."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -16,7 +16,7 @@ class IntegrationError(Exception):
 
 
 class RetryLater(IntegrationError):
-    """This event may work later for a reason of its own. Counts as an attempt of the event.
+    """The event may succeed later; the cause is the event's own. Counts as an attempt.
 
     `after` is the earliest sensible wait in seconds, None to leave it to the schedule.
     """
@@ -27,12 +27,12 @@ class RetryLater(IntegrationError):
 
 
 class TargetDown(RetryLater):
-    """The other side fails as a whole (refused, 5xx, 401, 429): no attempt is counted.
+    """The target fails as a whole (refused, 5xx, 401, 429): no attempt is counted.
 
-    `target` names the vendor that is away (`heartland`, `shopify`): what waits for it may wait in the database. Empty
-    for our own database and broker, and for a wait that is no outage. `answered`: it did answer, with a failure (a 5xx,
-    a page of HTML), so that it may be this one record that it cannot stand; `well_at` is then when it last answered
-    another record well, on the monotonic clock.
+    `target` names the vendor that is down (`heartland`, `shopify`): records that wait for it may wait in the database.
+    Empty for our own database and broker, and for a wait that is no outage. `answered`: it did answer, with a failure
+    (a 5xx, a page of HTML), so the cause may be this one record; `well_at` is then when it last answered another record
+    well, on the monotonic clock.
     """
 
     def __init__(self, reason: str, after: float | None = None, *, target: str = "", answered: bool = False) -> None:
@@ -43,7 +43,7 @@ class TargetDown(RetryLater):
 
 
 class CredentialsRefused(TargetDown):
-    """The other side does not accept our credentials, fresh ones included: a person must act."""
+    """The target does not accept our credentials, not even fresh ones: a person must act."""
 
 
 class OutcomeUnknown(TargetDown):
@@ -54,7 +54,7 @@ class OutcomeUnknown(TargetDown):
 
 
 class Waiting(IntegrationError):
-    """The event needs something named that is not there yet, e.g. `item:TEE-NVY-M`: park the key until it is."""
+    """The event needs a record that does not exist yet, e.g. `item:TEE-NVY-M`: park the key until it does."""
 
     def __init__(self, reason: str, waits_for: str) -> None:
         super().__init__(reason)
@@ -75,11 +75,11 @@ class NeedsReview(IntegrationError):
 
 
 class Rejected(IntegrationError):
-    """This message can never work: it goes to the dead letters with its reason."""
+    """The event can never succeed: it becomes a dead letter with its reason."""
 
 
 class Fenced(IntegrationError):
-    """Another process owns the key's partition by now: what this one knows is old, and it must change nothing."""
+    """Another process owns the key's partition by now: this one's state is stale, and it must not write."""
 
 
 class Misconfigured(IntegrationError):

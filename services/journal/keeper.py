@@ -120,7 +120,7 @@ class Keeper:
                 return
         stored = len(batch.hops) + len(batch.alerts)
         if stored:
-            self._dead_letters.interrupt()
+            self._dead_letters.record_success()
         self._shell.metrics.events_in.labels(ENTITY).inc(stored + len(batch.unreadable))
         self._shell.metrics.events_out.labels(ENTITY).inc(stored)
         await self._commit(records)

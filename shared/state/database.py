@@ -34,9 +34,9 @@ _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 # An advisory lock number that nothing else uses in this database.
 _MIGRATION_LOCK = 7_145_520_260
 
-# The database is down, restarting, full, or chose us as a deadlock's victim: not the statement's own fault.
+# The database is down, restarting, full, or ended the transaction as a deadlock victim: not the statement's fault.
 # Every statement is idempotent, so it does not matter whether a lost one was executed.
-_AWAY: tuple[type[Exception], ...] = (
+_UNAVAILABLE: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -49,7 +49,7 @@ _AWAY: tuple[type[Exception], ...] = (
     asyncpg.SerializationError,
     asyncpg.ReadOnlySQLTransactionError,  # a replica, in the middle of a failover
 )
-_WRONG: tuple[type[Exception], ...] = (
+_MISCONFIGURED: tuple[type[Exception], ...] = (
     asyncpg.InvalidPasswordError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
@@ -59,11 +59,11 @@ _WRONG: tuple[type[Exception], ...] = (
 
 
 @contextlib.contextmanager
-def surfaced() -> Iterator[None]:
-    """Turn a lost or refused connection into TargetDown; everything else passes."""
+def mapped_errors() -> Iterator[None]:
+    """Map a lost or refused connection to TargetDown; everything else passes."""
     try:
         yield
-    except _AWAY as error:
+    except _UNAVAILABLE as error:
         raise TargetDown(f"PostgreSQL is not available: {type(error).__name__}: {error}") from error
 
 
@@ -72,7 +72,7 @@ def reaches_database(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P,
 
     @functools.wraps(method)
     async def reaching(*args: P.args, **kwargs: P.kwargs) -> R:
-        with surfaced():
+        with mapped_errors():
             return await method(*args, **kwargs)
 
     return reaching
@@ -103,7 +103,7 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection for a few statements. Never hold it while waiting for anything but the database."""
-        with surfaced():
+        with mapped_errors():
             async with self.pool.acquire(timeout=COMMAND_SECONDS) as connection:
                 yield connection
 
@@ -114,16 +114,16 @@ class Database:
             yield connection
 
     async def fetch(self, sql: str, *values: object) -> list[asyncpg.Record]:
-        with surfaced():
+        with mapped_errors():
             return await self.pool.fetch(sql, *values)
 
     async def fetchrow(self, sql: str, *values: object) -> asyncpg.Record | None:
-        with surfaced():
+        with mapped_errors():
             return await self.pool.fetchrow(sql, *values)
 
     async def execute(self, sql: str, *values: object) -> int:
         """Returns how many rows the statement touched."""
-        with surfaced():
+        with mapped_errors():
             return touched(await self.pool.execute(sql, *values))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
@@ -158,14 +158,14 @@ def clean(text: str) -> str:
 @contextlib.contextmanager
 def _connecting() -> Iterator[None]:
     """Map connection errors: a wrong URL or login is Misconfigured, an unreachable server TargetDown."""
-    with surfaced():
+    with mapped_errors():
         try:
             yield
-        except _WRONG as error:  # first: asyncpg's ClientConfigurationError is an InterfaceError too
+        except _MISCONFIGURED as error:  # first: asyncpg's ClientConfigurationError is an InterfaceError too
             raise Misconfigured(f"DATABASE_URL: {error}") from error
 
 
-class _Plain(asyncpg.Connection):
+class _UnresetConnection(asyncpg.Connection):
     """Skips the session reset on release: no statement here changes session state (LISTEN, cursors, settings).
 
     The reset is a round trip after every statement: a fifth of a writer's database time.
@@ -182,7 +182,7 @@ async def _open_pool(url: str, pool_size: int) -> Pool:
             min_size=1,
             max_size=pool_size,
             init=_prepare,
-            connection_class=_Plain,
+            connection_class=_UnresetConnection,
             command_timeout=COMMAND_SECONDS,
             server_settings={"application_name": "tillbridge", "timezone": "UTC", "jit": "off"},
         )
@@ -192,7 +192,7 @@ async def _close(pool: Pool) -> None:
     try:
         async with asyncio.timeout(5):
             await pool.close()
-    except _AWAY:
+    except _UNAVAILABLE:
         pool.terminate()
 
 
@@ -208,11 +208,11 @@ async def _prepare(connection: Connection) -> None:
 
 def to_json(value: object) -> bytes:
     """Encode JSON with decimals as strings, so that money never becomes a float, and without NUL and surrogates."""
-    data = orjson.dumps(value, default=_plain, option=orjson.OPT_NON_STR_KEYS)
+    data = orjson.dumps(value, default=_json_default, option=orjson.OPT_NON_STR_KEYS)
     return _NUL.sub(rb"\1\\ufffd", data) if b"\\u0000" in data else data
 
 
-def _plain(value: object) -> object:
+def _json_default(value: object) -> object:
     if isinstance(value, Decimal):
         return format(value, "f")
     raise TypeError(f"{type(value).__name__} is not JSON")
@@ -225,7 +225,7 @@ async def migrate(url: str) -> list[str]:
     """
     with _connecting():
         connection = await asyncpg.connect(url, timeout=COMMAND_SECONDS)
-    with surfaced():
+    with mapped_errors():
         try:
             await connection.execute("select pg_advisory_lock($1)", _MIGRATION_LOCK)
             return await _apply(connection)

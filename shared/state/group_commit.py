@@ -1,8 +1,8 @@
 """Group commit: calls that come at the same time share one statement, and one fsync.
 
-A commit costs about 0.4 ms for one row and hardly more for a hundred. While no statement is under way, a call goes at
-once, with all others of the same turn of the event loop. Calls that come during a statement go together when it ends,
-or after `MOST_SECONDS`: a statement that waits for a lock holds up nobody else.
+A commit takes about 0.4 ms for one row and hardly more for a hundred. While no statement is running, a call is executed
+at once, with all others of the same turn of the event loop. Calls that arrive during a statement are executed together
+when it ends, or after `MAX_WAIT_SECONDS`, so that a statement that waits for a lock delays no other.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from shared.errors import IntegrationError
 T = TypeVar("T")
 R = TypeVar("R")
 
-ROWS = 100
-MOST_SECONDS = 0.01
+MAX_ROWS = 100
+MAX_WAIT_SECONDS = 0.01
 
 
 @dataclass(slots=True)
@@ -30,12 +30,12 @@ class _Call(Generic[T, R]):
 
 
 class GroupCommit(Generic[T, R]):
-    """`run` carries out many items in one statement and returns their answers in the same order.
+    """`run` executes many items in one statement and returns their answers in the same order.
 
     Two items of one `key` never share a statement: the second goes in a later one. If a statement fails for a reason
-    of its content, its items are tried one by one, so that only the bad one fails. What a cancelled caller asked for
-    is carried out all the same if `keep` says so; otherwise it is dropped if it has not gone out yet.
-    `spawn` starts a task and holds on to it.
+    of its content, its items are tried one by one, so that only the bad one fails. The item of a cancelled caller is
+    executed all the same if `keep` says so; otherwise it is dropped if its statement has not started.
+    `spawn` starts a task and keeps a reference to it.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class GroupCommit(Generic[T, R]):
         # Without type parameters: with them, Python makes each call through a generic alias, twice as slowly.
         call: _Call[T, R] = _Call(self._key(item), item, answer)
         self._waiting.append(call)
-        if len(self._waiting) >= ROWS:
-            self._spawn(self._carry_out(self._take()))
+        if len(self._waiting) >= MAX_ROWS:
+            self._spawn(self._execute(self._take()))
         elif not self._collecting:
             self._start()
         return await answer
@@ -84,12 +84,12 @@ class GroupCommit(Generic[T, R]):
             raise
         finally:
             self._collecting = False
-        await self._carry_out(self._take())
+        await self._execute(self._take())
 
     async def _statement_ended(self) -> None:
         self._ended.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(MOST_SECONDS):
+            async with asyncio.timeout(MAX_WAIT_SECONDS):
                 await self._ended.wait()
 
     def _take(self) -> list[_Call[T, R]]:
@@ -98,13 +98,13 @@ class GroupCommit(Generic[T, R]):
         group: dict[Hashable, _Call[T, R]] = {}
         self._waiting = []
         for call in wanted:
-            if len(group) < ROWS and call.key not in group:
+            if len(group) < MAX_ROWS and call.key not in group:
                 group[call.key] = call
             else:
                 self._waiting.append(call)
         return list(group.values())
 
-    async def _carry_out(self, group: list[_Call[T, R]]) -> None:
+    async def _execute(self, group: list[_Call[T, R]]) -> None:
         self._under_way += 1
         try:
             if group:
@@ -118,7 +118,7 @@ class GroupCommit(Generic[T, R]):
     async def _answer(self, group: list[_Call[T, R]]) -> None:
         try:
             answers = await self._run([call.item for call in group])
-        except IntegrationError as error:  # the database is away: that is everybody's fate
+        except IntegrationError as error:  # the database is down, for all of them alike
             _fail(group, error)
         except Exception as error:
             if len(group) == 1:
@@ -137,7 +137,7 @@ class GroupCommit(Generic[T, R]):
 
 
 def _fail(group: Sequence[_Call[T, R]], error: Exception) -> None:
-    """Everyone gets an error of its own: tasks that raise one object would grow each other's traceback."""
+    """Each caller gets a copy: tasks that raise the same object would extend each other's traceback."""
     for call in group:
         if not call.answer.done():
             call.answer.set_exception(_copy(error))
@@ -146,7 +146,7 @@ def _fail(group: Sequence[_Call[T, R]], error: Exception) -> None:
 def _copy(error: Exception) -> Exception:
     if not isinstance(error, IntegrationError):
         return error
-    twin = type(error).__new__(type(error), *error.args)
-    twin.__dict__.update(error.__dict__)
-    twin.__cause__ = error.__cause__
-    return twin
+    copy = type(error).__new__(type(error), *error.args)
+    copy.__dict__.update(error.__dict__)
+    copy.__cause__ = error.__cause__
+    return copy

@@ -15,7 +15,7 @@ from shared.messaging.consumer.reporter import Reporter
 from shared.messaging.consumer.work_runner import build_work_runner
 from shared.messaging.dead_letters.writer import DeadLetters
 from shared.messaging.envelope import Headers
-from shared.messaging.lanes.lane import Kind, Place, Work
+from shared.messaging.lanes.lane import Kind, Partition, Work
 from shared.messaging.lanes.lanes import Lanes
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
@@ -40,18 +40,18 @@ class DeadLetterProducer(SentRecords):
         await super().send_raw(name, key, value, headers, timeout_seconds)
         named = dict(headers)
         if named["x-dlq-retriable"] == b"false":
-            place = (named["x-dlq-orig-topic"].decode(), int(named["x-dlq-orig-partition"]))
-            self._world.ends(place, int(named["x-dlq-orig-offset"]))
+            partition = (named["x-dlq-orig-topic"].decode(), int(named["x-dlq-orig-partition"]))
+            self._world.ends(partition, int(named["x-dlq-orig-offset"]))
 
 
 @dataclass
 class World:
     """Durable state: the log, the committed offsets, the parked table, and the outcome history of each key."""
 
-    places: Sequence[Place]
+    partitions: Sequence[Partition]
     collapse: bool
-    log: dict[Place, list[str]] = field(default_factory=dict)
-    committed: dict[Place, int] = field(default_factory=dict)
+    log: dict[Partition, list[str]] = field(default_factory=dict)
+    committed: dict[Partition, int] = field(default_factory=dict)
     # Offsets in the order in which they were completed, per key.
     history: dict[str, list[int]] = field(default_factory=dict)
 
@@ -61,15 +61,15 @@ class World:
         self.parked = MemoryParked(self.clock)
         self.reviews = MemoryReviews()
         self.dead_letters = DeadLetterProducer(self)
-        for place in self.places:
-            self.log[place] = []
-            self.committed[place] = 0
+        for partition in self.partitions:
+            self.log[partition] = []
+            self.committed[partition] = 0
 
-    def record(self, place: Place, offset: int) -> Record:
-        return a_record(self.log[place][offset], offset, topic=place[0], partition=place[1])
+    def record(self, partition: Partition, offset: int) -> Record:
+        return a_record(self.log[partition][offset], offset, topic=partition[0], partition=partition[1])
 
-    def ends(self, place: Place, offset: int) -> None:
-        self.history.setdefault(self.log[place][offset], []).append(offset)
+    def ends(self, partition: Partition, offset: int) -> None:
+        self.history.setdefault(self.log[partition][offset], []).append(offset)
 
     def kept(self, key: str) -> list[int]:
         """Offsets parked for a key."""
@@ -85,9 +85,9 @@ class World:
 
         self.loop.run_until_complete(spin())
 
-    def parked_of(self, places: set[Place]) -> object:
+    def parked_of(self, partitions: set[Partition]) -> object:
         """The parked keys of these partitions with their offsets."""
-        rows = [row for row in self.parked.rows.values() if (row.key.topic, row.key.partition) in places]
+        rows = [row for row in self.parked.rows.values() if (row.key.topic, row.key.partition) in partitions]
         return [(row.key, [record.offset for record in row.records]) for row in rows]
 
 
@@ -108,7 +108,7 @@ class Process:
         self.calls: list[Call] = []
         self.tasks: dict[Work, asyncio.Task[Rest | None]] = {}
         self.resting: list[Work] = []
-        self.fetched: dict[Place, int] = {}
+        self.fetched: dict[Partition, int] = {}
         self.opening = False
         # Whether the broker considers it a member.
         self.belongs = False
@@ -144,16 +144,16 @@ class Process:
 
     # Assignments.
 
-    def assigned(self, places: Sequence[Place]) -> None:
+    def assigned(self, partitions: Sequence[Partition]) -> None:
         self.belongs = True
-        self.lanes.assign(places)
-        self.fetched = {place: self.world.committed[place] for place in places}
+        self.lanes.assign(partitions)
+        self.fetched = {partition: self.world.committed[partition] for partition in partitions}
         self.opening = True
 
     def open(self) -> None:
         """Takes ownership of the partitions; does nothing while the database is down."""
         try:
-            parked = self._wait_for(self.parking.load(sorted(self.lanes.places())))
+            parked = self._wait_for(self.parking.load(sorted(self.lanes.partitions())))
         except TargetDown:
             return
         for key in parked:
@@ -192,14 +192,14 @@ class Process:
 
     # Work.
 
-    def fetch(self, place: Place, count: int, again: int = 0) -> None:
+    def fetch(self, partition: Partition, count: int, again: int = 0) -> None:
         """Reads the next `count` records, and the last `again` of the previous ones once more."""
-        log = self.world.log[place]
-        start = max(self.world.committed[place], self.fetched[place] - again)
-        end = min(len(log), self.fetched[place] + count)
+        log = self.world.log[partition]
+        start = max(self.world.committed[partition], self.fetched[partition] - again)
+        end = min(len(log), self.fetched[partition] + count)
         for offset in range(start, end):
-            self.lanes.add(self.world.record(place, offset))
-        self.fetched[place] = max(end, self.fetched[place])
+            self.lanes.add(self.world.record(partition, offset))
+        self.fetched[partition] = max(end, self.fetched[partition])
 
     def start(self) -> Work | None:
         work = self.lanes.next()
@@ -233,14 +233,14 @@ class Process:
     def look(self) -> None:
         """Polls the parked table for due keys."""
         try:
-            self._wait_for(self.parking._look(lambda: None))
+            self._wait_for(self.parking._check_due(lambda: None))
         except TargetDown:
             return
 
-    def lost(self) -> set[Place]:
+    def lost(self) -> set[Partition]:
         """Partitions that another process has taken over since."""
         epochs = self.world.parked.epochs
-        return {place for place, epoch in self.parking._epochs.items() if epochs.get(place) != epoch}
+        return {partition for partition, epoch in self.parking._epochs.items() if epochs.get(partition) != epoch}
 
     def runs(self, call: Call) -> bool:
         """Whether the call is for newly read records, not parked ones."""

@@ -1,8 +1,8 @@
 """The consumer: one loop takes records in, lanes order them, a few tasks work on them, watermarks are committed.
 
-The loop is always inside `getmany`, also when every partition is paused: a member that does not poll is thrown out
-of its group. The client library knows only rebalances that revoke everything: then work in flight is drained, what
-is finished is committed, and all else is forgotten and read again by whoever owns it next.
+The loop always polls, also when every partition is paused: a member that does not poll is removed from its group. The
+client library supports eager rebalances only, which revoke everything: then running work is drained, finished work is
+committed, and the next owner reads the rest again.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from shared.messaging.consumer.work_runner import WorkRunner, build_work_runner
 from shared.messaging.dead_letters.writer import DeadLetters, own_version
 from shared.messaging.envelope import read_envelope
 from shared.messaging.kafka.clients import connect_unless_stopped, new_consumer, stop_consumer
-from shared.messaging.kafka.log_truncation import LogWentBack, find_losses
+from shared.messaging.kafka.log_truncation import LogTruncated, find_losses
 from shared.messaging.kafka.producer import Producer
-from shared.messaging.lanes.lane import Place, Work
+from shared.messaging.lanes.lane import Partition, Work
 from shared.messaging.lanes.lanes import Lanes
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Handler, Record, Result, Route, Unreadable
@@ -42,8 +42,8 @@ __all__ = ["Consumer", "ConsumerOptions", "Handler", "Record", "Result", "Route"
 _POLL_MS = 200
 # Records per poll: each batch is taken in without a pause of the event loop.
 _POLL_RECORDS = 500
-# Pieces of work after which a busy task lets others run, should its handlers never wait for anything.
-_BREATH = 16
+# Units of work after which a task yields to the event loop, in case its handlers never await anything.
+_YIELD_EVERY = 16
 _POLL_FAILURES = 10
 
 
@@ -77,7 +77,7 @@ class Consumer:
         self._lag = Lag(shell.metrics, kafka, lanes, parking, self._committer, routes, shell.clock)
         self._workers: set[asyncio.Task[None]] = set()
         self._opening: asyncio.Task[None] | None = None
-        self._paused: set[Place] = set()
+        self._paused: set[Partition] = set()
         self._joined = False
         self._running = False
         shell.health.ready_when("consumer", lambda: self._joined)
@@ -94,7 +94,7 @@ class Consumer:
         listener = Listener(self._assigned, self._revoked, self._supervisor.fail)
         self._kafka.subscribe(topics=list(self._routes), listener=listener)
         self._supervisor.start(self._intake(), "intake")
-        self._supervisor.start(self._commit_for_ever(), "commit")
+        self._supervisor.start(self._commit_regularly(), "commit")
         self._supervisor.start(self._parking.watch(self._start_workers), "parking")
         self._supervisor.start(self._lag.watch(), "lag")
         try:
@@ -110,7 +110,7 @@ class Consumer:
         if not self._supervisor.has_failed:
             await self._committer.commit()
 
-    # Taking in.
+    # Intake.
 
     async def _intake(self) -> None:
         failures = 0
@@ -126,7 +126,7 @@ class Consumer:
                 self._take(partition, batch)
             if batches:
                 self._start_workers()
-                # With records always at hand, getmany returns without waiting: others must run too.
+                # While records are buffered, getmany returns without waiting: yield, so that other tasks run.
                 await asyncio.sleep(0)
 
     async def _poll_failed(self, error: KafkaError, failures: int) -> None:
@@ -135,23 +135,23 @@ class Consumer:
         self._shell.log.warning("a poll failed", error=repr(error))
         await asyncio.sleep(1.0)
 
-    def _take(self, partition: TopicPartition, batch: Sequence[ConsumerRecord]) -> None:
-        place = (partition.topic, partition.partition)
-        if batch and self._lanes.went_back(place, batch[0].offset):
+    def _take(self, source: TopicPartition, batch: Sequence[ConsumerRecord]) -> None:
+        partition = (source.topic, source.partition)
+        if batch and self._lanes.went_back(partition, batch[0].offset):
             raise self._lost(
-                partition, f"the log goes on at {batch[0].offset}, which was read before: its end was lost"
+                source, f"the log continues at offset {batch[0].offset}, which was read before: its end was lost"
             )
         taken = sum(self._take_one(raw) for raw in batch)
-        self._reporter.taken(self._routes[partition.topic].entity, taken)
-        if place not in self._paused and self._lanes.is_full(place):
-            self._paused.add(place)
-            self._kafka.pause(partition)
+        self._reporter.taken(self._routes[source.topic].entity, taken)
+        if partition not in self._paused and self._lanes.is_full(partition):
+            self._paused.add(partition)
+            self._kafka.pause(source)
 
-    def _lost(self, partition: TopicPartition, reason: str) -> LogWentBack:
-        place = f"{partition.topic}:{partition.partition}"
-        self._shell.log.error("records were lost", place=place, reason=reason)
+    def _lost(self, partition: TopicPartition, reason: str) -> LogTruncated:
+        name = f"{partition.topic}:{partition.partition}"
+        self._shell.log.error("records were lost", partition=name, reason=reason)
         self._reporter.log_lost(self._routes[partition.topic], partition.topic, partition.partition, reason)
-        return LogWentBack(f"{place}: {reason}")
+        return LogTruncated(f"{name}: {reason}")
 
     def _take_one(self, raw: ConsumerRecord) -> bool:
         try:
@@ -186,12 +186,12 @@ class Consumer:
                 return
             if rest is None:
                 self._lanes.finish(work)
-                self._make_room()
+                self._resume_partitions()
             else:
                 self._lanes.rest(work)
                 asyncio.get_running_loop().call_later(rest.seconds, self._wake, work)
             done += 1
-            if done % _BREATH == 0:
+            if done % _YIELD_EVERY == 0:
                 await asyncio.sleep(0)
             work = self._lanes.next()
 
@@ -213,13 +213,13 @@ class Consumer:
         if self._lanes.wake(work):
             self._start_workers()
 
-    def _make_room(self) -> None:
-        for place in tuple(self._paused):
-            if self._lanes.has_room(place):
-                self._paused.discard(place)
-                self._kafka.resume(TopicPartition(*place))
+    def _resume_partitions(self) -> None:
+        for partition in tuple(self._paused):
+            if self._lanes.has_room(partition):
+                self._paused.discard(partition)
+                self._kafka.resume(TopicPartition(*partition))
 
-    async def _commit_for_ever(self) -> None:
+    async def _commit_regularly(self) -> None:
         while True:
             await asyncio.sleep(self._options.commit_seconds)
             await self._committer.commit()
@@ -229,8 +229,7 @@ class Consumer:
     def _assigned(self, partitions: Iterable[TopicPartition]) -> None:
         """Handle a new assignment: all partitions stay paused until the parked keys are loaded. Never waits."""
         partitions = tuple(partitions)
-        places = [(partition.topic, partition.partition) for partition in partitions]
-        epoch = self._lanes.assign(places)
+        epoch = self._lanes.assign(_names(partitions))
         # A pause does not outlive the assignment it was made in, and nothing may arrive before `_open`.
         self._paused.clear()
         self._kafka.pause(*partitions)
@@ -239,17 +238,16 @@ class Consumer:
             self._opening = self._supervisor.start(self._open(epoch, partitions), "open")
 
     async def _open(self, epoch: int, partitions: Sequence[TopicPartition]) -> None:
-        places = [(partition.topic, partition.partition) for partition in partitions]
         attempt = 0
         while self._lanes.epoch == epoch:
             try:
-                parked = await self._parking.load(places)
+                parked = await self._parking.load(_names(partitions))
             except TargetDown as error:
                 attempt += 1
                 self._shell.log.warning("parked keys cannot be read yet", error=error.reason)
                 await asyncio.sleep(backoff(attempt, self._options.backoff_base_seconds, 10.0, self._random))
                 continue
-            # Before the first record runs: what we commit would hide what was lost.
+            # Before the first record runs: once we commit, a loss can no longer be detected.
             for partition, reason in (await find_losses(self._kafka, partitions)).items():
                 self._lost(partition, reason)
             if self._lanes.epoch == epoch:
@@ -272,7 +270,7 @@ class Consumer:
     async def _drain(self, seconds: float) -> None:
         """Start no new work and wait for running work; cancel what takes too long."""
         if self._opening is not None:
-            self._opening.cancel()  # or it would let work start again behind our back
+            self._opening.cancel()  # otherwise it would start work again
         self._lanes.hold()
         if not self._workers:
             return
@@ -282,6 +280,10 @@ class Consumer:
         if late:
             self._shell.log.warning("work was cancelled after the time to drain", tasks=len(late))
             await asyncio.wait(late, timeout=1.0)
+
+
+def _names(partitions: Iterable[TopicPartition]) -> list[Partition]:
+    return [(partition.topic, partition.partition) for partition in partitions]
 
 
 @asynccontextmanager

@@ -21,17 +21,17 @@ from shared.state.reviews import Reviews
 
 
 class Applied(Enum):
-    """What became of records that failed."""
+    """How the policy was applied to records that failed."""
 
-    DONE = "done"  # they are durably dealt with
+    DONE = "done"  # they are durably handled
     WAITING = "waiting"  # for their next attempt, in their lane or as parked
     USED_UP = "used up"  # no attempt is left
-    HALTED = "halted"  # the last is a dead letter, and its key must not go on without a person
+    HALTED = "halted"  # the last is a dead letter, and its key must not continue before a person decided
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Records for which a handler raised `error`; it is told of the last one. Times are UTC."""
+    """Records for which a handler raised `error`; it is reported for the last one. Times are UTC."""
 
     route: Route
     records: Sequence[Record]
@@ -41,14 +41,14 @@ class Failure:
 
 
 class RecordSource(Protocol):
-    """Where records come from, which is where they wait for their next attempt."""
+    """Where records come from, and where they wait for their next attempt: their lane, or the parked table."""
 
     def decide(self, error: IntegrationError) -> PolicyDecision:
         """What the policy says of this error, given the attempts so far."""
         ...
 
     async def retry_soon(self, failure: Failure, decision: PolicyDecision) -> Applied:
-        """The vendor is down, or an attempt is left. May raise the error, for whoever waits until the vendor is up."""
+        """The vendor is down, or an attempt is left. May raise the error, if the caller waits for the vendor."""
         ...
 
     async def retry_later(self, failure: Failure, decision: PolicyDecision) -> Applied:
@@ -74,7 +74,7 @@ class ErrorHandling:
             case Policy.AGAIN:
                 return await source.retry_soon(failure, decision)
             case Policy.REVIEW:
-                applied = await self._ask(failure)
+                applied = await self._open_review(failure)
             case Policy.PARK:
                 applied = await source.retry_later(failure, decision)
             case Policy.DEAD_LETTER:
@@ -85,11 +85,11 @@ class ErrorHandling:
         return applied
 
     def succeeded(self, route: Route) -> None:
-        """A handler has ended well: dead letters are not all that there is."""
-        if self._dead_letters.interrupt():
-            self._reporter.few_dead_letters(route)
+        """Count a success, which resolves the alert about too many dead letters."""
+        if self._dead_letters.record_success():
+            self._reporter.dead_letters_normal(route)
 
-    async def _ask(self, failure: Failure) -> Applied:
+    async def _open_review(self, failure: Failure) -> Applied:
         error = failure.error
         assert isinstance(error, NeedsReview)  # noqa: S101 - the policy asks for a review of nothing else
         await self.open_review(failure.records[-1], failure.route, error)

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from shared.errors import TargetDown
 from shared.messaging.consumer.commit import Committer
-from shared.messaging.lanes.lane import Place
+from shared.messaging.lanes.lane import Partition
 from shared.messaging.lanes.lanes import Lanes
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import Route
@@ -45,24 +45,26 @@ class Lag:
     async def watch(self) -> None:
         while True:
             self._metrics.lanes.set(len(self._lanes))
-            self._tell_seconds()
-            await self._tell_messages()
-            await self._tell_parked()
+            self._set_seconds()
+            await self._set_messages()
+            await self._set_parked()
             await asyncio.sleep(_PERIOD_SECONDS)
 
-    def _tell_seconds(self) -> None:
+    def _set_seconds(self) -> None:
         now = self._clock.now().timestamp()
         for name, route in self._routes.items():
             oldest = self._lanes.oldest(name)
             seconds = 0.0 if oldest is None else max(now - oldest / 1000, 0.0)
             self._metrics.lag_seconds.labels(topic=route.topic.name).set(seconds)
 
-    async def _tell_messages(self) -> None:
+    async def _set_messages(self) -> None:
         epoch = self._lanes.epoch
         try:
             async with asyncio.timeout(_ASK_SECONDS):
-                await self._learn_positions(epoch)
-                ends = await self._kafka.end_offsets([TopicPartition(*place) for place in self._lanes.places()])
+                await self._load_positions(epoch)
+                ends = await self._kafka.end_offsets(
+                    [TopicPartition(*partition) for partition in self._lanes.partitions()]
+                )
         except (KafkaError, TimeoutError):
             return
         behind = dict.fromkeys(self._routes, 0)
@@ -72,20 +74,20 @@ class Lag:
         for name, count in behind.items():
             self._metrics.lag_messages.labels(topic=self._routes[name].topic.name).set(count)
 
-    async def _learn_positions(self, epoch: int) -> None:
+    async def _load_positions(self, epoch: int) -> None:
         """Read the committed positions of partitions without records so far."""
-        for place in self._lanes.places() - self._lanes.positions().keys():
-            position: int = await self._kafka.position(TopicPartition(*place))
+        for partition in self._lanes.partitions() - self._lanes.positions().keys():
+            position: int = await self._kafka.position(TopicPartition(*partition))
             if self._lanes.epoch != epoch:
                 return
-            self._start_at(place, position)
+            self._start_at(partition, position)
 
-    def _start_at(self, place: Place, position: int) -> None:
-        if place not in self._lanes.positions():
-            self._lanes.start_at(place, position)
-            self._committer.known(place, position)
+    def _start_at(self, partition: Partition, position: int) -> None:
+        if partition not in self._lanes.positions():
+            self._lanes.start_at(partition, position)
+            self._committer.known(partition, position)
 
-    async def _tell_parked(self) -> None:
+    async def _set_parked(self) -> None:
         try:
             counts = await self._parking.count()
         except TargetDown:

@@ -17,19 +17,19 @@ from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Result, Route
 from shared.runtime.clock import Clock
 
-# A Retry-After that a vendor made up should not stop a key for a day.
+# A wrong Retry-After must not stop a key for a day.
 _LONGEST_AFTER_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """The work is not done: its lane takes it up again after `seconds`."""
+    """The work is not done: its lane repeats it after `seconds`."""
 
     seconds: float
 
 
 class LaneRetry:
-    """Attempts, rests and outages of work in lanes."""
+    """Counts attempts and outages of work in lanes, and says how long it waits."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class LaneRetry:
             lane.attempts += 1
         self._reporter.failed(route.entity, decision.label)
         if lane.tries == 1 and work.records:
-            # Once, not at each try: an outage of an hour shall not fill the journal.
+            # Once, not at each attempt: an outage of an hour must not fill the journal.
             self._reporter.tried(route, work.records[-1], error.reason, started_at)
         return Rest(self._rest_seconds(work, decision))
 
@@ -81,16 +81,16 @@ class LaneRetry:
         longest, lane = _LONGEST_AFTER_SECONDS, work.lane
         if decision.outage:
             cap = min(cap, self._options.outage_rest_seconds)
-            # What rests holds memory and its partition: a longer wait is the breaker's, and the database's.
+            # Waiting work holds memory and its watermark: longer waits are for the breaker, or in the database.
             longest = self._options.outage_park_seconds
             if lane.down_since is not None:
                 longest -= self._clock.monotonic() - lane.down_since
         return max(backoff(lane.tries, base, cap, self._random), min(decision.after, longest))
 
     def is_long(self, work: Work, outage: str) -> bool:
-        """Whether the work has met its vendor down for so long that it should wait in the database.
+        """Whether the vendor has been down for so long that the work should wait in the database.
 
-        Either everything of its connection has, or this one event: it would hold the watermark for ever.
+        Either for the whole connection, or for this event alone, which would hold the watermark without end.
         """
         if not outage:
             return False
@@ -102,15 +102,15 @@ class LaneRetry:
         """Park the work until its vendor is back. No attempt is counted."""
         await self._parking.shed(work, failure.route, error)
         self._reporter.failed(failure.route.entity, "target_down")
-        self._tell_parked(failure, f"waits until {error.target} is back: {error.reason}")
+        self._report_parked(failure, f"waits until {error.target} is back: {error.reason}")
 
     async def park(self, work: Work, failure: Failure, after: float) -> None:
         """Park the work's key, for `after` seconds at least."""
         wait = max(self._schedule.wait(1, self._random) or 0.0, after)
         await self._parking.park(work, failure.route, failure.error, wait)
-        self._tell_parked(failure, failure.error.reason)
+        self._report_parked(failure, failure.error.reason)
 
-    def _tell_parked(self, failure: Failure, detail: str) -> None:
+    def _report_parked(self, failure: Failure, detail: str) -> None:
         self._reporter.ended(failure.route, failure.records, Result("parked", detail), failure.started_at)
 
 

@@ -8,8 +8,8 @@ from shared.messaging.lanes.lane import LaneKey
 class LoopGuard:
     """Counts how often each key was written within the last `window_seconds`; more than `limit` is a loop. Pure.
 
-    Two windows of counters, the older one weighed by how much of it still counts: memory is bounded by the keys of two
-    windows, and a write costs one look into a table. Times are a monotonic clock's.
+    Sliding window from two fixed ones, the older weighted by the part of it that still counts: memory is bounded by the
+    keys of two windows, and a write costs one dictionary access. Times are from a monotonic clock.
     """
 
     def __init__(self, limit: int, window_seconds: float) -> None:
@@ -21,16 +21,16 @@ class LoopGuard:
 
     def wrote(self, key: LaneKey, now: float) -> None:
         """Count a write of the key."""
-        self._turn(now)
+        self._rotate(now)
         self._now[key] = self._now.get(key, 0) + 1
 
-    def goes_round(self, key: LaneKey, now: float) -> bool:
+    def is_looping(self, key: LaneKey, now: float) -> bool:
         """Whether the key was written so often that the next write must wait."""
-        self._turn(now)
+        self._rotate(now)
         left = 1.0 - (now - self._began) / self._window
         return self._now.get(key, 0) + self._before.get(key, 0) * left >= self._limit
 
-    def _turn(self, now: float) -> None:
+    def _rotate(self, now: float) -> None:
         passed = now - self._began
         if passed < self._window:
             return

@@ -1,7 +1,7 @@
 """Outages: which vendors are down for which connections, and since when. Pure.
 
-Records that meet a vendor down rest in memory for a while, then they are parked: in the database they take no memory
-and hold no watermark, so they do not stop other connections' records of the same partition.
+Records whose vendor is down wait in memory for a while, then they are parked: in the database they take no memory and
+hold no watermark, so other connections' records of the same partition continue.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ class Outages:
         return now - self._since.setdefault((connection, target), now) >= self._patience
 
     def is_own(self, lane: Lane, error: IntegrationError, now: float) -> bool:
-        """Note that the lane's record met this error. True if its vendor cannot stand it: then it is the record's
-        trouble, and no outage.
+        """Record the error of a lane's first record. True if the vendor fails this record only: no outage.
 
-        The vendor has answered another record well since it first failed this one, and has gone on failing this one.
+        That is: since it first failed this record, the vendor has answered another one well, and still fails this one.
         """
         if not isinstance(error, TargetDown) or not error.target:
             return False
@@ -37,7 +36,7 @@ class Outages:
             lane.alone_since = now
         return now - lane.alone_since >= self._patience / 2
 
-    def worked(self, connection: str) -> None:
+    def succeeded(self, connection: str) -> None:
         """Record a success of the connection: its vendors are up."""
         if self._since:
             self._since = {place: since for place, since in self._since.items() if place[0] != connection}

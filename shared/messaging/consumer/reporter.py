@@ -19,7 +19,7 @@ from shared.runtime.clock import Clock
 from shared.runtime.logging import masked
 from shared.runtime.metrics import ServiceMetrics
 
-# Outcomes by which an event left its mark behind this service.
+# Outcomes of events that had an effect: written to a vendor, or published.
 CARRIED_OUT = frozenset(("applied", "published"))
 # A reason is a sentence; what a vendor puts into one can be long.
 _DETAIL_CHARACTERS = 500
@@ -33,7 +33,7 @@ class Reporter:
         self._metrics = metrics
         self._producer = producer
         self._clock = clock
-        # Looking a labelled metric up costs as much as all the rest of a record's end.
+        # Looking up a labelled metric costs as much as everything else at the end of a record.
         self._outcome = lru_cache(lambda entity, outcome: metrics.outcomes.labels(entity=entity, outcome=outcome))
         self._latency = lru_cache(lambda entity: metrics.latency_seconds.labels(entity=entity))
         self._in = lru_cache(lambda entity: metrics.events_in.labels(entity=entity))
@@ -54,21 +54,21 @@ class Reporter:
     def dead_lettered(self, route: Route, record: Record | Unreadable, cause: DeadLetterCause) -> None:
         """Count a dead letter and raise an alert: an operator must deal with it."""
         self._metrics.dead_letters.labels(entity=route.entity).inc()
-        connection, key = _whose(record)
+        connection, key = _aggregate_of(record)
         place = f"{record.topic}:{record.partition}:{record.offset}"
         self._alert("dead_letter", route, connection, key or place, masked(cause.reason), origin=place)
 
     def halted(self, route: Route, record: Record, reason: str) -> None:
         """Raise an alert: the key is halted, and its later records wait behind."""
-        self._alert("key_halted", route, *_whose(record), masked(reason), severity="critical")
+        self._alert("key_halted", route, *_aggregate_of(record), masked(reason), severity="critical")
 
-    def flows_again(self, route: Route, connection: str, key: str) -> None:
+    def key_resumed(self, route: Route, connection: str, key: str) -> None:
         """Resolve the alert of a halted key: its records are processed again."""
-        self._alert("key_halted", route, connection, key, "it works again", resolved=True)
+        self._alert("key_halted", route, connection, key, "its events are processed again", resolved=True)
 
-    def goes_round(self, route: Route, record: Record, reason: str) -> None:
+    def loop_suspected(self, route: Route, record: Record, reason: str) -> None:
         """Raise an alert: the key is written in a loop."""
-        self._alert("loop_suspected", route, *_whose(record), reason, severity="critical")
+        self._alert("loop_suspected", route, *_aggregate_of(record), reason, severity="critical")
 
     def log_lost(self, route: Route, topic: str, number: int, reason: str) -> None:
         """Raise an alert: the partition has lost records. One alert per topic: partitions are usually lost together."""
@@ -77,7 +77,7 @@ class Reporter:
     def too_many_dead_letters(self, route: Route, reason: str) -> None:
         self._alert("too_many_dead_letters", route, "", "", masked(reason), severity="critical")
 
-    def few_dead_letters(self, route: Route) -> None:
+    def dead_letters_normal(self, route: Route) -> None:
         """Resolve the alert about too many dead letters."""
         self._alert("too_many_dead_letters", route, "", "", "dead letters are few", resolved=True)
 
@@ -131,7 +131,7 @@ class Reporter:
         self._hop(route, record, result, started_at, now)
 
     def _hop(self, route: Route, record: Record, result: Result, started_at: datetime, now: datetime) -> None:
-        # A hop about a hop would be traced again, without end.
+        # A hop about a trace record would be a trace record itself, without end.
         if route.topic == TRACE:
             return
         envelope = record.envelope
@@ -179,7 +179,7 @@ class Reporter:
         )
 
 
-def _whose(record: Record | Unreadable) -> tuple[str, str]:
+def _aggregate_of(record: Record | Unreadable) -> tuple[str, str]:
     """Connection and aggregate, as far as they can be read."""
     if isinstance(record, Record):
         return record.envelope.connection, record.envelope.subject

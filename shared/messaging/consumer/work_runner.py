@@ -23,8 +23,8 @@ from shared.state.reviews import Reviews
 
 LOOP = "loop_suspected"
 _LOOP_ADVICE = (
-    "Something writes this record again and again: two rules that undo each other's work, here or at a vendor. "
-    "Look at its trace, and change one of them."
+    "Something writes this record again and again: usually two automations that undo each other's changes, here or at "
+    "a vendor. Its trace shows the writes; change or stop one of the automations."
 )
 
 
@@ -48,7 +48,7 @@ def build_work_runner(
 
 
 class WorkRunner:
-    """Runs work of every lane. One call at a time per lane: the scheduler sees to that."""
+    """Runs work of every lane. The scheduler makes one call at a time per lane."""
 
     def __init__(
         self,
@@ -74,18 +74,18 @@ class WorkRunner:
         self._clock = clock
 
     async def run(self, work: Work) -> Rest | None:
-        """None: everything about the work is durable, its offsets may be committed. Rest: not yet, try again later.
+        """None: all results of the work are durable, its offsets may be committed. Rest: not yet, try again later.
 
-        Any other error than those of the policy is raised: it stops the service. Fenced is raised too: another process
-        owns the work by now.
+        Raises every error that the policy does not handle, which stops the service, and Fenced: another process owns
+        the work by now.
         """
         route = self._routes[work.key[0]]
         started_at = self._clock.now()
         try:
             return await self._do(work, route, started_at)
         except IntegrationError as error:
-            # A handler's errors are dealt with in `_handle`. What comes here is TargetDown, of our own database, the
-            # broker, or the target of a parked key; or something that must stop the service.
+            # `_handle` handles the errors of handlers. Here arrive TargetDown of the database, the broker, or the
+            # target of a parked key, and errors that must stop the service.
             decision = self._lane_retry.decide(work, error)
             if decision.verdict is not Policy.AGAIN:
                 raise
@@ -109,8 +109,8 @@ class WorkRunner:
         records = work.records
         for record in records:
             record.attempts = work.lane.attempts + 1
-        if route.writes and self._loops.goes_round(work.key, self._clock.monotonic()):
-            await self._slow_down(work, route, started_at)
+        if route.writes and self._loops.is_looping(work.key, self._clock.monotonic()):
+            await self._park_loop(work, route, started_at)
             return None
         try:
             self._refuse_loops(records)
@@ -121,23 +121,25 @@ class WorkRunner:
             applied = await self._error_handling.apply(failure, source)
             return source.rest if applied is Applied.WAITING else None
         if result.outcome in CARRIED_OUT:
-            self._outages.worked(work.lane.connection)
+            self._outages.succeeded(work.lane.connection)
             if route.writes:
                 self._loops.wrote(work.key, self._clock.monotonic())
         self._error_handling.succeeded(route)
         self._reporter.ended(route, records, result, started_at)
         return None
 
-    async def _slow_down(self, work: Work, route: Route, started_at: datetime) -> None:
-        """Park a key that is written again and again. Its newest state is written once the wait is over: nothing is
-        lost if the record is merely busy, and a loop turns no faster than that.
+    async def _park_loop(self, work: Work, route: Route, started_at: datetime) -> None:
+        """Park a key that is written again and again, and open a review.
+
+        Its newest state is written after the wait: nothing is lost if the record is only busy, and a loop is slowed
+        down.
         """
         seconds = self._options.loop_seconds
-        reason = f"written {self._options.loop_writes} times within {seconds:.0f} s, which a loop does"
+        reason = f"written {self._options.loop_writes} times within {seconds:.0f} s, which indicates a loop"
         review = NeedsReview(reason, kind=LOOP, advice=_LOOP_ADVICE, details={"seconds": seconds})
         await self._error_handling.open_review(work.records[-1], route, review)
         await self._parking.park(work, route, RetryLater(reason), seconds)
-        self._reporter.goes_round(route, work.records[-1], reason)
+        self._reporter.loop_suspected(route, work.records[-1], reason)
         self._reporter.failed(route.entity, "loop")
         self._reporter.ended(route, work.records, Result("parked", reason), started_at)
 
@@ -146,7 +148,7 @@ class WorkRunner:
         hops = max(record.envelope.hop for record in records)
         if hops > self._options.max_hops:
             raise NeedsReview(
-                f"the event has come through {hops} hops, which only a loop does",
+                f"the event has passed {hops} services, which indicates a loop",
                 kind=LOOP,
                 advice=_LOOP_ADVICE,
                 details={"hops": hops},

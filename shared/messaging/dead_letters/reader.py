@@ -17,10 +17,10 @@ from shared.state.dead_letter_status import Fate
 
 _PREFIX = "x-dlq-"
 _TIMEOUT_MS = 10_000
-# The error class of what an operator gave up: it is kept, and nothing is to become of it.
+# The error class of parked records that an operator dropped: kept here, and never processed.
 DROPPED = "Dropped"
-# What says of a replay where it came from; a further replay writes its own.
-_OF_REPLAYS = ("x-replay-id", "x-replay-count", "x-priority", "x-cause", "x-edited-from")
+# Headers that a replay adds; a further replay writes its own.
+_REPLAY_HEADERS = ("x-replay-id", "x-replay-count", "x-priority", "x-cause", "x-edited-from")
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class DeadLetter:
         """All headers as text; the last one of repeated headers."""
         return {name: header_text(value) for name, value in self.headers}
 
-    def said(self, name: str) -> str:
+    def own_header(self, name: str) -> str:
         """A header of the dead letter itself, e.g. `reason`; empty if absent."""
         return self.named.get(_PREFIX + name, "")
 
@@ -66,47 +66,47 @@ class DeadLetter:
 
     @property
     def reason(self) -> str:
-        return self.said("reason")
+        return self.own_header("reason")
 
     @property
     def origin(self) -> tuple[str, int, int]:
         """Topic on the broker, partition and offset of the record that failed."""
-        return self.said("orig-topic"), int(self.said("orig-partition") or 0), int(self.said("orig-offset") or 0)
+        partition, offset = self.own_header("orig-partition"), self.own_header("orig-offset")
+        return self.own_header("orig-topic"), int(partition or 0), int(offset or 0)
 
     @property
     def last_failed(self) -> datetime | None:
         """When it failed, by its service's clock; None if unknown."""
         try:
-            return datetime.fromisoformat(self.said("last-failed"))
+            return datetime.fromisoformat(self.own_header("last-failed"))
         except ValueError:
             return None
 
     @property
     def replays(self) -> int:
         """How often its event was replayed before."""
-        count = self.said("replay-count")
+        count = self.own_header("replay-count")
         return int(count) if count.isdigit() else 0
 
     @property
     def is_readable(self) -> bool:
         """Whether its envelope can be read; otherwise a replay without a correction fails again."""
-        return self.said("error-class") != "Unreadable"
+        return self.own_header("error-class") != "Unreadable"
 
     @property
     def is_dropped(self) -> bool:
         """Whether an operator dropped it from the parked records."""
-        return self.said("error-class") == DROPPED
+        return self.own_header("error-class") == DROPPED
 
     @property
     def is_retriable(self) -> bool:
         """Whether the reason of its failure may be temporary."""
-        return self.said("retriable") == "true"
+        return self.own_header("retriable") == "true"
 
     def original_headers(self) -> Headers:
         """The headers that the record had when it first failed."""
-        return [
-            (name, value) for name, value in self.headers if not name.startswith(_PREFIX) and name not in _OF_REPLAYS
-        ]
+        added = {name for name, _ in self.headers if name.startswith(_PREFIX) or name in _REPLAY_HEADERS}
+        return [(name, value) for name, value in self.headers if name not in added]
 
 
 def fate_of(letter: DeadLetter, fates: Mapping[str, Fate]) -> Fate:
@@ -114,14 +114,14 @@ def fate_of(letter: DeadLetter, fates: Mapping[str, Fate]) -> Fate:
     return fates.get(letter.id, Fate("discarded" if letter.is_dropped else "open"))
 
 
-def whose(letter: DeadLetter) -> tuple[str, str, str]:
-    """The record it belongs to: connection, entity, and the aggregate's id, or its own id without one."""
+def aggregate_of(letter: DeadLetter) -> tuple[str, str, str]:
+    """The aggregate of a dead letter: connection, entity and id; without an id, the dead letter's own."""
     return letter.connection, letter.entity, letter.subject or letter.id
 
 
 def still_open(letters: Iterable[DeadLetter], fates: Mapping[str, Fate]) -> set[tuple[str, str, str]]:
-    """Records with open dead letters, as `whose` names them."""
-    return {whose(letter) for letter in letters if fate_of(letter, fates).state == "open"}
+    """Aggregates with open dead letters, as `aggregate_of` names them."""
+    return {aggregate_of(letter) for letter in letters if fate_of(letter, fates).state == "open"}
 
 
 def read_dead_letter(service: str, record: ConsumerRecord) -> DeadLetter:
@@ -135,12 +135,12 @@ async def read_dead_letters(bootstrap_servers: str, prefix: str, services: Seque
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, request_timeout_ms=_TIMEOUT_MS)
     try:
         await consumer.start()
-        places = [
+        partitions = [
             TopicPartition(topic, number)
             for topic, name in wanted.items()
             for number in range(DEAD_LETTERS[name].partitions)
         ]
-        return sorted(await _read(consumer, places, wanted), key=lambda letter: letter.at)
+        return sorted(await _read(consumer, partitions, wanted), key=lambda letter: letter.at)
     except (KafkaError, TimeoutError) as error:
         raise TargetDown(f"Kafka at {bootstrap_servers} does not answer: {error!r}") from error
     finally:
@@ -148,15 +148,15 @@ async def read_dead_letters(bootstrap_servers: str, prefix: str, services: Seque
 
 
 async def _read(
-    consumer: AIOKafkaConsumer, places: Sequence[TopicPartition], services: dict[str, str]
+    consumer: AIOKafkaConsumer, partitions: Sequence[TopicPartition], services: dict[str, str]
 ) -> list[DeadLetter]:
-    first, ends = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-    filled = [place for place in places if ends[place] > first[place]]
+    first, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    filled = [partition for partition in partitions if ends[partition] > first[partition]]
     consumer.assign(filled)
-    for place in filled:
-        consumer.seek(place, first[place])
+    for partition in filled:
+        consumer.seek(partition, first[partition])
     found: list[DeadLetter] = []
-    while any([await consumer.position(place) < ends[place] for place in filled]):
-        for place, records in (await consumer.getmany(timeout_ms=_TIMEOUT_MS)).items():
-            found += [read_dead_letter(services[place.topic], record) for record in records]
+    while any([await consumer.position(partition) < ends[partition] for partition in filled]):
+        for partition, records in (await consumer.getmany(timeout_ms=_TIMEOUT_MS)).items():
+            found += [read_dead_letter(services[partition.topic], record) for record in records]
     return found

@@ -26,7 +26,7 @@ class DeadLetterCause:
     retriable: bool = False
 
 
-# Of how many events, the latest ones, the share of dead letters is taken, and how many it takes to say anything.
+# The share of dead letters is that of the latest events, this many at most and at least.
 _LATEST = 200
 _ENOUGH = 50
 
@@ -44,7 +44,7 @@ class TooMany:
         self._latest: deque[bool] = deque(maxlen=_LATEST)
         self._is_known = False
 
-    def worked(self) -> bool:
+    def succeeded(self) -> bool:
         """Count a success. True once, when there were enough of them to resolve the alert."""
         self._in_a_row = 0
         self._latest.append(False)
@@ -53,7 +53,7 @@ class TooMany:
         self._is_known = True
         return True
 
-    def buried(self) -> str:
+    def failed(self) -> str:
         """Count a dead letter. The reason why there are too many; empty otherwise."""
         self._in_a_row += 1
         self._latest.append(True)
@@ -86,18 +86,18 @@ class DeadLetters:
     async def send(self, record: Record | Unreadable, cause: DeadLetterCause) -> None:
         """Returns once the letter is acknowledged: only then may the record's offset pass.
 
-        Raises TargetDown if it cannot be written, Misconfigured when there are too many; the record whose letter
-        says so is not passed, so it is tried again, and buried again, at the next start.
+        Raises TargetDown if it cannot be written, Misconfigured when there are too many: then the offset of this record
+        is not committed, so it is processed, and dead-lettered, again at the next start.
         """
         body = record.body if isinstance(record, Unreadable) else record.envelope.body
         headers = [*record.headers, *dead_letter_headers(record, cause, self._service, self._version)]
         await self._producer.send_raw(self._topic, record.key, body, headers)
-        if why := self._too_many.buried():
+        if why := self._too_many.failed():
             raise TooManyDeadLetters(f"{why}, the last one: {masked(cause.reason)}")
 
-    def interrupt(self) -> bool:
+    def record_success(self) -> bool:
         """Record a success: dead letters in a row start at zero. True once, when the alert can be resolved."""
-        return self._too_many.worked()
+        return self._too_many.succeeded()
 
 
 def dead_letter_headers(record: Record | Unreadable, cause: DeadLetterCause, service: str, version: str) -> Headers:

@@ -10,8 +10,8 @@ from shared.errors import TargetDown
 from shared.messaging.envelope import Headers
 
 
-class Hops:
-    """Trace records between two flushes."""
+class FlushGroup:
+    """Trace and alert records sent between two flushes: `open` are not acknowledged yet."""
 
     __slots__ = ("open", "settled")
 
@@ -20,21 +20,21 @@ class Hops:
         self.settled = asyncio.Event()
 
     def add(self) -> None:
-        """One more is on its way; that all before it were settled counts no longer."""
+        """Count one more unacknowledged record."""
         self.open += 1
         self.settled.clear()
 
 
 @dataclass(slots=True, eq=False)
 class PendingRecord:
-    """One unacknowledged record. A task waits for `done`, except for `hops`."""
+    """One unacknowledged record. A task waits for `done`; records of a `flush_group` have none."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers
     done: asyncio.Future[None] | None = None
-    hops: Hops | None = None
+    flush_group: FlushGroup | None = None
     failures: int = 0
 
     @property
@@ -43,11 +43,11 @@ class PendingRecord:
         return self.done is not None and self.done.done()
 
     def settle(self, error: Exception | None = None) -> None:
-        if self.hops is not None:
-            self.hops.open -= 1
-            if self.hops.open == 0:
-                self.hops.settled.set()
-            self.hops = None
+        if self.flush_group is not None:
+            self.flush_group.open -= 1
+            if self.flush_group.open == 0:
+                self.flush_group.settled.set()
+            self.flush_group = None
         if self.done is None or self.done.done():
             return
         if error is None:

@@ -1,9 +1,9 @@
 """The producer: acknowledged records are on all in-sync replicas, and failures are raised to the sender.
 
-An idempotent producer of this client library is dead after any final failure: its sequence numbers have a hole from
-then on and the broker refuses everything. So the producer here outlives its client: it keeps what is not yet
-acknowledged, puts a fresh client in place of a poisoned one and sends again, in the order of the first time.
-That may double a record, which is harmless further on; it never drops one in silence or swaps two of a key.
+After a final failure, an idempotent producer of this client library is unusable: its sequence numbers have a gap, and
+the broker refuses everything after it. So this producer outlives its client: it keeps unacknowledged records, replaces
+a failed client and sends them again in their first order. That may duplicate a record, which consumers detect; it never
+drops one silently or reorders two of a key.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shared.errors import Rejected, TargetDown
 from shared.messaging.alert import Alert, alert_envelope
 from shared.messaging.envelope import Envelope, Headers
 from shared.messaging.kafka.clients import abandon_producer, connect_producer, stop_producer
-from shared.messaging.kafka.pending_record import Deadlines, Hops, PendingRecord, not_acknowledged
+from shared.messaging.kafka.pending_record import Deadlines, FlushGroup, PendingRecord, not_acknowledged
 from shared.messaging.topics import ALERT, MAX_MESSAGE_BYTES, TRACE, Topic, topic_name
 from shared.messaging.trace import Hop, trace_body, trace_headers
 from shared.runtime.clock import Clock
@@ -33,7 +33,7 @@ _TIMEOUT_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
 # A record that poisoned this many clients is given back to its sender.
 _MAX_FAILURES = 3
-# Hops that go into one trace record at most, and how long the first of them waits for others.
+# FlushGroup that go into one trace record at most, and how long the first of them waits for others.
 _HOPS = 200
 _HOP_SECONDS = 0.1
 _RECONNECT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -71,17 +71,17 @@ class Producer:
         self._poison: Exception | None = None
         self._queue: deque[PendingRecord] = deque()
         self._unacked: dict[PendingRecord, None] = {}
-        self._hops = Hops()
-        self._closed_hops: list[Hops] = []
+        self._flush_group = FlushGroup()
+        self._closed_groups: list[FlushGroup] = []
         self._unsent_hops: list[Hop] = []
         self._hop_timer: asyncio.TimerHandle | None = None
         self._deadlines = Deadlines()
-        self._known: set[str] = set()
+        self._known_topics: set[str] = set()
         self._trace = topic_name(prefix, TRACE)
         self._alert = topic_name(prefix, ALERT)
-        # Told before their topic was known, and who asks for the topic.
-        self._early: dict[str, list[PendingRecord]] = {}
-        self._learning: dict[str, asyncio.Task[None]] = {}
+        # Trace and alert records by topic until its metadata is loaded, and the tasks that load it.
+        self._awaiting_metadata: dict[str, list[PendingRecord]] = {}
+        self._loading: dict[str, asyncio.Task[None]] = {}
         self._connected = asyncio.Event()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -112,18 +112,18 @@ class Producer:
         if value is not None and len(value) > MAX_MESSAGE_BYTES:
             raise Rejected(f"a record for {name} has {len(value)} bytes, the limit is {MAX_MESSAGE_BYTES}")
         seconds = _TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds
-        if name not in self._known:
-            await self._know_within(name, seconds)
+        if name not in self._known_topics:
+            await self._load_metadata_within(name, seconds)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         pending = PendingRecord(name, key, value, headers, done)
         self._enqueue(pending)
         self._deadlines.add(pending, seconds)
         await done
 
-    async def _know_within(self, name: str, seconds: float) -> None:
+    async def _load_metadata_within(self, name: str, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self._know(name)
+                await self._load_metadata(name)
         except TimeoutError as error:
             raise TargetDown(not_acknowledged(name, seconds)) from error
 
@@ -145,53 +145,55 @@ class Producer:
             self._hop_timer = None
         if self._unsent_hops:
             hops, self._unsent_hops = self._unsent_hops, []
-            self._tell(PendingRecord(self._trace, None, trace_body(hops), trace_headers(hops[-1]), hops=self._hops))
+            self._send_untracked(self._trace, None, trace_body(hops), trace_headers(hops[-1]))
 
     def alert(self, alert: Alert) -> None:
         """Publish an alert event, as `trace` does a hop."""
         envelope = alert_envelope(alert)
-        self._tell(PendingRecord(self._alert, envelope.key, envelope.body, envelope.headers(), hops=self._hops))
+        self._send_untracked(self._alert, envelope.key, envelope.body, envelope.headers())
 
-    def _tell(self, pending: PendingRecord) -> None:
-        self._hops.add()
-        if pending.topic in self._known:
+    def _send_untracked(self, topic: str, key: bytes | None, value: bytes, headers: Headers) -> None:
+        """Send a record that no task waits for; `flush` waits for all of them."""
+        pending = PendingRecord(topic, key, value, headers, flush_group=self._flush_group)
+        self._flush_group.add()
+        if pending.topic in self._known_topics:
             self._enqueue(pending)
         else:
-            self._early.setdefault(pending.topic, []).append(pending)
-            self._learn(pending.topic)
+            self._awaiting_metadata.setdefault(pending.topic, []).append(pending)
+            self._load_in_background(pending.topic)
 
     async def flush(self, timeout_seconds: float = _TIMEOUT_SECONDS) -> None:
         """Return once every earlier hop and alert is acknowledged. Raises TargetDown after the time-out."""
         self._send_hops()
-        if self._hops.open:
-            self._closed_hops.append(self._hops)
-            self._hops = Hops()
-        self._closed_hops = [hops for hops in self._closed_hops if hops.open]
+        if self._flush_group.open:
+            self._closed_groups.append(self._flush_group)
+            self._flush_group = FlushGroup()
+        self._closed_groups = [hops for hops in self._closed_groups if hops.open]
         try:
             async with asyncio.timeout(timeout_seconds):
-                for hops in tuple(self._closed_hops):
+                for hops in tuple(self._closed_groups):
                     await hops.settled.wait()
         except TimeoutError as error:
             raise TargetDown(f"Kafka did not acknowledge trace records within {timeout_seconds:g} s") from error
 
-    def _learn(self, name: str) -> None:
-        """Wait for the topic of hops and alerts outside of the queue, as `_know` does for sent records."""
+    def _load_in_background(self, name: str) -> None:
+        """Load the topic's metadata in a task of its own, so that the queue goes on meanwhile."""
         self._check()
-        if name not in self._learning:
-            self._learning[name] = asyncio.create_task(self._release_early(name), name=f"topic {name}")
+        if name not in self._loading:
+            self._loading[name] = asyncio.create_task(self._release_awaiting(name), name=f"topic {name}")
 
-    async def _release_early(self, name: str) -> None:
-        while name not in self._known:
+    async def _release_awaiting(self, name: str) -> None:
+        while name not in self._known_topics:
             try:
-                await self._know(name)
+                await self._load_metadata(name)
             except TargetDown as error:
-                self._log.warning("what was told waits for its topic", topic=name, error=error.reason)
+                self._log.warning("trace or alert records wait for their topic", topic=name, error=error.reason)
                 await asyncio.sleep(_RECONNECT_SECONDS[-1])
-        for pending in self._early.pop(name, ()):
+        for pending in self._awaiting_metadata.pop(name, ()):
             self._enqueue(pending)
 
-    async def _know(self, name: str) -> None:
-        """Wait for the topic's metadata here, not in the shared queue, where it would delay other topics."""
+    async def _load_metadata(self, name: str) -> None:
+        """Load the topic's metadata here, not in the shared queue, where it would delay other topics."""
         await self._connected.wait()
         client = self._client
         if client is None:
@@ -200,7 +202,7 @@ class Producer:
             await client.partitions_for(name)
         except KafkaError as error:
             raise TargetDown(f"Kafka shows no topic {name}: {error!r}") from error
-        self._known.add(name)
+        self._known_topics.add(name)
 
     def _check(self) -> None:
         if self._task is not None and self._task.done():
@@ -227,7 +229,7 @@ class Producer:
         if self._hop_timer is not None:
             self._hop_timer.cancel()
         self._deadlines.close()
-        tasks = {self._task, *self._learning.values()}
+        tasks = {self._task, *self._loading.values()}
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
@@ -246,17 +248,17 @@ class Producer:
                 self._client = await self._replace(self._client)
 
     async def _hand_over(self, client: Client) -> None:
-        """Pass all queued records to the client; may wait for a full batch to be sent."""
+        """Pass all queued records to the client; waits where a partition's batch is full."""
         queue = self._queue
         while queue and self._poison is None:
             pending = queue[0]
             if not pending.is_over:
                 try:
-                    await self._give(client, pending)
+                    await self._pass_on(client, pending)
                 except MessageSizeTooLargeError as error:
                     pending.settle(Rejected(f"a record for {pending.topic} is above the size limit: {error}"))
                 except KafkaTimeoutError:
-                    # The partition's batch is full and did not leave: no failure, the record was not taken yet.
+                    # The partition's batch is still full: no failure, the client has not taken the record.
                     continue
                 except KafkaError as error:
                     pending.failures += 1
@@ -264,7 +266,7 @@ class Producer:
                     return
             queue.popleft()
 
-    async def _give(self, client: Client, pending: PendingRecord) -> None:
+    async def _pass_on(self, client: Client, pending: PendingRecord) -> None:
         stamp = round(self._clock.now().timestamp() * 1000)
         future = await client.send(
             pending.topic, pending.value, pending.key, timestamp_ms=stamp, headers=pending.headers
@@ -278,7 +280,7 @@ class Producer:
             self._unacked.pop(pending, None)
             pending.settle()
         elif generation == self._generation:
-            # Failures of a client that is already replaced say nothing new.
+            # A failure of a client that is already replaced needs no second replacement.
             pending.failures += 1
             if self._poison is None:
                 self._poison = error if isinstance(error, Exception) else KafkaError("the client gave up a record")
@@ -299,7 +301,7 @@ class Producer:
         return client
 
     def _give_up(self, pending: PendingRecord) -> bool:
-        """Whether a record is not sent again. Hops always are, since nobody else would notice their loss."""
+        """Whether a record is not sent again. FlushGroup always are, since nobody else would notice their loss."""
         if pending.is_over:
             return True
         if pending.done is None or pending.failures < _MAX_FAILURES:

@@ -9,7 +9,7 @@ from enum import Enum
 from shared.messaging.record import Record, Unreadable
 
 LaneKey = tuple[str, str]  # topic on the broker, key as text
-Place = tuple[str, int]  # topic on the broker, partition
+Partition = tuple[str, int]  # topic on the broker, number
 
 
 class Kind(Enum):

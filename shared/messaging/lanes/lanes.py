@@ -1,15 +1,15 @@
 """Lanes: one queue per key, so that records of a key stay in order while other keys proceed.
 
-This is the consumer's core without any I/O: records go in, pieces of work come out, finished work moves the
-watermark. Whoever drives it awaits the handlers. Each piece of work belongs to one assignment (`epoch`); what comes
-back after a rebalance is ignored, since another process may own the key by then.
+The consumer's core, without I/O: records go in, units of work come out, finished work moves the watermark. The
+consumer awaits the handlers. Each unit of work belongs to one assignment (`epoch`); what is returned after a rebalance
+is ignored, since another process may own the key by then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from shared.messaging.lanes.lane import Kind, Lane, LaneKey, Place, Work, lane_key, synthetic
+from shared.messaging.lanes.lane import Kind, Lane, LaneKey, Partition, Work, lane_key, synthetic
 from shared.messaging.lanes.scheduler import Scheduler
 from shared.messaging.lanes.watermark import Watermark
 from shared.messaging.record import Record, Unreadable, size_of
@@ -32,15 +32,15 @@ class Lanes:
         self._held = True
         self._lanes: dict[LaneKey, Lane] = {}
         self._parked: set[LaneKey] = set()
-        self._watermarks: dict[Place, Watermark] = {}
+        self._watermarks: dict[Partition, Watermark] = {}
         self._scheduler = self._new_scheduler()
 
-    # An assignment comes and goes.
+    # Assignments.
 
-    def assign(self, places: Iterable[Place]) -> int:
+    def assign(self, partitions: Iterable[Partition]) -> int:
         """Start a new assignment, whose epoch is returned; nothing runs before `open`."""
         self._forget()
-        self._watermarks = {place: Watermark() for place in places}
+        self._watermarks = {partition: Watermark() for partition in partitions}
         return self.epoch
 
     def open(self) -> None:
@@ -68,7 +68,7 @@ class Lanes:
         """Retries of parked keys take half of the slots at most, and one at least."""
         return Scheduler(max(1, self._concurrency // 2))
 
-    # Records come in.
+    # Intake.
 
     def add(self, record: Record) -> bool:
         """Queue a record behind the others of its key. False if taken before, or its partition is not assigned."""
@@ -94,10 +94,10 @@ class Lanes:
             lane = self._lanes[key] = Lane(key, connection)
         lane.waiting.append(record)
         if lane.queued and lane.retry_due and len(lane.waiting) == 1:
-            self._scheduler.hurry(lane)
+            self._scheduler.move_to_live(lane)
         self._make_ready(lane)
 
-    # Work goes out.
+    # Taking work.
 
     def next(self) -> Work | None:
         """The next unit of work; None while nothing is ready, all slots are in use, or work is on hold."""
@@ -132,7 +132,7 @@ class Lanes:
         lane.waiting.clear()
         return records
 
-    # Work comes back.
+    # Returning work.
 
     def is_current(self, work: Work) -> bool:
         """Whether the work belongs to the current assignment."""
@@ -145,14 +145,14 @@ class Lanes:
         for record in work.records:
             self._watermarks[(record.topic, record.partition)].finish(record.offset)
         if work.unreadable is not None:
-            place = (work.unreadable.topic, work.unreadable.partition)
-            self._watermarks[place].finish(work.unreadable.offset)
+            partition = (work.unreadable.topic, work.unreadable.partition)
+            self._watermarks[partition].finish(work.unreadable.offset)
         lane = work.lane
         lane.attempts = lane.tries = 0
         lane.down_since = lane.alone_since = None
         if work.kind is Kind.RETRY_PARKED:
             lane.retry_due = False
-        self._put_down(work)
+        self._release(work)
         return True
 
     def rest(self, work: Work) -> bool:
@@ -163,13 +163,13 @@ class Lanes:
             work.lane.waiting.appendleft(work.unreadable)
         work.lane.waiting.extendleft(reversed(work.records))
         work.lane.resting = True
-        self._put_down(work)
+        self._release(work)
         return True
 
     def abandon(self, work: Work) -> bool:
-        """Give the slot back and leave the records unfinished: they are another process's by now. False as for `rest`.
+        """Free the slot and leave the records unfinished: another process owns them by now. False as for `rest`.
 
-        The lane stays shut: what follows of its key is not ours either, and the watermark waits before it.
+        The lane stays blocked: later records of the key are not ours either, and the watermark stays before them.
         """
         if not self.is_current(work):
             return False
@@ -186,7 +186,7 @@ class Lanes:
         self._make_ready(work.lane)
         return True
 
-    def _put_down(self, work: Work) -> None:
+    def _release(self, work: Work) -> None:
         lane = work.lane
         lane.working = False
         self.running -= 1
@@ -226,7 +226,7 @@ class Lanes:
             lane.retry_due = True
         self._make_ready(lane)
 
-    # Where it all stands.
+    # State.
 
     def __len__(self) -> int:
         """How many keys are in work or waiting."""
@@ -237,17 +237,17 @@ class Lanes:
         """Whether `next` would return work."""
         return self._scheduler.is_ready and not self._held and self.running < self._concurrency
 
-    def places(self) -> set[Place]:
+    def partitions(self) -> set[Partition]:
         """The partitions of this assignment."""
         return set(self._watermarks)
 
-    def positions(self) -> dict[Place, int]:
+    def positions(self) -> dict[Partition, int]:
         """Positions that may be committed, for each partition with a known one."""
-        return {place: mark.position for place, mark in self._watermarks.items() if mark.position is not None}
+        return {partition: mark.position for partition, mark in self._watermarks.items() if mark.position is not None}
 
-    def start_at(self, place: Place, position: int) -> None:
+    def start_at(self, partition: Partition, position: int) -> None:
         """Set the committed position of a partition, for its lag before the first record."""
-        mark = self._watermarks.get(place)
+        mark = self._watermarks.get(partition)
         if mark is not None and mark.position is None:
             mark.position = position
 
@@ -256,21 +256,21 @@ class Lanes:
         stamps = [mark.oldest for (name, _), mark in self._watermarks.items() if name == topic]
         return min((stamp for stamp in stamps if stamp is not None), default=None)
 
-    def went_back(self, place: Place, offset: int) -> bool:
+    def went_back(self, partition: Partition, offset: int) -> bool:
         """Whether a batch that begins here repeats offsets that this assignment has taken."""
-        mark = self._watermarks.get(place)
+        mark = self._watermarks.get(partition)
         return mark is not None and mark.went_back(offset)
 
-    def is_full(self, place: Place) -> bool:
+    def is_full(self, partition: Partition) -> bool:
         """Whether the partition's bound in records or bytes is reached."""
-        return self._fills(place, 1.0)
+        return self._fills(partition, 1.0)
 
-    def has_room(self, place: Place) -> bool:
+    def has_room(self, partition: Partition) -> bool:
         """Whether the partition is down to half of both bounds."""
-        return not self._fills(place, 0.5)
+        return not self._fills(partition, 0.5)
 
-    def _fills(self, place: Place, share: float) -> bool:
-        mark = self._watermarks.get(place)
+    def _fills(self, partition: Partition, share: float) -> bool:
+        mark = self._watermarks.get(partition)
         if mark is None:
             return False
         return mark.held >= self._max_records * share or mark.held_bytes >= self._max_bytes * share

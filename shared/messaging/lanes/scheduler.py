@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 
 from shared.messaging.lanes.lane import Lane
 
-# Of so many turns, one is a parked key's while both kinds wait: a busy day shall not keep what was parked from moving.
+# While both kinds wait, every n-th turn goes to a parked key, so that a busy day does not starve them.
 _RETRY_EVERY = 4
 
 
@@ -46,7 +46,7 @@ class Rotation:
 class Scheduler:
     """Two rotations: records as they arrive, and parked keys that are due.
 
-    A parked key takes as long as its backlog and is in no hurry: at most `most_retries` of them run at once, and one
+    Retrying a parked key takes as long as its backlog and is not urgent: at most `most_retries` run at once, and one
     turn of four is theirs while records wait too.
     """
 
@@ -69,7 +69,7 @@ class Scheduler:
         """Add a lane. Records of a due key go first: they are appended to the parked ones before the retry."""
         (self._live if lane.waiting else self._parked).add(lane)
 
-    def hurry(self, lane: Lane) -> None:
+    def move_to_live(self, lane: Lane) -> None:
         """Move a lane to the live rotation: its first record arrived while it waited for its retry."""
         self._parked.remove(lane)
         self._live.add(lane)

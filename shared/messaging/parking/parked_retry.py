@@ -1,4 +1,4 @@
-"""Retries parked keys: what waits in the database goes through the handler again, in order, until the key is free."""
+"""Retries parked keys: their records go through the handler again, in order, until none is parked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ HALTED = "halted"
 
 
 class ParkedRetry:
-    """Tries parked keys again. One call at a time per key: the key's lane sees to that."""
+    """Retries parked keys. The key's lane makes one call at a time per key."""
 
     def __init__(
         self,
@@ -50,9 +50,9 @@ class ParkedRetry:
     async def retry(self, key: ParkedKey, route: Route, epoch: int, lane: Lane) -> bool:
         """True: nothing of the key is parked any more. False: it stays, due now, later, or halted for a person.
 
-        Raises TargetDown when the target or the database is away: nothing was counted, try the same again with the same
-        `lane`, which remembers since when. Raises Fenced when the partition, of which we have this `epoch`, is another
-        process's by now.
+        Raises TargetDown when the target or the database is down: no attempt was counted, and the caller tries again
+        with the same `lane`, which remembers since when. Raises Fenced when another process has taken over the
+        partition, of which we have this `epoch`.
         """
         begun = key
         while rows := await self._parked.records(key.topic, key.key):
@@ -63,17 +63,17 @@ class ParkedRetry:
             except TargetDown:
                 if key is begun:
                     raise
-                # Whoever tries again must know that this record has failed nothing: the key is still due.
+                # For this record no attempt is counted: the key stays due.
                 return False
             if await self._parked.release(key, batch[-1].seq or 0, epoch):
                 if await self._reviews.resolve(key.connection, key.entity, subject_of(key.key), (HALTED,)):
-                    self._reporter.flows_again(route, key.connection, subject_of(key.key))
+                    self._reporter.key_resumed(route, key.connection, subject_of(key.key))
                 return True
             key = replace(key, attempts=0, first_failed_at=self._clock.now())
         return await self._parked.release(key, 0, epoch)
 
     async def _try(self, key: ParkedKey, route: Route, rows: Sequence[ParkedRecord], epoch: int, lane: Lane) -> bool:
-        """Hand these rows to the handler. Whether they are dealt with."""
+        """Hand these rows to the handler. Whether they are durably handled."""
         tried = self._options.lane_attempts + key.attempts + 1
         records = [record_of(row, tried, urgent=not is_outage(key.waits_for)) for row in rows]
         started_at = self._clock.now()
@@ -86,7 +86,7 @@ class ParkedRetry:
                 await self._halt(key, route, records[-1], error, epoch)
             return applied is Applied.DONE
         if result.outcome in CARRIED_OUT:
-            self._outages.worked(key.connection)
+            self._outages.succeeded(key.connection)
         self._error_handling.succeeded(route)
         self._reporter.ended(route, records, result, started_at)
         return True
@@ -116,7 +116,7 @@ class ParkedRetry:
         return self._outages.is_own(lane, error, self._clock.monotonic())
 
     async def _halt(self, key: ParkedKey, route: Route, record: Record, error: IntegrationError, epoch: int) -> None:
-        advice = "Remove the cause, then start the key again; its later events wait behind it."
+        advice = "Remove the cause, then retry the key (`tillbridge parked retry`); its later events wait behind it."
         review = NeedsReview(error.reason, kind=HALTED, advice=advice, details={"attempts": record.attempts})
         await self._error_handling.open_review(record, route, review)
         await self._parked.halt(key, masked(error.reason), epoch)
@@ -133,12 +133,12 @@ class _ParkedSource:
     epoch: int
 
     def decide(self, error: IntegrationError) -> PolicyDecision:
-        # Attempts in the lane are over: what can be tried again is tried at the key's next attempt.
+        # Parked records have no attempts in the lane: each further one is the key's next attempt.
         is_own = self.retry.is_own(self.lane, error)
         return decide(error, attempts=1, lane_attempts=1, longest_rest=0.0, is_own=is_own)
 
     async def retry_soon(self, failure: Failure, decision: PolicyDecision) -> Applied:
-        """The vendor is down. Nothing is counted: whoever gave the key its turn waits, and tries again."""
+        """The vendor is down. No attempt is counted: the lane waits and repeats the retry."""
         raise failure.error
 
     async def retry_later(self, failure: Failure, decision: PolicyDecision) -> Applied:

@@ -1,7 +1,7 @@
 """Parks keys: a key whose event cannot succeed yet waits in the database, so that the watermark can pass it.
 
-Later events of the key queue behind it there, all other keys flow. One lane per key still holds: parking, appending
-and retrying are work of the key's lane, so they never race each other in this process.
+Later events of the key queue behind it there; all other keys continue. Parking, appending and retrying are work of the
+key's lane, so they never race each other in this process.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import timedelta
 from shared.errors import Fenced, IntegrationError, TargetDown, Waiting
 from shared.messaging.consumer.outages import awaits, is_outage
 from shared.messaging.consumer.reporter import Reporter
-from shared.messaging.lanes.lane import LaneKey, Place, Work
+from shared.messaging.lanes.lane import LaneKey, Partition, Work
 from shared.messaging.lanes.lanes import Lanes
 from shared.messaging.parking.parked_retry import ParkedRetry
 from shared.messaging.parking.parked_rows import record_of, row_of
@@ -23,14 +23,14 @@ from shared.runtime.clock import Clock
 from shared.runtime.logging import masked
 from shared.state.parked import Parked, ParkedKey
 
-# Due keys in memory at once, per connection: those of one that is down must leave the others room.
+# Due keys in memory at once, per connection, so that one whose vendor is down leaves room for others.
 _DUE_AT_ONCE = 32
-# How often the database is asked although we know of no parked key: a former owner may have parked one late.
+# How often the database is queried although no parked key is known: a former owner may have parked one late.
 _BLIND_CHECK_SECONDS = 15.0
 
 
 class Parking:
-    """Parks, appends, and finds out what is due. `due` holds the keys that their lanes are to try again."""
+    """Parks, appends, and finds due keys. `due` holds the keys that their lanes are about to retry."""
 
     def __init__(
         self,
@@ -50,15 +50,15 @@ class Parking:
         self._woken = asyncio.Event()
         self._instance = instance
         # The epoch, in the database, of each partition that is ours.
-        self._epochs: dict[Place, int] = {}
+        self._epochs: dict[Partition, int] = {}
         self._last_blind = 0.0
         self._last_awaited = 0.0
 
-    async def load(self, places: Iterable[Place]) -> list[LaneKey]:
+    async def load(self, assigned: Iterable[Partition]) -> list[LaneKey]:
         """Take over these partitions and load their parked keys; no record may start before."""
         found: list[LaneKey] = []
-        epochs: dict[Place, int] = {}
-        for topic, partitions in _by_topic(places).items():
+        epochs: dict[Partition, int] = {}
+        for topic, partitions in _by_topic(assigned).items():
             taken = await self._parked.take(topic, partitions, self._instance)
             epochs |= {(topic, number): epoch for number, epoch in taken.epochs.items()}
             found += [(key.topic, key.key) for key in taken.keys]
@@ -143,9 +143,9 @@ class Parking:
         while True:
             await self._pause()
             try:
-                await self._look(ready)
+                await self._check_due(ready)
             except TargetDown:
-                # Without its database the whole service waits; the next round tries again.
+                # The service cannot work without its database: the next round tries again.
                 continue
 
     async def _pause(self) -> None:
@@ -156,17 +156,17 @@ class Parking:
             pass
         self._woken.clear()
 
-    async def _look(self, ready: Callable[[], None]) -> None:
+    async def _check_due(self, ready: Callable[[], None]) -> None:
         now = self._clock.monotonic()
         if self._lanes.parked:
-            await self._ask_for_awaited(now)
+            await self._wake_awaited(now)
         elif now - self._last_blind < _BLIND_CHECK_SECONDS:
             return
         self._last_blind = now
         await self._collect_due()
         ready()
 
-    async def _ask_for_awaited(self, now: float) -> None:
+    async def _wake_awaited(self, now: float) -> None:
         if self._options.awaited is None or now - self._last_awaited < self._options.awaited_check_seconds:
             return
         self._last_awaited = now
@@ -191,9 +191,9 @@ class Parking:
             if self._lanes.epoch != epoch:
                 return
             for key in due:
-                self._give_turn(key, held)
+                self._queue_retry(key, held)
 
-    def _give_turn(self, key: ParkedKey, held: Counter[tuple[str, str]]) -> None:
+    def _queue_retry(self, key: ParkedKey, held: Counter[tuple[str, str]]) -> None:
         lane, shop = (key.topic, key.key), (key.topic, key.connection)
         if lane not in self.due:
             if held[shop] >= _DUE_AT_ONCE:
@@ -212,8 +212,8 @@ class Parking:
         self.due.clear()
 
 
-def _by_topic(places: Iterable[Place]) -> dict[str, list[int]]:
+def _by_topic(assigned: Iterable[Partition]) -> dict[str, list[int]]:
     topics: dict[str, list[int]] = {}
-    for topic, partition in places:
+    for topic, partition in assigned:
         topics.setdefault(topic, []).append(partition)
     return topics

@@ -15,7 +15,7 @@ from shared.canonical.hop import Hop
 from shared.entities.order.spec import ORDER
 from shared.entities.spec import load
 from shared.entities.table import applied_fact_of
-from shared.messaging.dead_letters.reader import DeadLetter, read_dead_letters, still_open, whose
+from shared.messaging.dead_letters.reader import DeadLetter, aggregate_of, read_dead_letters, still_open
 from shared.messaging.kafka.producer import Producer, open_producer
 from shared.operations.audit import audited
 from shared.operations.dead_letters.resend import Sending, digest
@@ -175,7 +175,7 @@ class DeadLetterOperations:
         everything, fates = await self.read()
         open_ones = still_open(everything, fates)
         for letter in letters:
-            if whose(letter) not in open_ones:
+            if aggregate_of(letter) not in open_ones:
                 self._producer.alert(_ended(letter, self._clock.now()))
         await self._producer.flush()
 

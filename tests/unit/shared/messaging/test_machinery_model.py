@@ -82,7 +82,7 @@ class Machinery(RuleBasedStateMachine):
     def deliver(self, again: int) -> None:
         """What is new, and a few that were delivered before."""
         for process in self.processes:
-            for place in process.lanes.places() if process.belongs else ():
+            for place in process.lanes.partitions() if process.belongs else ():
                 process.fetch(place, 3, again)
 
     def trouble(self, kind: str, number: int) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import Misconfigured, TargetDown
-from shared.state.database import Database, clean, surfaced, to_json, touched
+from shared.state.database import Database, clean, mapped_errors, to_json, touched
 
 
 @given(st.text())
@@ -39,12 +39,12 @@ def test_rows_touched(status: str, rows: int) -> None:
      asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, asyncpg.DeadlockDetectedError],
 )  # fmt: skip
 def test_a_database_that_is_away_is_target_down(error: type[Exception]) -> None:
-    with pytest.raises(TargetDown), surfaced():
+    with pytest.raises(TargetDown), mapped_errors():
         raise error("gone")
 
 
 def test_a_mistake_of_ours_stays_what_it_is() -> None:
-    with pytest.raises(asyncpg.UndefinedTableError), surfaced():
+    with pytest.raises(asyncpg.UndefinedTableError), mapped_errors():
         raise asyncpg.UndefinedTableError("no such table")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from shared.errors import TargetDown
-from shared.state.group_commit import ROWS, GroupCommit
+from shared.state.group_commit import MAX_ROWS, GroupCommit
 from tests.support.processes import until
 
 
@@ -53,7 +53,7 @@ async def test_a_statement_has_a_hundred_rows_at_most() -> None:
 
     await asyncio.gather(*(call(number) for number in range(250)))
 
-    assert [len(group) for group in statement.groups] == [ROWS, ROWS, 50]
+    assert [len(group) for group in statement.groups] == [MAX_ROWS, MAX_ROWS, 50]
 
 
 async def test_two_of_one_key_never_share_a_statement() -> None:

@@ -19,7 +19,7 @@ from shared.messaging.consumer.work_runner import build_work_runner
 from shared.messaging.dead_letters.reader import read_dead_letter
 from shared.messaging.dead_letters.writer import DeadLetters
 from shared.messaging.kafka import log_truncation as log_bounds
-from shared.messaging.kafka.log_truncation import LogWentBack
+from shared.messaging.kafka.log_truncation import LogTruncated
 from shared.messaging.lanes.lanes import Lanes
 from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Record, Result, Route
@@ -118,7 +118,7 @@ class Harness:
 
     async def __aenter__(self) -> Harness:
         self._run = asyncio.create_task(self.consumer.run())
-        await until(lambda: self.lanes.places() and not self.log.paused)
+        await until(lambda: self.lanes.partitions() and not self.log.paused)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -166,7 +166,7 @@ async def test_a_log_that_begins_again_stops_the_service_before_anything_of_it_i
     harness.log.batches.put_nowait([good(5), good(6)])
     harness.log.batches.put_nowait([good(0), good(1)])
 
-    with pytest.raises(LogWentBack, match="orders:0: the log goes on at 0, which was read before"):
+    with pytest.raises(LogTruncated, match="orders:0: the log continues at offset 0, which was read before"):
         await asyncio.wait_for(harness.consumer.run(), 20)
     assert [(alert.kind, alert.key, alert.severity) for alert in harness.producer.alerts] == [
         ("log_lost", "orders", "critical")
@@ -202,4 +202,4 @@ async def test_a_group_that_stands_outside_its_log_is_told_of_and_reads_what_the
 
 @pytest.mark.parametrize(("committed", "first", "end"), [(3, 3, 9), (9, 3, 9), (5, 3, 9), (0, 0, 0)])
 def test_a_group_within_its_log_is_well(committed: int, first: int, end: int) -> None:
-    assert log_bounds.said_of(committed, first, end) == ""
+    assert log_bounds.defect_of(committed, first, end) == ""

@@ -576,7 +576,7 @@ async def test_an_event_that_goes_round_and_round_is_for_a_person() -> None:
 
     assert harness.handled == []
     assert harness.reviews.opened == {
-        ("main", "loop_suspected", "order", "1001"): "the event has come through 13 hops, which only a loop does"
+        ("main", "loop_suspected", "order", "1001"): "the event has passed 13 services, which indicates a loop"
     }
 
 

@@ -18,7 +18,7 @@ def written(guard: LoopGuard, *times: float, key: LaneKey = KEY) -> LoopGuard:
 
 
 @pytest.mark.parametrize(
-    ("times", "now", "goes_round"),
+    ("times", "now", "is_looping"),
     [
         ((), 0.0, False),
         ((1.0, 2.0), 3.0, False),
@@ -30,14 +30,14 @@ def written(guard: LoopGuard, *times: float, key: LaneKey = KEY) -> LoopGuard:
         ((1.0, 2.0, 3.0, 1000.0), 1001.0, False),
     ],
 )
-def test_a_key_goes_round_from_so_many_writes_on(times: tuple[float, ...], now: float, goes_round: bool) -> None:
-    assert written(LoopGuard(3, 60.0), *times).goes_round(KEY, now) == goes_round
+def test_a_key_goes_round_from_so_many_writes_on(times: tuple[float, ...], now: float, is_looping: bool) -> None:
+    assert written(LoopGuard(3, 60.0), *times).is_looping(KEY, now) == is_looping
 
 
 def test_keys_are_counted_apart() -> None:
     guard = written(LoopGuard(3, 60.0), 1.0, 1.0, 1.0)
 
-    assert not guard.goes_round(OTHER, 2.0)
+    assert not guard.is_looping(OTHER, 2.0)
 
 
 waits = st.lists(st.floats(0.0, 200.0), max_size=60)
@@ -49,7 +49,7 @@ def test_what_is_seldom_written_never_goes_round(waits: list[float]) -> None:
     guard, now = LoopGuard(3, 60.0), 0.0
     for wait in waits:
         now += 60.0 + wait
-        assert not guard.goes_round(KEY, now)
+        assert not guard.is_looping(KEY, now)
         guard.wrote(KEY, now)
 
 
@@ -57,7 +57,7 @@ def test_what_is_seldom_written_never_goes_round(waits: list[float]) -> None:
 def test_a_loop_is_found_wherever_it_begins(start: float, every: float) -> None:
     guard, now = LoopGuard(15, 60.0), start
     for _ in range(64):
-        if guard.goes_round(KEY, now):
+        if guard.is_looping(KEY, now):
             return
         guard.wrote(KEY, now)
         now += every

@@ -26,7 +26,7 @@ def test_what_works_ends_the_outages_of_its_connection_alone() -> None:
     outages = Outages(20.0)
     for connection in ("main", "other"):
         outages.failed(connection, "heartland", 0.0)
-    outages.worked("main")
+    outages.succeeded("main")
 
     assert not outages.failed("main", "heartland", 30.0)
     assert outages.failed("other", "heartland", 30.0)

@@ -61,7 +61,7 @@ async def test_without_the_broker_there_is_no_dead_letter() -> None:
 async def test_too_many_in_a_row_stop_the_service() -> None:
     dead = letters(SentRecords(), limit=2)
     await dead.send(a_record(), CAUSE)
-    dead.interrupt()
+    dead.record_success()
     await dead.send(a_record(), CAUSE)
 
     with pytest.raises(Misconfigured, match="2 dead letters in a row"):
@@ -71,40 +71,40 @@ async def test_too_many_in_a_row_stop_the_service() -> None:
 def test_more_than_the_share_of_the_latest_events_are_too_many() -> None:
     judge = TooMany(limit=1_000, share=0.5)
     for _ in range(30):
-        judge.worked()
-        assert judge.buried() == ""
+        judge.succeeded()
+        assert judge.failed() == ""
 
-    assert "31 of the last 61 events are dead letters" in judge.buried()
+    assert "31 of the last 61 events are dead letters" in judge.failed()
 
 
 def test_a_few_events_say_nothing_yet() -> None:
     judge = TooMany(limit=1_000, share=0.5)
 
-    assert [judge.buried() for _ in range(49)] == [""] * 49
-    assert judge.buried() == "50 of the last 50 events are dead letters"
+    assert [judge.failed() for _ in range(49)] == [""] * 49
+    assert judge.failed() == "50 of the last 50 events are dead letters"
 
 
 def test_that_letters_are_few_is_said_once_and_not_too_soon() -> None:
     judge = TooMany(limit=1_000, share=0.5)
-    judge.buried()
-    assert [judge.worked() for _ in range(60)] == [False] * 48 + [True] + [False] * 11
+    judge.failed()
+    assert [judge.succeeded() for _ in range(60)] == [False] * 48 + [True] + [False] * 11
 
 
 def test_nobody_says_that_letters_are_few_while_they_are_many() -> None:
     judge = TooMany(limit=1_000, share=0.1)
     for _ in range(40):
-        judge.buried()
+        judge.failed()
 
-    assert [judge.worked() for _ in range(161)].count(True) == 0
+    assert [judge.succeeded() for _ in range(161)].count(True) == 0
     # The latest two hundred count: the bad ones are leaving.
-    assert [judge.worked() for _ in range(40)].count(True) == 1
+    assert [judge.succeeded() for _ in range(40)].count(True) == 1
 
 
 def test_what_is_long_past_does_not_count() -> None:
     judge = TooMany(limit=1_000, share=0.5)
     for _ in range(49):
-        judge.buried()
+        judge.failed()
     for _ in range(200):
-        judge.worked()
+        judge.succeeded()
 
-    assert [judge.buried() for _ in range(100)] == [""] * 100
+    assert [judge.failed() for _ in range(100)] == [""] * 100

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared.errors import TargetDown
-from shared.messaging.kafka.pending_record import Deadlines, Hops, PendingRecord
+from shared.messaging.kafka.pending_record import Deadlines, FlushGroup, PendingRecord
 
 
 def pending(**changes: object) -> PendingRecord:
@@ -44,11 +44,11 @@ async def test_who_stopped_waiting_is_not_told() -> None:
 
 
 async def test_hops_are_settled_when_the_last_is_and_each_counts_once() -> None:
-    hops = Hops()
+    hops = FlushGroup()
     assert (hops.open, hops.settled.is_set()) == (0, False)
     hops.add()
     hops.add()
-    first, second = pending(hops=hops), pending(hops=hops)
+    first, second = pending(flush_group=hops), pending(flush_group=hops)
 
     first.settle()
     first.settle()
@@ -63,9 +63,9 @@ async def test_a_new_record_has_failed_nowhere() -> None:
 
 
 async def test_a_hop_more_makes_the_settled_unsettled() -> None:
-    hops = Hops()
+    hops = FlushGroup()
     hops.add()
-    pending(hops=hops).settle()
+    pending(flush_group=hops).settle()
     assert hops.settled.is_set()
 
     hops.add()

@@ -348,12 +348,12 @@ def test_every_assignment_has_a_new_epoch_and_starts_empty_and_on_hold() -> None
 
     epoch = made.assign([other])
     assert (epoch, made.epoch, made.running, len(made), made.parked) == (before + 1, before + 1, 0, 0, frozenset())
-    assert (made.places(), made.positions(), made.is_ready) == ({other}, {}, False)
+    assert (made.partitions(), made.positions(), made.is_ready) == ({other}, {}, False)
     made.add(a_record("a", 7, partition=5))
     assert made.next() is None
 
     made.revoke()
-    assert (made.epoch, made.places(), len(made)) == (before + 2, set(), 0)
+    assert (made.epoch, made.partitions(), len(made)) == (before + 2, set(), 0)
     made.open()
     assert made.next() is None
 

@@ -184,7 +184,7 @@ class Consumption(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Left alone, everything ends: nothing hangs, nothing is left behind."""
-        if not self.lanes.places():
+        if not self.lanes.partitions():
             return
         for place in PLACES:
             self.fetch(place, len(self.log[place]), 0)

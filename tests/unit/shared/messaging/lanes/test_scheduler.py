@@ -89,7 +89,7 @@ def test_who_is_in_a_hurry_now_has_the_turn_of_a_record() -> None:
     lane = a_lane("replay", waits=False)
     turns.add(lane)
     turns.retry_began()
-    turns.hurry(lane)
+    turns.move_to_live(lane)
 
     assert turns.take() is lane
     turns.retry_ended()

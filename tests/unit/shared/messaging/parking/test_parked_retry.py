@@ -27,14 +27,14 @@ from shared.messaging.parking.parked_rows import record_of
 from shared.messaging.record import Record, Result, Route
 from shared.state.parked import ParkedKey, ParkedRecord
 from tests.support.messaging import NOON, an_envelope
-from tests.unit.shared.messaging.consumer.test_error_handling import KEY, Bench
+from tests.unit.shared.messaging.consumer.test_error_handling import KEY, Harness
 
 
 class Turn:
     """A key with as many parked records as wanted, and what the handler was given."""
 
     def __init__(self, *answers: Result | Exception, count: int = 1, collapse: bool = False, **key: Any) -> None:
-        self.bench = Bench(collapse=collapse)
+        self.bench = Harness(collapse=collapse)
         self.bench.answers = list(answers)
         self.seen: list[Record] = []
         self.batches: list[list[int]] = []
@@ -173,12 +173,12 @@ async def test_an_event_that_went_through_shows_that_the_vendor_is_there(works: 
 
 async def test_what_works_ends_a_run_of_dead_letters() -> None:
     turn = Turn()
-    interrupted: list[bool] = []
-    turn.parked_retry._error_handling._dead_letters.interrupt = lambda: interrupted.append(True)  # type: ignore[method-assign]
+    recorded: list[bool] = []
+    turn.parked_retry._error_handling._dead_letters.record_success = lambda: recorded.append(True)  # type: ignore[method-assign]
 
     await turn.take()
 
-    assert interrupted == [True]
+    assert recorded == [True]
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,14 @@ from shared.messaging.parking.parking import Parking
 from shared.messaging.record import ConsumerOptions, Route
 from shared.state.parked import ParkedKey, ParkedRecord
 from tests.support.messaging import NOON, a_record, until
-from tests.unit.shared.messaging.consumer.test_error_handling import KEY, Bench
+from tests.unit.shared.messaging.consumer.test_error_handling import KEY, Harness
 
-ONE_BY_ONE = Route(CANONICAL_ORDER, Bench().handle, "order", False, "halt")
+ONE_BY_ONE = Route(CANONICAL_ORDER, Harness().handle, "order", False, "halt")
 COLLAPSING = replace(ONE_BY_ONE, collapse=True)
 
 
-async def a_bench() -> Bench:
-    return await Bench().assigned()
+async def a_bench() -> Harness:
+    return await Harness().assigned()
 
 
 def a_key(number: int, connection: str = "main", *, topic: str = "orders", waits_for: str | None = None) -> ParkedKey:
@@ -32,25 +32,25 @@ def a_key(number: int, connection: str = "main", *, topic: str = "orders", waits
     )
 
 
-async def parked(bench: Bench, *keys: ParkedKey) -> None:
+async def parked(harness: Harness, *keys: ParkedKey) -> None:
     for offset, key in enumerate(keys):
         record = ParkedRecord(key.topic, 0, 1000 + offset, key.key, [], b"{}")
-        await bench.parked.park(key, [record], bench.parked.epochs[(key.topic, 0)])
+        await harness.parked.park(key, [record], harness.parked.epochs[(key.topic, 0)])
 
 
-def work_of(bench: Bench, count: int = 1) -> Work:
-    bench.arrive(count)
-    work = bench.lanes.next()
+def work_of(harness: Harness, count: int = 1) -> Work:
+    harness.arrive(count)
+    work = harness.lanes.next()
     assert work is not None
     while (more := len(work.records)) < count:
         work.records.append(a_record("1001", more))
     return work
 
 
-def with_options(bench: Bench, **options: Any) -> Parking:
+def with_options(harness: Harness, **options: Any) -> Parking:
     """The same parts with other options; the partitions stay ours."""
-    made = Parking(bench.lanes, bench.parked, bench.parking._reporter, ConsumerOptions(**options), bench.clock)  # type: ignore[arg-type]
-    made._epochs = bench.parking._epochs
+    made = Parking(harness.lanes, harness.parked, harness.parking._reporter, ConsumerOptions(**options), harness.clock)  # type: ignore[arg-type]
+    made._epochs = harness.parking._epochs
     return made
 
 
@@ -58,12 +58,12 @@ def with_options(bench: Bench, **options: Any) -> Parking:
 
 
 async def test_a_parked_key_says_why_since_when_and_until_when() -> None:
-    bench = await a_bench()
-    work = work_of(bench)
+    harness = await a_bench()
+    work = work_of(harness)
 
-    await bench.parking.park(work, ONE_BY_ONE, Waiting("no item TEE of bob@example.com", "item:TEE"), 90.0)
+    await harness.parking.park(work, ONE_BY_ONE, Waiting("no item TEE of bob@example.com", "item:TEE"), 90.0)
 
-    row = bench.parked.rows[KEY]
+    row = harness.parked.rows[KEY]
     assert row.key == ParkedKey(
         topic="orders", partition=0, key="main|1001", connection="main", entity="order", state="waiting",
         reason=row.key.reason, error_class="Waiting", waits_for="item:TEE", attempts=0,
@@ -75,176 +75,176 @@ async def test_a_parked_key_says_why_since_when_and_until_when() -> None:
     source = work.records[0]
     assert (record.topic, record.partition, record.offset, record.key) == ("orders", 0, 0, "main|1001")
     assert (record.headers, record.body) == (list(source.headers), source.envelope.body)
-    assert bench.lanes.parked == {KEY}
+    assert harness.lanes.parked == {KEY}
 
 
 @pytest.mark.parametrize(("route", "offsets"), [(ONE_BY_ONE, [0, 1, 2]), (COLLAPSING, [2])], ids=["all", "newest"])
 async def test_of_states_only_the_newest_is_kept(route: Route, offsets: list[int]) -> None:
-    bench = await a_bench()
+    harness = await a_bench()
 
-    await bench.parking.park(work_of(bench, 3), route, Rejected("never"), 1.0)
+    await harness.parking.park(work_of(harness, 3), route, Rejected("never"), 1.0)
 
-    row = bench.parked.rows[KEY]
+    row = harness.parked.rows[KEY]
     assert [record.offset for record in row.records] == offsets
     assert row.key.waits_for is None
 
 
 async def test_what_waits_for_a_vendor_is_tried_again_soon() -> None:
-    bench = await a_bench()
+    harness = await a_bench()
 
-    await bench.parking.shed(work_of(bench), ONE_BY_ONE, TargetDown("away", target="shopify"))
+    await harness.parking.shed(work_of(harness), ONE_BY_ONE, TargetDown("away", target="shopify"))
 
-    key = bench.parked.rows[KEY].key
+    key = harness.parked.rows[KEY].key
     assert (key.waits_for, key.next_attempt_at) == ("target:shopify", NOON + timedelta(seconds=5))
 
 
 async def test_what_joins_a_parked_key_is_told_of_each() -> None:
-    bench = await a_bench()
-    await parked(bench, a_key(1001))
+    harness = await a_bench()
+    await parked(harness, a_key(1001))
 
-    assert await bench.parking.append(work_of(bench, 2), ONE_BY_ONE) is True
+    assert await harness.parking.append(work_of(harness, 2), ONE_BY_ONE) is True
 
-    assert [record.offset for record in bench.parked.rows[KEY].records] == [1000, 0, 1]
-    assert [(hop.outcome, hop.detail) for hop in bench.producer.hops] == [
+    assert [record.offset for record in harness.parked.rows[KEY].records] == [1000, 0, 1]
+    assert [(hop.outcome, hop.detail) for hop in harness.producer.hops] == [
         ("parked", "waits behind an earlier event of its key")
     ] * 2
 
 
 async def test_a_key_that_is_parked_no_longer_takes_nothing_and_runs() -> None:
-    bench = await a_bench()
-    bench.lanes.park(KEY)
+    harness = await a_bench()
+    harness.lanes.park(KEY)
 
-    assert await bench.parking.append(work_of(bench), ONE_BY_ONE) is False
+    assert await harness.parking.append(work_of(harness), ONE_BY_ONE) is False
 
-    assert bench.lanes.parked == set()
-    assert bench.producer.hops == []
+    assert harness.lanes.parked == set()
+    assert harness.producer.hops == []
 
 
 @pytest.mark.parametrize("there", [True, False])
 async def test_an_answer_that_comes_after_the_assignment_changes_no_lane_of_the_next(there: bool) -> None:
     """The database answers; meanwhile the partitions have gone and come back."""
-    bench = await a_bench()
-    work = work_of(bench)
-    append, park = bench.parked.append, bench.parked.park
+    harness = await a_bench()
+    work = work_of(harness)
+    append, park = harness.parked.append, harness.parked.park
 
     async def slow_append(*arguments: Any) -> None:
         assert await append(*arguments) is None
-        bench.lanes.assign([("orders", 0)])
-        bench.lanes.park(KEY)
+        harness.lanes.assign([("orders", 0)])
+        harness.lanes.park(KEY)
 
     async def slow_park(*arguments: Any) -> None:
         await park(*arguments)
-        bench.lanes.assign([("orders", 0)])
+        harness.lanes.assign([("orders", 0)])
 
-    bench.parked.append, bench.parked.park = slow_append, slow_park  # type: ignore[method-assign]
+    harness.parked.append, harness.parked.park = slow_append, slow_park  # type: ignore[method-assign]
     if there:
-        await bench.parking.park(work, ONE_BY_ONE, Rejected("never"), 1.0)
-        assert bench.lanes.parked == set()
+        await harness.parking.park(work, ONE_BY_ONE, Rejected("never"), 1.0)
+        assert harness.lanes.parked == set()
     else:
-        await bench.parking.append(work, ONE_BY_ONE)
-        assert bench.lanes.parked == {KEY}
+        await harness.parking.append(work, ONE_BY_ONE)
+        assert harness.lanes.parked == {KEY}
 
 
 async def test_without_an_assignment_nothing_is_changed() -> None:
-    bench = await a_bench()
-    work = work_of(bench)
-    bench.parking.forget()
+    harness = await a_bench()
+    work = work_of(harness)
+    harness.parking.forget()
 
     with pytest.raises(Fenced):
-        await bench.parking.park(work, ONE_BY_ONE, Rejected("never"), 1.0)
-    assert bench.parked.rows == {}
+        await harness.parking.park(work, ONE_BY_ONE, Rejected("never"), 1.0)
+    assert harness.parked.rows == {}
 
 
 async def test_whoever_takes_partitions_over_learns_of_all_parked_keys() -> None:
-    bench = await a_bench()
-    bench.parked.epochs[("items", 0)] = 1
-    await parked(bench, a_key(1), a_key(2, topic="items"))
+    harness = await a_bench()
+    harness.parked.epochs[("items", 0)] = 1
+    await parked(harness, a_key(1), a_key(2, topic="items"))
 
-    found = await bench.parking.load([("orders", 0), ("items", 0), ("orders", 1)])
+    found = await harness.parking.load([("orders", 0), ("items", 0), ("orders", 1)])
 
     assert sorted(found) == [("items", "main|2"), ("orders", "main|1")]
-    assert bench.parking._epochs == {("orders", 0): 2, ("orders", 1): 1, ("items", 0): 2}
-    assert await bench.parking.count() == {"order": 2}
+    assert harness.parking._epochs == {("orders", 0): 2, ("orders", 1): 1, ("items", 0): 2}
+    assert await harness.parking.count() == {"order": 2}
 
 
 # When its turn comes.
 
 
 async def test_a_key_that_is_due_gets_its_turn() -> None:
-    bench = await a_bench()
-    await parked(bench, a_key(1001), replace(a_key(1002), next_attempt_at=NOON + timedelta(seconds=60)))
+    harness = await a_bench()
+    await parked(harness, a_key(1001), replace(a_key(1002), next_attempt_at=NOON + timedelta(seconds=60)))
     ready: list[bool] = []
-    bench.lanes.park(KEY)
+    harness.lanes.park(KEY)
 
-    await bench.parking._look(lambda: ready.append(True))
+    await harness.parking._check_due(lambda: ready.append(True))
 
-    assert list(bench.parking.due) == [KEY]
-    work = bench.lanes.next()
+    assert list(harness.parking.due) == [KEY]
+    work = harness.lanes.next()
     assert work is not None
     assert (work.kind, work.key) == (Kind.RETRY_PARKED, KEY)
     assert ready == [True]
 
 
 async def test_without_a_parked_key_the_database_is_asked_now_and_then() -> None:
-    bench = await a_bench()
+    harness = await a_bench()
     ready: list[float] = []
     for _ in range(8):
-        bench.clock.advance(5)
-        await bench.parking._look(lambda: ready.append(bench.clock.monotonic()))
+        harness.clock.advance(5)
+        await harness.parking._check_due(lambda: ready.append(harness.clock.monotonic()))
 
     assert ready == [15, 30]
 
 
 async def test_a_connection_with_many_due_keys_leaves_the_others_room() -> None:
-    bench = await a_bench()
-    await parked(bench, *(a_key(number) for number in range(40)), a_key(1, "other"))
-    bench.lanes.park(KEY)
+    harness = await a_bench()
+    await parked(harness, *(a_key(number) for number in range(40)), a_key(1, "other"))
+    harness.lanes.park(KEY)
     for _ in range(2):
-        await bench.parking._look(lambda: None)
+        await harness.parking._check_due(lambda: None)
 
-    shops = [key.connection for key in bench.parking.due.values()]
+    shops = [key.connection for key in harness.parking.due.values()]
     assert (shops.count("main"), shops.count("other")) == (32, 1)
 
-    for lane in list(bench.parking.due)[:2]:
-        del bench.parking.due[lane]
-        del bench.parked.rows[lane]
-    await bench.parking._look(lambda: None)
-    assert len(bench.parking.due) == 33
+    for lane in list(harness.parking.due)[:2]:
+        del harness.parking.due[lane]
+        del harness.parked.rows[lane]
+    await harness.parking._check_due(lambda: None)
+    assert len(harness.parking.due) == 33
 
 
 async def test_a_key_in_memory_is_refreshed_and_takes_no_second_place() -> None:
-    bench = await a_bench()
-    await parked(bench, *(a_key(number) for number in range(32)))
-    bench.lanes.park(KEY)
-    await bench.parking._look(lambda: None)
-    row = bench.parked.rows[("orders", "main|7")]
+    harness = await a_bench()
+    await parked(harness, *(a_key(number) for number in range(32)))
+    harness.lanes.park(KEY)
+    await harness.parking._check_due(lambda: None)
+    row = harness.parked.rows[("orders", "main|7")]
     row.key = replace(row.key, attempts=3)
 
-    await bench.parking._look(lambda: None)
+    await harness.parking._check_due(lambda: None)
 
-    assert bench.parking.due[("orders", "main|7")].attempts == 3
+    assert harness.parking.due[("orders", "main|7")].attempts == 3
 
 
 async def test_what_was_due_for_a_past_assignment_is_nobodys() -> None:
-    bench = await a_bench()
-    await parked(bench, a_key(1001))
-    bench.lanes.park(KEY)
-    due = bench.parked.due
+    harness = await a_bench()
+    await parked(harness, a_key(1001))
+    harness.lanes.park(KEY)
+    due = harness.parked.due
 
     async def slow(*arguments: Any) -> Any:
         found = await due(*arguments)
-        bench.lanes.assign([("orders", 0)])
+        harness.lanes.assign([("orders", 0)])
         return found
 
-    bench.parked.due = slow  # type: ignore[method-assign]
-    await bench.parking._look(lambda: None)
+    harness.parked.due = slow  # type: ignore[method-assign]
+    await harness.parking._check_due(lambda: None)
 
-    assert bench.parking.due == {}
-    assert not bench.lanes.parked
+    assert harness.parking.due == {}
+    assert not harness.lanes.parked
 
 
 async def test_what_keys_wait_for_is_asked_by_name_and_not_too_often() -> None:
-    bench = await a_bench()
+    harness = await a_bench()
     asked: list[set[str]] = []
 
     async def awaited(names: set[str]) -> set[str]:
@@ -254,37 +254,37 @@ async def test_what_keys_wait_for_is_asked_by_name_and_not_too_often() -> None:
     later = NOON + timedelta(hours=1)
     waits = {1: "item:A", 2: "item:B", 3: "target:heartland", 4: None}
     await parked(
-        bench, *(replace(a_key(number, waits_for=name), next_attempt_at=later) for number, name in waits.items())
+        harness, *(replace(a_key(number, waits_for=name), next_attempt_at=later) for number, name in waits.items())
     )
-    bench.lanes.park(("orders", "main|1"))
-    parking = with_options(bench, awaited=awaited)
+    harness.lanes.park(("orders", "main|1"))
+    parking = with_options(harness, awaited=awaited)
     for _ in range(7):
-        bench.clock.advance(2)
-        await parking._look(lambda: None)
+        harness.clock.advance(2)
+        await parking._check_due(lambda: None)
 
     assert asked == [{"main|item:A", "main|item:B"}] * 2
     assert list(parking.due) == [("orders", "main|1")]
 
 
 async def test_where_nothing_is_awaited_by_name_nobody_is_asked() -> None:
-    bench = await a_bench()
+    harness = await a_bench()
     asked: list[set[str]] = []
 
     async def awaited(names: set[str]) -> set[str]:
         asked.append(names)
         return set()
 
-    await parked(bench, a_key(3, waits_for="target:heartland"))
-    bench.lanes.park(("orders", "main|3"))
-    parking = with_options(bench, awaited=awaited)
-    bench.clock.advance(5)
-    await parking._look(lambda: None)
+    await parked(harness, a_key(3, waits_for="target:heartland"))
+    harness.lanes.park(("orders", "main|3"))
+    parking = with_options(harness, awaited=awaited)
+    harness.clock.advance(5)
+    await parking._check_due(lambda: None)
 
     assert asked == []
 
 
 async def test_what_nobody_has_wakes_no_key() -> None:
-    bench = await a_bench()
+    harness = await a_bench()
 
     async def awaited(names: set[str]) -> set[str]:
         return set()
@@ -295,35 +295,35 @@ async def test_what_nobody_has_wakes_no_key() -> None:
         woken.append(arguments)
         return 0
 
-    bench.parked.wake = wake  # type: ignore[method-assign]
-    await parked(bench, replace(a_key(1, waits_for="item:A"), next_attempt_at=NOON + timedelta(hours=1)))
-    bench.lanes.park(("orders", "main|1"))
-    parking = with_options(bench, awaited=awaited)
-    bench.clock.advance(5)
-    await parking._look(lambda: None)
+    harness.parked.wake = wake  # type: ignore[method-assign]
+    await parked(harness, replace(a_key(1, waits_for="item:A"), next_attempt_at=NOON + timedelta(hours=1)))
+    harness.lanes.park(("orders", "main|1"))
+    parking = with_options(harness, awaited=awaited)
+    harness.clock.advance(5)
+    await parking._check_due(lambda: None)
 
     assert woken == []
 
 
 async def test_keys_become_due_and_an_outage_of_the_database_is_survived() -> None:
-    bench = await a_bench()
-    await parked(bench, replace(a_key(1001, waits_for="item:A"), next_attempt_at=NOON + timedelta(hours=1)))
-    bench.lanes.park(KEY)
-    parking = with_options(bench, retry_check_seconds=600.0)
+    harness = await a_bench()
+    await parked(harness, replace(a_key(1001, waits_for="item:A"), next_attempt_at=NOON + timedelta(hours=1)))
+    harness.lanes.park(KEY)
+    parking = with_options(harness, retry_check_seconds=600.0)
     looks: list[int] = []
     watching = asyncio.create_task(parking.watch(lambda: looks.append(len(parking.due))))
     try:
         parking._woken.set()
         await until(lambda: looks)
-        await bench.parked.wake([("main", "item:A")], NOON)
+        await harness.parked.wake([("main", "item:A")], NOON)
         parking._woken.set()
         await until(lambda: len(looks) == 2)
         assert looks == [0, 1]
 
-        bench.parked.down = True
+        harness.parked.down = True
         parking._woken.set()
-        await until(lambda: bench.parked.refused)
-        bench.parked.down = False
+        await until(lambda: harness.parked.refused)
+        harness.parked.down = False
         parking._woken.set()
         await until(lambda: len(looks) == 3)
     finally:
@@ -332,9 +332,9 @@ async def test_keys_become_due_and_an_outage_of_the_database_is_survived() -> No
 
 
 async def test_it_looks_by_itself_after_a_while_and_not_without_end() -> None:
-    bench = await a_bench()
-    bench.lanes.park(KEY)
-    parking = with_options(bench, retry_check_seconds=0.01)
+    harness = await a_bench()
+    harness.lanes.park(KEY)
+    parking = with_options(harness, retry_check_seconds=0.01)
     looks: list[bool] = []
     watching = asyncio.create_task(parking.watch(lambda: looks.append(True)))
     await until(lambda: looks)
@@ -361,60 +361,60 @@ class Turn:
 
 @pytest.mark.parametrize("free", [True, False])
 async def test_after_its_turn_a_key_is_free_or_stays_parked(free: bool) -> None:
-    bench = await a_bench()
-    await parked(bench, a_key(1001))
-    bench.lanes.park(KEY)
-    await bench.parking._look(lambda: None)
-    work = bench.lanes.next()
+    harness = await a_bench()
+    await parked(harness, a_key(1001))
+    harness.lanes.park(KEY)
+    await harness.parking._check_due(lambda: None)
+    work = harness.lanes.next()
     assert work is not None
 
-    await bench.parking.retry(work, ONE_BY_ONE, Turn(free))  # type: ignore[arg-type]
+    await harness.parking.retry(work, ONE_BY_ONE, Turn(free))  # type: ignore[arg-type]
 
-    assert bench.parking.due == {}
-    assert bench.lanes.parked == (set() if free else {KEY})
-    assert bench.parking._woken.is_set()
+    assert harness.parking.due == {}
+    assert harness.lanes.parked == (set() if free else {KEY})
+    assert harness.parking._woken.is_set()
 
 
 async def test_a_turn_that_ends_after_the_assignment_changes_nothing_of_the_next() -> None:
-    bench = await a_bench()
-    await parked(bench, a_key(1001))
-    bench.lanes.park(KEY)
-    await bench.parking._look(lambda: None)
-    work = bench.lanes.next()
+    harness = await a_bench()
+    await parked(harness, a_key(1001))
+    harness.lanes.park(KEY)
+    await harness.parking._check_due(lambda: None)
+    work = harness.lanes.next()
     assert work is not None
 
     def over() -> None:
-        bench.lanes.assign([("orders", 0)])
-        bench.lanes.park(KEY)
+        harness.lanes.assign([("orders", 0)])
+        harness.lanes.park(KEY)
 
-    await bench.parking.retry(work, ONE_BY_ONE, Turn(True, over))  # type: ignore[arg-type]
+    await harness.parking.retry(work, ONE_BY_ONE, Turn(True, over))  # type: ignore[arg-type]
 
-    assert list(bench.parking.due) == [KEY]
-    assert bench.lanes.parked == {KEY}
-    assert not bench.parking._woken.is_set()
+    assert list(harness.parking.due) == [KEY]
+    assert harness.lanes.parked == {KEY}
+    assert not harness.parking._woken.is_set()
 
 
 async def test_a_turn_of_a_key_that_is_due_no_longer_is_passed_over() -> None:
-    bench = await a_bench()
-    bench.lanes.retry_parked(KEY, "main")
-    work = bench.lanes.next()
+    harness = await a_bench()
+    harness.lanes.retry_parked(KEY, "main")
+    work = harness.lanes.next()
     assert work is not None
     turn = Turn(True)
 
-    await bench.parking.retry(work, ONE_BY_ONE, turn)  # type: ignore[arg-type]
+    await harness.parking.retry(work, ONE_BY_ONE, turn)  # type: ignore[arg-type]
 
     assert turn.given == 0
-    assert bench.lanes.parked == {KEY}
+    assert harness.lanes.parked == {KEY}
 
 
 async def test_a_forgotten_assignment_has_nothing_due() -> None:
-    bench = await a_bench()
-    await parked(bench, a_key(1001))
-    bench.lanes.park(KEY)
-    await bench.parking._look(lambda: None)
+    harness = await a_bench()
+    await parked(harness, a_key(1001))
+    harness.lanes.park(KEY)
+    await harness.parking._check_due(lambda: None)
 
-    bench.parking.forget()
+    harness.parking.forget()
 
-    assert bench.parking.due == {}
-    await bench.parking._look(lambda: None)
-    assert bench.parking.due == {}
+    assert harness.parking.due == {}
+    await harness.parking._check_due(lambda: None)
+    assert harness.parking.due == {}
