@@ -1,4 +1,4 @@
-"""Starts the Heartland writer."""
+"""Runs the Heartland writer: writes canonical records into Heartland."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ from shared.state.reviews import Reviews
 NAME = "heartland_writer"
 
 
-def options(settings: Settings, written: Sequence[EntityWriter]) -> ConsumerOptions:
+def options(settings: Settings, entity_writers: Sequence[EntityWriter]) -> ConsumerOptions:
     common = settings.consumer_options(settings.writer_concurrency)
-    return replace(common, awaited=existing(written), awaited_check_seconds=settings.awaited_check_seconds)
+    return replace(common, awaited=existing(entity_writers), awaited_check_seconds=settings.awaited_check_seconds)
 
 
-def existing(written: Sequence[EntityWriter]) -> Existing:
-    """Which of the awaited names exist by now, as any entity's writer reports."""
+def existing(entity_writers: Sequence[EntityWriter]) -> Existing:
+    """A function that returns which of the awaited names exist by now, according to the entities' writers."""
 
-    async def ask(names: set[str]) -> set[str]:
+    async def find(names: set[str]) -> set[str]:
         found: set[str] = set()
-        for one in written:
-            if one.existing is not None:
-                found |= await one.existing(names)
+        for writer in entity_writers:
+            if writer.existing is not None:
+                found |= await writer.existing(names)
         return found
 
-    return ask
+    return find
 
 
 async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
@@ -60,18 +60,18 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
         open_clients(settings, connections, metrics=shell.metrics, clock=shell.clock, limits=limits) as clients,
     ):
         parts = HeartlandWriterParts(NAME, shell, database, producer, clients.heartland, settings.item_cache_seconds)
-        written: list[EntityWriter] = [load(name)(parts) for name in writers("heartland", entities)]
+        entity_writers: list[EntityWriter] = [load(name)(parts) for name in writers("heartland", entities)]
         async with (
             counting_in_doubt(Ledger(database, shell.clock), shell, "heartland"),
             open_consumer(
                 shell,
                 group=NAME,
-                routes=[route for one in written for route in one.routes],
+                routes=[route for writer in entity_writers for route in writer.routes],
                 producer=producer,
                 parked=Parked(database, NAME),
                 reviews=Reviews(database),
                 dead_letters=DEAD_LETTERS[NAME],
-                options=options(settings, written),
+                options=options(settings, entity_writers),
             ) as consumer,
         ):
             await consumer.run()

@@ -1,4 +1,4 @@
-"""`python -m services.ingress`: receives the webhooks of all connections."""
+"""Runs ingress: receives the webhooks of all connections."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from shared.state.database import Database
 
 
 async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
-    """Receive webhooks until `stop`."""
+    """Receive webhooks of all connections until `stop`."""
     check(entities)
     async with (
         open_shell("ingress", settings, stop) as shell,
@@ -50,7 +50,8 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
             signature_failures,
         )
         shell.health.ready_when("broker", lambda: producer.is_connected)
-        # Parsing creates hundreds of short-lived objects per body: keep long-lived ones out of garbage collection.
+        # Parsing a body creates hundreds of objects, which starts the garbage collector often: it need not traverse
+        # the long-lived objects each time.
         gc.freeze()
         watching = asyncio.create_task(watch(signature_failures), name="signature_failures")
         try:
@@ -64,14 +65,14 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
 def _signature_failures(shell: Shell, settings: Settings, producer: Producer) -> SignatureFailures:
     seconds = settings.signature_alert_seconds
 
-    def tell(change: AlertChange) -> None:
+    def publish(change: AlertChange) -> None:
         producer.alert(alert_of(change, seconds, shell.clock.now()))
 
     return SignatureFailures(
         SenderThrottle(settings.ingress_failures_per_minute),
         FailureAlert(settings.signature_alert_count, seconds),
         shell.clock,
-        tell,
+        publish,
     )
 
 

@@ -1,7 +1,7 @@
-"""Receives webhooks: verifies and checks them, publishes them, and only then responds with 200.
+"""Receives webhooks: verifies them, publishes them to Kafka, and only then responds with 200.
 
-It runs on aiohttp's low-level server: two paths need no router, and the time saved pays for the strict parsing of every
-body.
+It uses aiohttp's low-level server without a router: there are only two paths, and the time saved is about what the
+strict parsing of every body costs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from services.ingress.signature_failures import SignatureFailures
 from shared.runtime.clock import Clock
 from shared.runtime.metrics import ServiceMetrics
 
-# Keep-alive connections are welcome; one that sends nothing is closed soon.
+# How long an idle keep-alive connection stays open.
 _KEEPALIVE_SECONDS = 75.0
 _LINGERING_SECONDS = 3.0
 _SHUTDOWN_SECONDS = 5.0
@@ -36,7 +36,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Ingress:
-    """The one handler of all requests."""
+    """Handles all requests."""
 
     settings: Settings
     receivers: ReceiverCache
@@ -48,7 +48,7 @@ class Ingress:
     signature_failures: SignatureFailures
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Handle any request; never raises for what a sender did."""
+        """Respond to any request. Invalid requests get a response with an error status; they never raise."""
         path = None
         try:
             path = parse_path(request.raw_path)
@@ -68,7 +68,7 @@ class Ingress:
             raise WebhookRejected(TOO_MANY)
         check_head(request, limit)
         notice = await self._read(request, path, receivers, limit)
-        self.signature_failures.proved(sender, path.connection)
+        self.signature_failures.verified(sender, path.connection)
         return notice
 
     async def _read(

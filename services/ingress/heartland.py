@@ -1,7 +1,8 @@
 """Receives Heartland's webhooks: checks the token and builds the notice.
 
-Heartland signs nothing: the secret token in the URL is the only authentication, and the body only a hint that a record
-changed. Its webhooks carry no id either, so the id is a hash of event and body: the same body twice is one event.
+Heartland does not sign webhooks: the secret token in the URL is the only authentication, so the body is only taken as a
+hint that a record changed. Its webhooks carry no id either, so the event id is a hash of event name and body: the same
+body sent twice is one event.
 """
 
 from __future__ import annotations
@@ -59,8 +60,9 @@ class HeartlandReceiver:
 
     def _is_valid(self, token: str) -> bool:
         given = token.encode("utf-8", "surrogateescape")
-        fits = [hmac.compare_digest(known, given) for known in self._tokens]
-        return any(fits)
+        # All tokens are compared, so that the time taken does not reveal which one matches.
+        matches = [hmac.compare_digest(known, given) for known in self._tokens]
+        return any(matches)
 
 
 def _template(connection: str, event: str, spec: Spec, source: Source) -> NoticeTemplate:

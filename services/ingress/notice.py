@@ -1,7 +1,7 @@
-"""The Kafka record of a webhook: the body's bytes unchanged, everything else in headers.
+"""Builds the Kafka record of a webhook: the body's bytes unchanged, everything else in headers.
 
-The headers are those of `Envelope` (a test compares them). They are assembled from parts that are prepared once per
-connection and topic, since this runs for every webhook.
+The headers are those of `Envelope` (a test compares them). This runs for every webhook, so the constant headers are
+prepared once per connection and webhook topic.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a
 
 @dataclass(frozen=True, slots=True)
 class NoticeTemplate:
-    """What is the same for all notices of one connection and one webhook topic."""
+    """The parts that all notices of one connection and one webhook topic share."""
 
     connection: str
     topic: Topic
@@ -29,7 +29,7 @@ class NoticeTemplate:
 
 @dataclass(frozen=True, slots=True)
 class WebhookNotice:
-    """One record for a raw topic."""
+    """A record for a raw topic."""
 
     template: NoticeTemplate
     key: bytes
@@ -77,7 +77,10 @@ def valid_trace(given: str | None) -> str:
 
 
 def moment(given: str | None, now: datetime) -> bytes:
-    """The time that the sender states, or `now` if it is invalid: the header is not signed, it may hold anything."""
+    """The time that the sender states, or `now` if it states none or an invalid one.
+
+    The header is not signed, so it may hold anything.
+    """
     try:
         stated = datetime.fromisoformat(given) if given else now
     except ValueError:

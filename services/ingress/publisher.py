@@ -1,4 +1,4 @@
-"""Publishes notices to their raw topics, or rejects them within seconds."""
+"""Publishes notices to their raw topics; rejects them if the broker does not acknowledge in time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from shared.runtime.metrics import ServiceMetrics
 
 
 class RawSender(Protocol):
-    """The part of Producer used here: returns once all in-sync replicas have the record, else raises TargetDown."""
+    """The part of Producer used here.
+
+    It returns once all in-sync replicas have the record. Raises TargetDown if they do not, Rejected if it is too large.
+    """
 
     async def send_raw(
         self, name: str, key: bytes | None, value: bytes | None, headers: Headers, timeout_seconds: float | None = None
@@ -24,7 +27,7 @@ class RawSender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _TopicRoute:
-    """One topic: its name on the broker and its counters."""
+    """The name of a topic on the broker, and its counters."""
 
     name: str
     count_in: Callable[[], None]
@@ -32,7 +35,10 @@ class _TopicRoute:
 
 
 class Publisher:
-    """Publishes notices. `max_waiting_bytes` limits what is held in memory while the broker is slow or down."""
+    """Publishes notices to their raw topics.
+
+    `max_waiting_bytes` limits what is held in memory while the broker is slow or down.
+    """
 
     def __init__(
         self,
@@ -46,7 +52,7 @@ class Publisher:
     ) -> None:
         self._sender = sender
         self._timeout = timeout_seconds
-        self._room = max_waiting_bytes
+        self._free_bytes = max_waiting_bytes
         self._routes = {
             topic: _TopicRoute(
                 topic_name(prefix, topic),
@@ -60,9 +66,9 @@ class Publisher:
         """Return once the broker has acknowledged the notice. Raises WebhookRejected."""
         route, size = self._routes[notice.template.topic], len(notice.body)
         route.count_in()
-        if size > self._room:
+        if size > self._free_bytes:
             raise WebhookRejected(OVERLOADED)
-        self._room -= size
+        self._free_bytes -= size
         try:
             await self._sender.send_raw(route.name, notice.key, notice.body, notice.headers, self._timeout)
         except TargetDown:
@@ -70,7 +76,7 @@ class Publisher:
         except Rejected:
             raise WebhookRejected(TOO_LARGE) from None
         finally:
-            self._room += size
+            self._free_bytes += size
         route.count_out()
 
 

@@ -26,7 +26,7 @@ _REMEMBERED_PATHS = 256
 
 @dataclass(frozen=True, slots=True)
 class Receivers:
-    """Both receivers of one connection; None where the credentials are unreadable and nothing can be verified."""
+    """The receivers of one connection; None for a system whose credentials cannot be read."""
 
     connection: Connection
     shopify: ShopifyReceiver | None

@@ -1,6 +1,6 @@
 """Rejections: the closed list of reasons, each with its HTTP status and the sentence in the response.
 
-The sentence never repeats anything the sender sent: the input may be hostile, and responses end up in logs.
+The sentence never repeats what the sender sent: the input may be hostile, and responses end up in logs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ class Rejection:
     sentence: str
 
 
-UNKNOWN_PATH = Rejection("unknown_path", 404, "there is nothing here")
-UNKNOWN_CONNECTION = Rejection("unknown_connection", 404, "no such connection")
+UNKNOWN_PATH = Rejection(
+    "unknown_path", 404, "there is no such path: webhooks are sent to /webhooks/shopify/... or /webhooks/heartland/..."
+)
+UNKNOWN_CONNECTION = Rejection("unknown_connection", 404, "there is no such connection")
 WRONG_METHOD = Rejection("wrong_method", 405, "webhooks are sent with POST")
 TOO_LARGE = Rejection("too_large", 413, "the body is too large")
 WRONG_CONTENT_TYPE = Rejection("wrong_content_type", 415, "the content type must be application/json, not encoded")
 MISSING_HEADER = Rejection("missing_header", 400, "a header is missing")
-REPEATED_HEADER = Rejection("repeated_header", 400, "an X-Shopify header stands twice")
+REPEATED_HEADER = Rejection("repeated_header", 400, "an X-Shopify header is repeated")
 BAD_HEADER = Rejection("bad_header", 400, "a header is too long or not plain text")
 CUT_OFF = Rejection("cut_off", 400, "the body ended early")
 TOO_SLOW = Rejection("too_slow", 408, "the body took too long")
@@ -34,8 +36,8 @@ TOO_MANY = Rejection("too_many_failures", 429, "too many signatures from this ad
 NOT_JSON = Rejection("not_json", 400, "the body is not strict JSON")
 BAD_ID = Rejection("bad_id", 400, "the id is missing or not a whole number of up to 19 digits")
 UNKNOWN_TOPIC = Rejection("unknown_topic", 422, "this topic is not handled here")
-BROKER_DOWN = Rejection("broker_down", 503, "it cannot be stored now, send it again later")
-OVERLOADED = Rejection("overloaded", 503, "too much is waiting to be stored, send it again later")
+BROKER_DOWN = Rejection("broker_down", 503, "the webhook cannot be stored now, send it again later")
+OVERLOADED = Rejection("overloaded", 503, "too many webhooks are waiting to be stored, send it again later")
 
 REJECTIONS = (
     UNKNOWN_PATH, UNKNOWN_CONNECTION, WRONG_METHOD, TOO_LARGE, WRONG_CONTENT_TYPE, MISSING_HEADER, REPEATED_HEADER,

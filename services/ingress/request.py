@@ -25,7 +25,7 @@ from services.ingress.strict_json import MAX_DIGITS, Json, NotStrictJson, Strict
 
 _LARGEST_ID = 10**MAX_DIGITS - 1
 _LONGEST_HEADER = 512
-# Header name lists that are remembered, 8 KiB each at most: an attacker can send as many as he likes.
+# Cached lists of header names, 8 KiB each at most; limited, since an attacker can send any number of lists.
 _REMEMBERED_NAMES = 256
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -45,14 +45,17 @@ def check_head(request: BaseRequest, max_bytes: int) -> None:
 
 
 def check_unique(request: BaseRequest, prefix: bytes) -> None:
-    """Raises WebhookRejected if a header with `prefix` is repeated: two readers could each use another value."""
+    """Check that no header with `prefix` is repeated. Raises WebhookRejected.
+
+    Two readers could use different values of a repeated header.
+    """
     if _repeats(tuple([name for name, _ in request.raw_headers]), prefix):
         raise WebhookRejected(REPEATED_HEADER)
 
 
 @lru_cache(_REMEMBERED_NAMES)
 def _repeats(names: tuple[bytes, ...], prefix: bytes) -> bool:
-    """Whether a header name with `prefix` occurs twice. A sender uses the same names each time, so this is cached."""
+    """Whether a header name with `prefix` is repeated. Cached: a sender uses the same names each time."""
     found = [name for name in map(bytes.lower, names) if name.startswith(prefix)]
     return len(set(found)) != len(found)
 
@@ -66,7 +69,7 @@ def required(request: BaseRequest, name: str) -> str:
 
 
 def plain(value: str) -> bytes:
-    """A header's value as bytes for a Kafka header. Raises WebhookRejected unless it is short, printable ASCII."""
+    """A value as bytes for a Kafka header. Raises WebhookRejected unless it is short, printable ASCII."""
     if len(value) > _LONGEST_HEADER or not (value.isascii() and value.isprintable()):
         raise WebhookRejected(BAD_HEADER)
     return value.encode()

@@ -1,4 +1,4 @@
-"""The response to an accepted webhook, prepared once a second."""
+"""The response to an accepted webhook, built once a second."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from shared.runtime.clock import Clock
 class AcceptedResponse(web.Response):
     """200 with an empty body, on a keep-alive connection.
 
-    One object answers every request: its bytes change once a second, with the date. Building headers for each
-    response would cost as much as verifying a signature.
+    One object is the response to every request; its bytes are built again once a second, for the Date header. Building
+    the headers for each response would take as long as verifying a signature.
     """
 
     def __init__(self, clock: Clock) -> None:

@@ -1,7 +1,7 @@
 """Receives Shopify's webhooks: verifies the signature and builds the notice.
 
-The signature covers the body only, so headers are trusted as little as possible: the topic selects where the id is
-read, and the shop's domain must be the connection's own.
+The signature covers the body only, so headers are trusted as little as possible: the topic only selects the path of
+the record's id in the body, and the shop's domain must be the connection's own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from shared.entities.table import ENTITIES, webhooks
 from shared.messaging.envelope import Headers
 
 TOPIC, HMAC = "X-Shopify-Topic", "X-Shopify-Hmac-Sha256"
-# Headers that are passed on unchanged, for people and for correlation.
-_CARRIED = (
+# Headers that are copied to the Kafka record, for tracing and support.
+_COPIED = (
     ("X-Shopify-Event-Id", "x-shopify-event-id"),
     ("X-Shopify-Triggered-At", "x-shopify-triggered-at"),
     ("X-Shopify-API-Version", "x-shopify-api-version"),
@@ -82,7 +82,7 @@ class ShopifyReceiver:
             time=moment(headers.get("X-Shopify-Triggered-At"), now),
             trace=valid_trace(headers.get("traceparent")),
             body=body,
-            extra=_carried(headers),
+            extra=_copied(headers),
         )
 
 
@@ -97,5 +97,5 @@ def _template(connection: str, name: str, spec: Spec, source: Source) -> NoticeT
     )
 
 
-def _carried(headers: Mapping[str, str]) -> Headers:
-    return [(name, plain(value)) for header, name in _CARRIED if (value := headers.get(header))]
+def _copied(headers: Mapping[str, str]) -> Headers:
+    return [(name, plain(value)) for header, name in _COPIED if (value := headers.get(header))]

@@ -1,8 +1,9 @@
-"""Signature failures: an alert per connection and a rate limit per sender address. No I/O.
+"""Counts signature failures: raises an alert per connection, throttles sender addresses. No I/O.
 
-Ten failures of a connection within a minute, or ten in a row, raise an alert: a wrong secret looks the same as an
-attack, and stops all of a shop's orders. An address that sends many failures and never a valid signature is throttled;
-a proxy that also forwards valid ones is not, or an attacker could lock the shop out.
+Ten failures of a connection within a minute, or ten in a row, raise an alert: a wrong secret, which stops all of a
+shop's webhooks, looks the same as an attack. An address that sends many failures and never a valid signature is
+throttled. An address that ever sent a valid one is not: it may be a proxy through which an attacker could otherwise
+have the shop's own webhooks throttled.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 
 from shared.runtime.clock import Clock
 
-# Addresses remembered of each kind, least recently used dropped first: an attacker has as many as he likes.
+# Addresses kept of each kind, oldest dropped first; limited, since an attacker can use any number of addresses.
 _REMEMBERED = 10_000
 _MINUTE = 60.0
 _DAY = 86_400.0
@@ -21,7 +22,7 @@ _DAY = 86_400.0
 
 @dataclass(slots=True)
 class _FailureBucket:
-    """Failures that an address has left at a time."""
+    """How many failures an address had `left` at the time `at`."""
 
     left: float
     at: float
@@ -33,14 +34,14 @@ class SenderThrottle:
     def __init__(self, per_minute: float) -> None:
         self._most = per_minute
         self._buckets: OrderedDict[str, _FailureBucket] = OrderedDict()
-        self._good: OrderedDict[str, None] = OrderedDict()
+        self._verified: OrderedDict[str, None] = OrderedDict()
 
     def is_throttled(self, address: str, now: float) -> bool:
         bucket = self._buckets.get(address)
         return bucket is not None and self._left(bucket, now) < 1
 
     def failed(self, address: str, now: float) -> None:
-        if not self._most or address in self._good:
+        if not self._most or address in self._verified:
             return
         bucket = self._buckets.get(address) or _FailureBucket(self._most, now)
         self._buckets[address] = _FailureBucket(max(0.0, self._left(bucket, now) - 1), now)
@@ -48,17 +49,17 @@ class SenderThrottle:
         while len(self._buckets) > _REMEMBERED:
             self._buckets.popitem(last=False)
 
-    def proved(self, address: str) -> None:
-        """A valid signature came from this address: it is never throttled."""
-        if address in self._good:
+    def verified(self, address: str) -> None:
+        """Record that a valid signature came from this address: from now on it is not throttled."""
+        if address in self._verified:
             return
-        self._good[address] = None
+        self._verified[address] = None
         self._buckets.pop(address, None)
-        while len(self._good) > _REMEMBERED:
-            self._good.popitem(last=False)
+        while len(self._verified) > _REMEMBERED:
+            self._verified.popitem(last=False)
 
     def __len__(self) -> int:
-        return len(self._buckets) + len(self._good)
+        return len(self._buckets) + len(self._verified)
 
     def _left(self, bucket: _FailureBucket, now: float) -> float:
         return min(self._most, bucket.left + (now - bucket.at) * self._most / _MINUTE)
@@ -66,37 +67,45 @@ class SenderThrottle:
 
 @dataclass(slots=True)
 class _Count:
-    """Failures: `total` since the last quiet time, `in_a_row` without a valid one; `told_at` while the alert is on."""
+    """Failures of a connection.
+
+    `latest` are the last times, `total` counts since the last quiet period, `in_a_row` since the last valid signature.
+    `alerted_at` is when the alert was last raised, None while there is none.
+    """
 
     latest: deque[float]
     total: int = 0
     in_a_row: int = 0
-    told_at: float | None = None
+    alerted_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AlertChange:
-    """The alert of a connection is raised, repeated or resolved; `failures` since it was raised."""
+    """The alert of a connection is raised, repeated or resolved, after so many `failures`."""
 
     connection: str
     failures: int
-    is_over: bool
+    is_resolved: bool
 
 
 @dataclass
 class FailureAlert:
-    """Per connection: `count` failures within `seconds`, or in a row, raise the alert.
+    """Decides when a connection's alert is raised and resolved.
 
-    It is resolved after `seconds` without a failure if a valid signature came since; else after a day.
+    `count` failures within `seconds`, or in a row, raise it. It is resolved after `seconds` without a failure if a
+    valid signature came after the last failure, else after a day without a failure.
     """
 
     count: int
     seconds: float
     _counts: dict[str, _Count] = field(default_factory=dict)
-    _proved: set[str] = field(default_factory=set)
+    _verified: set[str] = field(default_factory=set)
 
     def add(self, connection: str, now: float) -> AlertChange | None:
-        """Count a failure; the alert it raises, repeated once per `seconds`, since another replica may resolve it."""
+        """Count a failure and return the alert that it raises, if any.
+
+        The alert is repeated once per `seconds`, since another replica may have resolved it.
+        """
         state = self._counts.setdefault(connection, _Count(deque(maxlen=self.count)))
         state.latest.append(now)
         state.total += 1
@@ -104,59 +113,64 @@ class FailureAlert:
         is_many = len(state.latest) == self.count and now - state.latest[0] <= self.seconds
         if not is_many and state.in_a_row < self.count:
             return None
-        if state.told_at is not None and now - state.told_at < self.seconds:
+        if state.alerted_at is not None and now - state.alerted_at < self.seconds:
             return None
-        state.told_at = now
-        return AlertChange(connection, state.total, is_over=False)
+        state.alerted_at = now
+        return AlertChange(connection, state.total, is_resolved=False)
 
-    def good(self, connection: str) -> AlertChange | None:
-        """A valid signature came. The first of this process resolves what an earlier process may have left raised."""
+    def verified(self, connection: str) -> AlertChange | None:
+        """Record a valid signature.
+
+        The first one in this process resolves an alert that an earlier process may have left open.
+        """
         if state := self._counts.get(connection):
             state.in_a_row = 0
-        if connection in self._proved:
+        if connection in self._verified:
             return None
-        self._proved.add(connection)
-        return None if state and state.told_at is not None else AlertChange(connection, 0, is_over=True)
+        self._verified.add(connection)
+        return None if state and state.alerted_at is not None else AlertChange(connection, 0, is_resolved=True)
 
-    def quiet(self, now: float) -> list[AlertChange]:
-        """The alerts that are resolved by now; quiet connections are forgotten."""
-        over = [name for name, state in self._counts.items() if self._is_over(state, now - state.latest[-1])]
-        states = [(name, self._counts.pop(name)) for name in over]
-        return [AlertChange(name, state.total, is_over=True) for name, state in states if state.told_at is not None]
+    def resolve_quiet(self, now: float) -> list[AlertChange]:
+        """Forget quiet connections and return their alerts as resolved."""
+        quiet = [name for name, state in self._counts.items() if self._is_quiet(state, now - state.latest[-1])]
+        states = [(name, self._counts.pop(name)) for name in quiet]
+        return [
+            AlertChange(name, state.total, is_resolved=True) for name, state in states if state.alerted_at is not None
+        ]
 
-    def _is_over(self, state: _Count, quiet_for: float) -> bool:
+    def _is_quiet(self, state: _Count, quiet_for: float) -> bool:
         return quiet_for > (max(self.seconds, _DAY) if state.in_a_row else self.seconds)
 
 
 class SignatureFailures:
-    """Throttle and alert on one clock; `tell` is called with each change of an alert."""
+    """The throttle and the alerts on one clock. `publish` is called with each change of an alert."""
 
     def __init__(
-        self, addresses: SenderThrottle, alarm: FailureAlert, clock: Clock, tell: Callable[[AlertChange], None]
+        self, throttle: SenderThrottle, alert: FailureAlert, clock: Clock, publish: Callable[[AlertChange], None]
     ) -> None:
-        self._addresses = addresses
-        self._alarm = alarm
+        self._throttle = throttle
+        self._alert = alert
         self._clock = clock
-        self._tell = tell
+        self._publish = publish
 
     def is_throttled(self, address: str) -> bool:
-        return self._addresses.is_throttled(address, self._clock.monotonic())
+        return self._throttle.is_throttled(address, self._clock.monotonic())
 
     def failed(self, address: str) -> None:
-        self._addresses.failed(address, self._clock.monotonic())
+        self._throttle.failed(address, self._clock.monotonic())
 
-    def proved(self, address: str, connection: str) -> None:
-        """A request from this address for this connection had a valid signature."""
-        self._addresses.proved(address)
-        if change := self._alarm.good(connection):
-            self._tell(change)
+    def verified(self, address: str, connection: str) -> None:
+        """Record that a request from this address for this connection had a valid signature."""
+        self._throttle.verified(address)
+        if change := self._alert.verified(connection):
+            self._publish(change)
 
     def count(self, connection: str) -> None:
-        """A request for this connection was rejected for its signature."""
-        if change := self._alarm.add(connection, self._clock.monotonic()):
-            self._tell(change)
+        """Count a request for this connection that was rejected for its signature."""
+        if change := self._alert.add(connection, self._clock.monotonic()):
+            self._publish(change)
 
     def resolve_quiet(self) -> None:
         """Resolve the alerts of connections that have become quiet; to be called regularly."""
-        for change in self._alarm.quiet(self._clock.monotonic()):
-            self._tell(change)
+        for change in self._alert.resolve_quiet(self._clock.monotonic()):
+            self._publish(change)

@@ -1,7 +1,7 @@
-"""Strict JSON: documents that every parser downstream reads in the same way.
+"""Parses strict JSON: documents that every parser downstream reads in the same way.
 
-Rejected beyond the grammar: a key twice in an object (parsers disagree on which one counts), nesting deeper than 64,
-whole numbers of more than 19 digits (some parsers round them silently), NaN and Infinity, NUL (PostgreSQL's text
+Besides invalid JSON it rejects: a repeated key in an object (parsers disagree on which one counts), nesting deeper than
+64, whole numbers of more than 19 digits (some parsers round them silently), NaN and Infinity, NUL (PostgreSQL's text
 cannot hold it), and a top level that is not an object.
 
 Every webhook passes here, so the check has to be cheap. orjson parses the body and checks the grammar; then it
@@ -23,10 +23,10 @@ MAX_DIGITS = 19
 _WHITE = b" \t\r\n"
 _MUST_BE_ESCAPED = frozenset(b'"\\')
 # Characters that Shopify escapes needlessly; orjson writes them plain.
-_SHOPIFYS = ((b"/", b"\\/"), (b"&", b"\\u0026"), (b"<", b"\\u003c"), (b">", b"\\u003e"))
+_SHOPIFY_ESCAPES = ((b"/", b"\\/"), (b"&", b"\\u0026"), (b"<", b"\\u003c"), (b">", b"\\u003e"))
 
 # orjson parses no deeper than this, so nothing deeper has to be serialized.
-_LIMIT_OF_READING = 1_024
+_ORJSON_DEPTH = 1_024
 
 Json = dict[str, Any]
 Container = dict[str, Any] | list[Any]
@@ -37,7 +37,7 @@ class NotStrictJson(ValueError):
 
 
 class StrictJsonReader:
-    """Parses strict JSON. Not thread-safe: it keeps a scratch value."""
+    """Parses strict JSON. Not thread-safe: `read` changes a list that all calls share."""
 
     def __init__(self) -> None:
         # orjson's own nesting limit is lowered to ours by serializing the value inside this many lists: a fifth of the
@@ -57,7 +57,7 @@ class StrictJsonReader:
         if type(value) is not dict:
             raise NotStrictJson("the top level is not an object")
         written = self._written(value)
-        if written is None or not _says_the_same(body, written):
+        if written is None or not _is_equivalent(body, written):
             _check(body, value)
         return value
 
@@ -73,10 +73,10 @@ class StrictJsonReader:
 
 
 def _deepest() -> int:
-    """How many nested lists orjson serializes at most."""
+    """The largest number of nested lists that orjson serializes."""
     value: list[object] = []
     depth = 0
-    while depth < _LIMIT_OF_READING and _can_write(value):
+    while depth < _ORJSON_DEPTH and _can_write(value):
         value, depth = [value], depth + 1
     return depth
 
@@ -89,7 +89,7 @@ def _can_write(value: object) -> bool:
     return True
 
 
-def _says_the_same(body: bytes, written: bytes) -> bool:
+def _is_equivalent(body: bytes, written: bytes) -> bool:
     """Whether `body` differs from orjson's output only in white space and needless escapes."""
     if b"\\" in written and b"\\u0000" in written:
         return False
@@ -100,13 +100,15 @@ def _says_the_same(body: bytes, written: bytes) -> bool:
 
 
 def _as_shopify(written: bytes) -> bytes:
-    for letter, escaped in _SHOPIFYS:
+    for letter, escaped in _SHOPIFY_ESCAPES:
         written = written.replace(letter, escaped)
     return written
 
 
 def _unescaped(body: bytes) -> bytes:
-    """`body` with needless escapes replaced by their characters; empty where that is not simple.
+    """`body` with needless escapes replaced by their characters.
+
+    Empty if it contains an escaped backslash, since what follows that is no escape.
 
     No quote, backslash or control character is unescaped, so the tokens stay the same.
     """
@@ -160,7 +162,7 @@ def _texts(value: Json) -> Iterator[str]:
 def _object(pairs: list[tuple[str, Any]]) -> Json:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise NotStrictJson("a key stands twice in one object")
+        raise NotStrictJson("a key is repeated in one object")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Stores hops, alerts and webhook counts: reads a batch from Kafka, inserts it, and then commits its offsets.
+"""Stores hops, alerts and webhook counts in batches: read from Kafka, insert, commit offsets.
 
 Inserts are idempotent, so a batch that is read again after a crash or a rebalance does no harm. Hops do not depend on
 each other's order either, so there are no lanes and no parking: an unreadable record becomes a dead letter.
@@ -106,7 +106,7 @@ class Keeper:
         return found
 
     async def _write(self, records: Records) -> None:
-        """Insert the batch, send its dead letters, commit: after a crash in between, the batch is only repeated."""
+        """Insert the batch, send its dead letters, then commit, so that a crash only repeats the batch."""
         batch = self._read(records)
         for hops in _pages(batch.hops, self._batch_records):
             if not await self._retry_while_down(self._journal.add, hops):
@@ -161,7 +161,7 @@ class Keeper:
         self._shell.log.warning("dead letter", topic=record.topic, offset=record.offset, reason=reason)
 
     async def _retry_while_down(self, store: Callable[..., Awaitable[None]], *args: object) -> bool:
-        """Call `store`, again while the database or the broker is down. False if `stop` came before it succeeded."""
+        """Call `store` until the database or broker is up. False if `stop` came before it succeeded."""
         attempt = 0
         while not self._shell.stop.is_set():
             try:

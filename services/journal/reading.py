@@ -71,9 +71,9 @@ def alert_of(body: bytes | None) -> Alert:
 
 
 def hop_of_raw(spec: Spec, source: Source, headers: Headers, timestamp_ms: int) -> Hop:
-    """The first hop of an event, built from its raw record, since no sender of raw records traces them itself.
+    """The first hop of an event, built from its raw record.
 
-    `timestamp_ms` is the Kafka record's timestamp. Raises Rejected if the headers are not those of an event.
+    The senders of raw records trace nothing themselves. `timestamp_ms` is the Kafka record's timestamp. Raises Rejected if the headers are not those of an event.
     """
     named = _named(headers)
     at = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
@@ -100,7 +100,7 @@ def hop_of_raw(spec: Spec, source: Source, headers: Headers, timestamp_ms: int) 
 
 
 def _sender(source: Source, cause: str) -> str:
-    """Who published the event to its raw topic. A change that a vendor reported or a poll found has no cause."""
+    """Who published the event. Only webhooks and what a poll found have no cause."""
     for known in get_args(RepairCause):
         if cause == known:
             return SENDERS[known]

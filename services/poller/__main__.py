@@ -1,6 +1,6 @@
-"""The poller: reads feeds that Heartland does not push, and monitors the webhooks that Shopify pushes.
+"""Runs the poller: reads Heartland's feeds, which have no webhooks, and monitors Shopify's webhooks.
 
-Of several replicas, one polls a connection's feed at a time.
+Only the replica that holds the lease of a connection's feed polls it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from shared.state.links import Links
 from shared.state.webhook_counts import WebhookCounts
 from shared.state.webhook_watch import WebhookWatch
 
-# The name under which the watch over Shopify's webhooks is leased.
-WATCH = "shopify.webhooks"
+# The name of the lease for monitoring Shopify's webhooks.
+MONITOR = "shopify.webhooks"
 
 
 def monitor_settings(settings: Settings, entities: Sequence[Spec]) -> MonitorSettings:
@@ -45,7 +45,7 @@ def monitor_settings(settings: Settings, entities: Sequence[Spec]) -> MonitorSet
 
 
 async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
-    """Poll until `stop` is set."""
+    """Poll all feeds and monitor webhooks until `stop`."""
     check(entities)
     async with (
         open_shell("poller", settings, stop) as shell,
@@ -68,12 +68,12 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
             page_size=settings.poll_page_size,
         )
         state = MonitorState(WebhookWatch(database), WebhookCounts(database), Alerts(database))
-        watch = WebhookMonitor(shell, clients.shopify.get, producer, state, monitor_settings(settings, entities))
+        monitor = WebhookMonitor(shell, clients.shopify.get, producer, state, monitor_settings(settings, entities))
         shell.health.ready_when("started", lambda: True)
         async with asyncio.TaskGroup() as tasks:
             for feed, entity, poll in (
-                *((one.feed, spec.name, load(one.open)(parts)) for spec, one in polls(entities)),
-                (WATCH, "order", spaced(settings.subscription_check_seconds, shell.clock, watch.check)),
+                *((feed.feed, spec.name, load(feed.open)(parts)) for spec, feed in polls(entities)),
+                (MONITOR, "order", spaced(settings.subscription_check_seconds, shell.clock, monitor.check)),
             ):
                 polling = Polling(
                     connections.names,

@@ -19,9 +19,9 @@ class Holds(Protocol):
 
 
 def leased(leases: Holds, feed: str, poll: Poll) -> Poll:
-    """`poll`, skipped while another replica holds the lease of the connection's feed.
+    """Wrap `poll`: it is skipped while another replica holds the lease of the connection's feed.
 
-    The lease only avoids duplicate work: two replicas that poll at once publish events twice, which is harmless.
+    The lease only avoids duplicate work: if two replicas poll at once, events are published twice, which is harmless.
     """
 
     async def poll_if_ours(connection: str) -> None:
@@ -37,7 +37,10 @@ def leased(leases: Holds, feed: str, poll: Poll) -> Poll:
 
 
 def spaced(seconds: float, clock: Clock, poll: Poll) -> Poll:
-    """`poll`, skipped for `seconds` after it succeeded. It is called more often: a new leaseholder starts at once."""
+    """Wrap `poll`: it is skipped for `seconds` after it succeeded in this process.
+
+    The wrapper is called more often than that, so that a new leaseholder polls at once.
+    """
     succeeded: dict[str, float] = {}
 
     async def poll_if_due(connection: str) -> None:

@@ -1,4 +1,4 @@
-"""Polls feeds on a schedule, each connection in a task of its own, so that a slow or failing one delays no other."""
+"""Polls a feed on a schedule, each connection in its own task, so that a slow one delays no other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.runtime.metrics import ServiceMetrics
 
 
 class Polling:
-    """Polls each named connection every `seconds`, one poll of a connection at a time, until `stop` is set."""
+    """Polls each named connection every `seconds`, one poll of a connection at a time."""
 
     def __init__(
         self,
@@ -33,7 +33,10 @@ class Polling:
         self._running: dict[str, asyncio.Task[None]] = {}
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Raises any unexpected error of a poll. A poll that `stop` interrupts continues from its cursor next time."""
+        """Poll until `stop`. Raises any unexpected error of a poll.
+
+        A poll that `stop` interrupts continues from its cursor at the next start.
+        """
         try:
             while not stop.is_set():
                 self._start()
@@ -59,10 +62,12 @@ class Polling:
         try:
             await self._poll(name)
         except IntegrationError as error:
-            # The cursor has not moved, so nothing is skipped.
+            # The cursor has not moved, so the next poll reads the same changes.
             reason = "target_down" if isinstance(error, TargetDown) else "retry"
             self._metrics.events_failed.labels(self._entity, reason).inc()
-            self._log.warning("feed not read", connection=name, entity=self._entity, reason=error.reason)
+            self._log.warning(
+                "feed not polled, trying again", connection=name, entity=self._entity, reason=error.reason
+            )
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:

@@ -1,8 +1,9 @@
 """Detects that fewer webhooks arrive than usual. Pure.
 
-The usual rate is a low estimate: the first quartile of the same hour on earlier days, and no more than the mean of the
-same weekday, so that a shop that is closed on Sundays raises no alert each Sunday. Webhooks arrive in bunches (several
-topics for one order), so counts are divided by their index of dispersion before the Poisson probability is computed.
+The usual rate is a low estimate: the first quartile of the same hour on earlier days, and at most the mean of the same
+hour on the same weekday, so that a shop that is closed on Sundays raises no alert each Sunday. Webhooks arrive in
+bunches (several topics for one order), so counts are divided by their index of dispersion before the Poisson
+probability is computed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 HOUR = timedelta(hours=1)
-# Days of history that are read, and how many are needed at least.
+# Days of history that are read, days for the quartile, and fewest days without which there is no estimate.
 DAYS = 28
 _LATELY = 14
 _LEAST_DAYS = 3
@@ -25,7 +26,7 @@ IMPROBABLE = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`seen` webhooks came since `since`, and `expected` usually do; `chance` is the probability of so few."""
+    """How many webhooks were seen and expected since a time; `chance` is the probability of so few."""
 
     since: datetime
     seen: int
@@ -38,20 +39,23 @@ class Verdict:
 
 
 def judge(counts: Mapping[datetime, int], last_at: datetime, now: datetime) -> Verdict:
-    """The least probable verdict of several windows. `counts` are by full hour; `last_at` is the last webhook's."""
-    bunch = scatter(counts, now)
+    """The least probable verdict over several time windows.
+
+    `counts` are webhooks by full hour; the last webhook arrived at `last_at`.
+    """
+    spread = dispersion(counts, now)
     hour = now.replace(minute=0, second=0, microsecond=0)
     windows = [
         (max(last_at, now - timedelta(days=1)), now, 0),
         *((hour - back * HOUR, hour, seen_in(counts, hour - back * HOUR, hour)) for back in (1, 6)),
     ]
-    verdicts = [_judged(counts, since, until, seen, bunch) for since, until, seen in windows]
+    verdicts = [_judged(counts, since, until, seen, spread) for since, until, seen in windows]
     return min(verdicts, key=lambda verdict: verdict.chance)
 
 
-def _judged(counts: Mapping[datetime, int], since: datetime, until: datetime, seen: int, bunch: float) -> Verdict:
+def _judged(counts: Mapping[datetime, int], since: datetime, until: datetime, seen: int, spread: float) -> Verdict:
     expected = sum(rate(counts, hour) * share for hour, share in hours(since, until))
-    return Verdict(since, seen, expected, so_few(math.floor(seen / bunch), expected / bunch))
+    return Verdict(since, seen, expected, probability(math.floor(seen / spread), expected / spread))
 
 
 def seen_in(counts: Mapping[datetime, int], since: datetime, until: datetime) -> int:
@@ -68,7 +72,7 @@ def hours(since: datetime, until: datetime) -> Iterator[tuple[datetime, float]]:
 
 
 def rate(counts: Mapping[datetime, int], hour: datetime) -> float:
-    """Webhooks usual in this hour of the day, a low estimate; 0 while there is too little history."""
+    """A low estimate of the webhooks usual in this hour of the day; 0 while there is too little history."""
     lately = sorted(_earlier(counts, hour, range(1, _LATELY + 1)))
     if len(lately) < _LEAST_DAYS:
         return 0.0
@@ -77,8 +81,8 @@ def rate(counts: Mapping[datetime, int], hour: datetime) -> float:
     return min(low, sum(weekly) / len(weekly)) if len(weekly) >= _LEAST_WEEKS else low
 
 
-def scatter(counts: Mapping[datetime, int], now: datetime) -> float:
-    """Index of dispersion: variance of the same hour over the days divided by its mean; at least 1."""
+def dispersion(counts: Mapping[datetime, int], now: datetime) -> float:
+    """Index of dispersion (variance divided by mean) of the same hour over the days; at least 1."""
     variance = mean = 0.0
     for back in range(1, 25):
         days = _earlier(counts, now.replace(minute=0, second=0, microsecond=0) - back * HOUR, range(_LATELY))
@@ -90,17 +94,17 @@ def scatter(counts: Mapping[datetime, int], now: datetime) -> float:
 
 
 def _earlier(counts: Mapping[datetime, int], hour: datetime, days: Sequence[int]) -> list[int]:
-    """Counts of the same hour that many days before, for days since counting began."""
+    """Counts of the same hour on each of the days before; days before the first count are left out."""
     first = min(counts, default=hour)
     earlier = [hour - timedelta(days=back) for back in days]
-    return [counts.get(one, 0) for one in earlier if one >= first]
+    return [counts.get(moment, 0) for moment in earlier if moment >= first]
 
 
-def so_few(seen: int, expected: float) -> float:
+def probability(seen: int, expected: float) -> float:
     """The probability of seeing `seen` or fewer where `expected` are usual (Poisson)."""
     if expected <= 0 or seen >= expected:
         return 1.0
-    # From the largest term downwards: the rest soon adds nothing.
+    # Terms are added from the largest downwards, until they no longer change the sum.
     term = math.exp(seen * math.log(expected) - expected - math.lgamma(seen + 1))
     chance = 0.0
     for count in range(seen, -1, -1):

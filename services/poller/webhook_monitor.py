@@ -1,4 +1,4 @@
-"""Monitors webhooks: keeps subscriptions in place, detects silence, and reads again what was missed meanwhile."""
+"""Monitors webhooks: keeps subscriptions, detects silence, and backfills orders missed meanwhile."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from shared.state.webhook_counts import WebhookCounts
 from shared.state.webhook_watch import LOST, Gap, Watched, WebhookWatch
 
 RECREATED, REFUSED, SILENCE = "subscription_recreated", "subscription_refused", "webhook_silence"
-# Causes of gaps besides those of the subscription sync.
+# Causes of gaps besides those of the subscription sync: silence, and the repetition of a backfill.
 _SILENT, _AGAIN = "silence", "again"
-# For so long an operator sees that subscriptions had to be made anew.
-_TOLD_FOR = timedelta(hours=1)
+# How long the alert about recreated subscriptions stays open, so that an operator sees it.
+_RECREATED_OPEN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorState:
-    """Stores of what is remembered between two checks."""
+    """The stores that keep state between two checks."""
 
     watch: WebhookWatch
     counts: WebhookCounts
@@ -38,10 +38,11 @@ class MonitorState:
 
 @dataclass(frozen=True, slots=True)
 class MonitorSettings:
-    """`public_url` is where Shopify reaches ingress, empty where subscriptions are not ours to manage.
+    """What a monitor needs to know.
 
-    `topics` are those that are subscribed to. `overlap` is how long Shopify may have failed before it gave a
-    subscription up, `late` how much a record may show up after its time.
+    `public_url` is where Shopify reaches ingress; if it is empty, subscriptions are not managed. `topics` are the
+    webhook topics to subscribe to. `overlap` is how long Shopify may have failed to deliver before it removed a
+    subscription. `late` is how long after its time a record may appear in Shopify's lists.
     """
 
     public_url: str
@@ -68,20 +69,20 @@ class WebhookMonitor:
         self._settings = settings
 
     async def check(self, connection: str) -> None:
-        """One check. Raises TargetDown while shop, broker or database are down: the next check starts over."""
+        """Check one connection. Raises TargetDown if shop, broker or database are down."""
         shop = self._shop_of(connection)
         now = self._shell.clock.now()
         before = await self._state.watch.get(connection)
         if self._settings.public_url:
-            await self._keep(connection, shop, now)
-        heard = await self._listen(connection, before, now)
+            await self._sync_subscriptions(connection, shop, now)
+        verdict = await self._check_silence(connection, before, now)
         sent = await self._backfill(connection, shop)
-        if heard is not None:
-            self._tell_silence(connection, heard, sent)
+        if verdict is not None:
+            self._alert_silence(connection, verdict, sent)
         await self._state.watch.note_good(connection, now)
         await self._producer.flush()
 
-    async def _keep(self, connection: str, shop: ShopifyConnection, now: datetime) -> None:
+    async def _sync_subscriptions(self, connection: str, shop: ShopifyConnection, now: datetime) -> None:
         desired = desired_subscriptions(self._settings.public_url, connection, self._settings.topics)
         sync = SubscriptionSync(
             connection, desired, partial(shop.client.execute, context=REPAIR), self._state.watch, self._settings.overlap
@@ -93,7 +94,7 @@ class WebhookMonitor:
             return
         done = await sync.apply(steps, now)
         self._shell.log.warning(
-            "webhook subscriptions put right",
+            "webhook subscriptions corrected",
             connection=connection,
             created=done.created,
             updated=done.updated,
@@ -101,24 +102,24 @@ class WebhookMonitor:
             refused=done.refused,
         )
         if done.refused:
-            self._tell_refused(connection, done)
+            self._alert_refused(connection, done)
 
-    async def _listen(self, connection: str, before: Watched, now: datetime) -> Verdict | None:
-        """Whether webhooks have fallen silent; the silence is a gap then."""
+    async def _check_silence(self, connection: str, before: Watched, now: datetime) -> Verdict | None:
+        """The verdict if webhooks have fallen silent, else None. A silence is stored as a gap to backfill."""
         hours = await self._state.counts.since(connection, now - timedelta(days=DAYS + 1))
         if not hours:
             return None
         last_at = max(seen.last_at for seen in hours.values())
         if before.silent_since is not None and last_at > before.silent_since:
             await self._state.watch.note_silence(connection, None)
-            self._alert(connection, SILENCE, "webhooks are back", resolved=True)
+            self._alert(connection, SILENCE, "Shopify's webhooks arrive again", resolved=True)
         verdict = judge({hour: seen.count for hour, seen in hours.items()}, last_at, now)
         if not verdict.is_silent:
             return None
         since = verdict.since
         if before.silent_since is None:
             await self._state.watch.note_silence(connection, now)
-        elif before.good_at is not None:  # read until then already
+        elif before.good_at is not None:  # changes up to then were backfilled already
             since = max(since, before.good_at)
         await self._state.watch.note_gap(connection, Gap(since - self._settings.late, _SILENT))
         return verdict
@@ -130,45 +131,60 @@ class WebhookMonitor:
         sent = await backfill(connection, gap.since, partial(shop.client.execute, context=REPAIR), self._producer)
         await self._state.watch.close_gap(connection, gap)
         if gap.cause in (FIRST, LOST):
-            # What changed a moment ago may not be listed yet: the next look asks for it once more.
+            # Shopify may not list an order that changed a moment ago yet: the next check backfills the end again.
             await self._state.watch.note_gap(connection, Gap(began - self._settings.late, _AGAIN))
         self._shell.metrics.events_out.labels("order").inc(sent)
-        self._shell.log.info("gap filled", connection=connection, cause=gap.cause, since=str(gap.since), orders=sent)
+        self._shell.log.info(
+            "orders of a webhook gap are read again",
+            connection=connection,
+            cause=gap.cause,
+            since=str(gap.since),
+            orders=sent,
+        )
         if gap.cause == LOST:
             self._alert(
                 connection,
                 RECREATED,
-                f"webhook subscriptions were missing and were made anew; {sent} orders that changed since "
-                f"{gap.since:%Y-%m-%d %H:%M} UTC are read again",
+                f"webhook subscriptions were missing in Shopify and were created again; {sent} orders that changed "
+                f"since {gap.since:%Y-%m-%d %H:%M} UTC are read again, so none is lost; nothing to do unless this repeats",
                 orders=str(sent),
                 since=gap.since.isoformat(),
             )
         elif gap.cause == FIRST:
-            self._shell.log.info("webhooks are subscribed to", connection=connection)
+            self._shell.log.info("webhook subscriptions created", connection=connection)
         return sent
 
     async def _resolve(self, connection: str, kinds: tuple[str, ...], now: datetime) -> None:
-        """All is in place: what was said about it has been said for long enough."""
+        """Resolve the subscription alerts: at once for refused ones, after an hour for recreated ones."""
         for row in await self._state.alerts.list("open", connection):
-            if row.kind in kinds and (row.kind == REFUSED or row.last_at < now - _TOLD_FOR):
+            if row.kind in kinds and (row.kind == REFUSED or row.last_at < now - _RECREATED_OPEN):
                 self._alert(connection, row.kind, "all webhook subscriptions are in place", resolved=True)
 
-    def _tell_refused(self, connection: str, done: SubscriptionChanges) -> None:
-        said = "; ".join(f"{topic}: {why}" for topic, why in done.refused.items())
+    def _alert_refused(self, connection: str, done: SubscriptionChanges) -> None:
+        refusals = "; ".join(f"{topic}: {why}" for topic, why in done.refused.items())
         self._alert(
             connection,
             REFUSED,
-            f"Shopify refuses {len(done.refused)} webhook subscriptions, so orders are found late: {said}"[:1000],
+            f"Shopify refuses {len(done.refused)} webhook subscriptions, so changed orders arrive late, when the "
+            f"reconciler finds them; correct what Shopify names, then they are created by themselves: {refusals}"[
+                :1000
+            ],
         )
 
-    def _tell_silence(self, connection: str, verdict: Verdict, sent: int) -> None:
-        found = f"{sent} orders that changed meanwhile are read again" if sent else "no order changed in Shopify either"
+    def _alert_silence(self, connection: str, verdict: Verdict, sent: int) -> None:
+        if sent:
+            found = (
+                f"{sent} orders that changed meanwhile are read again, so none is lost; check that Shopify reaches "
+                "ingress and that no webhook is rejected"
+            )
+        else:
+            found = "no order changed in Shopify either, so nothing was missed; check that the shop can sell"
         self._alert(
             connection,
             SILENCE,
-            f"{verdict.seen} webhooks came since {verdict.since:%Y-%m-%d %H:%M} UTC, usually it is "
-            f"{verdict.expected:.0f}; {found}",
-            # A shop without orders has a problem too, but not with us.
+            f"{verdict.seen} webhooks arrived since {verdict.since:%Y-%m-%d %H:%M} UTC, usually about "
+            f"{verdict.expected:.0f} do; {found}",
+            # A shop without orders may have a problem, but not one of this integration.
             severity="warning" if sent else "info",
             expected=f"{verdict.expected:.1f}",
             seen=str(verdict.seen),

@@ -1,4 +1,4 @@
-"""The reconciler: compares both systems continuously, and has missed changes written by the ordinary services."""
+"""Runs the reconciler: compares both systems and has missed changes written by the other services."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NEW_CONNECTIONS_SECONDS = 5.0
 
 
 async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
-    """Compare until `stop`."""
+    """Compare all subjects of all connections until `stop`."""
     check(entities)
     compared = subjects(entities)
     async with (
@@ -44,16 +44,16 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
     ):
         shell.health.ready_when("started", lambda: True)
         async with asyncio.TaskGroup() as tasks:
-            watched: dict[tuple[str, str], asyncio.Task[None]] = {}
+            loops: dict[tuple[str, str], asyncio.Task[None]] = {}
             while not stop.is_set():
                 for name, subject in product(connections.names(), compared):
-                    one = name, subject.name
-                    if one not in watched or watched[one].done():
-                        watched[one] = tasks.create_task(_loop(settings, shell, parts, leases, name, subject).run(stop))
+                    key = name, subject.name
+                    if key not in loops or loops[key].done():
+                        loops[key] = tasks.create_task(_loop(settings, shell, parts, leases, name, subject).run(stop))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _NEW_CONNECTIONS_SECONDS)
-            # A pass may take long, and may end anywhere: the next one sees the same.
-            for task in watched.values():
+            # A pass may take long and may be interrupted anywhere: the next one finds the same differences.
+            for task in loops.values():
                 task.cancel()
 
 
@@ -63,7 +63,7 @@ def _loop(
     return SubjectLoop(
         name,
         subject,
-        # Made anew each time, since a connection may change, but remembering what agreed.
+        # A new pass each time, since a connection may change; they share the memory of records that agreed.
         partial(parts.pass_over, name, subject, Memory()),
         present=lambda: parts.connections.get(name) is not None,
         leases=leases,
@@ -72,7 +72,7 @@ def _loop(
         ledger=parts.ledger,
         clock=shell.clock,
         log=shell.log,
-        figures=SubjectMetrics(shell.metrics, name, subject.name),
+        metrics=SubjectMetrics(shell.metrics, name, subject.name),
         alert=parts.producer.alert,
     )
 

@@ -1,4 +1,8 @@
-"""Position of a subject's comparison: its sweeps, and the daily full pass that runs between them in slices. Pure."""
+"""How far the comparison of a subject has come: its sweeps and its full passes. Pure.
+
+A sweep compares what changed lately, every few minutes. A full pass compares everything, once a day, in slices that run
+between sweeps.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-# At the first start only this period is compared: older records were entered by other means.
+# At the first start only this period is compared: older records were not written by this system.
 _START = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """`start`: nothing that changed before is compared. `swept_at`: when the last sweep began.
+    """The stored position of one subject of one connection.
 
-    A running full pass has reached changes `at` this time and ends at `until`, the time it began. `full_at` is when the
-    last completed full pass began.
+    Records that changed before `start` are never compared. `swept_at` is when the last sweep began, `full_at` when the
+    last completed full pass began. While a full pass runs, records that changed before `at` are done, and `until`, the
+    time at which the pass began, is its end.
     """
 
     start: datetime
@@ -51,8 +56,11 @@ class Position:
             return self
         return replace(self, at=max(self.start, now - reach), until=now)
 
-    def sliced(self, go_on: datetime | None) -> Position:
-        """The position after one slice of the full pass; `go_on` is where the next one starts, None after the last."""
-        if go_on is not None:
-            return replace(self, at=go_on)
+    def sliced(self, continue_at: datetime | None) -> Position:
+        """The position after a slice of the full pass.
+
+        The next slice starts at `continue_at`, which is None after the last slice.
+        """
+        if continue_at is not None:
+            return replace(self, at=continue_at)
         return replace(self, at=None, until=None, full_at=self.until)

@@ -1,4 +1,4 @@
-"""Settings of the reconciler: when records are compared. What a pass may do is set in ComparisonSettings."""
+"""Settings of the reconciler: when records are compared. ComparisonSettings limit what a pass may do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.operations.comparison.settings import ComparisonSettings
 class Settings(ComparisonSettings):
     reconcile_seconds: float = Field(300.0, gt=0, description="How often what changed lately is compared, in seconds")
     reconcile_overlap_seconds: float = Field(
-        900.0, ge=0, description="How far each comparison looks back behind the last one, in seconds"
+        900.0, ge=0, description="How far before the start of the last comparison the next one looks back, in seconds"
     )
     reconcile_full_seconds: float = Field(86_400.0, gt=0, description="How often everything is compared, in seconds")
     reconcile_full_days: float = Field(60.0, gt=0, description="How many days back everything is compared")

@@ -1,4 +1,4 @@
-"""The reconciler's metrics of one subject of a connection."""
+"""Metrics of the comparison of one subject of one connection."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from shared.operations.comparison.passes import Outcome
 from shared.runtime.metrics import ServiceMetrics
 from shared.state.drift import Drift
 
-# What the ledger's rows in these states are is shown; the rest is over.
+# States of stored differences that the metrics show; the other states are final.
 SHOWN = ("open", "repairing", "review", "ignored")
 
 
 class SubjectMetrics:
-    """Counts of what passes did, and of the differences that are stored then."""
+    """Counts what passes did, and shows the differences that are stored afterwards."""
 
     def __init__(self, metrics: ServiceMetrics, connection: str, subject: str) -> None:
         self._metrics = metrics
@@ -25,8 +25,8 @@ class SubjectMetrics:
         self._subject = subject
         self._shown: dict[Gauge, set[tuple[str, ...]]] = {}
 
-    def tell(self, outcome: Outcome, rows: Iterable[Drift]) -> None:
-        """Update the metrics after a pass. `rows` are the subject's differences in the states that are shown."""
+    def record(self, outcome: Outcome, rows: Iterable[Drift]) -> None:
+        """Update the metrics after a pass. `rows` are the subject's differences in the states `SHOWN`."""
         metrics = self._metrics
         metrics.events_in.labels(self._subject).inc(outcome.compared)
         metrics.events_failed.labels(self._subject, "unread").inc(len(outcome.unread))
@@ -34,10 +34,10 @@ class SubjectMetrics:
             metrics.drift_found.labels(row.entity, row.kind).inc()
         for row in outcome.repaired:
             metrics.drift_repaired.labels(row.entity, row.kind).inc()
-        known = list(rows)
-        self._set(metrics.drift_rows, Counter((row.entity, row.kind, row.state) for row in known))
+        differences = list(rows)
+        self._set(metrics.drift_rows, Counter((row.entity, row.kind, row.state) for row in differences))
         money: dict[tuple[str, ...], Decimal] = {}
-        for row in known:
+        for row in differences:
             if row.state != "ignored" and row.currency:
                 labels = self._subject, row.currency
                 money[labels] = money.get(labels, Decimal(0)) + row.at_risk

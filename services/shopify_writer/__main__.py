@@ -1,4 +1,4 @@
-"""Starts the Shopify writer."""
+"""Runs the Shopify writer: writes canonical records into Shopify."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
             read_lag_seconds=settings.shopify_read_lag_seconds,
             link_batch_seconds=settings.link_batch_wait_ms / 1000,
         )
-        written: list[EntityWriter] = [load(name)(parts) for name in writers("shopify", entities)]
+        entity_writers: list[EntityWriter] = [load(name)(parts) for name in writers("shopify", entities)]
         async with (
             counting_in_doubt(Ledger(database, shell.clock), shell, "shopify"),
             open_consumer(
                 shell,
                 group=NAME,
-                routes=[route for one in written for route in one.routes],
+                routes=[route for writer in entity_writers for route in writer.routes],
                 producer=producer,
                 parked=Parked(database, NAME),
                 reviews=Reviews(database),

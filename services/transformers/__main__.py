@@ -1,4 +1,4 @@
-"""The transformers: turn notices from raw topics into canonical events."""
+"""Runs a transformer: turns the notices of one entity's raw topics into canonical events."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NAME = "transformers"
 
 
 async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] = ENTITIES) -> None:
-    """Turn notices into canonical events until `stop`."""
+    """Turn the notices of one entity into canonical events until `stop`."""
     check(entities)
     async with (
         open_shell(NAME, settings, stop) as shell,
@@ -46,7 +46,7 @@ async def run(settings: Settings, stop: asyncio.Event, entities: Sequence[Spec] 
         )
         async with open_consumer(
             shell,
-            # A group of its own: members of one group that read different topics disturb each other's rebalances.
+            # One group per entity: members of a group that read different topics disturb each other's rebalances.
             group=f"transformer-{settings.transformer_entity}",
             routes=[ours],
             producer=producer,

@@ -1,4 +1,4 @@
-"""The Shopify side of each connection: its client and the reader that batches over it."""
+"""The Shopify side of each connection: its client and its batching order readers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from shared.entities.order.shopify.batch_reader import OrderReader
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """One shop, and the readers of its orders, one by priority: no live order waits for a batch of others.
+    """One shop with its order readers.
 
-    `read_back`: whether each order is read from the API, be the webhook's body complete or not.
+    There is one reader per priority, so that no live order waits for a batch of others. With `read_back` each order is read from the API, even if the webhook's body is complete.
     """
 
     shopify: ShopifyConnection
@@ -41,49 +41,49 @@ class Shop:
 
 
 class Shops:
-    """All shops of this process, by connection; rebuilt when a connection changes. Use `open_shops`."""
+    """The shops of this process by connection, rebuilt when a connection changes. Use `open_shops`."""
 
     def __init__(self, clients: ShopifyClients, settings: Settings) -> None:
         self._clients = clients
         self._window = settings.read_window_ms / 1000
-        self._maximum = settings.read_batch_maximum
-        self._again = settings.reread_window_ms / 1000
-        self._known: dict[str, Shop] = {}
+        self._most_orders = settings.read_batch_maximum
+        self._reread_window = settings.reread_window_ms / 1000
+        self._shops: dict[str, Shop] = {}
 
     async def of(self, name: str) -> Shop:
         """The shop of the connection `name`.
 
-        Raises RetryLater for a connection that is not known (yet), and TargetDown for one whose credentials or
-        settings cannot work.
+        Raises RetryLater if the connection is unknown (it may not be loaded yet), and TargetDown if its credentials or
+        settings are invalid.
         """
         shopify = self._clients.get(name)
-        shop = self._known.get(name)
+        shop = self._shops.get(name)
         if shop is None or shop.shopify is not shopify:
-            # The old reader, if there was one, finishes what it has in hand.
-            chosen = shopify.section("order", ShopifyOrderSettings)
+            # Readers of the old connection, if any, finish the reads that they have started.
+            order_settings = shopify.section("order", ShopifyOrderSettings)
             readers = {priority: self._reader(shopify.client, priority) for priority in PRIORITIES}
-            shop = self._known[name] = Shop(shopify, readers, chosen.read_back)
+            shop = self._shops[name] = Shop(shopify, readers, order_settings.read_back)
         return shop
 
     def _reader(self, client: ShopifyClient, priority: Priority) -> OrderReader:
         return OrderReader(
             client,
             window_seconds=self._window,
-            maximum=self._maximum,
-            reread_window_seconds=self._again,
+            maximum=self._most_orders,
+            reread_window_seconds=self._reread_window,
             priority=priority,
         )
 
     async def close(self) -> None:
         """Cancel reads in progress."""
-        for shop in self._known.values():
+        for shop in self._shops.values():
             for reader in shop.readers.values():
                 await reader.close()
 
 
 @asynccontextmanager
 async def open_shops(settings: Settings, clients: ShopifyClients) -> AsyncIterator[Shops]:
-    """The shops; reads in progress are cancelled on exit."""
+    """Open the shops. Reads in progress are cancelled on exit."""
     shops = Shops(clients, settings)
     try:
         yield shops

@@ -1,4 +1,4 @@
-"""Which entity this process transforms."""
+"""Finds the route of the entity that this process transforms."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from shared.messaging.record import Route
 
 
 def route(entity: str, parts: TransformParts, entities: Sequence[Spec] = ENTITIES) -> Route:
-    """The route of this entity. Raises Misconfigured where there is none of that name."""
-    known = {spec.name: spec for spec in transformed(entities)}
-    if entity not in known:
-        raise Misconfigured(f"TRANSFORMER_ENTITY: {entity!r} is not among {', '.join(known)}")
-    found: Route = load(known[entity].transform)(parts)
+    """The route of the entity. Raises Misconfigured if no entity of that name is transformed."""
+    transformable = {spec.name: spec for spec in transformed(entities)}
+    if entity not in transformable:
+        raise Misconfigured(f"TRANSFORMER_ENTITY: {entity!r} is not one of {', '.join(transformable)}: set one of them")
+    found: Route = load(transformable[entity].transform)(parts)
     return found

@@ -60,7 +60,7 @@ class Harness:
         self.clock = FakeClock(NOON)
         self.road = Road()
         self.registry = CollectorRegistry()
-        self.figures = SubjectMetrics(ServiceMetrics("reconciler", self.registry), "main", STOCK.name)
+        self.metrics = SubjectMetrics(ServiceMetrics("reconciler", self.registry), "main", STOCK.name)
         self.memory = Memory(capped=False)
         nobody: Any = None
         self.vendors = Vendors(nobody, nobody)
@@ -83,7 +83,7 @@ class Harness:
             "main", STOCK, self.a_pass, present=lambda: True, leases=leases, settings=Settings.from_env(ENVIRON),
             cursors=Cursors(self.database), ledger=DriftLedger(self.database), clock=self.clock,
             log=get_logger("reconciler"), alert=self.road.alerts.append,
-            figures=self.figures,
+            metrics=self.metrics,
         )  # fmt: skip
 
     async def drift(self, *states: Any) -> list[tuple[str, str]]:
@@ -107,7 +107,7 @@ async def test_what_differs_is_noted_sent_through_once_and_over_when_both_sides_
         assert harness.road.sent == []
 
         harness.clock.advance(60)
-        await watch.look_again()
+        await watch.recheck()
         assert [(event.id, event.entity, event.subject) for event in harness.road.sent] == [
             ("repair:1:1", "stock", "TEE")
         ]
@@ -116,7 +116,7 @@ async def test_what_differs_is_noted_sent_through_once_and_over_when_both_sides_
         assert (row.undo["held"], row.undo["notices"]) == ({"units": row.reason}, ["repair:1:1"])
 
         harness.holds("TEE", 5, 5)
-        await watch.look_again()
+        await watch.recheck()
         assert await harness.drift() == []
         assert await harness.drift("repaired") == [("TEE", "stock_differs")]
         labels = {"entity": "stock", "kind": "stock_differs"}

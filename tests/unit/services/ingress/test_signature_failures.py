@@ -96,62 +96,62 @@ async def test_many_bad_ones_within_a_minute_are_one_alert_that_ends_with_quiet(
     await post(place, signed(BODY))
     place.signature_failures.resolve_quiet()
 
-    assert raised == [AlertChange("main", 5, is_over=False)]
-    assert place.broker.changes[1:] == [AlertChange("main", 8, is_over=True)]
+    assert raised == [AlertChange("main", 5, is_resolved=False)]
+    assert place.broker.changes[1:] == [AlertChange("main", 8, is_resolved=True)]
 
 
 async def test_good_ones_raise_nothing_and_the_first_ends_what_an_earlier_process_left(place: RunningIngress) -> None:
     for _ in range(10):
         await post(place, signed(BODY))
 
-    assert place.broker.changes == [AlertChange("main", 0, is_over=True)]
+    assert place.broker.changes == [AlertChange("main", 0, is_resolved=True)]
 
 
 def test_few_among_good_ones_are_no_alert() -> None:
-    alarm = FailureAlert(5, 60.0)
+    alert = FailureAlert(5, 60.0)
     for now in range(50):
-        assert alarm.add("main", now * 20.0) is None
-        alarm.good("main")
+        assert alert.add("main", now * 20.0) is None
+        alert.verified("main")
 
 
 def test_slow_ones_without_a_good_one_between_are_an_alert_until_one_comes() -> None:
     """A wrong secret in a small shop: a webhook every ten minutes, each refused."""
-    alarm = FailureAlert(5, 60.0)
-    told = []
+    alert = FailureAlert(5, 60.0)
+    changes = []
     for now in range(0, 6000, 600):
-        told += [alarm.add("main", float(now)), *alarm.quiet(now + 300.0)]
-    assert [change.failures for change in told if change] == [5, 6, 7, 8, 9, 10]
+        changes += [alert.add("main", float(now)), *alert.resolve_quiet(now + 300.0)]
+    assert [change.failures for change in changes if change] == [5, 6, 7, 8, 9, 10]
 
-    assert alarm.good("main") is None
-    assert alarm.quiet(6000.0) == [AlertChange("main", 10, is_over=True)]
+    assert alert.verified("main") is None
+    assert alert.resolve_quiet(6000.0) == [AlertChange("main", 10, is_resolved=True)]
 
 
 def test_forgers_of_a_connection_without_any_good_one_are_forgotten_after_a_day() -> None:
-    alarm = FailureAlert(2, 60.0)
-    assert alarm.add("main", 0.0) is None
-    assert alarm.add("main", 1.0) is not None
+    alert = FailureAlert(2, 60.0)
+    assert alert.add("main", 0.0) is None
+    assert alert.add("main", 1.0) is not None
 
-    assert alarm.quiet(86_400.0) == []
-    assert alarm.quiet(86_402.0) == [AlertChange("main", 2, is_over=True)]
+    assert alert.resolve_quiet(86_400.0) == []
+    assert alert.resolve_quiet(86_402.0) == [AlertChange("main", 2, is_resolved=True)]
 
 
 def test_an_alert_that_goes_on_is_told_again_and_after_the_quiet_may_begin_anew() -> None:
-    alarm = FailureAlert(2, 60.0)
-    first = [alarm.add("main", now) for now in (0.0, 1.0, 2.0, 61.0)]
-    alarm.good("main")
-    over = alarm.quiet(130.0)
-    again = [alarm.add("main", now) for now in (200.0, 201.0)]
+    alert = FailureAlert(2, 60.0)
+    first = [alert.add("main", now) for now in (0.0, 1.0, 2.0, 61.0)]
+    alert.verified("main")
+    over = alert.resolve_quiet(130.0)
+    again = [alert.add("main", now) for now in (200.0, 201.0)]
 
-    assert first == [None, AlertChange("main", 2, is_over=False), None, AlertChange("main", 4, is_over=False)]
-    assert over == [AlertChange("main", 4, is_over=True)]
-    assert again == [None, AlertChange("main", 2, is_over=False)]
+    assert first == [None, AlertChange("main", 2, is_resolved=False), None, AlertChange("main", 4, is_resolved=False)]
+    assert over == [AlertChange("main", 4, is_resolved=True)]
+    assert again == [None, AlertChange("main", 2, is_resolved=False)]
 
 
 def test_memory_is_bounded_whatever_addresses_a_forger_has() -> None:
     addresses = SenderThrottle(60.0)
     for n in range(30_000):
         addresses.failed(f"2001:db8::{n:x}", 0.0)
-        addresses.proved(f"2001:db8:1::{n:x}")
+        addresses.verified(f"2001:db8:1::{n:x}")
 
     assert len(addresses) == 20_000
 
@@ -165,7 +165,7 @@ def test_without_a_limit_nobody_is_barred() -> None:
 
 
 def test_the_alert_names_the_connection_and_no_address() -> None:
-    alert = alert_of(AlertChange("main", 10, is_over=False), 60.0, FakeClock().now())
+    alert = alert_of(AlertChange("main", 10, is_resolved=False), 60.0, FakeClock().now())
 
     assert (alert.kind, alert.connection, alert.details, alert.resolved) == (
         "signature_failures",
@@ -173,4 +173,4 @@ def test_the_alert_names_the_connection_and_no_address() -> None:
         {"failures": "10"},
         False,
     )
-    assert alert_of(AlertChange("main", 12, is_over=True), 60.0, FakeClock().now()).resolved
+    assert alert_of(AlertChange("main", 12, is_resolved=True), 60.0, FakeClock().now()).resolved

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.poller.silence import HOUR, IMPROBABLE, judge, rate, scatter, so_few
+from services.poller.silence import HOUR, IMPROBABLE, dispersion, judge, probability, rate
 
 NOW = datetime(2026, 11, 25, 15, 30, tzinfo=UTC)  # a Wednesday
 TOP = NOW.replace(minute=0)
@@ -69,7 +69,7 @@ def test_webhooks_that_come_in_bunches_are_fewer_witnesses() -> None:
     orders = {hour: sum(chance.random() < 0.05 for _ in range(100)) for hour in weeks(1)}
     bunches = {hour: 8 * count for hour, count in orders.items()}  # each order sends eight
 
-    assert 6 < scatter(bunches, NOW) < 9
+    assert 6 < dispersion(bunches, NOW) < 9
     assert not judge(bunches, NOW - timedelta(hours=1), NOW).is_silent
     assert judge(bunches, NOW - timedelta(hours=6), NOW).is_silent
 
@@ -96,18 +96,18 @@ def test_the_chance_is_the_sum_of_its_terms(seen: int, expected: float) -> None:
     terms = [math.exp(count * math.log(expected) - expected - math.lgamma(count + 1)) for count in range(seen + 1)]
     wanted = 1.0 if seen >= expected else math.fsum(terms)
 
-    assert so_few(seen, expected) == pytest.approx(wanted, rel=1e-6, abs=1e-300)
+    assert probability(seen, expected) == pytest.approx(wanted, rel=1e-6, abs=1e-300)
 
 
 @given(st.integers(0, 50), st.floats(0.1, 1e6), st.floats(0.1, 1e6))
 def test_the_more_is_usual_the_less_likely_it_is_to_see_few(seen: int, one: float, other: float) -> None:
     low, high = sorted((one, other))
 
-    assert so_few(seen, high) <= so_few(seen, low) + 1e-12
+    assert probability(seen, high) <= probability(seen, low) + 1e-12
 
 
 def test_ten_expected_and_none_seen_is_improbable() -> None:
-    assert so_few(0, 10.0) < IMPROBABLE < so_few(0, 9.0)
+    assert probability(0, 10.0) < IMPROBABLE < probability(0, 9.0)
 
 
 def test_an_hour_that_nobody_knows_has_no_rate() -> None:

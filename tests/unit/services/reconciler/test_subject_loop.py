@@ -1,4 +1,4 @@
-"""What a connection's watch does with what goes wrong, and when it tells somebody."""
+"""What a connection's watch does with errors, and when it raises an alert."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ENVIRON = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql
 
 
 class World:
-    """One connection: passes end as told, and everything it keeps is in memory."""
+    """One connection: passes end with the given outcomes, and its state is in memory."""
 
     def __init__(self) -> None:
         self.clock = FakeClock(NOON)
@@ -38,7 +38,7 @@ class World:
         self.kept: dict[str, dict[str, Any]] = {}
         self.outcomes: list[Outcome | Exception] = []
         self.registry = CollectorRegistry()
-        self.figures = SubjectMetrics(ServiceMetrics("reconciler", self.registry), "main", "order")
+        self.metrics = SubjectMetrics(ServiceMetrics("reconciler", self.registry), "main", "order")
         self.released = 0
 
     def watch(self, present: Callable[[], bool] = lambda: True) -> SubjectLoop:
@@ -48,7 +48,7 @@ class World:
             "main", SUBJECT, lambda: parts, present=present,
             leases=parts, settings=settings, cursors=parts, ledger=parts,
             clock=self.clock, log=get_logger("reconciler"),
-            figures=self.figures, alert=self.alerts.append,
+            metrics=self.metrics, alert=self.alerts.append,
         )  # fmt: skip
 
     # Leases, cursors and the ledger
@@ -82,7 +82,7 @@ class World:
             raise outcome
         return outcome
 
-    def told(self) -> Sequence[tuple[str, bool]]:
+    def alert_changes(self) -> Sequence[tuple[str, bool]]:
         return [(alert.kind, alert.resolved) for alert in self.alerts]
 
 
@@ -113,28 +113,28 @@ async def test_an_unexpected_error_is_logged_and_tried_again(world: World, monke
     assert (world.released, world.alerts) == (2, [])
 
 
-async def test_a_connection_that_is_not_compared_for_a_quarter_of_an_hour_is_told_of_once(
+async def test_a_connection_that_is_not_compared_for_a_quarter_of_an_hour_raises_one_alert(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.outcomes.append(Outcome())
     await world.watch().sweep()
     world.alerts.clear()
     await failing(world, monkeypatch, *[RetryLater("odd")] * 5, minutes=6)
-    assert world.told() == [("not_compared", False)]
+    assert world.alert_changes() == [("not_compared", False)]
 
-    # Another replica, which has told of nothing.
+    # Another replica, which has raised no alert itself.
     world.outcomes.append(Outcome())
     await world.watch().sweep()
-    assert world.told() == [("not_compared", False), ("not_compared", True)]
+    assert world.alert_changes() == [("not_compared", False), ("not_compared", True)]
 
 
-async def test_where_passes_end_nobody_is_told_of_anything(world: World) -> None:
+async def test_successful_passes_raise_no_alert(world: World) -> None:
     world.outcomes += [Outcome(), Outcome()]
-    one = world.watch()
-    await one.sweep()
+    loop = world.watch()
+    await loop.sweep()
     world.alerts.clear()
     world.clock.advance(300)
-    await one.sweep()
+    await loop.sweep()
 
     assert world.alerts == []
 
@@ -142,10 +142,10 @@ async def test_where_passes_end_nobody_is_told_of_anything(world: World) -> None
 async def test_orders_that_cannot_be_read_are_counted_and_logged_once(world: World) -> None:
     unread: Mapping[str, str] = {"5001": "it is too long"}
     world.outcomes += [Outcome(unread=dict(unread)), Outcome(unread=dict(unread))]
-    one = world.watch()
+    loop = world.watch()
     with capture_logs() as logs:
-        await one.sweep()
-        await one.sweep()
+        await loop.sweep()
+        await loop.sweep()
 
     assert [entry["key"] for entry in logs if entry["event"] == "order not compared"] == ["5001"]
     labels = {"entity": "order", "reason": "unread"}

@@ -20,13 +20,13 @@ def test_differences_are_shown_by_connection_and_vanish_when_they_are_over() -> 
     def shown(name: str, connection: str, **labels: str) -> float | None:
         return registry.get_sample_value(f"tillbridge_{name}", {"connection": connection, **labels})
 
-    others.tell(Outcome(), [replace(ROW, connection="other")])
-    mine.tell(Outcome(compared=3, found=[ROW], repaired=[ROW]), [ROW, replace(ROW, state="ignored")])
+    others.record(Outcome(), [replace(ROW, connection="other")])
+    mine.record(Outcome(compared=3, found=[ROW], repaired=[ROW]), [ROW, replace(ROW, state="ignored")])
     money = {"subject": "order", "currency": "USD"}
     state = {"entity": "order", "kind": "order_missing", "state": "open"}
     assert (shown("drift_rows", "main", **state), shown("drift_at_risk", "main", **money)) == (1, 40)
 
-    mine.tell(Outcome(), [])
+    mine.record(Outcome(), [])
     assert (shown("drift_rows", "main", **state), shown("drift_at_risk", "main", **money)) == (0, 0)
     assert shown("drift_rows", "other", **state) == 1
     repaired = {"entity": "order", "kind": "order_missing"}
