@@ -30,12 +30,12 @@ class Settings(Common):
     ingress_failures_per_minute: float = Field(
         60.0,
         ge=0,
-        description="Failed signatures per minute after which an address that never sent a valid one gets 429; 0: no limit",
+        description="Failed signatures per minute after which an address without any valid one gets 429; 0: no limit",
     )
     ingress_proxies: int = Field(
         0,
         ge=0,
-        description="Proxies in front of ingress; with n, a sender's address is the n-th from the end of X-Forwarded-For",
+        description="Proxies before ingress; with n, a sender's address is the n-th from the end of X-Forwarded-For",
     )
     signature_alert_count: int = Field(
         10,

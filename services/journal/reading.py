@@ -73,7 +73,8 @@ def alert_of(body: bytes | None) -> Alert:
 def hop_of_raw(spec: Spec, source: Source, headers: Headers, timestamp_ms: int) -> Hop:
     """The first hop of an event, built from its raw record.
 
-    The senders of raw records trace nothing themselves. `timestamp_ms` is the Kafka record's timestamp. Raises Rejected if the headers are not those of an event.
+    The senders of raw records trace nothing themselves. `timestamp_ms` is the Kafka record's timestamp. Raises Rejected
+    if the headers are not those of an event.
     """
     named = _named(headers)
     at = datetime.fromtimestamp(timestamp_ms / 1000, UTC)

@@ -146,7 +146,7 @@ class WebhookMonitor:
                 connection,
                 RECREATED,
                 f"webhook subscriptions were missing in Shopify and were created again; {sent} orders that changed "
-                f"since {gap.since:%Y-%m-%d %H:%M} UTC are read again, so none is lost; nothing to do unless this repeats",
+                f"since {gap.since:%Y-%m-%d %H:%M} UTC are read again, so none is lost; do nothing unless this repeats",
                 orders=str(sent),
                 since=gap.since.isoformat(),
             )

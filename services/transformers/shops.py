@@ -19,7 +19,8 @@ from shared.entities.order.shopify.batch_reader import OrderReader
 class Shop:
     """One shop with its order readers.
 
-    There is one reader per priority, so that no live order waits for a batch of others. With `read_back` each order is read from the API, even if the webhook's body is complete.
+    There is one reader per priority, so that no live order waits for a batch of others. With `read_back` each order is
+    read from the API, even if the webhook's body is complete.
     """
 
     shopify: ShopifyConnection
