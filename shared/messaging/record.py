@@ -12,7 +12,7 @@ from shared.limits.call_context import CallContext
 from shared.messaging.envelope import Envelope, Headers
 from shared.messaging.topics import Topic
 
-# What a record costs besides its bytes, roughly: the objects around it. Memory bounds count it.
+# Approximate memory of a record besides its bytes: the objects around it. Memory bounds include it.
 _OVERHEAD_BYTES = 512
 
 
@@ -101,8 +101,8 @@ class Route:
     collapse: the handler gets all waiting records of a key, oldest first; all but the last are superseded.
     give_up: what becomes of a key whose retries are used up: `halt` keeps it for a person, `skip` lets its next
     record pass.
-    writes: its handler makes a vendor's record as the event says. A key that is written again and again goes round in
-    a loop: it has to wait, and a person hears of it.
+    writes: its handler writes a vendor's record. A key that is written again and again is in a loop: it is parked, with
+    a review.
     """
 
     topic: Topic

@@ -88,7 +88,7 @@ class ServiceMetrics:
     def _define_drift(self) -> None:
         # Differences between both systems, as passes see them. By the reconciler.
         self.drift_found = self._counter("drift_found", "Differences seen", "entity", "kind")
-        # Those it sent through the road once more. By the reconciler.
+        # Those it sent through the pipeline again. By the reconciler.
         self.drift_repaired = self._counter("drift_repaired", "Differences sent through again", "entity", "kind")
         # Differences that are not over, by state: open, repairing, review, ignored. By the reconciler.
         self.drift_rows = self._gauge("drift_rows", "Differences not over", "connection", "entity", "kind", "state")

@@ -44,7 +44,7 @@ _DEAD_LETTERS = """
        and not exists (select from journal j where a.kind = 'dead_letter' and a.entity = $4
                           and (j.connection, j.entity, j.key, j.service) = (a.connection, a.entity, a.key, a.service)
                           and j.outcome = 'applied' and j.started_at > a.last_at)"""
-# Received and not ended: the last sign of an order, or of its shipments, at the door and at the far end of the road.
+# In flight: received, and no outcome yet. The latest hop at ingress and at the writers, of an order or its shipments.
 _IN_FLIGHT = """
     select key, max(finished_at) filter (where outcome = 'received') as received,
            max(finished_at) filter (where outcome not in ('received', 'retrying', 'published')

@@ -18,15 +18,15 @@ from shared.messaging.record import ConsumerOptions
 from shared.messaging.topics import MAX_RECORD_BYTES
 from shared.runtime.settings import Settings
 
-# Many concurrent senders fill the usual 16 KiB batch at once and then wake each other in vain: 7 times slower.
+# Many concurrent senders fill the default batch of 16 KiB at once and wake each other needlessly: 7 times slower.
 _BATCH_BYTES = 256 * 1024
-# Nothing waits for company: while a request is under way, what comes is collected anyway.
+# No linger: records that arrive while a request is in flight are batched anyway.
 _LINGER_MS = 0
-# The hashes of so many keys are remembered: the client computes them in Python, byte by byte.
+# How many keys' hashes are cached: the client computes murmur2 in Python, byte by byte.
 _REMEMBERED_KEYS = 65_536
 # Also how long a batch waits for a partition without a leader before it fails for good.
 _REQUEST_TIMEOUT_MS = 15_000
-# What a request carries besides records.
+# Room for what a fetch response holds besides records.
 _FETCH_BYTES = MAX_RECORD_BYTES + 64 * 1024
 _STOP_SECONDS = 5.0
 
@@ -39,7 +39,7 @@ def _hash_of(key: bytes) -> int:
 def partition_of(key: bytes | None, partitions: Sequence[int], available: Sequence[int]) -> int:
     """The partition of a key, as every Kafka client computes it; any that is available for a record without a key."""
     if key is None:
-        return random.choice(available or partitions)  # noqa: S311 - no secret hangs on it
+        return random.choice(available or partitions)  # noqa: S311 - not a secret
     return partitions[_hash_of(key) % len(partitions)]
 
 

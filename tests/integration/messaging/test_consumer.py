@@ -402,7 +402,7 @@ async def test_a_reader_that_the_client_sets_back_stops_and_its_next_start_misse
         await until(partial(harness.has_committed, 3))
         # What the client does when the log has no longer what it asks for.
         await running.consumer._kafka.seek_to_beginning()
-        with pytest.raises(LogTruncated, match="goes on at 0"):
+        with pytest.raises(LogTruncated, match="continues at offset 0"):
             await asyncio.wait_for(running.task, 30)
 
     await harness.publish("a", 3)
