@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.local.account import ConnectionInput, connection_from, read_files, secret_key, wants_sandbox
-from deploy.local.connect import connect
+from deploy.local.connect import connect, told
 from deploy.local.engine import Engine, open_engine
 from deploy.local.locks import try_lock
 from deploy.local.ports import Ports
@@ -22,6 +22,7 @@ from deploy.local.supervisor import Supervisor, open_supervisor
 from shared.entities.table import topics
 from shared.errors import Misconfigured, TargetDown
 from shared.messaging.kafka.admin import create_topics
+from shared.operations.definitions import Published
 from shared.runtime.settings import Settings
 from shared.state.connections import Connection
 from shared.state.database import Database, migrate
@@ -91,7 +92,9 @@ async def open_stack(
         stack.push_async_callback(supervisor.stop)
         common = _common(given, engine, secret_key(given, folder))
         tell("preparing schema and topics")
-        await _prepare(common, described, forget_first=sandbox_url is not None)
+        published = await _prepare(common, described, forget_first=sandbox_url is not None)
+        if published:
+            tell(told(described.connection.name, published))
         tell("starting services")
         await _start_services(supervisor, common, ports, ingress, replicas)
         url, run_json, name = ingress.address("INGRESS_PORT"), build / "run.json", described.connection.name
@@ -147,12 +150,12 @@ def _common(given: Mapping[str, str], engine: Engine, key: str) -> dict[str, str
     }
 
 
-async def _prepare(common: Mapping[str, str], described: ConnectionInput, *, forget_first: bool) -> None:
+async def _prepare(common: Mapping[str, str], described: ConnectionInput, *, forget_first: bool) -> Published | None:
     settings = Settings.from_env(common)
     try:
         await asyncio.gather(migrate(settings.database_url), create_topics(settings, topics()))
         async with Database.open(settings.database_url, 1) as database:
-            await connect(database, settings, described, forget_first=forget_first)
+            return await connect(database, settings, described, forget_first=forget_first)
     except TargetDown as error:
         raise Misconfigured(error.reason) from error
 

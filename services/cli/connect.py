@@ -9,8 +9,10 @@ import typer
 
 from deploy.local.account import connection_from, read_files, wants_sandbox
 from deploy.local.connect import connect as store_connection
-from services.cli.options import run_operation
+from deploy.local.connect import told
+from services.cli.options import operator, run_operation
 from services.cli.running_system import environment
+from shared.operations.definitions import Published
 from shared.runtime.output import console
 from shared.runtime.settings import Settings
 from shared.state.database import Database
@@ -27,15 +29,22 @@ def connect(
     ] = COMPOSE_SANDBOX,
 ) -> None:
     """Put the accounts that the environment names into the database, as one connection."""
-    name, imitated = run_operation(connect_accounts(environment(), sandbox))
+    name, imitated, published = run_operation(connect_accounts(environment(), sandbox))
     console().print(f"connection {name}: {'the sandbox' if imitated else 'your accounts'}", markup=False)
+    if published:
+        console().print(told(name, published), markup=False, soft_wrap=True)
 
 
-async def connect_accounts(environ: Mapping[str, str], sandbox: str) -> tuple[str, bool]:
-    """The connection's name, and whether it leads to the sandbox. Raises Misconfigured, TargetDown."""
+async def connect_accounts(environ: Mapping[str, str], sandbox: str) -> tuple[str, bool, Published | None]:
+    """The connection's name, whether it leads to the sandbox, and what settings were published.
+
+    Raises Misconfigured, Rejected, TargetDown.
+    """
     environ = read_files(environ)
     settings = Settings.from_env(environ)
     described = connection_from(environ, sandbox)
     async with Database.open(settings.database_url, 1) as database:
-        await store_connection(database, settings, described, forget_first=wants_sandbox(environ))
-    return described.connection.name, wants_sandbox(environ)
+        published = await store_connection(
+            database, settings, described, forget_first=wants_sandbox(environ), author=operator()
+        )
+    return described.connection.name, wants_sandbox(environ), published

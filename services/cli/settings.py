@@ -17,7 +17,7 @@ from services.cli.options import NO_REASON, AsJson, Because, database_url, opera
 from shared.definitions.describe import describe as list_settings
 from shared.definitions.describe import reference
 from shared.definitions.paths import Change, merged, setting_paths, unknown_paths, value_at
-from shared.definitions.paths import changes as differences
+from shared.definitions.paths import changes as changed_values
 from shared.entities.settings_model import settings_model
 from shared.errors import Misconfigured
 from shared.operations.dead_letters.dry_run import DryRunSettings, open_previews
@@ -27,6 +27,7 @@ from shared.operations.definitions import (
     Reapplicable,
     ReapplyPreview,
     definitions_history,
+    differences,
     edited,
     preview_reapply,
     publish_definitions,
@@ -188,7 +189,7 @@ def reapply_(
         for one, preview in zip(found, previews, strict=True):
             _tell_preview(one, preview)
     if not found:
-        console(stderr=True).print("nothing was written with other settings in that time", markup=False)
+        console(stderr=True).print("no record of that time was written with settings that differ for it", markup=False)
     if dry_run or not found:
         return
     count = sum(len(one.keys) for one in found)
@@ -201,7 +202,7 @@ def reapply_(
 async def _previewed(connection: str, days: int) -> tuple[list[Reapplicable], list[ReapplyPreview]]:
     async with open_previews(tool_settings(DryRunSettings)) as parts:
         since = parts.clock.now() - timedelta(days=days)
-        found = await reapplicable(parts.database, connection, since)
+        found = await reapplicable(parts.database, connection, since, model=settings_model())
         previews = []
         for one in found:
             with _progress(f"{one.spec.plural} looked at", len(one.keys)) as progress:
@@ -236,7 +237,7 @@ def describe(
 def _changed(newest_first: Sequence[DefinitionsVersion], at: int) -> list[Change]:
     """What a version changed, against the one before it; the first against the defaults."""
     before = newest_first[at + 1].settings if at + 1 < len(newest_first) else {}
-    return differences(before, newest_first[at].settings, settings_model())
+    return changed_values(before, newest_first[at].settings, settings_model())
 
 
 def _headline(connection: str, one: DefinitionsVersion) -> str:
@@ -282,6 +283,12 @@ def _tell_preview(one: Reapplicable, preview: ReapplyPreview) -> None:
         f"{len(preview.problems)} cannot be written",
         markup=False,
     )
+    if also := [system for system, _ in one.spec.writers if system != one.target]:
+        console().print(
+            f"  Only calls to {one.target.capitalize()} are counted. "
+            f"Writes to {' and '.join(map(str.capitalize, also))} that follow from them, such as metafields, are not.",
+            markup=False,
+        )
     for affected in preview.affected[:MOST_LISTED]:
         console().print(
             f"  {affected.number}  {affected.total} {affected.currency}  {len(affected.calls)} calls", markup=False
@@ -296,6 +303,7 @@ def _as_json(one: Reapplicable, preview: ReapplyPreview) -> dict[str, Any]:
     return {
         "entity": one.spec.name,
         "target": one.target,
+        "not_counted": [system for system, _ in one.spec.writers if system != one.target],
         "written_with_other_settings": len(one.keys),
         "would_change": len(preview.affected),
         "money": {currency: str(amount) for currency, amount in preview.money.items()},

@@ -32,7 +32,8 @@ tillbridge settings set heartland.order.order_prefix=W- --because "the stores so
 
 This publishes a new version. Events that arrive from then on are written with it. What was written before stays as it
 is, and is no difference for the reconciler, until `tillbridge settings reapply` writes it again, at backfill priority;
-it first shows how many records would change, and what they come to.
+it first shows how many records would change, and what they come to. It leaves out records for which no setting differs
+that can change what is written.
 
 The settings of a new connection may also come from the file that `CONNECTION_SETTINGS_FILE` names. `tillbridge connect`
 and `tillbridge run` publish the file's settings wherever they differ from those in use: keep one or the other.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -43,6 +43,16 @@ def fixed_paths(model: type[BaseModel]) -> Iterator[str]:
     for path, field in setting_fields(model):
         if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("fixed_once_written"):
             yield path
+
+
+def written_changes(found: Iterable[Change], model: type[BaseModel]) -> list[Change]:
+    """Those of the changes that can change what is written: all but settings that are marked as unable to."""
+    idle = {
+        path
+        for path, field in setting_fields(model)
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("changes_what_is_written") is False
+    }
+    return [change for change in found if change.path not in idle]
 
 
 def sections(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -109,6 +119,12 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any], model: type[Bas
         (path, _effective(before, path, defaults), _effective(after, path, defaults)) for path in setting_paths(model)
     ]
     return [Change(path, was, now) for path, was, now in pairs if was != now]
+
+
+def removed_unknown(before: Mapping[str, Any], after: Mapping[str, Any], model: type[BaseModel]) -> list[Change]:
+    """Stored keys that the model does not declare, and that `after` no longer holds. They never had an effect."""
+    kept = set(unknown_paths(after, model))
+    return [Change(path, value_at(before, path), None) for path in unknown_paths(before, model) if path not in kept]
 
 
 def unknown_paths(settings: Mapping[str, Any], model: type[BaseModel], prefix: str = "") -> Iterator[str]:

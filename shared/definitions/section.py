@@ -17,3 +17,5 @@ class Section(BaseModel):
 
 # For a setting by which records that are written already are found again: see `fixed_paths`.
 FIXED: JsonDict = {"fixed_once_written": True}
+# For a setting that cannot change what is written, so that no record is re-applied for it: see `written_changes`.
+NOT_WRITTEN: JsonDict = {"changes_what_is_written": False}

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from shared.entities.settings_model import settings_check, settings_model
 from shared.errors import Misconfigured, Rejected
-from shared.operations.definitions import refuse_fixed
+from shared.operations.definitions import Edit, Published, publish_definitions
 from shared.state.connections import Connection, ConnectionStore
 from shared.state.database import Database
 from shared.state.definitions import Definitions
@@ -71,26 +71,37 @@ async def put_connection(
     *,
     keep_settings: bool = False,
     forget_records: bool = False,
-) -> None:
+    author: str = "tillbridge",
+    because: str = "connected",
+) -> Published | None:
     """Store and activate a connection, replacing one of the same name.
 
     `keep_settings`: settings that are stored already stay in use. `forget_records`: delete all state of its records
-    first, for a sandbox that starts empty. Raises Misconfigured for a bad name or settings, and where that would
-    delete the state of real accounts; TargetDown.
+    first, for a sandbox that starts empty. Settings of a connection that exists are published as by an operator, with
+    audit rows, and only if an effective value differs; what was published is returned, None for nothing.
+
+    Raises Misconfigured for a bad name or settings, and where that would delete the state of real accounts; Rejected
+    where somebody else published meanwhile; TargetDown.
     """
     if forget_records:
         await _forget_sandbox(database, secret_key, connection.name)
-    if not keep_settings:
-        await _refuse_fixed(database, connection)
-    await ConnectionStore(database, secret_key, settings_check()).put(connection, keep_settings=keep_settings)
+    published = None
+    if not keep_settings and await _exists(database, connection.name):
+        edit = Edit(document=connection.settings)
+        published = await publish_definitions(
+            database, connection.name, edit, settings_model(), author=author, because=because
+        )
+    store = ConnectionStore(database, secret_key, settings_check())
+    await store.put(connection, keep_settings=True, author=author, reason=because)
+    return published if published and published.changes else None
 
 
-async def _refuse_fixed(database: Database, connection: Connection) -> None:
+async def _exists(database: Database, name: str) -> bool:
     try:
-        in_use = await Definitions(database).get(connection.name)
-    except Rejected:  # a new connection
-        return
-    await refuse_fixed(database, connection.name, in_use.settings, connection.settings, settings_model())
+        await Definitions(database).get(name)
+    except Rejected:
+        return False
+    return True
 
 
 async def _forget_sandbox(database: Database, secret_key: SecretStr | str, name: str) -> None:

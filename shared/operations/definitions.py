@@ -14,7 +14,16 @@ from typing import Any
 from pydantic import BaseModel
 
 from shared.definitions.parse import check_paths, check_settings
-from shared.definitions.paths import Change, changes, fixed_paths, unknown_paths, with_value, without_value
+from shared.definitions.paths import (
+    Change,
+    changes,
+    fixed_paths,
+    removed_unknown,
+    unknown_paths,
+    with_value,
+    without_value,
+    written_changes,
+)
 from shared.entities.parts import Preview, PreviewParts, ReadRecord
 from shared.entities.spec import Spec, load
 from shared.entities.table import ENTITIES, preview_of
@@ -51,7 +60,10 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """`version` is that in use afterwards, `changes` what differs from the one before; none: nothing was published."""
+    """`version` is that in use afterwards, `changes` what differs from the one before; none: nothing was published.
+
+    Both compare effective values; a stored key that the model does not know counts as changed where it is removed.
+    """
 
     version: int
     changes: Sequence[Change]
@@ -89,6 +101,11 @@ async def edited(
     return in_use, settings
 
 
+def differences(before: Mapping[str, Any], after: Mapping[str, Any], model: type[BaseModel]) -> list[Change]:
+    """What publishing `after` in place of `before` changes: effective values, and unknown keys that go. Pure."""
+    return [*changes(before, after, model), *removed_unknown(before, after, model)]
+
+
 async def refuse_fixed(
     database: Database, connection: str, before: Mapping[str, Any], after: Mapping[str, Any], model: type[BaseModel]
 ) -> None:
@@ -114,23 +131,23 @@ async def publish_definitions(
     somebody else published meanwhile; TargetDown.
     """
     in_use, settings = await edited(database, connection, edit, model)
-    differences = changes(in_use.settings, settings, model)
-    if not differences:
+    changed = differences(in_use.settings, settings, model)
+    if not changed:
         return Published(in_use.version, ())
     clock = await database_clock(database, SystemClock())
-    paths = [change.path for change in differences]
+    paths = [change.path for change in changed]
     details = {"replaces": in_use.version, "changes": paths, "because": because}
     async with audited(Audit(database), clock, author, "settings.publish", connection, details) as outcome:
         version = await Definitions(database).publish(
             connection, settings, replaces=in_use.version, author=author, reason=because
         )
         outcome["version"] = version
-    return Published(version, differences)
+    return Published(version, changed)
 
 
 @dataclass(frozen=True, slots=True)
 class Reapplicable:
-    """Records of one entity, written to one target with other definitions than `version`, which is in use."""
+    """Records of one entity, written to one target with settings that differ for it from `version`, which is in use."""
 
     spec: Spec
     target: str
@@ -139,32 +156,70 @@ class Reapplicable:
 
 
 async def reapplicable(
-    database: Database, connection: str, since: datetime, entities: Sequence[Spec] = ENTITIES
+    database: Database,
+    connection: str,
+    since: datetime,
+    entities: Sequence[Spec] = ENTITIES,
+    *,
+    model: type[BaseModel],
 ) -> list[Reapplicable]:
-    """What was written with other definitions, of records whose content is from `since` or later. Raises TargetDown."""
-    in_use = (await Definitions(database).get(connection)).version
+    """What was written with settings that differ for it, of records whose content is from `since` or later.
+
+    Raises TargetDown.
+    """
+    definitions = Definitions(database)
+    in_use, history = await definitions.get(connection), await definitions.history(connection)
     found = []
-    for spec, target in _rewritable(entities):
-        keys = [key async for key in _keys(database, connection, spec.name, target, in_use, since)]
+    for spec, target in rewritable(entities):
+        same = same_for(spec.name, in_use, history, model, entities)
+        keys = [key async for key in _keys(database, connection, spec.name, target, same, since)]
         if keys:
-            found.append(Reapplicable(spec, target, keys, in_use))
+            found.append(Reapplicable(spec, target, keys, in_use.version))
     return found
 
 
-def _rewritable(entities: Sequence[Spec]) -> Iterator[tuple[Spec, str]]:
-    """States that can be read again, with their targets. A fact was done once, with what was chosen then."""
+def same_for(
+    entity: str,
+    in_use: DefinitionsVersion,
+    history: Sequence[DefinitionsVersion],
+    model: type[BaseModel],
+    entities: Sequence[Spec] = ENTITIES,
+) -> list[int]:
+    """The versions with which an entity is written as with the one in use, that one included. Pure.
+
+    The entity's own sections and the vendors' count, not those of other entities, nor settings that are marked as
+    unable to change what is written.
+    """
+    others = {spec.name for spec in entities} - {entity}
+
+    def concerns(change: Change) -> bool:
+        _, *inner = change.path.split(".")
+        return inner[0] not in others
+
+    def differs(other: DefinitionsVersion) -> bool:
+        return any(map(concerns, written_changes(changes(other.settings, in_use.settings, model), model)))
+
+    return [in_use.version, *(one.version for one in history if one.version != in_use.version and not differs(one))]
+
+
+def rewritable(entities: Sequence[Spec]) -> Iterator[tuple[Spec, str]]:
+    """States that can be read again, with the targets that their own events are written to.
+
+    A fact was done once, with what was chosen then. Where a writer takes another event (a link), that event follows
+    from writing the record.
+    """
     for spec in entities:
         if spec.kind == "state" and spec.read_again:
-            yield from ((spec, target) for target, _ in spec.writers)
+            yield from ((spec, target) for target, _ in spec.writers if preview_of(spec.name, target, entities))
 
 
 async def _keys(
-    database: Database, connection: str, entity: str, target: str, in_use: int, since: datetime
+    database: Database, connection: str, entity: str, target: str, same: Sequence[int], since: datetime
 ) -> AsyncIterator[str]:
     after = ""
     while True:
         page = await keys_with_other_definitions(
-            database, connection, entity, target, in_use, since=since, after=after, limit=_PAGE
+            database, connection, entity, target, same, since=since, after=after, limit=_PAGE
         )
         for key in page:
             yield key

@@ -69,23 +69,23 @@ async def keys_with_other_definitions(
     connection: str,
     entity: str,
     target: str,
-    definitions_version: int,
+    definitions_versions: Sequence[int],
     *,
     since: datetime,
     after: str = "",
     limit: int,
 ) -> Sequence[str]:
-    """Up to `limit` keys, in order, of what was written to a target with another version of the definitions.
+    """Up to `limit` keys, in order, of what was written to a target with none of these versions of the definitions.
 
     Only records whose content is from `since` or later. `after` is the last key of the page before. Raises TargetDown
     without a database.
     """
     rows = await db.fetch(
         """select key from versions
-            where connection = $1 and entity = $2 and target = $3 and definitions_version <> $4 and key > $5
+            where connection = $1 and entity = $2 and target = $3 and definitions_version <> all($4) and key > $5
               and version >= $6
             order by key limit $7""",
-        connection, entity, target, definitions_version, after, since, limit,
+        connection, entity, target, list(definitions_versions), after, since, limit,
     )  # fmt: skip
     return [row["key"] for row in rows]
 

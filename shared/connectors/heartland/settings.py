@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.definitions.section import Section
+from shared.definitions.section import NOT_WRITTEN, Section
 
 
 class HeartlandSettings(Section):
     empty_refusals: bool = Field(
         False,
         description="Assumed: a 4xx without a body comes from a proxy, not from Heartland; on: it is Heartland's no",
+        json_schema_extra=NOT_WRITTEN,
     )
     read_lag_seconds: float = Field(
         10.0,
@@ -22,4 +23,5 @@ class HeartlandSettings(Section):
         le=3600,
         allow_inf_nan=False,
         description="Assumed: a write shows in reads after this many seconds at the latest",
+        json_schema_extra=NOT_WRITTEN,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from shared.definitions.section import FIXED, Section
+from shared.definitions.section import FIXED, NOT_WRITTEN, Section
 
 
 class HeartlandOrderSettings(Section):
@@ -63,7 +63,9 @@ class HeartlandOrderSettings(Section):
         True, description="Assumed: Heartland takes no payment above what an order still owes; off: all of it is booked"
     )
     unique_order_public_id: bool = Field(
-        True, description="Assumed: Heartland refuses a taken order number; off: it is looked up before each create"
+        True,
+        description="Assumed: Heartland refuses a taken order number; off: it is looked up before each create",
+        json_schema_extra=NOT_WRITTEN,
     )
     tax_recomputed: bool = Field(
         True, description="Assumed: Heartland may add its own tax to an order, so taxes are read and corrected"

@@ -132,7 +132,7 @@ async def test_where_nothing_was_written_there_is_nothing_to_reapply(shell: Shel
     answer = await shell("settings", "reapply", "--dry-run")
 
     assert (answer.code, answer.out) == (0, "")
-    assert "nothing was written with other settings" in answer.err
+    assert "no record of that time was written with settings that differ for it" in answer.err
 
 
 async def test_connecting_again_keeps_what_the_merchant_set(shell: Shell, tmp_path: Path) -> None:
@@ -142,13 +142,28 @@ async def test_connecting_again_keeps_what_the_merchant_set(shell: Shell, tmp_pa
     (tmp_path / "mine.json").write_text(json.dumps(FIRST))
 
     with_file = Shell({**shell.environ, "CONNECTION_SETTINGS_FILE": "mine.json"}, shell.folder)
-    await with_file("connect", "--sandbox", "http://127.0.0.1:9")
+    told = await with_file("connect", "--sandbox", "http://127.0.0.1:9")
 
     assert (kept["version"], kept["settings"]["heartland"]["order"]["note_field"]) == (2, "web_note")
     published = (await shell("settings", "show", "--json")).json
     assert (published["version"], published["settings"]["heartland"]["order"]) == (
         3, {"source_location": "Online", "order_prefix": "W-"},
     )  # fmt: skip
+    assert "connection main: version 3 of the settings is published; " in told.out
+    assert 'heartland.order.note_field: "web_note" -> ""' in told.out
+    entries = (await shell("audit", "list", "--json")).json
+    assert [(one["action"], one["details"]["state"]) for one in entries[-2:]] == [
+        ("settings.publish", "requested"), ("settings.publish", "done"),
+    ]  # fmt: skip
+    assert entries[-1]["details"]["version"] == 3
+
+    # The same effective values, with a default spelled out: nothing is published, and no row is written.
+    (tmp_path / "mine.json").write_text(json.dumps({"heartland": {"order": {"order_prefix": "W-", "note_field": ""}}}))
+    again = await with_file("connect", "--sandbox", "http://127.0.0.1:9")
+
+    assert "is published" not in again.out
+    assert (await shell("settings", "show", "--json")).json["version"] == 3
+    assert (await shell("audit", "list", "--json")).json == entries
 
 
 async def test_every_setting_is_described(shell: Shell) -> None:
@@ -182,9 +197,9 @@ async def test_text_stays_text_and_an_unknown_stored_key_can_be_removed(shell: S
         in shown
     )
 
-    await shell(
-        "settings", "set", "--unset", "heartland.order.old_key", "heartland.order.source_location=12", "--because", "x"
-    )
+    await shell("settings", "set", "--unset", "heartland.order.old_key", "--because", "x")
+    assert (await Definitions(db).get("main")).settings == FIRST
+    await shell("settings", "set", "heartland.order.source_location=12", "--because", "x")
 
     settings = (await Definitions(db).get("main")).settings
     assert settings == {"heartland": {"order": {"order_prefix": "W-", "source_location": "12"}}}

@@ -53,7 +53,7 @@ async def publish(harness: Harness, **values: Any) -> None:
 
 async def looked_at(harness: Harness) -> tuple[list[Reapplicable], list[ReapplyPreview]]:
     async with open_previews(DryRunSettings.from_env(harness.environ)) as parts:
-        found = await reapplicable(harness.database, CONNECTION, parts.clock.now() - LONG)
+        found = await reapplicable(harness.database, CONNECTION, parts.clock.now() - LONG, model=settings_model())
         return found, [await preview_reapply(parts, CONNECTION, one) for one in found]
 
 
@@ -131,6 +131,16 @@ async def test_settings_that_count_for_content_make_no_difference_by_themselves(
     await publish(harness, shopify__metafield_namespace="bridge")
 
     assert (await harness.compare()).found == []
+
+
+async def test_settings_that_change_nothing_written_make_no_order_a_candidate(harness: Harness) -> None:
+    order_id = await harness.order(1001)
+    await harness.tell(order_id)
+    await harness.arrived(1001)
+
+    await publish(harness, heartland__read_lag_seconds=5.0)
+
+    assert (await looked_at(harness)) == ([], [])
 
 
 async def test_an_order_that_cannot_be_read_any_more_is_named(harness: Harness) -> None:

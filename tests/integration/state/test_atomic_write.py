@@ -186,13 +186,15 @@ async def test_what_was_written_with_other_definitions_is_listed_in_pages(db: Da
         mark = VersionMark("demo", "order", key, "heartland", Version(NOON, "a", definitions_version))
         await writer_of(db).write(WriteSet(ABOUT, versions=[mark]))
 
-    first = await keys_with_other_definitions(db, "demo", "order", "heartland", 4, since=NOON, limit=2)
-    rest = await keys_with_other_definitions(db, "demo", "order", "heartland", 4, since=NOON, after=first[-1], limit=2)
+    first = await keys_with_other_definitions(db, "demo", "order", "heartland", [4], since=NOON, limit=2)
+    rest = await keys_with_other_definitions(
+        db, "demo", "order", "heartland", [4], since=NOON, after=first[-1], limit=2
+    )
 
     assert (first, rest) == (["1", "3"], ["4"])
-    assert await keys_with_other_definitions(db, "demo", "order", "shopify", 4, since=NOON, limit=9) == []
+    assert await keys_with_other_definitions(db, "demo", "order", "shopify", [4], since=NOON, limit=9) == []
     later = NOON + timedelta(seconds=1)
-    assert await keys_with_other_definitions(db, "demo", "order", "heartland", 4, since=later, limit=9) == []
+    assert await keys_with_other_definitions(db, "demo", "order", "heartland", [4], since=later, limit=9) == []
 
 
 async def test_reviews_are_opened_updated_and_resolved_with_the_rest(db: Database) -> None:

@@ -133,5 +133,5 @@ async def test_a_version_is_read_with_its_target() -> None:
 async def test_keys_are_listed_that_were_written_with_other_definitions() -> None:
     rows: Any = Rows({"key": "1"}, {"key": "2"})
 
-    assert await keys_with_other_definitions(rows, "demo", "order", "heartland", 4, since=NOON, limit=9) == ["1", "2"]
-    assert rows.values == ("demo", "order", "heartland", 4, "", NOON, 9)
+    assert await keys_with_other_definitions(rows, "demo", "order", "heartland", [4], since=NOON, limit=9) == ["1", "2"]
+    assert rows.values == ("demo", "order", "heartland", [4], "", NOON, 9)
