@@ -35,7 +35,7 @@ async def connect(
     )
 
 
-def told(connection: str, published: Published) -> str:
+def published_line(connection: str, published: Published) -> str:
     """One line: the new version, and what it changed."""
     changed = ", ".join(f"{one.path}: {_json(one.before)} -> {_json(one.after)}" for one in published.changes)
     return f"connection {connection}: version {published.version} of the settings is published; {changed}"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from deploy.local.account import ConnectionInput, connection_from, read_files, secret_key, wants_sandbox
-from deploy.local.connect import connect, told
+from deploy.local.connect import connect, published_line
 from deploy.local.engine import Engine, open_engine
 from deploy.local.locks import try_lock
 from deploy.local.ports import Ports
@@ -94,7 +94,7 @@ async def open_stack(
         tell("preparing schema and topics")
         published = await _prepare(common, described, forget_first=sandbox_url is not None)
         if published:
-            tell(told(described.connection.name, published))
+            tell(published_line(described.connection.name, published))
         tell("starting services")
         await _start_services(supervisor, common, ports, ingress, replicas)
         url, run_json, name = ingress.address("INGRESS_PORT"), build / "run.json", described.connection.name

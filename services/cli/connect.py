@@ -9,7 +9,7 @@ import typer
 
 from deploy.local.account import connection_from, read_files, wants_sandbox
 from deploy.local.connect import connect as store_connection
-from deploy.local.connect import told
+from deploy.local.connect import published_line
 from services.cli.options import operator, run_operation
 from services.cli.running_system import environment
 from shared.operations.definitions import Published
@@ -32,7 +32,7 @@ def connect(
     name, imitated, published = run_operation(connect_accounts(environment(), sandbox))
     console().print(f"connection {name}: {'the sandbox' if imitated else 'your accounts'}", markup=False)
     if published:
-        console().print(told(name, published), markup=False, soft_wrap=True)
+        console().print(published_line(name, published), markup=False, soft_wrap=True)
 
 
 async def connect_accounts(environ: Mapping[str, str], sandbox: str) -> tuple[str, bool, Published | None]:
