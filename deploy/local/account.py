@@ -43,7 +43,10 @@ SANDBOX_SETTINGS: dict[str, Any] = {"heartland": {"order": {"source_location": "
 
 
 def read_files(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment, with secrets and server addresses read from `<name>_FILE` if set. Raises Misconfigured."""
+    """The environment, with secrets and server addresses read from `<name>_FILE` if set.
+
+    Raises Misconfigured.
+    """
     return from_files(environ, (*SECRETS, *SERVERS))
 
 

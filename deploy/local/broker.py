@@ -34,7 +34,10 @@ class _PortTaken(Exception):
 
 
 class Broker:
-    """A broker and its data. `kill` leaves the data as a crash does; `restart` uses the same data and ports."""
+    """A broker and its data.
+
+    `kill` leaves the data as a crash does; `restart` uses the same data and ports.
+    """
 
     def __init__(
         self,
@@ -78,7 +81,10 @@ class Broker:
         return self._process is not None and self._process.running
 
     async def start(self) -> None:
-        """Chooses ports and formats a new data folder. Raises Misconfigured if the broker does not become ready."""
+        """Chooses ports and formats a new data folder.
+
+        Raises Misconfigured if the broker does not become ready.
+        """
         for _ in range(_PORT_TRIES):
             self._port, self._controller_port = self._ports.reserve(), self._ports.reserve()
             self._listens(self._port)

@@ -19,7 +19,9 @@ async def connect(
     forget_first: bool,
     author: str = "tillbridge",
 ) -> Published | None:
-    """Stores the connection; returns what it published. `forget_first`: deletes all stored data of its records first.
+    """Stores the connection; returns what it published.
+
+    `forget_first`: deletes all stored data of its records first.
 
     Stored settings stay in use unless the environment names a settings file. Raises Misconfigured for invalid settings,
     and if data of real accounts would be deleted; TargetDown if the database is unreachable.

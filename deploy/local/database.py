@@ -47,7 +47,10 @@ class _SharedMemoryInUse(Exception):
 
 
 class LocalDatabase:
-    """A server and its data. `kill` leaves the data as a crash does; `restart` uses the same data and address."""
+    """A server and its data.
+
+    `kill` leaves the data as a crash does; `restart` uses the same data and address.
+    """
 
     def __init__(self, folder: Path, watchdog: Watchdog) -> None:
         self._folder = folder

@@ -34,7 +34,10 @@ def kafka_image() -> str:
 
 
 def kafka_environ(host: str, port: int) -> dict[str, str]:
-    """Broker properties as variables of the image: `log.dirs` is KAFKA_LOG_DIRS. Setting one disables all presets."""
+    """Broker properties as variables of the image: `log.dirs` is KAFKA_LOG_DIRS.
+
+    Setting one disables all presets.
+    """
     values = {
         **kafka.ONE_NODE,
         "controller.quorum.voters": f"1@localhost:{_CONTROLLER}",
@@ -46,7 +49,10 @@ def kafka_environ(host: str, port: int) -> dict[str, str]:
 
 @asynccontextmanager
 async def open_kafka_container(ports: Ports) -> AsyncIterator[Container]:
-    """Yields a ready broker. Raises Misconfigured if Docker is missing or the broker does not become ready."""
+    """Yields a ready broker.
+
+    Raises Misconfigured if Docker is missing or the broker does not become ready.
+    """
     await asyncio.to_thread(require_docker)
     port, image = ports.reserve(), kafka_image()
     # The advertised address needs the host port, so that must be known before the start.
@@ -79,7 +85,10 @@ async def _started(container: DockerContainer) -> AsyncIterator[None]:
 
 
 def require_docker() -> None:
-    """Raises Misconfigured without Docker. Checks in a subprocess: the docker package leaks sockets on failure."""
+    """Raises Misconfigured without Docker.
+
+    Checks in a subprocess: the docker package leaks sockets on failure.
+    """
     ping = [sys.executable, "-c", "import docker; docker.from_env().ping()"]
     if subprocess.run(ping, capture_output=True, check=False).returncode != 0:
         raise Misconfigured(

@@ -1,4 +1,7 @@
-"""The broker's properties, and the check that a broker is ready. The values were measured; see the comments."""
+"""The broker's properties, and the check that a broker is ready.
+
+The values were measured; see the comments.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +83,10 @@ def as_file(values: dict[str, str]) -> str:
 
 
 async def wait_until_ready(bootstrap_servers: str, timeout_seconds: float) -> None:
-    """Waits until a topic can be created, a record is acknowledged and a group can commit. Raises Misconfigured."""
+    """Waits until a topic can be created, a record is acknowledged and a group can commit.
+
+    Raises Misconfigured.
+    """
     until = time.monotonic() + timeout_seconds
     reason: Exception | None = None
     while time.monotonic() < until:

@@ -57,7 +57,9 @@ class Launch:
 
 
 def plan(service: LocalService, given: Mapping[str, str], reserve: Callable[[], int], replica: int = 1) -> Launch:
-    """The launch of one process with its ports. Ports in `given` are kept, except health ports, which must differ.
+    """The launch of one process with its ports.
+
+    Ports in `given` are kept, except health ports, which must differ.
 
     The second `replica` of poller is named poller-2, and has ports of its own.
     Vendors' secrets in `given` are left out: services read them from the database.

@@ -34,7 +34,10 @@ def wait_before_restart(crashes: int) -> float:
 
 @dataclass(slots=True)
 class ServiceState:
-    """A service's state. `unready`: was ready, still runs. `crashes`: consecutive ones without becoming ready."""
+    """A service's state. `unready`: was ready, still runs.
+
+    `crashes`: consecutive ones without becoming ready.
+    """
 
     launch: Launch
     log: Path
@@ -76,7 +79,10 @@ class Supervisor:
         await self._change.wait()
 
     async def wait_ready(self, timeout_seconds: float) -> None:
-        """Waits until every service is ready. Raises Misconfigured, which names the others and their last log lines."""
+        """Waits until every service is ready.
+
+        Raises Misconfigured, which names the others and their last log lines.
+        """
         try:
             async with asyncio.timeout(timeout_seconds):
                 while waiting := [state for state in self.states.values() if state.state != "ready"]:

@@ -28,7 +28,10 @@ def migrate(as_json: AsJson = False) -> None:
 
 
 async def migrate_all(environ: Mapping[str, str]) -> list[str]:
-    """The migrations that were applied now. Raises Misconfigured, or TargetDown when a server does not answer."""
+    """The migrations that were applied now.
+
+    Raises Misconfigured, or TargetDown when a server does not answer.
+    """
     settings = Settings.from_env(environ)
     applied = await migrate_schema(settings.database_url)
     await create_topics(settings, topics())

@@ -69,7 +69,10 @@ def drop(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Drop the waiting records of these keys. They become discarded dead letters, and the keys are free again."""
+    """Drop the waiting records of these keys.
+
+    They become discarded dead letters, and the keys are free again.
+    """
     if not keys:
         fail("select parked keys: give keys, as `tillbridge parked list` shows them")
     if not because:

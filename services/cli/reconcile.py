@@ -29,7 +29,10 @@ def reconcile(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Record differences, repair nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Compare both systems now. Differences that were seen before, and whose right value is certain, are repaired."""
+    """Compare both systems now.
+
+    Differences that were seen before, and whose right value is certain, are repaired.
+    """
 
     async def work() -> dict[str, Outcome]:
         start = since.replace(tzinfo=UTC) if since else None

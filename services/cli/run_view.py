@@ -23,7 +23,10 @@ _OUTCOMES = {"applied": "green", "parked": "yellow", "review": "yellow", "retryi
 
 @dataclass(frozen=True)
 class RunView:
-    """The run at one moment. `headline` is the progress of the demo orders, `hints` are addresses and files."""
+    """The run at one moment.
+
+    `headline` is the progress of the demo orders, `hints` are addresses and files.
+    """
 
     orders: Sequence[RecentOrder] = ()
     services: Sequence[ServiceView] = ()

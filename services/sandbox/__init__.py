@@ -1,1 +1,4 @@
-"""The sandbox: simulates both vendors' APIs. It shares no code with the connectors, which are tested against it."""
+"""The sandbox: simulates both vendors' APIs.
+
+It shares no code with the connectors, which are tested against it.
+"""

@@ -22,7 +22,10 @@ Body = bytes | dict[str, Any] | list[Any] | str | None
 
 
 class Journal:
-    """Entries are numbered from 1. Each has number, at, system, operation, method, path, body, status, response."""
+    """Entries are numbered from 1.
+
+    Each has number, at, system, operation, method, path, body, status, response.
+    """
 
     def __init__(self, now: Callable[[], datetime], path: str = "") -> None:
         self._now = now

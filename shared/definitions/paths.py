@@ -88,7 +88,10 @@ def with_value(settings: Mapping[str, Any], path: str, value: Any) -> Json:
 
 
 def without_value(settings: Mapping[str, Any], path: str) -> Json:
-    """A copy in which the path is not set, so that its default holds. Sections that become empty are left out."""
+    """A copy in which the path is not set, so that its default holds.
+
+    Sections that become empty are left out.
+    """
     name, _, rest = path.partition(".")
     result = copy.deepcopy(dict(settings))
     if not rest:
@@ -113,7 +116,10 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Json:
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any], model: type[BaseModel]) -> list[Change]:
-    """Settings whose effective value differs, by path. Settings of `before` that are no longer known do not count."""
+    """Settings whose effective value differs, by path.
+
+    Settings of `before` that are no longer known do not count.
+    """
     defaults = model().model_dump(mode="json")
     pairs = [
         (path, _effective(before, path, defaults), _effective(after, path, defaults)) for path in setting_paths(model)
@@ -122,7 +128,10 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any], model: type[Bas
 
 
 def removed_unknown(before: Mapping[str, Any], after: Mapping[str, Any], model: type[BaseModel]) -> list[Change]:
-    """Stored keys that the model does not declare, and that `after` no longer holds. They never had an effect."""
+    """Stored keys that the model does not declare, and that `after` no longer holds.
+
+    They never had an effect.
+    """
     kept = set(unknown_paths(after, model))
     return [Change(path, value_at(before, path), None) for path in unknown_paths(before, model) if path not in kept]
 

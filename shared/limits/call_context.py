@@ -1,4 +1,7 @@
-"""Call context: what a request to a vendor is for. The clients of both vendors take one with each call."""
+"""Call context: what a request to a vendor is for.
+
+The clients of both vendors take one with each call.
+"""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class _Machine(CircuitBreaker):  # type: ignore[misc]
 
     @property
     def opens_at(self) -> None:
-        """LimitShare of an error that nobody sees; the library would ask the wall clock for it."""
+        """The library puts this into an error that is never shown; computing it would read the wall clock."""
 
     def open(self) -> None:
         self.state = self._state_storage.state = CircuitBreakerState.OPEN
@@ -109,12 +109,14 @@ class _Listener(CircuitBreakerListener):  # type: ignore[misc]
 
 
 class Breaker:
-    """`call`, or `begin` and `end`, around each call. Raises TargetDown, with the seconds to wait, while it is open.
+    """`call`, or `begin` and `end`, around each call.
+
+    Raises TargetDown, with the seconds to wait, while it is open.
 
     It opens when `failures` of the latest 2 * `failures` calls failed, all within `window_seconds`: a burst opens it at
-    once whatever went well before, and a rare failure among many calls never does; nor do failures that all concern the
-    same record, as long as the target answers. It stays open for `open_seconds`,
-    or for as long as the target itself said; then one probe goes, then 2 calls at a time, 4, 8, 16, then all.
+    once whatever succeeded before, and a rare failure among many calls never does; nor do failures of one record only,
+    as long as the target answers. It stays open for `open_seconds`, or for the Retry-After of the target; then it lets
+    one probe through, then 2 concurrent calls, 4, 8, 16, then all.
     `name` is `<connection>/<system>`. `on_change` gets the new state, 0, 1 or 2, and the error that led to it, if any.
     `on_first_success` is called once.
     """

@@ -101,7 +101,7 @@ class QueryCostLimit:
         self._refill()
         before = self.most
         self._share = share
-        # If nobody else wanted anything lately, their unused points are free.
+        # If no other process had demand lately, its unused points are free.
         more = max(0.0, self.most - before) if share.alone else 0.0
         self._available = min(self.most, self._available + more)
         self._look_again()

@@ -73,7 +73,7 @@ class RateLimit:
         self._rate = self._limit * share.size
         self._most = max(1, int(self._whole_most * share.size + _EPSILON)) if self._whole_most else 0
         burst = max(1.0, self._whole_burst * share.size)
-        # If nobody else wanted anything lately, their unused tokens are free.
+        # If no other process had demand lately, its unused tokens are free.
         more = max(0.0, burst - self._burst) if share.alone else 0.0
         self._burst = burst
         self._tokens = min(self._burst, self._tokens + more)

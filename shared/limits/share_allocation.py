@@ -2,7 +2,7 @@
 
 Live demand is met first in all processes: live work in one takes from the backfill of another. But repair and backfill
 keep up to a tenth of the limit each, as within one process. Within a priority, small demands are met in full and large
-ones share the rest (max-min fairness). What nobody wants is divided evenly.
+ones share the rest (max-min fairness). What no process demands is divided evenly.
 """
 
 from __future__ import annotations

@@ -41,7 +41,10 @@ class EventSink(Protocol):
 
 
 class VendorLimits:
-    """Creates limits and breakers. Without `sharing` a limit is not shared; without `tell` no hops or alerts."""
+    """Creates limits and breakers.
+
+    Without `sharing` a limit is not shared; without `tell` no hops or alerts.
+    """
 
     def __init__(
         self,

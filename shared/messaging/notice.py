@@ -1,4 +1,6 @@
-"""Notices: events on raw topics. A notice says that a record changed at its vendor, or is to be read and written again.
+"""Notices: events on raw topics.
+
+A notice says that a record changed at its vendor, or is to be read and written again.
 
 Webhooks (ingress), polls (poller), gaps in the webhooks (poller), differences (reconciler), decided reviews (command
 line) and replayed dead letters all enter the raw topics as notices, so that one path writes them all. They live in

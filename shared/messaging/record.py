@@ -37,7 +37,10 @@ class Record:
 
     @property
     def priority(self) -> Priority:
-        """The priority of its calls to vendors. Records that waited for the end of an outage go behind live ones."""
+        """The priority of its calls to vendors.
+
+        Records that waited for the end of an outage go behind live ones.
+        """
         return self.envelope.priority if self.urgent else "backfill"
 
     @property
@@ -77,9 +80,11 @@ def size_of(key: bytes | None, body: bytes | None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an event ended. `outcome` is one of `trace.OUTCOMES`; the ids are for the journal, empty where unknown.
+    """How an event ended.
 
-    `source_time` defaults to the envelope's time, `lineage` names the events this one stands for.
+    `outcome` is one of `trace.OUTCOMES`; the ids are for the journal, empty where unknown.
+
+    `source_time` defaults to the envelope's time, `lineage` names the events that were merged into this one.
     """
 
     outcome: str

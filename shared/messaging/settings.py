@@ -11,7 +11,9 @@ from shared.runtime.settings import Settings as Common
 class GroupSettings(Common):
     """Settings of every member of a consumer group."""
 
-    session_timeout_seconds: float = Field(30.0, gt=0, description="After how long Kafka gives up a silent replica")
+    session_timeout_seconds: float = Field(
+        30.0, gt=0, description="Kafka session timeout: after it, a silent replica loses its partitions, in seconds"
+    )
 
 
 class ConsumerSettings(GroupSettings):
@@ -23,26 +25,24 @@ class ConsumerSettings(GroupSettings):
         pattern=r"^\d+(\.\d+)?(,\d+(\.\d+)?)*$",
         description="Waits of a parked key before each further attempt, in seconds",
     )
-    retry_check_seconds: float = Field(1.0, gt=0, description="How often parked keys are looked at for their time")
+    retry_check_seconds: float = Field(1.0, gt=0, description="How often due parked keys are looked for, in seconds")
     outage_park_seconds: float = Field(
         20.0,
         ge=0,
-        description="For how long a vendor is down before what waits for it goes from memory to the database, seconds",
+        description="How long a vendor must be down before waiting work is parked in the database, in seconds",
     )
     dead_letter_stop_share: float = Field(
         0.5,
         gt=0,
         le=1,
-        description="A service stops when more than this share of its last 200 events are dead letters: then the fault "
-        "is ours",
+        description="A service stops if more than this share of its last 200 events are dead letters, which indicates "
+        "our own fault",
     )
-    max_hops: int = Field(
-        12, ge=3, description="An event that came through more hops than this is a loop, for a person"
-    )
+    max_hops: int = Field(12, ge=3, description="An event with more hops than this is in a loop and gets a review")
     loop_writes_per_minute: int = Field(
         15,
         ge=1,
-        description="A record that is written more often than this is in a loop: it waits, for a person to see",
+        description="A record that is written more often than this is in a loop: it is parked with a review",
     )
 
     def consumer_options(self, concurrency: int) -> ConsumerOptions:

@@ -1,7 +1,7 @@
 """Records of the trace topic, each with many hops. A hop is defined in `shared.canonical.hop`.
 
-A record's body is a JSON list of hops. It has no key: the hops in it belong to many aggregates, and whoever reads them
-sorts by time.
+A record's body is a JSON list of hops. It has no key: its hops belong to many aggregates, and
+readers sort by time.
 """
 
 from __future__ import annotations

@@ -30,7 +30,10 @@ async def list_alerts(database: Database, state: str = "open", connection: str |
 
 
 async def close_alerts(database: Database, which: str, because: str, actor: str) -> list[AlertRow]:
-    """Close the open alert with this number, or all of this kind. Raises Rejected if there is none, TargetDown."""
+    """Close the open alert with this number, or all of this kind.
+
+    Raises Rejected if there is none, TargetDown.
+    """
     alerts, audit = Alerts(database), Audit(database)
     selected = select_alerts(await alerts.list(), which)
     if not selected:

@@ -70,7 +70,10 @@ class Published:
 
 
 async def show_definitions(database: Database, connection: str, version: int | None = None) -> DefinitionsVersion:
-    """A version of the settings, by default the one in use. Raises Rejected where there is none, TargetDown."""
+    """A version of the settings, by default the one in use.
+
+    Raises Rejected where there is none, TargetDown.
+    """
     return await Definitions(database).get(connection, version)
 
 
@@ -102,7 +105,10 @@ async def edited(
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any], model: type[BaseModel]) -> list[Change]:
-    """What publishing `after` in place of `before` changes: effective values, and unknown keys that go. Pure."""
+    """What publishing `after` in place of `before` changes: effective values, and unknown keys that go.
+
+    Pure.
+    """
     return [*changes(before, after, model), *removed_unknown(before, after, model)]
 
 

@@ -31,7 +31,9 @@ async def get_drift(database: Database, number: int) -> Drift:
 
 
 async def ignore_drift(database: Database, number: int, because: str, actor: str) -> Drift:
-    """Leave a difference as it is and stop its alert. The difference as it was. Raises Rejected, TargetDown.
+    """Leave a difference as it is and stop its alert. The difference as it was.
+
+    Raises Rejected, TargetDown.
 
     It opens again when its amount or its reason changes.
     """

@@ -55,7 +55,10 @@ ANY = ParkedSelection()
 
 
 def dead_letters_of(row: ParkedRow, letters: Iterable[DeadLetter], fates: Mapping[str, Fate]) -> list[DeadLetter]:
-    """The open dead letters written when this key used up its attempts. Their records still wait at the key."""
+    """The open dead letters written when this key used up its attempts.
+
+    Their records still wait at the key.
+    """
     return [
         one for one in letters
         if fate_of(one, fates).state == "open" and one.is_retriable and one.origin[0] == row.topic

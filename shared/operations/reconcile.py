@@ -54,7 +54,10 @@ async def reconcile(
 
 
 async def repair(parts: Parts, numbers: Sequence[int], actor: str) -> list[int]:
-    """Repair these differences now, whatever the caps. Raises Rejected, naming the one that cannot be repaired."""
+    """Repair these differences now, whatever the caps.
+
+    Raises Rejected, naming the one that cannot be repaired.
+    """
     for number in numbers:
         row = await parts.ledger.get(number)
         if row is None:

@@ -31,7 +31,10 @@ async def list_reviews(database: Database, state: str = "open", connection: str 
 
 @dataclass(frozen=True, slots=True)
 class DecidedReview:
-    """A review that was decided. `repaired_by_reconciler`: nothing was sent, the next comparison writes the record."""
+    """A review that was decided.
+
+    `repaired_by_reconciler`: nothing was sent, the next comparison writes the record.
+    """
 
     review: Review
     decision: str
@@ -52,7 +55,7 @@ async def decide_review(settings: Settings, number: int, decision: str, because:
         details = {"review": number, "kind": review.kind, "as": decision, "because": because}
         async with audited(Audit(database), clock, actor, "review.decide", key, details):
             if review.kind == HALTED:
-                # Its review stays open until the key is free: whoever frees the key closes it.
+                # Its review stays open until the key is free: freeing the key closes it.
                 await _retry_key(settings, review, key, decision, actor)
                 return DecidedReview(review, decision)
             is_sent = decision != "retry" or await _send_again(settings, review, clock)
@@ -68,7 +71,9 @@ async def _retry_key(settings: Settings, review: Review, key: str, decision: str
 
 
 async def _send_again(settings: Settings, review: Review, clock: Clock) -> bool:
-    """Send a notice that has the record written again. False where the reconciler does it: it compares the entity.
+    """Send a notice that has the record written again.
+
+    False where the reconciler does it: it compares the entity.
 
     Raises Misconfigured for an entity that has neither.
     """

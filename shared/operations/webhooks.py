@@ -52,7 +52,10 @@ class SubscriptionStep:
 
 @dataclass(slots=True)
 class SyncReport:
-    """The sync of one connection. `refused` has Shopify's reason by topic; `failed` says why there are no steps."""
+    """The sync of one connection.
+
+    `refused` has Shopify's reason by topic; `failed` says why there are no steps.
+    """
 
     connection: str
     steps: Sequence[SubscriptionStep] = ()
@@ -71,7 +74,10 @@ def subscription_steps(steps: Sequence[Step], uri: str) -> list[SubscriptionStep
 
 
 async def sync(settings: SubscriptionSettings, connection: str | None, *, dry_run: bool) -> list[SyncReport]:
-    """Plan each connection's sync, and execute it unless it is a `dry_run`. Raises Misconfigured, TargetDown."""
+    """Plan each connection's sync, and execute it unless it is a `dry_run`.
+
+    Raises Misconfigured, TargetDown.
+    """
     if not settings.ingress_public_url:
         raise Misconfigured("INGRESS_PUBLIC_URL is required: Shopify needs the public address of ingress")
     log, clock = get_logger("cli"), SystemClock()

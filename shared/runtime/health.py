@@ -49,13 +49,18 @@ class Health:
 
     @property
     def knows_its_service(self) -> bool:
-        """Whether a check beyond `running` is there. It listens before the service has built its parts: until they
-        have said what they need, it is not ready, however little there is to say no to.
+        """Whether the service has added a check of its own.
+
+        The health server listens before the service has built its parts: until one of them has added its check, the
+        service is not ready, although no check fails.
         """
         return any(name not in SHELLS for name in self._ready)
 
     def alive_when(self, name: str, check: Check) -> None:
-        """Add a liveness check: once false, `/livez` is 503 and the process may be killed. Never call other systems."""
+        """Add a liveness check: once false, `/livez` is 503 and the process may be killed.
+
+        Never call other systems.
+        """
         self._alive[name] = check
 
     async def __aenter__(self) -> Self:

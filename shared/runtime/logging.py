@@ -48,7 +48,10 @@ _MOST_TEMPLATES = 500
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send all logs of this process to `stream` (stderr), from `level` on. Raises KeyError for an unknown level."""
+    """Send all logs of this process to `stream` (stderr), from `level` on.
+
+    Raises KeyError for an unknown level.
+    """
     number = LEVELS[level.lower()]
     target = stream or sys.stderr
     structlog.configure(

@@ -97,7 +97,10 @@ def _serve(name: str, settings_type: type[S], run: Run[S], environ: Mapping[str,
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop's loop: a tenth less CPU per event, measured. It has no build for Windows; there, the usual loop."""
+    """uvloop's loop: a tenth less CPU per event, measured.
+
+    It has no build for Windows; there, the usual loop.
+    """
     try:
         import uvloop
     except ImportError:

@@ -13,7 +13,10 @@ from shared.state.database import Database, clean
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """`state` is open or resolved; `times` counts how often it was raised since it opened. Times are aware UTC."""
+    """`state` is open or resolved; `times` counts how often it was raised since it opened.
+
+    Times are aware UTC.
+    """
 
     id: int
     connection: str
@@ -78,7 +81,10 @@ class Alerts:
         return [AlertRow(**dict(row.items())) for row in rows]
 
     async def close(self, at: datetime, *, number: int | None = None, kind: str | None = None) -> _Found:
-        """Resolve the open alert with this number, or all of this kind, by hand; returns them. They may reopen."""
+        """Resolve the open alert with this number, or all of this kind, by hand; returns them.
+
+        They may reopen.
+        """
         rows = await self._db.fetch(
             f"""update alerts set state = 'resolved', last_at = greatest(last_at, $1)
                  where state = 'open' and (id = $2 or kind = $3) returning {_COLUMNS}""",  # noqa: S608

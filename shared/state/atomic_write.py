@@ -2,7 +2,7 @@
 
 A record's way into the other system needs claims before its calls, then outcomes, links, reviews and a version. Written
 one by one they would cost more than the calls; here one statement takes everything that many lanes write at a moment.
-It is all or nothing, so a version is never there without what it stands for.
+It is all or nothing, so a version is never stored without its effects.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from shared.state.links import LINK_PART, Links
 from shared.state.reviews import OPEN_PART, RESOLVE_PART, ReviewClosing, ReviewOpening
 from shared.state.versions import PUT_PART, Version
 
-# What an effect is claimed with, for whoever finds it in doubt.
+# What an effect is claimed with: the look-up of an effect in doubt needs it.
 Intent = Mapping[str, Any]
 # What one statement has written: new claims by connection and effect, links by connection, entity and Shopify's id.
 _Claims = Mapping[tuple[str, str], Claim]
@@ -44,7 +44,10 @@ class EffectOutcome:
 
 
 class LinkPair(NamedTuple):
-    """Two records that are the same one. `instead_of`: the Heartland record that was linked before and is gone."""
+    """Two records that are the same one.
+
+    `instead_of`: the Heartland record that was linked before and is gone.
+    """
 
     connection: str
     entity: str
@@ -66,7 +69,9 @@ class VersionMark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WriteSet:
-    """What is written together. `about` names its record: two sets about the same one never share a statement.
+    """What is written together.
+
+    `about` names its record: two sets about the same one never share a statement.
 
     `claims` are effects with their intents. A review is not to be opened and resolved in the same set.
     """

@@ -54,7 +54,10 @@ def first_fault(entries: Iterable[Entry]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Result of verifying the whole trail. `mark` identifies its last row, for a later check to compare with."""
+    """Result of verifying the whole trail.
+
+    `mark` identifies its last row, for a later check to compare with.
+    """
 
     rows: int
     mark: str

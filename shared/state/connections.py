@@ -59,7 +59,9 @@ class ConnectionStore:
         author: str = "tillbridge",
         reason: str = "connected",
     ) -> None:
-        """Insert or replace a connection and activate it. Its settings become a version if they differ from the last.
+        """Insert or replace a connection and activate it.
+
+        Its settings become a version if they differ from the last.
 
         `keep_settings`: settings that are stored already stay as they are. Raises Misconfigured for a bad name or bad
         settings, TargetDown without a database.

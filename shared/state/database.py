@@ -79,7 +79,10 @@ def reaches_database(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P,
 
 
 class Database:
-    """One connection pool per process, shared by all state modules. Each helper takes a connection of its own."""
+    """One connection pool per process, shared by all state modules.
+
+    Each helper takes a connection of its own.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
@@ -88,7 +91,7 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(cls, url: str, pool_size: int) -> AsyncIterator[Database]:
-        """Connect. Raises TargetDown if nobody answers, Misconfigured if the URL or the login is wrong.
+        """Connect. Raises TargetDown if no server answers, Misconfigured if the URL or the login is wrong.
 
         On leaving, statements under way are finished first.
         """

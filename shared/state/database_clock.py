@@ -36,14 +36,14 @@ class DatabaseClock:
     def monotonic(self) -> float:
         return self._own.monotonic()
 
-    def learn(self, told: datetime, asked_at: float, heard_at: float) -> None:
-        """Set the time: it was `told` at some moment between these two readings of the monotonic clock.
+    def learn(self, time: datetime, asked_at: float, answered_at: float) -> None:
+        """Set the time: it was `time` at some moment between these two readings of the monotonic clock.
 
         A machine's clock that is within a second of that interval counts as correct: a slow answer must not move it.
         """
-        now, waited = self._own.now(), timedelta(seconds=heard_at - asked_at)
-        is_correct = told - _CLOSE <= now <= told + waited + _CLOSE
-        self._set(timedelta(0) if is_correct else told + waited / 2 - now)
+        now, waited = self._own.now(), timedelta(seconds=answered_at - asked_at)
+        is_correct = time - _CLOSE <= now <= time + waited + _CLOSE
+        self._set(timedelta(0) if is_correct else time + waited / 2 - now)
 
     def _set(self, offset: timedelta) -> None:
         self.offset = offset
@@ -52,7 +52,10 @@ class DatabaseClock:
 
 @asynccontextmanager
 async def open_database_clock(database: Database, shell: Shell) -> AsyncIterator[Shell]:
-    """The shell with the database's clock, synchronized until exit. While the database is away, it runs on."""
+    """The shell with the database's clock, synchronized until exit.
+
+    While the database is down, it keeps running.
+    """
     clock = DatabaseClock(shell.clock)
     await _ask(database, clock)
     if abs(clock.offset) > _WORTH_SAYING:

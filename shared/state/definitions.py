@@ -1,4 +1,7 @@
-"""Definitions: what a merchant chose for a connection, in versions. A published version is never changed."""
+"""Definitions: what a merchant chose for a connection, in versions.
+
+A published version is never changed.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ class Definitions:
         self._db = db
 
     async def get(self, connection: str, version: int | None = None) -> DefinitionsVersion:
-        """A version; without a number the one in use. Raises Rejected where there is none, or no such connection."""
+        """A version; without a number the one in use.
+
+        Raises Rejected where there is none, or no such connection.
+        """
         row = await self._db.fetchrow(
             f"""select {_COLUMNS} from definitions d
                  where connection = $1 and version = coalesce(
@@ -63,9 +69,11 @@ class Definitions:
     async def publish(
         self, connection: str, settings: Mapping[str, Any], *, replaces: int, author: str, reason: str
     ) -> int:
-        """Publish settings and put them to use; their version. `replaces` is the version that they were made from.
+        """Publish settings and put them to use; their version.
 
-        Raises Rejected where another version has been published meanwhile: nobody's change is overwritten unseen.
+        `replaces` is the version that they were made from.
+
+        Raises Rejected where another version has been published meanwhile: no change is overwritten unseen.
         """
         async with self._db.transaction() as transaction:
             await lock_definitions(transaction, connection)
@@ -90,7 +98,7 @@ class Definitions:
 
 
 async def lock_definitions(transaction: Transaction, connection: str) -> None:
-    """Until the end of the transaction nobody else publishes for this connection."""
+    """Lock the connection's settings against other publishers until the transaction ends."""
     await transaction.execute("select pg_advisory_xact_lock($1, hashtext($2))", _LOCK, connection)
 
 

@@ -16,7 +16,10 @@ STATES: tuple[State, ...] = get_args(State)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference. `at_risk` is money in `currency`; `repairable`: the right value is certain and may be written."""
+    """One difference.
+
+    `at_risk` is money in `currency`; `repairable`: the right value is certain and may be written.
+    """
 
     connection: str
     entity: str
@@ -104,7 +107,10 @@ class DriftLedger:
     async def over(
         self, connection: str, entities: Collection[str], keys: Collection[str], seen: Collection[tuple[str, str, str]]
     ) -> _Found:
-        """These keys were compared for these entities, and only `seen` was found: the rest is over. What it was."""
+        """These keys were compared for these entities, and only `seen` was found: the rest is over.
+
+        What it was.
+        """
         rows = await self._db.fetch(
             f"""update drift set state = case state when 'repairing' then 'repaired' else 'gone' end,
                        last_seen = clock_timestamp()
@@ -118,7 +124,10 @@ class DriftLedger:
         return [_drift(row) for row in rows]
 
     async def repairing(self, row: Drift, of: Collection[State] = UNDER_WAY) -> bool:
-        """Claim it for a repair. False if its state is not in `of` any more, or another process claimed it first."""
+        """Claim it for a repair.
+
+        False if its state is not in `of` any more, or another process claimed it first.
+        """
         return await self._db.execute(
             """update drift set state = 'repairing', repairs = repairs + 1
                 where id = $1 and repairs = $2 and state = any($3::text[])""",

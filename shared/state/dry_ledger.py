@@ -17,28 +17,28 @@ class DryLedger(Ledger):
     def __init__(self, db: Database, clock: Clock) -> None:
         super().__init__(db, clock)
         self._now = clock.now
-        self._told: dict[Effect, Claim] = {}
+        self._claimed: dict[Effect, Claim] = {}
 
     async def claim(self, effect: Effect, intent: Mapping[str, Any] | None = None) -> Claim:
         known = (await self.of_key(effect.connection, effect.entity, effect.key)).get(effect.operation)
         return known or Claim("new", None if intent is None else dict(intent), self._now(), 1)
 
     async def done(self, effect: Effect, result: Mapping[str, Any]) -> None:
-        self._told[effect] = Claim("done", dict(result), self._now(), 1)
+        self._claimed[effect] = Claim("done", dict(result), self._now(), 1)
 
     async def failed(self, effect: Effect, reason: str, seen: Claim | None = None) -> None:
-        self._told[effect] = Claim("new", None, self._now(), 1)
+        self._claimed[effect] = Claim("new", None, self._now(), 1)
 
     async def again(self, effect: Effect, seen: Claim | None = None) -> Claim:
         return Claim("new", None, self._now(), 1)
 
     async def of_key(self, connection: str, entity: str, key: str) -> dict[str, Claim]:
-        told = {
+        claimed = {
             effect.operation: claim
-            for effect, claim in self._told.items()
+            for effect, claim in self._claimed.items()
             if (effect.connection, effect.entity, effect.key) == (connection, entity, key)
         }
-        return await super().of_key(connection, entity, key) | told
+        return await super().of_key(connection, entity, key) | claimed
 
 
 class DryAtomicWriter(AtomicWriter):

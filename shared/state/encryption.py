@@ -35,7 +35,10 @@ def seal(key: bytes, name: str, plain: bytes) -> bytes:
 
 
 def unseal(key: bytes, name: str, sealed: bytes) -> bytes:
-    """Decrypt what was encrypted for `name`. Raises Misconfigured for another key or name, or if it was modified."""
+    """Decrypt what was encrypted for `name`.
+
+    Raises Misconfigured for another key or name, or if it was modified.
+    """
     nonce, secret = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
     try:
         if sealed[:1] != _VERSION:

@@ -1,4 +1,6 @@
-"""Leases: only one replica holds a name. All names are advisory locks of one database session and end with it.
+"""Leases: only one replica holds a name.
+
+All names are advisory locks of one database session and end with it.
 
 The server ends a session that is silent for long, so that a process which was frozen does not keep what it does not
 do: others take over, and when it wakes up it holds nothing. A pulse keeps the session of a living process.

@@ -1,4 +1,6 @@
-"""The effect ledger: what was sent to a vendor, and its outcome. It is written before the call and after it.
+"""The effect ledger: what was sent to a vendor, and its outcome.
+
+It is written before the call and after it.
 
 A row `sent` without an outcome is in doubt: it may have been applied. It is looked up, never repeated blindly.
 """
@@ -21,7 +23,10 @@ State = Literal["new", "done", "in_doubt"]
 
 
 def effect_id(connection: str, system: str, entity: str, key: str, operation: str) -> str:
-    """The effect's name for all time: 64 hex digits. Lengths stand before the parts, so no two lists run together."""
+    """The effect's name for all time: 64 hex digits.
+
+    Lengths stand before the parts, so no two lists run together.
+    """
     parts = (connection, system, entity, key, operation)
     text = "".join(f"{len(part)}:{part}" for part in parts)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
@@ -46,7 +51,9 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`new`: yours to send. `done`: `result` is its outcome. `in_doubt`: sent at `sent_at`, outcome unknown.
+    """`new`: yours to send. `done`: `result` is its outcome.
+
+    `in_doubt`: sent at `sent_at`, outcome unknown.
 
     `result` of an effect that is not done yet is the intent it was claimed with. `attempts` counts the claims.
     """
@@ -132,7 +139,9 @@ class Ledger:
         self._outcomes = GroupCommit(self._settle, lambda row: row.key, db.spawn)
 
     async def claim(self, effect: Effect, intent: Mapping[str, Any] | None = None) -> Claim:
-        """Store that the call is about to be made. Of all processes that claim an effect, exactly one gets `new`.
+        """Store that the call is about to be made.
+
+        Of all processes that claim an effect, exactly one gets `new`.
 
         `intent` is kept with a new claim, for the process that finds it in doubt. A failed effect may be claimed again.
         """

@@ -1,4 +1,7 @@
-"""Demand of each process for each shared limit. Uses the database's clock: the processes' clocks may differ."""
+"""Demand of each process for each shared limit.
+
+Uses the database's clock: the processes' clocks may differ.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Parked keys: records that failed wait here in order, while all other keys are processed.
 
-A key of `parked_keys` has its records in `parked`. Only the process that owns the partition touches them: whoever
-takes partitions over raises their epoch, and every change is made in a transaction that checks it. What an operator
-does by hand is at the end.
+A key of `parked_keys` has its records in `parked`. Only the process that owns the partition changes them:
+taking partitions over raises their epoch, and every change is made in a transaction that checks it. An operator's
+actions are at the end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ Header = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class ParkedRecord:
-    """An unchanged Kafka record. `seq` is its position among the key's waiting records; None before it is stored."""
+    """An unchanged Kafka record.
+
+    `seq` is its position among the key's waiting records; None before it is stored.
+    """
 
     topic: str
     partition: int
@@ -79,7 +82,10 @@ class Parked:
         self._service = service
 
     async def take(self, topic: str, partitions: Iterable[int], instance: str = "") -> Taken:
-        """Take ownership of partitions and fence off former owners. Must run before their first record is processed."""
+        """Take ownership of partitions and fence off former owners.
+
+        Must run before their first record is processed.
+        """
         async with self._db.transaction() as connection:
             owned = await connection.fetch(
                 """insert into owners as o (service, topic, partition, epoch, instance)
@@ -240,7 +246,10 @@ class Parked:
         return {row["entity"]: row["keys"] for row in rows}
 
     async def _owned(self, connection: Connection, topic: str, partition: int, epoch: int) -> None:
-        """Lock our ownership of the partition until the transaction ends. Raises Fenced if it is not ours any more."""
+        """Lock our ownership of the partition until the transaction ends.
+
+        Raises Fenced if it is not ours any more.
+        """
         found = await connection.fetchval(
             "select epoch from owners where service = $1 and topic = $2 and partition = $3 for share",
             self._service, topic, partition,
@@ -355,7 +364,9 @@ async def retry_now(db: Database, service: str, topic: str, key: str) -> bool:
 
 
 async def drop_through(db: Database, service: str, topic: str, key: str, through_seq: int) -> bool:
-    """Delete a key's records up to `through_seq`, which are kept elsewhere. True: none is left, the key is unparked.
+    """Delete a key's records up to `through_seq`, which are kept elsewhere.
+
+    True: none is left, the key is unparked.
 
     False: later records still wait. Raises TargetDown without a database.
     """

@@ -1,4 +1,7 @@
-"""Partition epochs: since when this process owns a partition. A former owner sent its last write before that."""
+"""Partition epochs: since when this process owns a partition.
+
+A former owner sent its last write before that.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,10 @@ _TABLES = (
 
 
 async def forget(db: Database, connection: str) -> None:
-    """Delete the state, for a connection whose vendor account starts empty. Raises TargetDown without a database."""
+    """Delete the state, for a connection whose vendor account starts empty.
+
+    Raises TargetDown without a database.
+    """
     async with db.transaction() as transaction:
         for table in _TABLES:
             await transaction.execute(f"delete from {table} where connection = $1", connection)  # noqa: S608 - named above

@@ -1,4 +1,4 @@
-"""What our tables say of many records at once: for whoever compares them with the vendors. Reads only."""
+"""Reads the stored state of many records at once, for comparing them with the vendors."""
 
 from __future__ import annotations
 

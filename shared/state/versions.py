@@ -36,8 +36,8 @@ def gate(stored: Version | None, event: Version, *, asks_again: bool = False, re
     """Whether an event is to be written, or why not.
 
     `stale`: older than what was written. `duplicate`: written already. `echo`: newer, with the content that was
-    written; often our own write, which came back. An event that `asks_again` is applied unless it is stale: somebody
-    saw that the target differs, or decided a review. One that `reapplies` is applied where the stored content was
+    written; often our own write, which came back. An event that `asks_again` is applied unless it is stale: the target
+    was found to differ, or a review was decided. One that `reapplies` is applied where the stored content was
     written with other definitions. Changed definitions alone apply nothing: what was written with others stays a
     duplicate until it is re-applied.
     """

@@ -69,6 +69,6 @@ class BatchLookup(Generic[V]):
 
 
 def _seen(future: asyncio.Future[V]) -> None:
-    # All callers may be gone; an error that nobody retrieves would be logged as lost.
+    # All callers may be cancelled; an error that is not retrieved would be logged as lost.
     if not future.cancelled():
         future.exception()

@@ -99,7 +99,9 @@ class Vendors:
 
 
 class Companion(Protocol[S]):
-    """Adds the data of one entity to the records of another one, within which it is compared. For one connection.
+    """Adds the data of one entity to the records of another one, within which it is compared.
+
+    For one connection.
 
     Every method raises what the clients and the database raise.
     """
@@ -158,7 +160,10 @@ class Entity(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Subject(Generic[S]):
-    """What is listed and read as a whole. `feed` names its stored position, `plural` is the word for several."""
+    """What is listed and read as a whole.
+
+    `feed` names its stored position, `plural` is the word for several.
+    """
 
     name: str
     plural: str

@@ -50,7 +50,10 @@ class ReadLag:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """`id` at the vendor. `found`: it was there already, with whatever hangs on it; `sent_at` is when it was sent."""
+    """`id` at the vendor.
+
+    `found`: it was there already, with whatever hangs on it; `sent_at` is when it was sent.
+    """
 
     id: str
     found: bool
@@ -144,7 +147,10 @@ class CreateOnce:
     async def _look_up(
         self, effect: Effect, claim: Claim, find: Find, lag: ReadLag, work: UnitOfWork | None
     ) -> Created | None:
-        """What a call in doubt made; None where it was certainly not made. Raises TargetDown while nobody can tell."""
+        """What a call in doubt made; None where it was certainly not made.
+
+        Raises TargetDown while that is unknown.
+        """
         sent_at = claim.sent_at if work is None else await work.last_sent(claim.sent_at)
         looked_at = self._clock.now()
         found = await find()

@@ -1,4 +1,4 @@
-"""One lock per key, removed when nobody holds it."""
+"""One lock per key, removed when it is free."""
 
 from __future__ import annotations
 

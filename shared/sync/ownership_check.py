@@ -15,7 +15,7 @@ from shared.limits.call_context import PreSendCheck
 from shared.runtime.clock import Clock
 from shared.state.ledger import Claim, Effect, Ledger
 
-# A proof that is not older than this still holds: whoever takes something over waits longer than that.
+# How long a proof of ownership is valid: a process that takes over waits longer than that.
 FRESH = timedelta(seconds=2)
 
 # Since when no other process works on the record; None where that is not known.
@@ -35,7 +35,10 @@ class Ownership(Protocol):
 
 
 class OwnershipCheck:
-    """The pre-send check of one record's writes. `checked_at` is when it ran last: when the request went out."""
+    """The pre-send check of one record's writes.
+
+    `checked_at` is when it ran last: when the request went out.
+    """
 
     def __init__(self, ownership: Ownership, clock: Clock, proven_at: datetime | None = None) -> None:
         self._ownership = ownership
@@ -58,7 +61,10 @@ class OwnershipCheck:
 
 
 class PartitionOwnership:
-    """Ownership of a record by its partition, for changes that leave no claim. Counts from when this is built."""
+    """Ownership of a record by its partition, for changes that leave no claim.
+
+    Counts from when this is built.
+    """
 
     def __init__(self, taken_at: TakenAt | None, clock: Clock) -> None:
         self._taken_at = taken_at

@@ -30,7 +30,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Plan(Generic[S]):
-    """`complete`: after these steps the target matches. Otherwise the next plan needs what they bring to light.
+    """`complete`: after these steps the target matches.
+
+    Otherwise the next plan needs what they bring to light.
 
     `waits`: once the steps are done, the rest of the record waits for something.
     """

@@ -27,7 +27,10 @@ class RepairNotice:
 def repair_event(
     row: Drift, now: datetime, *, source: str, kind: str, entity: str, body: bytes = b"{}", part: str = ""
 ) -> Envelope:
-    """The notice of a repair, with the same id each time. `part` distinguishes several notices of one repair."""
+    """The notice of a repair, with the same id each time.
+
+    `part` distinguishes several notices of one repair.
+    """
     name = f"repair:{row.id}:{row.repairs + 1}"
     return notice(
         event_id=f"{name}:{part}" if part else name,

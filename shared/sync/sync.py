@@ -36,9 +36,9 @@ from shared.sync.plan import Plan, Problem
 from shared.sync.record_sync import A, Attempt, D, E, RecordSync, S, SyncedEntity
 from shared.sync.unit_of_work import UnitOfWork
 
-# Create, lines with their taxes, invoices, the rest: more rounds than that mean that something keeps changing.
+# Create, lines with their taxes, invoices, the rest: after more rounds, the record keeps changing at the target.
 _ROUNDS = 8
-# How soon it is looked again whether settings that were published have been loaded.
+# How soon an event is tried again that needs a settings version which is not loaded yet.
 _DEFINITIONS_SECONDS = 2.0
 
 
@@ -55,7 +55,7 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Written(Generic[A]):
-    """The target matches: what it holds, and what is yet to be told of it."""
+    """The target matches: what it holds, and the problems to report."""
 
     actual: A
     problems: Sequence[Problem]
@@ -75,7 +75,7 @@ class Sync(Generic[E]):
     """Writes the records of one entity to one target.
 
     Without `states` there is no version gate, as for facts: each event is applied, and the ledger tells what was done.
-    Without `epochs` no other process is taken to own the partition. `connections` are told of those that cannot work.
+    Without `epochs`, ownership is not checked. `connections` opens and closes reviews of connections that cannot work.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Sync(Generic[E]):
         self._states = states
         self._epochs = epochs
         self._connections = connections
-        # What could not be stored, the database being away or the attempt cut short: the next attempt takes it up.
+        # Units of work that could not be stored (database down, attempt cancelled): the next attempt stores them.
         self._unstored: dict[tuple[str, ...], UnitOfWork] = {}
 
     async def handle(self, records: Sequence[Record]) -> Result:
@@ -107,7 +107,7 @@ class Sync(Generic[E]):
         )
         verdict = self._gate(state, event, asked)
         if verdict == "echo" and state.version:
-            # It stands for its moment: a change from before it, late or replayed, must not come through.
+            # Its version is stored too: an older change that arrives later or is replayed must be stale.
             await self._writer.write(
                 WriteSet(self._about(event), versions=[self._mark(event, state.version.at(event.version))])
             )
@@ -120,7 +120,9 @@ class Sync(Generic[E]):
             return await self._settle(attempt, sync, written, record.envelope)
 
     async def preview(self, body: bytes, *, reapplies: bool = False) -> tuple[str, str]:
-        """The verdict on an event, and why it would not go through. `reapplies`: as if its notice asked for that.
+        """The verdict on an event, and why it would not go through.
+
+        `reapplies`: as if its notice asked for that.
 
         The same as `handle` up to the last step. A dry-run client, ledger and writer keep it from writing.
         """
@@ -153,7 +155,7 @@ class Sync(Generic[E]):
             return "apply"
         in_use = self._entity.definitions_version(event.connection) if asked.definitions else 0
         if in_use < asked.definitions:
-            # Written with the former settings it would be done with, and differ from what was asked for.
+            # Written with the former settings, it would count as done.
             raise RetryLater(
                 f"version {asked.definitions} of the settings is not loaded yet", after=_DEFINITIONS_SECONDS
             )
@@ -196,7 +198,7 @@ class Sync(Generic[E]):
         return sync, written
 
     async def _write_or_give_back(self, attempt: Attempt[E], sync: RecordSync[D, A, S]) -> _Written[A]:
-        """Where a write ends without a certain answer, nothing that is remembered of the record counts any more."""
+        """Write; after an error, release the claims that were not used and discard what is cached of the record."""
         try:
             return await self._converge(sync, attempt.work)
         except OutcomeUnknown as error:
@@ -231,7 +233,10 @@ class Sync(Generic[E]):
         raise RetryLater(f"{entity} {key} kept changing in {self._entity.target.capitalize()} while it was written")
 
     async def _claim(self, sync: RecordSync[D, A, S], plan: Plan[S], work: UnitOfWork) -> None:
-        """Claim what the steps do, and store links: who acts on a record once it is complete needs its link by then."""
+        """Claim the effects of the steps.
+
+        Store links before a record is completed: later events need them then.
+        """
         effects = sync.effects(plan)
         if effects:
             await work.claim(effects)
@@ -239,7 +244,7 @@ class Sync(Generic[E]):
             await work.store()
 
     async def _give_back(self, attempt: Attempt[E], sync: RecordSync[D, A, S], error: IntegrationError) -> None:
-        """The attempt is over: store what is done, free what was claimed for calls that were not made.
+        """End a failed attempt: store what was done, release the claims of calls that were not made.
 
         A refused call becomes a review. Raises RetryLater for it, since a person may change what was refused.
         """
@@ -259,7 +264,7 @@ class Sync(Generic[E]):
     async def _settle(
         self, attempt: Attempt[E], sync: RecordSync[D, A, S], written: _Written[A], cause: Envelope
     ) -> Result:
-        """What follows the write, the version last: a crash before it repeats the rest.
+        """Publish, store, close reviews; the version last, so that after a crash the rest is repeated.
 
         A problem that blocks is raised for the error policy, which opens its review and parks the key.
         """

@@ -76,7 +76,9 @@ class UnitOfWork:
         closings: Sequence[ReviewClosing] = (),
         give_back: bool = False,
     ) -> None:
-        """Store all this in one statement, and hold the claims. Raises TargetDown; then all is still to be stored.
+        """Store all this in one statement, and hold the claims.
+
+        Raises TargetDown; then all is still to be stored.
 
         `give_back` frees the claims that are held: those calls are not made.
         """

@@ -26,7 +26,10 @@ class Candidates:
 
 
 def select(table: Table, query: Query, within: Collection[int] | None, hidden: set[int]) -> list[int]:
-    """The ids of all matching records, sorted; `within` limits them to a parent's children. Raises Rejection."""
+    """The ids of all matching records, sorted; `within` limits them to a parent's children.
+
+    Raises Rejection.
+    """
     condition = typed(query.condition, table.resource)
     candidates = narrow(condition, table)
     ids: Iterable[int] = table.ids if within is None else within
@@ -52,7 +55,10 @@ def _remaining(table: Table, ids: Iterable[int], matches: Matches | None, hidden
 
 
 def typed(condition: Condition, resource: Resource) -> Condition:
-    """The condition with values converted to their field's kind. Raises Rejection for an unfilterable field."""
+    """The condition with values converted to their field's kind.
+
+    Raises Rejection for an unfilterable field.
+    """
     if isinstance(condition, Group):
         return Group(tuple(typed(part, resource) for part in condition.parts), condition.any)
     kind = "custom" if condition.field.startswith("custom@") else resource.fields.get(condition.field)

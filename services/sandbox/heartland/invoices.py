@@ -1,4 +1,7 @@
-"""Invoices, which record shipments. Completing one moves stock, and closes the order if nothing is left."""
+"""Invoices, which record shipments.
+
+Completing one moves stock, and closes the order if nothing is left.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,10 @@ Kind = Literal["int", "money", "number", "text", "flag", "time", "json"]
 
 @dataclass(frozen=True)
 class Resource:
-    """One record type. `links` maps a field to the table it refers to; `asked` are booleans shown with a `?`."""
+    """One record type.
+
+    `links` maps a field to the table it refers to; `asked` are booleans shown with a `?`.
+    """
 
     name: str
     fields: Mapping[str, Kind]

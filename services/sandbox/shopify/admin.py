@@ -1,4 +1,7 @@
-"""Changes of an order by the shop's staff: payment, cancellation, edit. Each is stored and sent as webhooks."""
+"""Changes of an order by the shop's staff: payment, cancellation, edit.
+
+Each is stored and sent as webhooks.
+"""
 
 from __future__ import annotations
 

@@ -71,7 +71,10 @@ class Control:
     def _with_order(
         self, request: web.Request, work: Callable[[Json], Json], remarks: Json | None = None
     ) -> web.Response:
-        """Runs `work` on the order; answers with its result and the sent webhook ids. `remarks`: its new notes."""
+        """Runs `work` on the order; answers with its result and the sent webhook ids.
+
+        `remarks`: its new notes.
+        """
         wanted = numeric(request.match_info["id"])
         doc = self._shop.orders.get(wanted) if wanted else None
         if doc is None:

@@ -43,7 +43,10 @@ FACTORS: Final[Mapping[str, Factor]] = {"log": by_logarithm, "linear": float}
 
 @dataclass(slots=True)
 class Item:
-    """A field with a cost, and its subfields. `size` is the page size, or the name of the variable that holds it."""
+    """A field with a cost, and its subfields.
+
+    `size` is the page size, or the name of the variable that holds it.
+    """
 
     key: str
     own: float

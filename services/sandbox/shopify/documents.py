@@ -29,7 +29,9 @@ SDL: Final = Path(__file__).with_name("schema.graphql")
 
 @cache
 def load_schema() -> GraphQLSchema:
-    """The supported part of Shopify's schema, parsed once. Enums output unknown members, as new API versions do.
+    """The supported part of Shopify's schema, parsed once.
+
+    Enums output unknown members, as new API versions do.
 
     Nothing changes it afterwards, so all sandboxes of a process share it.
     """

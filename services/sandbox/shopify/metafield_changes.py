@@ -45,7 +45,10 @@ CHECKS: Final[dict[str, Callable[[str], bool]]] = {
 def set_many(
     shop: Shop, inputs: list[Json], owner_of: Callable[[Shop, str], Owner | None]
 ) -> tuple[list[MetafieldView], list[Json]]:
-    """Sets all or none; returns the metafields or the errors. Changed orders get a new `updated_at` and a webhook."""
+    """Sets all or none; returns the metafields or the errors.
+
+    Changed orders get a new `updated_at` and a webhook.
+    """
     if len(inputs) > AT_ONCE:
         message = f"Exceeded the maximum metafields input limit of {AT_ONCE}."
         return [], [user_error(message, "metafields", code="LESS_THAN_OR_EQUAL_TO", elementIndex=None)]

@@ -17,7 +17,10 @@ OPEN_RECORDS = 512
 
 
 class Entry:
-    """The fields of an order that lists and searches need without decompressing it. Times are seconds since 1970."""
+    """The fields of an order that lists and searches need without decompressing it.
+
+    Times are seconds since 1970.
+    """
 
     __slots__ = ("created", "id", "name", "packed", "processed", "stored", "updated")
 

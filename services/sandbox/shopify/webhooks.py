@@ -31,7 +31,10 @@ OVERTAKEN_WITHIN_SECONDS: Final = 2.0
 
 @dataclass(slots=True)
 class Delivery:
-    """One webhook to one address. `outcome`: waiting, delivered, failed (no retry left), dropped, or retrying."""
+    """One webhook to one address.
+
+    `outcome`: waiting, delivered, failed (no retry left), dropped, or retrying.
+    """
 
     webhook_id: str
     event_id: str

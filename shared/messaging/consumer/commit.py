@@ -1,4 +1,4 @@
-"""Commits offsets: the only partition that does, and only up to the watermark, before which everything is finished."""
+"""Commits offsets: the only module that does, and only up to the watermark, before which all work is finished."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class Committer:
         self._lock = asyncio.Lock()
 
     async def commit(self) -> None:
-        """Commit watermarks that moved. A failure only delays: the next call commits, or records are read again."""
+        """Commit watermarks that moved.
+
+        A failure only delays: the next call commits, or records are read again.
+        """
         async with self._lock:
             epoch = self._lanes.epoch
             moved = {

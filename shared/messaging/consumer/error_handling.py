@@ -1,4 +1,6 @@
-"""Applies the error policy to records that failed: retry, park, review, dead-letter or stop. Nothing else does.
+"""Applies the error policy to records that failed: retry, park, review, dead-letter or stop.
+
+Nothing else does.
 
 Records come from Kafka or from the table of parked records; a `RecordSource` keeps their next attempt there.
 """

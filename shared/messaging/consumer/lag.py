@@ -1,4 +1,7 @@
-"""Consumer lag metrics. End offsets are also read while partitions are paused, so that an outage shows as lag."""
+"""Consumer lag metrics.
+
+End offsets are also read while partitions are paused, so that an outage shows as lag.
+"""
 
 from __future__ import annotations
 

@@ -6,7 +6,9 @@ from shared.messaging.lanes.lane import LaneKey
 
 
 class LoopGuard:
-    """Counts how often each key was written within the last `window_seconds`; more than `limit` is a loop. Pure.
+    """Counts how often each key was written within the last `window_seconds`; more than `limit` is a loop.
+
+    Pure.
 
     Sliding window from two fixed ones, the older weighted by the part of it that still counts: memory is bounded by the
     keys of two windows, and a write costs one dictionary access. Times are from a monotonic clock.

@@ -71,7 +71,10 @@ class Reporter:
         self._alert("loop_suspected", route, *_aggregate_of(record), reason, severity="critical")
 
     def log_lost(self, route: Route, topic: str, number: int, reason: str) -> None:
-        """Raise an alert: the partition has lost records. One alert per topic: partitions are usually lost together."""
+        """Raise an alert: the partition has lost records.
+
+        One alert per topic: partitions are usually lost together.
+        """
         self._alert("log_lost", route, "", topic, f"partition {number}: {reason}", severity="critical")
 
     def too_many_dead_letters(self, route: Route, reason: str) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 
 
 class TaskSupervisor:
-    """Starts tasks and remembers the first failure. Unlike in a TaskGroup, tasks may also be started from callbacks."""
+    """Starts tasks and remembers the first failure.
+
+    Unlike in a TaskGroup, tasks may also be started from callbacks.
+    """
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -57,4 +60,4 @@ class TaskSupervisor:
         if tasks:
             await asyncio.wait(tasks)
         if self._failure.done():
-            self._failure.exception()  # seen, whether or not somebody asked
+            self._failure.exception()  # retrieved, so that asyncio does not log it as lost

@@ -39,7 +39,10 @@ def build_work_runner(
     clock: Clock,
     random: Callable[[], float],
 ) -> WorkRunner:
-    """A runner with one error policy for records from Kafka and for parked ones. `random` gives numbers from 0 to 1."""
+    """A runner with one error policy for records from Kafka and for parked ones.
+
+    `random` gives numbers from 0 to 1.
+    """
     outages = Outages(options.outage_park_seconds)
     error_handling = ErrorHandling(reviews, dead_letters, reporter, clock)
     lane_retry = LaneRetry(parking, outages, reporter, options, clock, random)
@@ -74,7 +77,9 @@ class WorkRunner:
         self._clock = clock
 
     async def run(self, work: Work) -> Rest | None:
-        """None: all results of the work are durable, its offsets may be committed. Rest: not yet, try again later.
+        """None: all results of the work are durable, its offsets may be committed.
+
+        Rest: not yet, try again later.
 
         Raises every error that the policy does not handle, which stops the service, and Fenced: another process owns
         the work by now.

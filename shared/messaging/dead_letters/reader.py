@@ -110,7 +110,10 @@ class DeadLetter:
 
 
 def fate_of(letter: DeadLetter, fates: Mapping[str, Fate]) -> Fate:
-    """The status of a dead letter. One that an operator dropped is discarded from the start: a header says so."""
+    """The status of a dead letter.
+
+    One that an operator dropped is discarded from the start: a header says so.
+    """
     return fates.get(letter.id, Fate("discarded" if letter.is_dropped else "open"))
 
 

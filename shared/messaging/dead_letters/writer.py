@@ -16,7 +16,10 @@ from shared.runtime.logging import masked
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterCause:
-    """Why a record is a dead letter. `attempts` counts all tries; `retriable`: the reason may be temporary."""
+    """Why a record is a dead letter.
+
+    `attempts` counts all tries; `retriable`: the reason may be temporary.
+    """
 
     reason: str
     error_class: str

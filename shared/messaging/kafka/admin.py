@@ -1,4 +1,7 @@
-"""Creates topics before any service starts. The broker does not create any itself, so that a typo stays an error."""
+"""Creates topics before any service starts.
+
+The broker does not create any itself, so that a typo stays an error.
+"""
 
 from __future__ import annotations
 

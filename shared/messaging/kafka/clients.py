@@ -1,4 +1,7 @@
-"""Creates Kafka clients, with settings that were measured or that prevent loss. The only place that does."""
+"""Creates Kafka clients, with settings that were measured or that prevent loss.
+
+The only place that does.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,10 @@ async def connect_producer(settings: Settings) -> AIOKafkaProducer:
 
 
 async def _start(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Start a client. When cancelled, it still finishes the start: otherwise the library leaves a connection open."""
+    """Start a client.
+
+    When cancelled, it still finishes the start: otherwise the library leaves a connection open.
+    """
     starting = asyncio.ensure_future(client.start())
     try:
         await asyncio.shield(starting)

@@ -1,4 +1,7 @@
-"""Detects lost records: the log no longer has what its group has not read yet. The broker does not report that."""
+"""Detects lost records: the log no longer has what its group has not read yet.
+
+The broker does not report that.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ _TWICE_SECONDS = 1.0
 
 
 class LogTruncated(Exception):
-    """Offsets that were read are used again: the end of the log was lost. Only a restart reads from the new start."""
+    """Offsets that were read are used again: the end of the log was lost.
+
+    Only a restart reads from the new start.
+    """
 
 
 def defect_of(committed: int, first: int, end: int) -> str:

@@ -33,7 +33,7 @@ _TIMEOUT_SECONDS = 10.0
 _CLOSE_SECONDS = 5.0
 # A record that poisoned this many clients is given back to its sender.
 _MAX_FAILURES = 3
-# FlushGroup that go into one trace record at most, and how long the first of them waits for others.
+# Most hops in one trace record, and how long the first of them waits for others, in seconds.
 _HOPS = 200
 _HOP_SECONDS = 0.1
 _RECONNECT_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.0)
@@ -59,7 +59,10 @@ class Clients:
 
 
 class Producer:
-    """Sends to Kafka. One task hands records to the client, first come first served. Made by `open_producer`."""
+    """Sends to Kafka. One task hands records to the client, first come first served.
+
+    Made by `open_producer`.
+    """
 
     def __init__(self, clients: Clients, prefix: str, clock: Clock) -> None:
         self._clients = clients
@@ -301,7 +304,10 @@ class Producer:
         return client
 
     def _give_up(self, pending: PendingRecord) -> bool:
-        """Whether a record is not sent again. FlushGroup always are, since nobody else would notice their loss."""
+        """Whether a record is not sent again.
+
+        Trace and alert records always are: no task would notice their loss.
+        """
         if pending.is_over:
             return True
         if pending.done is None or pending.failures < _MAX_FAILURES:
@@ -330,7 +336,10 @@ def _error_of(task: asyncio.Task[None]) -> BaseException | None:
 
 @asynccontextmanager
 async def open_producer(settings: Settings, clock: Clock) -> AsyncIterator[Producer]:
-    """A producer for this service's lifetime. It opens while Kafka is away, too: sends then raise TargetDown."""
+    """A producer for this service's lifetime.
+
+    It opens while Kafka is away, too: sends then raise TargetDown.
+    """
     clients = Clients(partial(connect_producer, settings), abandon_producer, stop_producer)
     producer = Producer(clients, settings.topic_prefix, clock)
     await producer.start()

@@ -71,7 +71,10 @@ class Lanes:
     # Intake.
 
     def add(self, record: Record) -> bool:
-        """Queue a record behind the others of its key. False if taken before, or its partition is not assigned."""
+        """Queue a record behind the others of its key.
+
+        False if taken before, or its partition is not assigned.
+        """
         if not self._take(record, size_of(record.key, record.envelope.body)):
             return False
         self._queue(lane_key(record), record.envelope.connection, record)
@@ -167,7 +170,9 @@ class Lanes:
         return True
 
     def abandon(self, work: Work) -> bool:
-        """Free the slot and leave the records unfinished: another process owns them by now. False as for `rest`.
+        """Free the slot and leave the records unfinished: another process owns them by now.
+
+        False as for `rest`.
 
         The lane stays blocked: later records of the key are not ours either, and the watermark stays before them.
         """

@@ -48,7 +48,9 @@ class ParkedRetry:
         self._random = random
 
     async def retry(self, key: ParkedKey, route: Route, epoch: int, lane: Lane) -> bool:
-        """True: nothing of the key is parked any more. False: it stays, due now, later, or halted for a person.
+        """True: nothing of the key is parked any more.
+
+        False: it stays, due now, later, or halted for a person.
 
         Raises TargetDown when the target or the database is down: no attempt was counted, and the caller tries again
         with the same `lane`, which remembers since when. Raises Fenced when another process has taken over the

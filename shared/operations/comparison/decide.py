@@ -20,7 +20,10 @@ WINDOW = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """Limits of automatic repairs within `WINDOW`. More points to a fault that a person must look at first."""
+    """Limits of automatic repairs within `WINDOW`.
+
+    More points to a fault that a person must look at first.
+    """
 
     count: int
     at_risk: Decimal

@@ -91,7 +91,9 @@ class Pass(Generic[S]):
         return await self._records.slice(start, end, size)
 
     async def compare(self, keys: Iterable[str], of: Sequence[str] = (), *, act: bool = True) -> Outcome:
-        """Compare these records, for these entities or for all. With `act` False it only stores the differences.
+        """Compare these records, for these entities or for all.
+
+        With `act` False it only stores the differences.
 
         Raises what the reads raise; it can be repeated then.
         """
@@ -145,7 +147,9 @@ class Pass(Generic[S]):
         return True
 
     async def _send(self, row: Drift, sent: Sent, *, by_hand: bool = False) -> None:
-        """Send the notices that have a claimed difference repaired. After a crash here, a later pass sends them again.
+        """Send the notices that have a claimed difference repaired.
+
+        After a crash here, a later pass sends them again.
 
         Stores how to undo it: the target's values before the first repair, and the ids of the notices.
         """
@@ -160,7 +164,10 @@ class Pass(Generic[S]):
         self._send_alert(row, resolved=False)
 
     async def _send_once(self, notice: RepairNotice, sent: Sent) -> str:
-        """Send the notice, unless this pass sent one that covers the same record. The id of the one that was sent."""
+        """Send the notice, unless this pass sent one that covers the same record.
+
+        The id of the one that was sent.
+        """
         covered = notice.topic.name, notice.covers
         if covered in sent:
             return sent[covered]

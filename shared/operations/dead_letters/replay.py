@@ -88,7 +88,9 @@ async def replay(
     stop: asyncio.Event,
     on_sent: Callable[[str], None],
 ) -> ReplayReport:
-    """Send a canary and, when it ended well, the rest at a fixed rate. Setting `stop` stops it between two.
+    """Send a canary and, when it ended well, the rest at a fixed rate.
+
+    Setting `stop` stops it between two.
 
     Raises Rejected if the canary does not end well, or not in time.
     """

@@ -16,7 +16,9 @@ _VARIABLE_PARTS = re.compile(r"'[^']*'|\"[^\"]*\"|[+-]?#?\b\d[\d.,:]*\b|\b[0-9a-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """An empty field selects all. `order` is an order's id, or its number as in the body; `state` a status, or all.
+    """An empty field selects all.
+
+    `order` is an order's id, or its number as in the body; `state` a status, or all.
 
     `keys` are further ids and events of that order.
     """
