@@ -119,7 +119,9 @@ def sandbox_credentials(environ: Mapping[str, str], url: str) -> Credentials:
 
 
 def read_settings(environ: Mapping[str, str]) -> dict[str, Any] | None:
-    """The connection's settings from CONNECTION_SETTINGS_FILE, a JSON object; None for no file, or an empty one.
+    """The connection's settings from CONNECTION_SETTINGS_FILE, a JSON object.
+
+    None for no file, or an empty one.
 
     Raises Misconfigured. An unknown key is rejected with the closest valid name, and so is a value of the wrong type.
     """

@@ -176,7 +176,9 @@ async def open_broker(
     advertised_port: int | None = None,
     listens: Callable[[int], None] = lambda _: None,
 ) -> AsyncIterator[Broker]:
-    """Yields a ready broker with its data in `folder`; it is stopped on exit, and killed if this process dies.
+    """Yields a ready broker with its data in `folder`.
+
+    It is stopped on exit, and killed if this process dies.
 
     The first run fetches Kafka's jars. `advertised_port` is told to clients instead of the own port. `listens` hears
     the own one before the broker starts: a proxy in front must work by the time it is asked if it is ready.

@@ -143,7 +143,10 @@ class LocalDatabase:
             await connection.close()
 
     async def _initialise(self) -> None:
-        """Initialises the data folder; a marker file distinguishes it from one whose initialisation was interrupted."""
+        """Initialises the data folder.
+
+        A marker file distinguishes it from one whose initialisation was interrupted.
+        """
         marker, log = self._folder / "initialised", self._folder / "initdb.log"
         if marker.exists():
             return
@@ -178,7 +181,7 @@ class LocalDatabase:
             self._sockets = Path(tempfile.mkdtemp(prefix="tillbridge-"))
 
     def _give_to_unprivileged_user(self) -> None:
-        """If run as root, makes the server's user the folder's owner and lets it traverse (not read) its parents."""
+        """As root: makes the server's user the folder's owner and lets it traverse (not read) its parents."""
         if self._user is None:
             return
         for folder in {self._folder, self._sockets}:
@@ -189,7 +192,9 @@ class LocalDatabase:
 
 @asynccontextmanager
 async def open_database(folder: Path, *, watchdog: Watchdog | None = None) -> AsyncIterator[LocalDatabase]:
-    """Yields a ready server with its data in `folder`; it is stopped on exit, and killed if this process dies.
+    """Yields a ready server with its data in `folder`.
+
+    It is stopped on exit, and killed if this process dies.
 
     Raises Misconfigured, in one line that says what to do.
     """

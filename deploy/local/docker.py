@@ -1,4 +1,7 @@
-"""Runs broker and database in Docker (TILLBRIDGE_ENGINE=docker); testcontainers removes the containers."""
+"""Runs broker and database in Docker (TILLBRIDGE_ENGINE=docker).
+
+Testcontainers removes the containers.
+"""
 
 from __future__ import annotations
 

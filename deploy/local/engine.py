@@ -1,4 +1,7 @@
-"""Provides broker and database: external servers if configured, else Docker containers if chosen, else embedded."""
+"""Provides broker and database.
+
+External servers if configured, else Docker containers if chosen, else embedded.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kafka's jars: downloaded once with jgo, verified with the SHA-256 in jgo.lock.toml, cached outside the checkout."""
+"""Kafka's jars: downloaded once with jgo, verified by SHA-256 (jgo.lock.toml), cached per user."""
 
 from __future__ import annotations
 

@@ -144,7 +144,7 @@ async def _create_topic(bootstrap_servers: str) -> None:
 
 
 async def _commit(bootstrap_servers: str) -> None:
-    """Commits an offset: a group's first request creates the offsets topic, without which there is no coordinator."""
+    """Commits an offset, which creates the offsets topic: without it there is no group coordinator."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, group_id=_PROBE_TOPIC, enable_auto_commit=False)
     partition = TopicPartition(_PROBE_TOPIC, 0)
     try:

@@ -1,4 +1,7 @@
-"""Starts child processes that never outlive this one: each in its own group, registered with a watchdog first."""
+"""Starts child processes that never outlive this one.
+
+Each in its own group, registered with a watchdog first.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +130,10 @@ async def start_process(
     ending: signal.Signals = signal.SIGTERM,
     user: str | None = None,
 ) -> Process:
-    """Starts a program in `folder` and appends its output to `log`; `ending` is the signal for a graceful stop."""
+    """Starts a program in `folder` and appends its output to `log`.
+
+    `ending` is the signal for a graceful stop.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""`tillbridge run`: starts the whole system locally, sends demo orders, and shows them live until Ctrl-C."""
+"""`tillbridge run`: starts the whole system locally and shows demo orders live until Ctrl-C."""
 
 from __future__ import annotations
 

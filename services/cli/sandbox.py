@@ -1,4 +1,7 @@
-"""`tillbridge sandbox order|item|poison|mend`: test cases in the sandbox, each with the command to try next."""
+"""`tillbridge sandbox order|item|poison|mend`.
+
+Test cases in the sandbox, each with the command to try next.
+"""
 
 from __future__ import annotations
 

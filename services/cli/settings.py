@@ -1,4 +1,7 @@
-"""`tillbridge settings show|set|history|reapply|describe`: what a merchant chose for a connection, in versions."""
+"""`tillbridge settings show|set|history|reapply|describe`.
+
+What a merchant chose for a connection, in versions.
+"""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command(name="status")
 def show_status(as_json: AsJson = False) -> None:
-    """Show the state of services, connections, reviews, alerts, drift, dead letters, breakers and rate limits."""
+    """Show services, connections, reviews, alerts, drift, dead letters, breakers and rate limits."""
 
     async def work() -> Status:
         system = running_system()

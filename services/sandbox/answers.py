@@ -16,7 +16,10 @@ FIRST_NAME: Final = re.compile(r"^\s*(?:query|mutation|subscription)\s+(\w+)|\{\
 
 
 async def operation(system: str, request: web.Request) -> str:
-    """The name that faults match: "METHOD /path", for GraphQL preceded by the operation's or its first field's name."""
+    """The name that faults match.
+
+    "METHOD /path", for GraphQL preceded by the operation's or its first field's name.
+    """
     name = f"{request.method} {request.path}"
     if system == "shopify" and request.path.endswith("/graphql.json"):
         return f"{graphql_name(await request.read())} {name}"

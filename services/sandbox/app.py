@@ -1,4 +1,4 @@
-"""The web application: both vendors' APIs and the control API, with a middleware for latency and faults."""
+"""The web application: both vendors' APIs, the control API, a middleware for latency and faults."""
 
 from __future__ import annotations
 

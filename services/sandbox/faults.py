@@ -31,7 +31,7 @@ Kind = Literal[
 
 
 class Fault(BaseModel):
-    """One fault. `operation` is a pattern searched in "METHOD /path", a GraphQL operation name, or a webhook topic."""
+    """One fault. `operation` is a pattern: of "METHOD /path", a GraphQL operation or a webhook topic."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,7 @@
-"""The state that both simulated vendors share: clock, random numbers, journal, faults, background tasks."""
+"""The state that both simulated vendors share.
+
+Clock, random numbers, journal, faults, background tasks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Lists what a merchant may set: path, type, default and description of each setting, from the model alone. Pure."""
+"""Lists what a merchant may set.
+
+Path, type, default and description of each setting, from the model alone. Pure.
+"""
 
 from __future__ import annotations
 

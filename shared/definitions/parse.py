@@ -1,4 +1,7 @@
-"""Reads a connection's settings strictly: an unknown or mistyped key is refused with the nearest right name. Pure."""
+"""Reads a connection's settings strictly.
+
+An unknown or mistyped key is refused with the nearest right name. Pure.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Dotted paths into a connection's settings (`heartland.order.order_prefix`): list, read, set, compare. Pure."""
+"""Dotted paths into a connection's settings (`heartland.order.order_prefix`).
+
+List, read, set, compare. Pure.
+"""
 
 from __future__ import annotations
 

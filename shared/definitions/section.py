@@ -1,4 +1,7 @@
-"""A section of a connection's settings: what a merchant may choose for one vendor, or for one entity at one vendor."""
+"""A section of a connection's settings.
+
+What a merchant may choose for one vendor, or for one entity at one vendor.
+"""
 
 from __future__ import annotations
 

@@ -117,7 +117,10 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class ReadRecord:
-    """A record as its source holds it: its canonical event, the number people know it by, and what it comes to."""
+    """A record as its source holds it.
+
+    Its canonical event, the number people know it by, and what it comes to.
+    """
 
     body: bytes
     number: str

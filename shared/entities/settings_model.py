@@ -1,4 +1,4 @@
-"""The model of a connection's settings, put together from the sections of both vendors and of every entity."""
+"""The model of a connection's settings: the sections of both vendors and of every entity."""
 
 from __future__ import annotations
 

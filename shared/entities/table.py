@@ -87,18 +87,27 @@ def transformed(entities: Sequence[Spec] = ENTITIES) -> tuple[Spec, ...]:
 
 
 def preview_of(entity: str, target: str, entities: Sequence[Spec] = ENTITIES) -> str:
-    """The name of the function that previews this entity's canonical events at `target`; empty if there is none."""
+    """The name of the function that previews this entity's canonical events at `target`.
+
+    Empty if there is none.
+    """
     previews = (preview for spec in entities for preview in spec.previews)
     return next((name for event, system, name in previews if (event, system) == (entity, target)), "")
 
 
 def applied_fact_of(entity: str, entities: Sequence[Spec] = ENTITIES) -> str:
-    """The name of the function that says whether a fact was applied; empty for states and unknown entities."""
+    """The name of the function that says whether a fact was applied.
+
+    Empty for states and unknown entities.
+    """
     return next((spec.applied_fact for spec in entities if spec.name == entity), "")
 
 
 def events_under(name: str, entities: Sequence[Spec] = ENTITIES) -> tuple[str, ...]:
-    """The entities of all events that travel under this entity's key: its own, and those compared within it."""
+    """The entities of all events that travel under this entity's key.
+
+    Its own, and those compared within it.
+    """
     own = [spec for spec in entities if spec.name == name or (spec.comparison and spec.comparison.within == name)]
     events = (topic.name.removeprefix("canonical.") for spec in own for topic in spec.canonical)
     return tuple(dict.fromkeys([*(spec.name for spec in own), *events]))

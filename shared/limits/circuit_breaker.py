@@ -40,7 +40,9 @@ _RAMP_LAST = 16
 
 
 class _Window(CircuitMemoryStorage):  # type: ignore[misc]
-    """aiobreaker's storage with a sliding window as failure counter: failures among the latest 2 * `most` calls.
+    """aiobreaker's storage with a sliding window as failure counter.
+
+    Failures among the latest 2 * `most` calls.
 
     They count if they are not older than `seconds`, and only if no single record explains all of them.
     """
@@ -68,7 +70,10 @@ class _Window(CircuitMemoryStorage):  # type: ignore[misc]
 
 
 class _Open(CircuitOpenState):  # type: ignore[misc]
-    """aiobreaker's open state by our clock: its own reads the wall clock, by a call that Python 3.12 deprecates."""
+    """aiobreaker's open state by our clock.
+
+    Its own reads the wall clock, by a call that Python 3.12 deprecates.
+    """
 
     def before_call(self, func: Any = None, *args: Any, **kwargs: Any) -> None:
         if self._breaker.seconds_left() > 0:

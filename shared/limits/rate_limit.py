@@ -17,7 +17,9 @@ _EPSILON = 1e-9
 
 
 class RateLimit:
-    """At most `per_second` requests a second, bursts of `burst`, `max_in_flight` concurrently; 0 means unlimited.
+    """At most `per_second` requests a second, bursts of `burst`, `max_in_flight` concurrently.
+
+    0 means unlimited.
 
     `take_share` sets this process's share of a limit that others use too: of the rate, the burst and the concurrency
     (at least one request). `on_demand` is called when demand begins after a quiet time.

@@ -14,7 +14,9 @@ Random = Callable[[], float]
 
 
 def backoff(attempt: int, base: float, cap: float, random: Random) -> float:
-    """Seconds before the next try after `attempt` (1, 2, ...) failed: full jitter below base * 2**(attempt-1), capped.
+    """Seconds before the next try after `attempt` (1, 2, ...) failed.
+
+    Full jitter below base * 2**(attempt-1), capped.
 
     `random` gives [0, 1).
     """

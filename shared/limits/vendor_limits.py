@@ -77,7 +77,10 @@ class VendorLimits:
         return limit
 
     def query_cost_limit(self, connection: str, system: str, per_second: float) -> QueryCostLimit | None:
-        """Limit on query points of one shop: `per_second` until a response states the rate; None for 0 (unlimited)."""
+        """Limit on query points of one shop: `per_second` until a response states the rate.
+
+        None for 0 (unlimited).
+        """
         if not per_second:
             return None
         limit = QueryCostLimit(self._clock, restore_rate=per_second, watch=_WaitMetrics(self._metrics, system))

@@ -1,4 +1,7 @@
-"""The envelope of an event: CloudEvents (binary mode) in Kafka headers; the body's bytes stay unchanged."""
+"""The envelope of an event: CloudEvents (binary mode) in Kafka headers.
+
+The body's bytes stay unchanged.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,7 @@ def priority_header(priority: Priority) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One event. `subject` is the aggregate's id (an order's id for everything that happens to that order).
+    """One event. `subject` is the aggregate's id (the order's id for everything about an order).
 
     `id` identifies the event over retries and replays. `time` is when the source says it happened (aware, UTC).
     `extra` are further headers, carried on unread (`x-shopify-topic`, lineage, ...).
@@ -79,7 +82,10 @@ class Envelope:
 
     @property
     def asks_again(self) -> bool:
-        """Whether it asks to write again what counts as written: a difference was found, or a person decided it."""
+        """Whether it asks to write again what counts as written.
+
+        A difference was found, or a person decided it.
+        """
         return self.extra.get(CAUSE) in _AGAIN
 
     @property

@@ -1,4 +1,7 @@
-"""The interface of handlers: records of one key, the result, and the route that binds a handler to a topic."""
+"""The interface of handlers.
+
+Records of one key, the result, and the route that binds a handler to a topic.
+"""
 
 from __future__ import annotations
 

@@ -34,7 +34,10 @@ class ConnectionView:
 
 
 def is_sandbox(connection: Connection) -> bool:
-    """Whether it leads to the sandbox: a real shop is reached by its domain, only the sandbox has an address."""
+    """Whether it leads to the sandbox.
+
+    A real shop is reached by its domain, only the sandbox has an address.
+    """
     return bool(connection.credentials.get("shopify", {}).get("base_url"))
 
 

@@ -47,7 +47,7 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What is to change: values by dotted path, paths to be set back to their defaults, or all values of a document.
+    """An edit: values by dotted path, paths to be set back to their defaults, or a whole document.
 
     With `from_version`, the settings of that version are the start instead of those in use.
     """
@@ -60,7 +60,9 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """`version` is that in use afterwards, `changes` what differs from the one before; none: nothing was published.
+    """`version` is that in use afterwards, `changes` what differs from the one before.
+
+    None: nothing was published.
 
     Both compare effective values; a stored key that the model does not know counts as changed where it is removed.
     """
@@ -153,7 +155,7 @@ async def publish_definitions(
 
 @dataclass(frozen=True, slots=True)
 class Reapplicable:
-    """Records of one entity, written to one target with settings that differ for it from `version`, which is in use."""
+    """Records of an entity that were written to a target with other settings than `version`, in use now."""
 
     spec: Spec
     target: str
@@ -169,7 +171,7 @@ async def reapplicable(
     *,
     model: type[BaseModel],
 ) -> list[Reapplicable]:
-    """What was written with settings that differ for it, of records whose content is from `since` or later.
+    """Records with content from `since` or later that were written with settings that differ for them.
 
     Raises TargetDown.
     """

@@ -41,7 +41,10 @@ _NAMES: dict[type[Step], StepName] = {Create: "create", Update: "update", Delete
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionStep:
-    """One step of a sync, with the subscription it is about; `id` and `api_version` are empty for one to create."""
+    """One step of a sync, with the subscription it is about.
+
+    `id` and `api_version` are empty for one to create.
+    """
 
     step: StepName
     topic: str

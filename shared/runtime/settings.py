@@ -1,4 +1,4 @@
-"""Settings of a service: frozen, read from a mapping that is passed in, so that no test needs an environment.
+"""Settings of a service: frozen, read from a mapping, so that no test needs an environment.
 
 A field `pool_size` is read from `POOL_SIZE`, or from the file that `POOL_SIZE_FILE` names.
 """
@@ -49,7 +49,7 @@ class Settings(BaseModel):
 
 
 def from_files(environ: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
-    """The environment with each of `names` read from the file that `<name>_FILE` points at, where there is one.
+    """The environment, with each of `names` read from the file in `<name>_FILE` where that is set.
 
     Raises Misconfigured for a file that cannot be read.
     """

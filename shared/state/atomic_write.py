@@ -32,7 +32,9 @@ _Links = set[tuple[str, str, str]]
 
 @dataclass(frozen=True, slots=True)
 class EffectOutcome:
-    """The outcome of a claimed effect: its `result`; without one, `reason` says why it was certainly not applied.
+    """The outcome of a claimed effect: its `result`.
+
+    Without one, `reason` says why it was certainly not applied.
 
     With `seen`, it counts as not applied only while the claim is still that one.
     """
@@ -190,7 +192,7 @@ def _link_key(pair: LinkPair) -> tuple[str, str, str]:
 
 
 def _values(write_sets: Sequence[WriteSet], clock: Clock) -> list[object]:
-    """The values of `_WRITE`: rows of each table sorted, so that two processes lock them in the same order."""
+    """The values of `_WRITE`: each table's rows sorted, so that all processes lock them in one order."""
     outcomes = [outcome for one in write_sets for outcome in one.outcomes]
     claims = [_effect(effect, intent) for one in write_sets for effect, intent in one.claims.items()]
     results = [_effect(one.effect, one.result) for one in outcomes if one.result is not None]

@@ -25,7 +25,9 @@ CheckSettings = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """`credentials` are by system (`shopify`, `heartland`) and never printed; `settings` hold nothing secret.
+    """`credentials` are by system (`shopify`, `heartland`) and never printed.
+
+    `settings` hold nothing secret.
 
     `settings` are nested by vendor and entity. `definitions_version` is their version; 0 for some that are not stored.
     """
@@ -125,7 +127,7 @@ class Connections:
         return sorted(self._known)
 
     def replace(self, fresh: Iterable[Connection]) -> None:
-        """Replace the cache; unchanged connections keep their object, so that nothing built on them is rebuilt."""
+        """Replace the cache; unchanged connections keep their object, so nothing built on them is rebuilt."""
         view = {connection.name: connection for connection in fresh}
         self._known = {name: old if (old := self._known.get(name)) == new else new for name, new in view.items()}
 

@@ -169,7 +169,9 @@ def _connecting() -> Iterator[None]:
 
 
 class _UnresetConnection(asyncpg.Connection):
-    """Skips the session reset on release: no statement here changes session state (LISTEN, cursors, settings).
+    """Skips the session reset on release.
+
+    No statement here changes session state (LISTEN, cursors, settings).
 
     The reset is a round trip after every statement: a fifth of a writer's database time.
     """
@@ -210,7 +212,7 @@ async def _prepare(connection: Connection) -> None:
 
 
 def to_json(value: object) -> bytes:
-    """Encode JSON with decimals as strings, so that money never becomes a float, and without NUL and surrogates."""
+    """Encode JSON without NUL and surrogates; decimals as strings, so that money is never a float."""
     data = orjson.dumps(value, default=_json_default, option=orjson.OPT_NON_STR_KEYS)
     return _NUL.sub(rb"\1\\ufffd", data) if b"\\u0000" in data else data
 

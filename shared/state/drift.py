@@ -81,7 +81,7 @@ class DriftLedger:
     async def saw(
         self, finding: Finding, now: datetime, changed_at: datetime | None = None, content: str = ""
     ) -> Drift:
-        """The finding was seen in this pass, of a record that changed last at `changed_at` and says `content` (a hash).
+        """A finding of this pass: its record changed last at `changed_at`; `content` is its content's hash.
         What was over opens anew; what a person ignored stays ignored as long as it is the same.
         """
         row = await self._db.fetchrow(

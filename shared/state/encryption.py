@@ -1,4 +1,7 @@
-"""Encryption of credentials at rest: AES-256-GCM, bound to the connection's name, so that rows cannot be swapped."""
+"""Encryption of credentials at rest.
+
+AES-256-GCM, bound to the connection's name, so that rows cannot be swapped.
+"""
 
 from __future__ import annotations
 

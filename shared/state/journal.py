@@ -22,7 +22,7 @@ _SEPARATOR = "\x1f"
 
 @dataclass(frozen=True, slots=True)
 class RecentOrder:
-    """An order's latest hop; `seconds` from the first sign of it until it was applied to Heartland, None before."""
+    """An order's latest hop; `seconds` from its first hop until Heartland had it, None before."""
 
     connection: str
     key: str
@@ -80,7 +80,10 @@ class Journal:
 
     @reaches_database
     async def recent_orders(self, limit: int, entities: Sequence[str]) -> list[RecentOrder]:
-        """The orders with the latest hops, newest first; `entities` are those whose events have an order's key."""
+        """The orders with the latest hops, newest first.
+
+        `entities` are those whose events have an order's key.
+        """
         rows = await self._pool.fetch(_RECENT, limit, list(entities))
         return [RecentOrder(**dict(row)) for row in rows]
 

@@ -34,7 +34,7 @@ def effect_id(connection: str, system: str, entity: str, key: str, operation: st
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One thing done once: `operation` (`order:create`, `payment:<id>`) on the aggregate `key`, in `system`."""
+    """An effect: `operation` (`order:create`, `payment:<id>`) on the aggregate `key`, in `system`, once."""
 
     connection: str
     system: str

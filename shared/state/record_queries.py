@@ -87,7 +87,10 @@ class RecordQueries:
         return await self._db.fetch(_DECIDED, connection, list(keys))
 
     async def dead_letters(self, connection: str, keys: Sequence[str], entities: Sequence[str], own: str) -> Rows:
-        """`key` of those with an open dead letter; one of the entity `own` that was written since does not count."""
+        """`key` of those with an open dead letter.
+
+        One of the entity `own` that was written since does not count.
+        """
         return await self._db.fetch(_DEAD_LETTERS, connection, list(keys), list(entities), own)
 
     async def in_flight(self, connection: str, keys: Sequence[str], entities: Sequence[str]) -> Rows:

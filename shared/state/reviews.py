@@ -14,7 +14,10 @@ from shared.state.group_commit import GroupCommit
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """`title` says what is wrong, `advice` what to do; `state` is open, resolved (it went away) or decided."""
+    """`title` says what is wrong, `advice` what to do.
+
+    `state` is open, resolved (it went away) or decided.
+    """
 
     id: int
     connection: str

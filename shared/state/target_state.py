@@ -1,4 +1,7 @@
-"""Target state: what is stored of a record and a target before it is written: version, link, and its buyer's link."""
+"""Target state: what is stored of a record and a target before it is written.
+
+Version, link, and its buyer's link.
+"""
 
 from __future__ import annotations
 

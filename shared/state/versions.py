@@ -14,7 +14,7 @@ Verdict = Literal["apply", "stale", "duplicate", "echo"]
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What was written last: `version` is the source's own time of the record, `content_hash` identifies its content.
+    """What was written last: `version` is the record's time at its source, `content_hash` its content.
 
     `definitions_version` is the version of the connection's settings that it was written with. `blocked`: it was not
     written, since a person must act first; the same content is tried again when it comes. `has_open_reviews`: a person
@@ -75,7 +75,7 @@ async def keys_with_other_definitions(
     after: str = "",
     limit: int,
 ) -> Sequence[str]:
-    """Up to `limit` keys, in order, of what was written to a target with none of these versions of the definitions.
+    """Up to `limit` keys, sorted, that were written to a target with none of these definitions versions.
 
     Only records whose content is from `since` or later. `after` is the last key of the page before. Raises TargetDown
     without a database.

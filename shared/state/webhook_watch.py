@@ -1,4 +1,7 @@
-"""Webhook monitoring state per connection: last good check, silence, and gaps in which orders may be missed."""
+"""Webhook monitoring state per connection.
+
+Last good check, silence, and gaps in which orders may be missed.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """`good_at` is the last look that left every subscription in place, `silent_since` when silence was noticed.
+    """`good_at`: the last check with every subscription in place; `silent_since`: when silence began.
 
     `connected_at` is when the connection was made: from then on its orders are our business.
     """

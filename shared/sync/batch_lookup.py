@@ -10,10 +10,10 @@ V = TypeVar("V")
 
 
 class BatchLookup(Generic[V]):
-    """`load` is called with the names asked for within `window_seconds`, or while the call before was under way, and
-    with the ids of the records that need them.
+    """Batches look-ups by name: one call of `load` for all names requested within `window_seconds`.
 
-    A failed load fails for all callers.
+    Names requested while a call is running go into the next one. `load` also gets the ids of the records that need the
+    names. A failed load fails for all its callers.
     """
 
     def __init__(

@@ -1,4 +1,6 @@
-"""Types of the comparison of both systems: subjects, their records, and the entities compared within them.
+"""Types of the comparison of both systems.
+
+Subjects, their records, and the entities compared within them.
 
 A subject is what is listed and read as a whole, for instance an order. Its entities are compared each by itself: the
 order, its payments, its shipments. They come from the `comparison` of the specs in shared/entities/table.py.

@@ -8,7 +8,7 @@ from datetime import datetime
 
 @dataclass(slots=True)
 class Memory:
-    """`agreed`: the newest change on Shopify's and on Heartland's side of records that were found in agreement.
+    """`agreed`: newest changes at Shopify and at Heartland of records that were found in agreement.
     `capped`: whether the last pass found too much; None before the first.
     """
 

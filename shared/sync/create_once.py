@@ -113,7 +113,9 @@ class CreateOnce:
         return made
 
     async def settle(self, effect: Effect, claim: Claim, find: Find, lag: ReadLag, work: UnitOfWork) -> Created | None:
-        """Settle a claim in doubt whose call is not to be repeated as it was: find what it made, or give it back.
+        """Settle a claim in doubt whose call is not to be repeated as it was.
+
+        Find what it made, or give it back.
 
         None where it was certainly not made. Raises TargetDown while that cannot be told.
         """
@@ -170,7 +172,7 @@ class CreateOnce:
     def _unsettled_seconds(
         self, effect: Effect, claim: Claim, sent_at: datetime, lag: ReadLag, looked_at: datetime
     ) -> float:
-        """How long until a look-up shows what was sent at `sent_at`, at the latest, given one made at `looked_at`."""
+        """Seconds until a look-up surely shows what was sent at `sent_at`, after one made at `looked_at`."""
         is_over = self._over.get(effect.id) == claim.sent_at
         shown_after = timedelta(seconds=lag.seconds if is_over else lag.after_claim)
         return (max(sent_at, self._started_at) + shown_after - looked_at).total_seconds()

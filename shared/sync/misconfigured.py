@@ -15,12 +15,18 @@ _WAIT_SECONDS = 30.0
 
 
 class ConnectionMisconfigured(TargetDown):
-    """This connection's settings, or what they name in Heartland, are wrong or ambiguous: nothing can be written."""
+    """This connection's settings, or what they name in Heartland, are wrong or ambiguous.
+
+    Nothing can be written.
+    """
 
 
 @contextmanager
 def only_this_connection() -> Iterator[None]:
-    """Turns Misconfigured, which would stop the service, into ConnectionMisconfigured: only this connection waits."""
+    """Turns Misconfigured, which would stop the service, into ConnectionMisconfigured.
+
+    Only this connection waits.
+    """
     try:
         yield
     except Misconfigured as error:
@@ -28,7 +34,10 @@ def only_this_connection() -> Iterator[None]:
 
 
 class ConnectionReviews:
-    """The review of each connection: opened when its error begins or changes, resolved once a record was written."""
+    """The review of each connection.
+
+    Opened when its error begins or changes, resolved once a record was written.
+    """
 
     def __init__(self, reviews: Reviews) -> None:
         self._reviews = reviews

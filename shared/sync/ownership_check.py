@@ -94,7 +94,7 @@ class ClaimOwnership:
 
 
 def both(first: PreSendCheck | None, second: PreSendCheck) -> PreSendCheck:
-    """A check that runs two: of a change that has a claim, and that a newer change of another process may overtake."""
+    """Runs two checks: for a change with a claim that another process's newer change may overtake."""
 
     async def check() -> None:
         if first is not None:

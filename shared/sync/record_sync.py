@@ -1,4 +1,7 @@
-"""What an entity brings for being written: the four functions of one attempt, and how its events are read."""
+"""What an entity brings for being written.
+
+The four functions of one attempt, and how its events are read.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repair notices: a repair enters the raw topic like any change, and the writers write what the vendors then hold."""
+"""Repair notices: a repair enters the raw topic like any change, and its record is read back again."""
 
 from __future__ import annotations
 

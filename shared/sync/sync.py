@@ -198,7 +198,7 @@ class Sync(Generic[E]):
         return sync, written
 
     async def _write_or_give_back(self, attempt: Attempt[E], sync: RecordSync[D, A, S]) -> _Written[A]:
-        """Write; after an error, release the claims that were not used and discard what is cached of the record."""
+        """Write; after an error, release unused claims and discard what is cached of the record."""
         try:
             return await self._converge(sync, attempt.work)
         except OutcomeUnknown as error:

@@ -1,4 +1,4 @@
-"""Unit of work: what one record's write has learnt and not stored yet, stored with the next statement that is due."""
+"""Unit of work: results of one record's write that are not stored yet; the next statement stores them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class UnitOfWork:
         return bool(self.held or self.done or self.unused or self.links)
 
     async def claim(self, effects: Mapping[Effect, Intent | None]) -> None:
-        """Claim these, as far as they are not held yet, in one statement with everything that is not stored yet.
+        """Claim those that are not held yet, in one statement with everything that is not stored yet.
 
         Raises TargetDown; then all is still to be stored.
         """
@@ -63,7 +63,10 @@ class UnitOfWork:
                 self.unused.append((effect, claim))
 
     async def last_sent(self, sent_at: datetime) -> datetime:
-        """When what was claimed at `sent_at` can last have been sent: a former owner's call may have waited long."""
+        """When what was claimed at `sent_at` can last have been sent.
+
+        A former owner's call may have waited long.
+        """
         taken_at = await self.taken_at() if self.taken_at is not None else None
         return max(sent_at, taken_at) if taken_at is not None else sent_at
 

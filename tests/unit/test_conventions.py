@@ -21,6 +21,7 @@ FORBIDDEN = {
 }
 
 LONGEST = 45
+LONGEST_FIRST_LINE = 100
 
 # Each service has its own `Settings`; the sandbox shares no code with the product, so its words are its own.
 EXEMPT = {"Settings"}
@@ -76,6 +77,18 @@ def test_functions_are_short() -> None:
     }
 
     assert [name for name, count in lines.items() if count > LONGEST] == []
+
+
+def test_docstrings_begin_with_a_short_line() -> None:
+    long = {
+        f"{path}:{node.body[0].lineno}": len(text.splitlines()[0])
+        for path, tree in product()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and (text := ast.get_docstring(node))
+    }
+
+    assert {place: length for place, length in long.items() if length > LONGEST_FIRST_LINE} == {}
 
 
 def test_no_class_name_means_two_things() -> None:

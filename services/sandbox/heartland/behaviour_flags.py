@@ -1,4 +1,7 @@
-"""Behaviour of the real Heartland that is not documented; the connector must work with every combination."""
+"""Behaviour of the real Heartland that is not documented.
+
+The connector must work with every combination.
+"""
 
 from __future__ import annotations
 

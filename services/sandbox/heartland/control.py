@@ -1,4 +1,7 @@
-"""The control API of the simulated Heartland: ship orders, add items and stock, read state, set behaviour flags."""
+"""The control API of the simulated Heartland.
+
+Ship orders, add items and stock, read state, set behaviour flags.
+"""
 
 from __future__ import annotations
 

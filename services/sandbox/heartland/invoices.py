@@ -139,7 +139,7 @@ def _is_shipped(account: Heartland, line: Row) -> bool:
 
 
 def _bill(account: Heartland, order: Row, invoice: Row, shares: list[tuple[int, Number]], closes: bool) -> None:
-    """The invoice's totals: its lines, the order's shipping on the first invoice, a share of tax and discounts."""
+    """The invoice's totals: lines, shipping (on the first invoice), a share of tax and discounts."""
     lines = account["order_lines"].rows
     goods = sum(qty * lines[number]["adjusted_unit_price"] for number, qty in shares)
     earlier = [row for row in _others(account, order, invoice) if row["status"] == "complete"]

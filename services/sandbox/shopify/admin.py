@@ -142,7 +142,9 @@ def _value(rest: Json, line: Json, units: int) -> tuple[Decimal, Decimal]:
 
 
 def edit(shop: Shop, doc: Json, changes: Json) -> Json:
-    """Removes units of lines and adds lines: `{"remove": [{"line_item_id" | "sku", "quantity"}], "add": [line]}`.
+    """Removes units of lines and adds lines.
+
+    `{"remove": [{"line_item_id" | "sku", "quantity"}], "add": [line]}`.
 
     Returns the body of orders/edited. Raises InvalidChange.
     """

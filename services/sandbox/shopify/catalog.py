@@ -43,7 +43,10 @@ class Catalog:
         return [self.variants[number] for number in self._by_sku.get(sku, ())]
 
     def note(self, line: Json, stored: float) -> None:
-        """Creates the product and variant of an order line; a line with variant null is a custom line and has none."""
+        """Creates the product and variant of an order line.
+
+        A line with variant null is a custom line and has none.
+        """
         sku = str(line.get("sku") or "")
         if "variant_id" not in line and sku:
             found = self.with_sku(sku)

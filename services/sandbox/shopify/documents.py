@@ -1,4 +1,4 @@
-"""A cache of parsed and validated GraphQL documents, since a client sends the same few again and again."""
+"""A cache of parsed and validated GraphQL documents: a client sends the same few repeatedly."""
 
 from __future__ import annotations
 

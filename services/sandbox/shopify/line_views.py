@@ -30,7 +30,10 @@ def key(name: str, default: Any = None) -> Resolver:
 
 
 def applications(order: OrderView) -> list[Json]:
-    """The order's discount applications; in bodies without them, from the codes, else from the lines' discounts."""
+    """The order's discount applications.
+
+    In bodies without them, from the codes, else from the lines' discounts.
+    """
     rest = order.rest
     posted = rest.get("discount_applications") or [
         {"type": "discount_code", "code": row.get("code"), "value": row.get("amount"), "value_type": row.get("type")}

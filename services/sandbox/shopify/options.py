@@ -1,4 +1,7 @@
-"""The simulated shop's options: initially from the sandbox's settings, changeable through the control API."""
+"""The simulated shop's options.
+
+Initially from the sandbox's settings, changeable through the control API.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""All orders of the shop, as compressed JSON, so that tens of thousands fit into memory; recently used ones are
-cached uncompressed."""
+"""All orders of the shop, as compressed JSON, so that tens of thousands fit into memory.
+
+Recently used ones are cached uncompressed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An order's transactions, which are derived from the posted amounts, since order bodies do not contain them."""
+"""An order's transactions, derived from the posted amounts: order bodies do not contain them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ def refunded(payments: list[Json]) -> Decimal:
 
 
 def settle(rest: Json, explicit: list[Json], known: list[Json], ids: Iterator[int]) -> list[Json]:
-    """All transactions of an order: the posted ones, else the stored ones and those that the amounts imply."""
+    """All transactions of an order.
+
+    The posted ones, else the stored ones and those that the amounts imply.
+    """
     payments = [dict(p) for p in explicit] if explicit else [*known, *_missing(rest, known, ids)]
     there = {p.get("id") for p in payments if p.get("id") is not None}
     for refund in totals.refunds(rest):

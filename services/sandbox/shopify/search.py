@@ -22,7 +22,10 @@ Values = Callable[[Any], Sequence[str | float]]
 
 
 def matcher(query: str | None, fields: Mapping[str, Values], anywhere: Values) -> Predicate:
-    """The predicate of a search query; `anywhere` returns the texts in which a term without a field is searched."""
+    """The predicate of a search query.
+
+    `anywhere` returns the texts in which a term without a field is searched.
+    """
     tokens = [found for found in TOKEN.finditer(query or "") if found.group().strip()]
     if not tokens:
         return lambda row: True

@@ -1,4 +1,7 @@
-"""Timestamps in Shopify's formats: the shop's offset in webhook bodies, UTC in GraphQL, whole seconds in both."""
+"""Timestamps in Shopify's formats.
+
+The shop's offset in webhook bodies, UTC in GraphQL, whole seconds in both.
+"""
 
 from __future__ import annotations
 

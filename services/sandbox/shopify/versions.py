@@ -11,7 +11,10 @@ NEWEST: Final = SUPPORTED[-1]
 
 
 def served(asked: str) -> str | None:
-    """The version that answers: the requested one, the oldest served if it has expired; None if it is invalid."""
+    """The version that answers: the requested one, the oldest served if it has expired.
+
+    None if it is invalid.
+    """
     if asked in SUPPORTED:
         return asked
     if re.fullmatch(r"20\d\d-(01|04|07|10)", asked) and asked < OLDEST:

@@ -65,7 +65,10 @@ class Webhooks:
         self.log: deque[Delivery] = deque(maxlen=REMEMBERED)
 
     def send(self, topics: Iterable[str], resource: Json, name: str, api_version: str = "2026-10") -> list[Delivery]:
-        """Sends the webhooks of one action: all topics share the event id, each delivery has its own webhook id."""
+        """Sends the webhooks of one action.
+
+        All topics share the event id, each delivery has its own webhook id.
+        """
         event_id, now = self._uuid(), self._world.clock.now()
         if self._options.unknown_fields:
             resource = {**resource, UNKNOWN_FIELD: {"since": "next quarter", "values": [1, None]}}

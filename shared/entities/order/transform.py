@@ -91,7 +91,10 @@ def handler(
 
 
 def _require_definitions(records: Sequence[Record], shop: OrderSource) -> None:
-    """Raises RetryLater for a re-apply whose settings are not loaded yet: the content hash depends on them."""
+    """Raises RetryLater for a re-apply whose settings are not loaded yet.
+
+    The content hash depends on them.
+    """
     version = max(record.envelope.reapplied_version for record in records)
     if shop.definitions_version < version:
         raise RetryLater(f"version {version} of the settings is not loaded yet", after=2)

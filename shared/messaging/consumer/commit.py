@@ -1,4 +1,4 @@
-"""Commits offsets: the only module that does, and only up to the watermark, before which all work is finished."""
+"""Commits offsets up to the watermark, before which all work is finished. No other module commits."""
 
 from __future__ import annotations
 

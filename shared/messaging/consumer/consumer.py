@@ -1,4 +1,4 @@
-"""The consumer: one loop takes records in, lanes order them, a few tasks work on them, watermarks are committed.
+"""The consumer: one loop polls, lanes order records by key, tasks process them, offsets are committed.
 
 The loop always polls, also when every partition is paused: a member that does not poll is removed from its group. The
 client library supports eager rebalances only, which revoke everything: then running work is drained, finished work is

@@ -43,7 +43,10 @@ class Failure:
 
 
 class RecordSource(Protocol):
-    """Where records come from, and where they wait for their next attempt: their lane, or the parked table."""
+    """Where records come from, and where they wait for their next attempt.
+
+    Their lane, or the parked table.
+    """
 
     def decide(self, error: IntegrationError) -> PolicyDecision:
         """What the policy says of this error, given the attempts so far."""

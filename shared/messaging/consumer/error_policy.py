@@ -18,7 +18,9 @@ class Policy(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyDecision:
-    """`label` is the metric's reason; `after` the earliest sensible wait in seconds; `counts`: uses up an attempt.
+    """`label` is the metric's reason; `after` the earliest sensible wait in seconds.
+
+    `counts`: uses up an attempt.
 
     `outage` names the vendor that is away as a whole, empty for any other trouble.
     """

@@ -1,4 +1,4 @@
-"""Write-rate loop guard: our own writes return as new webhooks with hop 0, so the hop limit misses them."""
+"""Write-rate loop guard: our writes return as webhooks with hop 0, so the hop limit misses them."""
 
 from __future__ import annotations
 

@@ -80,7 +80,9 @@ async def _until_there(admin: AIOKafkaAdminClient, wanted: dict[str, Topic]) -> 
 
 
 async def _until_leaders_answer(settings: Settings, wanted: dict[str, Topic]) -> None:
-    """Wait until every leader answers: metadata names a leader before it accepts records (NOT_LEADER_OR_FOLLOWER).
+    """Wait until every leader answers.
+
+    Metadata names a leader before it accepts records (NOT_LEADER_OR_FOLLOWER).
 
     A busy broker was seen to take more than three seconds, in which ingress would refuse webhooks. Asking for offsets
     is tried again by the client until each leader answers.

@@ -40,7 +40,10 @@ def _hash_of(key: bytes) -> int:
 
 
 def partition_of(key: bytes | None, partitions: Sequence[int], available: Sequence[int]) -> int:
-    """The partition of a key, as every Kafka client computes it; any that is available for a record without a key."""
+    """The partition of a key, as every Kafka client computes it.
+
+    Any that is available for a record without a key.
+    """
     if key is None:
         return random.choice(available or partitions)  # noqa: S311 - not a secret
     return partitions[_hash_of(key) % len(partitions)]
@@ -154,7 +157,9 @@ async def connect_unless_stopped(
 
 
 def _commit_as_member(consumer: AIOKafkaConsumer) -> None:
-    """Commit as a group member only: outside its group the library commits anonymously, which an empty group accepts.
+    """Commit as a group member only.
+
+    Outside its group the library commits anonymously, which an empty group accepts.
 
     A process that was replaced while it was frozen would otherwise set the group back once the other members stop.
     """

@@ -1,4 +1,4 @@
-"""The producer: acknowledged records are on all in-sync replicas, and failures are raised to the sender.
+"""The producer: acknowledged records are on all in-sync replicas; senders get the failures.
 
 After a final failure, an idempotent producer of this client library is unusable: its sequence numbers have a gap, and
 the broker refuses everything after it. So this producer outlives its client: it keeps unacknowledged records, replaces

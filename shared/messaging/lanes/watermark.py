@@ -36,8 +36,9 @@ class Watermark:
         return len(self._open)
 
     def went_back(self, offset: int) -> bool:
-        """Whether a batch that begins here was read before: the client never does so within an assignment, unless the
-        log no longer has what would come next.
+        """Whether a batch that begins here was read before.
+
+        The client never does so within an assignment, unless the log no longer has what would come next.
         """
         return self.taken is not None and offset <= self.taken
 

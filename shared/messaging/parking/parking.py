@@ -1,4 +1,4 @@
-"""Parks keys: a key whose event cannot succeed yet waits in the database, so that the watermark can pass it.
+"""Parks keys whose event cannot succeed yet: they wait in the database, and the watermark passes them.
 
 Later events of the key queue behind it there; all other keys continue. Parking, appending and retrying are work of the
 key's lane, so they never race each other in this process.

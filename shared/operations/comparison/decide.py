@@ -54,7 +54,10 @@ def decide(
 
 
 def is_ripe(row: Drift, now: datetime, look_apart: timedelta) -> bool:
-    """Whether it was found twice, `look_apart` apart; after a repair, whether that has had as long to take effect."""
+    """Whether it was found twice, `look_apart` apart.
+
+    After a repair, whether that has had as long to take effect.
+    """
     if row.state == "open":
         return row.looks >= 2 and row.last_seen - row.first_seen >= look_apart
     if row.state == "repairing":

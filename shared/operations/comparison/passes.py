@@ -1,4 +1,7 @@
-"""One comparison pass over a subject of one connection: read both systems, store differences, repair certain ones."""
+"""One comparison pass over a subject of one connection.
+
+Read both systems, store differences, repair certain ones.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,9 @@ class Rules:
 
 @dataclass(slots=True)
 class Outcome:
-    """Result of a pass: how many records were compared; the differences found, repaired, and turned into reviews.
+    """Result of a pass: how many records were compared.
+
+    The differences found, repaired, and turned into reviews.
 
     `unread` has the reason for each record that could not be read, by key. Their differences stay as they are.
     """

@@ -1,4 +1,4 @@
-"""Replays dead letters: selects them, skips needless ones, sends one as a canary, then the rest at a fixed rate."""
+"""Replays dead letters: one as a canary, then the rest at a fixed rate; skips needless ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _NOT_WELL = {"dead_letter": "became a dead letter again", "parked": "was parked"
 
 @dataclass(slots=True)
 class ReplayReport:
-    """Result of a replay: outcomes and skip reasons by dead letter; `left` is how many remain after a stop."""
+    """Result of a replay: outcomes and skip reasons by dead letter.
+
+    `left` is how many remain after a stop.
+    """
 
     run: str
     sent: dict[str, str] = field(default_factory=dict)
@@ -40,7 +43,9 @@ async def select(operations: DeadLetterOperations, selection: Selection) -> list
 async def to_replay(
     operations: DeadLetterOperations, selection: Selection, resume: str
 ) -> tuple[list[DeadLetter], dict[str, str]]:
-    """The dead letters of a selection, or those left of the replay `resume`; and why some of these are skipped.
+    """The dead letters of a selection, or those left of the replay `resume`.
+
+    And why some of these are skipped.
 
     Raises Rejected if none is left.
     """
@@ -90,9 +95,7 @@ async def replay(
 ) -> ReplayReport:
     """Send a canary and, when it ended well, the rest at a fixed rate.
 
-    Setting `stop` stops it between two.
-
-    Raises Rejected if the canary does not end well, or not in time.
+    Setting `stop` stops it between two. Raises Rejected if the canary does not end well, or not in time.
     """
     report, sent, rest = ReplayReport(run), list[Sent](), list(sendings)
     if canary and rest:
@@ -103,12 +106,7 @@ async def replay(
         why = "" if stop.is_set() and hop is None else _not_well(first, hop, wait_seconds, others=bool(rest))
         if why:
             await _settle(operations, [first], report)
-            more = (
-                f"; correct its cause, replay it alone, then send the others by `tillbridge dlq replay --resume {run}`"
-                if rest
-                else ""
-            )
-            raise Rejected(f"{why}: nothing else was sent{more}")
+            raise Rejected(f"{why}: nothing else was sent{_advice(run) if rest else ''}")
         sent.append(first)
     while rest and not stop.is_set():
         one = await operations.send(rest.pop(0), run)
@@ -124,6 +122,10 @@ async def replay(
             report.sent[one.id] = hop.outcome if hop else ON_ITS_WAY
     await _settle(operations, sent, report)
     return report
+
+
+def _advice(run: str) -> str:
+    return f"; correct its cause, replay it alone, then send the others by `tillbridge dlq replay --resume {run}`"
 
 
 def _not_well(first: Sent, hop: Hop | None, seconds: float, *, others: bool) -> str:

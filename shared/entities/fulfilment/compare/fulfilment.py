@@ -20,7 +20,10 @@ INVOICE_NOTICE = "heartland.invoice.repair"
 
 
 def compare(snapshot: OrderSnapshot) -> Iterator[Finding]:
-    """Compares units, since a shipment may be in Shopify but not in our ledger: by hand, or after a data loss."""
+    """Compares units, since a shipment may be in Shopify but not in our ledger.
+
+    By hand, or after a data loss.
+    """
     order, heartland = snapshot.order, snapshot.heartland
     if heartland is None or snapshot.fulfilled_units is None:
         return

@@ -82,7 +82,7 @@ async def orders_by_id(client: HeartlandClient, ids: Iterable[int], context: Cal
 
 
 def orders_changed_since(client: HeartlandClient, moment: datetime, context: CallContext) -> AsyncIterator[Row]:
-    """Orders with `updated_at` at or after `moment` (aware), by id. [inferred] An account may ignore the filter."""
+    """Orders with `updated_at` >= `moment` (aware), by id. [inferred] An account may ignore the filter."""
     return client.walk(_ORDERS, {"updated_at": {"$gte": moment.isoformat()}}, context=context)
 
 
