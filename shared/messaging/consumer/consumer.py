@@ -286,6 +286,7 @@ def _names(partitions: Iterable[TopicPartition]) -> list[Partition]:
     return [(partition.topic, partition.partition) for partition in partitions]
 
 
+# Longer than most functions: wiring, one part per statement.
 @asynccontextmanager
 async def open_consumer(
     shell: Shell,

@@ -101,13 +101,8 @@ async def replay(
     if canary and rest:
         first = await operations.send(rest.pop(0), run)
         on_sent(first.id)
-        hop = await operations.end_of(first, operations.in_seconds(wait_seconds), stop)
-        report.sent[first.id] = hop.outcome if hop else ON_ITS_WAY
-        why = "" if stop.is_set() and hop is None else _not_well(first, hop, wait_seconds, others=bool(rest))
-        if why:
-            await _settle(operations, [first], report)
-            raise Rejected(f"{why}: nothing else was sent{_advice(run) if rest else ''}")
         sent.append(first)
+        await _await_canary(operations, first, report, wait_seconds, stop, others=bool(rest))
     while rest and not stop.is_set():
         one = await operations.send(rest.pop(0), run)
         sent.append(one)
@@ -122,6 +117,24 @@ async def replay(
             report.sent[one.id] = hop.outcome if hop else ON_ITS_WAY
     await _settle(operations, sent, report)
     return report
+
+
+async def _await_canary(
+    operations: DeadLetterOperations,
+    first: Sent,
+    report: ReplayReport,
+    seconds: float,
+    stop: asyncio.Event,
+    *,
+    others: bool,
+) -> None:
+    """Wait for the end of the first one. Raises Rejected where the others must not follow."""
+    hop = await operations.end_of(first, operations.in_seconds(seconds), stop)
+    report.sent[first.id] = hop.outcome if hop else ON_ITS_WAY
+    why = "" if stop.is_set() and hop is None else _not_well(first, hop, seconds, others=others)
+    if why:
+        await _settle(operations, [first], report)
+        raise Rejected(f"{why}: nothing else was sent{_advice(report.run) if others else ''}")
 
 
 def _advice(run: str) -> str:

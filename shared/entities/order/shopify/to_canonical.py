@@ -51,6 +51,7 @@ def _fault(error: Exception) -> str:
     return f"{error} is missing" if isinstance(error, KeyError) else type(error).__name__
 
 
+# Longer than most functions: one field per line.
 def _plain(node: Node) -> Order:
     code = currency(node["currencyCode"])
     unit = minor_unit(code)

@@ -42,6 +42,7 @@ class Account:
     location: LocationLookup
 
 
+# Longer than most functions: wiring, one part per statement.
 def open_account(
     connected: HeartlandConnection,
     *,
