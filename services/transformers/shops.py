@@ -30,7 +30,7 @@ class Shop:
     @property
     def namespace(self) -> str:
         """The namespace of our own metafields."""
-        return self.shopify.rules.metafield_namespace
+        return self.shopify.settings.metafield_namespace
 
     @property
     def definitions_version(self) -> int:

@@ -75,7 +75,7 @@ def shipped_items(lines: Sequence[Json]) -> list[int]:
 
 
 def from_heartland(
-    invoice: Json, lines: Sequence[Json], skus: Mapping[int, str], order_id: str, rules: ShipmentSettings
+    invoice: Json, lines: Sequence[Json], skus: Mapping[int, str], order_id: str, settings: ShipmentSettings
 ) -> Fulfilment:
     """The fulfilment in this invoice.
 
@@ -92,27 +92,27 @@ def from_heartland(
             heartland_order_id=str(_id(record["order_id"])),
             location_id=_text(record.get("source_location_id")),
             completed_at=timestamp(record.get("completed_at") or record.get("updated_at")),
-            lines=tuple(_shipped(record, lines, skus, rules)),
-            tracking_number=_text(custom.get(rules.fields.tracking_number_field)),
-            carrier=_text(custom.get(rules.fields.carrier_field)),
-            tracking_url=_text(custom.get(rules.fields.tracking_url_field)),
-            notify_customer=rules.notify_customer,
+            lines=tuple(_shipped(record, lines, skus, settings)),
+            tracking_number=_text(custom.get(settings.fields.tracking_number_field)),
+            carrier=_text(custom.get(settings.fields.carrier_field)),
+            tracking_url=_text(custom.get(settings.fields.tracking_url_field)),
+            notify_customer=settings.notify_customer,
         )
     except (KeyError, ValueError, TypeError, ArithmeticError) as error:
         raise Rejected(f"the Heartland invoice cannot be read as a shipment: {error!r}") from error
 
 
 def _shipped(
-    invoice: Json, lines: Sequence[Json], skus: Mapping[int, str], rules: ShipmentSettings
+    invoice: Json, lines: Sequence[Json], skus: Mapping[int, str], settings: ShipmentSettings
 ) -> Iterable[ShippedLine]:
     for item, quantity, line in _goods(lines):
         sku = skus[item]
-        if sku not in rules.order.amount_skus:
+        if sku not in settings.order.amount_skus:
             yield ShippedLine(
-                sku="" if sku == rules.order.placeholder_sku else sku,
+                sku="" if sku == settings.order.placeholder_sku else sku,
                 item_id=str(item),
                 quantity=_whole(quantity, sku, invoice),
-                order_line_id=_text(_custom(line).get(rules.order.line_id_field)),
+                order_line_id=_text(_custom(line).get(settings.order.line_id_field)),
             )
 
 

@@ -126,19 +126,19 @@ def handler(clients: HeartlandClients, producer: Producer, clock: Clock) -> Hand
         heartland = clients.get(name)
         if name not in accounts or accounts[name][0] is not heartland:
             accounts[name] = (heartland, Skus(heartland.client, clock), shipment_settings(heartland))
-        _, skus, rules = accounts[name]
-        return await transform(record, skus, rules, producer, clock)
+        _, skus, settings = accounts[name]
+        return await transform(record, skus, settings, producer, clock)
 
     return handle
 
 
-async def transform(record: Record, skus: Skus, rules: ShipmentSettings, producer: Producer, clock: Clock) -> Result:
+async def transform(record: Record, skus: Skus, settings: ShipmentSettings, producer: Producer, clock: Clock) -> Result:
     """Publish the fulfilment in the notice. An invoice that is not completed or ships no goods is skipped."""
     invoice, lines = read_notice(record.envelope.body)
     if not is_completed(invoice):
         return Result(outcome="skipped", detail="the invoice is not complete")
     items = await skus.of(shipped_items(lines), context_of([record]))
-    fulfilment = from_heartland(invoice, lines, items, record.envelope.subject, rules)
+    fulfilment = from_heartland(invoice, lines, items, record.envelope.subject, settings)
     if not fulfilment.lines:
         return Result(outcome="skipped", detail=f"invoice {fulfilment.id} ships no goods")
     event = canonical(record, fulfilment, version_of(invoice), clock)

@@ -22,5 +22,5 @@ async def read_now(parts: PreviewParts, connection: str, key: str) -> ReadRecord
         raise Rejected(f"Shopify does not show order {key}")
     order = from_shopify(await complete(node, execute))
     require_balance(order)
-    event = order_event(order, connection, namespace=shop.rules.metafield_namespace, read_at=parts.clock.now())
+    event = order_event(order, connection, namespace=shop.settings.metafield_namespace, read_at=parts.clock.now())
     return ReadRecord(event.model_dump_json().encode(), order.name, order.total, order.currency)

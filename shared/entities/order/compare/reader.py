@@ -61,7 +61,7 @@ class Reader:
             OrderSnapshot(
                 connection=self._name,
                 order=order,
-                content_hash=order_hash(order, self._shopify.rules.metafield_namespace),
+                content_hash=order_hash(order, self._shopify.settings.metafield_namespace),
                 fulfilled_units=None,
                 heartland=heartland.get(order.id),
                 stored=stored.by_id[order.id],

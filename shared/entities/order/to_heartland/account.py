@@ -30,7 +30,7 @@ class Account:
 
     name: str
     definitions_version: int
-    rules: HeartlandOrderSettings
+    settings: HeartlandOrderSettings
     namespace: str
     heartland: HeartlandClient
     create_once: CreateOnce
@@ -57,15 +57,15 @@ def open_account(
     `started_at` is when other processes stopped writing to it, by default now.
     """
     name, heartland = connected.connection.name, connected.client
-    rules = connected.section("order", HeartlandOrderSettings)
-    read_lag_seconds = connected.rules.read_lag_seconds
+    settings = connected.section("order", HeartlandOrderSettings)
+    read_lag_seconds = connected.settings.read_lag_seconds
     create_once = CreateOnce(ledger, clock, started_at)
     # Orders of one buyer may be in several partitions, so any process may be creating the buyer; likewise items.
     shared_lag = ReadLag(read_lag_seconds, heartland.call_seconds)
     return Account(
         name=name,
         definitions_version=connected.connection.definitions_version,
-        rules=rules,
+        settings=settings,
         namespace=read_section(connected.connection.settings, "shopify", ShopifySettings).metafield_namespace,
         heartland=heartland,
         create_once=create_once,
@@ -75,15 +75,15 @@ def open_account(
             heartland,
             create_once,
             shared_lag,
-            rules,
+            settings,
             name,
             clock=clock,
             keep_seconds=item_cache_seconds,
             window_seconds=item_window_seconds,
         ),
-        customers=Customers(heartland, create_once, shared_lag, rules, name),
-        payment_types=PaymentTypes(heartland, create_once, shared_lag, rules, name),
-        location=LocationLookup(heartland, rules),
+        customers=Customers(heartland, create_once, shared_lag, settings, name),
+        payment_types=PaymentTypes(heartland, create_once, shared_lag, settings, name),
+        location=LocationLookup(heartland, settings),
     )
 
 

@@ -91,7 +91,7 @@ class ActualOrderReader:
 
     async def look_up(self) -> int | None:
         """The order's id, by the custom field with Shopify's id; its number is not unique."""
-        field = self._account.rules.order_id_field
+        field = self._account.settings.order_id_field
         found = await orders_by_custom_field(self._account.heartland, field, self._order.id, self._context)
         if len(found) > 1:
             self.duplicates = _duplicates(self._order, found)

@@ -49,7 +49,7 @@ class OrderCreation:
     async def _send(self, check: PreSendCheck) -> str | None:
         context = self._context.checked_by(check)
         number = str(self._body["public_id"])
-        if self._account.rules.unique_order_public_id or not await self._reader.is_number_taken(number):
+        if self._account.settings.unique_order_public_id or not await self._reader.is_number_taken(number):
             try:
                 return text_id(await post_order(self._account.heartland, self._body, context))
             except Refused as refusal:

@@ -52,13 +52,13 @@ class Customers:
         heartland: HeartlandClient,
         create_once: CreateOnce,
         lag: ReadLag,
-        rules: HeartlandOrderSettings,
+        settings: HeartlandOrderSettings,
         connection: str,
     ) -> None:
         self._heartland = heartland
         self._create_once = create_once
         self._lag = lag
-        self._rules = rules
+        self._rules = settings
         self._connection = connection
         self._addresses = Addresses(heartland, create_once, lag, connection)
         self._locks = KeyLocks()
@@ -194,13 +194,13 @@ class Customers:
             return False
 
 
-def customer_number(order: Order, rules: HeartlandOrderSettings) -> str:
+def customer_number(order: Order, settings: HeartlandOrderSettings) -> str:
     """The number by which a customer without e-mail address can be found again."""
     shopify_id = order.customer.shopify_id
-    return f"{rules.order_prefix}C{shopify_id}" if shopify_id else f"{rules.order_prefix}G{order.id}"
+    return f"{settings.order_prefix}C{shopify_id}" if shopify_id else f"{settings.order_prefix}G{order.id}"
 
 
-def new_customer(order: Order, rules: HeartlandOrderSettings) -> dict[str, str]:
+def new_customer(order: Order, settings: HeartlandOrderSettings) -> dict[str, str]:
     """A new customer's fields: the order's customer, else the billing or shipping address."""
     first, last = buyer_name(order)
     body = {
@@ -208,7 +208,7 @@ def new_customer(order: Order, rules: HeartlandOrderSettings) -> dict[str, str]:
         "last_name": last or UNKNOWN,
         "email": order.customer.email.strip(),
         "phone_number": buyer_phone(order),
-        "public_id": "" if order.customer.email else customer_number(order, rules),
+        "public_id": "" if order.customer.email else customer_number(order, settings),
     }
     return {name: value for name, value in body.items() if value}
 

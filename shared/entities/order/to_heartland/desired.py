@@ -70,13 +70,13 @@ class DesiredOrder:
         return frozenset(line.sku for line in self.lines)
 
 
-def desired_order(order: Order, rules: HeartlandOrderSettings) -> DesiredOrder:
+def desired_order(order: Order, settings: HeartlandOrderSettings) -> DesiredOrder:
     """The order as Heartland should hold it. Raises NeedsReview where its total would not be Shopify's."""
     remaining = [_remaining(line, share, order) for line, share in zip(order.lines, _order_tax(order), strict=True)]
-    extras = list(_extras(order, rules))
+    extras = list(_extras(order, settings))
     desired = DesiredOrder(
-        lines=tuple(part for line in remaining for part in _parts(line, order, rules)) + tuple(extras),
-        extras=frozenset({line.sku for line in extras} | {rules.placeholder_sku}),
+        lines=tuple(part for line in remaining for part in _parts(line, order, settings)) + tuple(extras),
+        extras=frozenset({line.sku for line in extras} | {settings.placeholder_sku}),
         shipping=_shipping(order),
         taxes=_taxes(order, remaining),
         payments=tuple(_payments(order)),
@@ -130,7 +130,7 @@ def _order_tax(order: Order) -> list[Decimal]:
     return split(whole, [line.net for line in order.lines], minor_unit(order.currency))
 
 
-def _parts(remaining: _RemainingLine, order: Order, rules: HeartlandOrderSettings) -> Iterator[DesiredLine]:
+def _parts(remaining: _RemainingLine, order: Order, settings: HeartlandOrderSettings) -> Iterator[DesiredLine]:
     """One line, or two whose unit prices are one minor unit apart."""
     if remaining.quantity <= 0:
         return
@@ -141,7 +141,7 @@ def _parts(remaining: _RemainingLine, order: Order, rules: HeartlandOrderSetting
     for (price, qty), tax in zip(groups, taxes, strict=True):
         yield DesiredLine(
             line_id=line.id,
-            sku=line.sku or rules.placeholder_sku,
+            sku=line.sku or settings.placeholder_sku,
             qty=qty,
             original=list_price(line, price, order, unit),
             price=price,
@@ -167,14 +167,14 @@ def _unit_prices(net: Decimal, quantity: int, unit: Decimal) -> list[tuple[Decim
     return [group for group in groups if group[1] > 0]
 
 
-def _extras(order: Order, rules: HeartlandOrderSettings) -> Iterator[DesiredLine]:
+def _extras(order: Order, settings: HeartlandOrderSettings) -> Iterator[DesiredLine]:
     """Amounts that Heartland's orders have no field for, as lines of items that are not stocked."""
     for name, sku, amount in (
-        ("tip", rules.tip_sku, order.tip),
-        ("duty", rules.duty_sku, order.duties),
-        ("fee", rules.fee_sku, order.fees),
-        ("rounding", rules.rounding_sku, order.rounding),
-        ("discount", rules.discount_sku, -order_discount(order)),
+        ("tip", settings.tip_sku, order.tip),
+        ("duty", settings.duty_sku, order.duties),
+        ("fee", settings.fee_sku, order.fees),
+        ("rounding", settings.rounding_sku, order.rounding),
+        ("discount", settings.discount_sku, -order_discount(order)),
     ):
         if amount:
             yield DesiredLine(line_id=name, sku=sku, qty=1, original=amount, price=amount, tax=Decimal(0))

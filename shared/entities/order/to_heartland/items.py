@@ -34,7 +34,7 @@ class Items:
         heartland: HeartlandClient,
         create_once: CreateOnce,
         lag: ReadLag,
-        rules: HeartlandOrderSettings,
+        settings: HeartlandOrderSettings,
         connection: str,
         *,
         clock: Clock,
@@ -44,7 +44,7 @@ class Items:
         self._heartland = heartland
         self._create_once = create_once
         self._lag = lag
-        self._rules = rules
+        self._rules = settings
         self._connection = connection
         self._clock = clock
         self._keep_seconds = keep_seconds
@@ -112,15 +112,15 @@ class Items:
         return item_id
 
 
-def own_item(sku: str, rules: HeartlandOrderSettings) -> dict[str, object]:
+def own_item(sku: str, settings: HeartlandOrderSettings) -> dict[str, object]:
     """The body that creates one of Tillbridge's own items."""
     names = {
-        rules.placeholder_sku: "Shopify item without SKU",
-        rules.tip_sku: "Shopify tip",
-        rules.duty_sku: "Shopify duties",
-        rules.fee_sku: "Shopify fee",
-        rules.rounding_sku: "Shopify cash rounding",
-        rules.discount_sku: "Shopify order discount",
+        settings.placeholder_sku: "Shopify item without SKU",
+        settings.tip_sku: "Shopify tip",
+        settings.duty_sku: "Shopify duties",
+        settings.fee_sku: "Shopify fee",
+        settings.rounding_sku: "Shopify cash rounding",
+        settings.discount_sku: "Shopify order discount",
     }
     return {
         "public_id": sku,

@@ -34,20 +34,20 @@ def edit_lines(
     desired: Sequence[DesiredLine],
     actual: Sequence[SalesOrderLine],
     references: References,
-    rules: HeartlandOrderSettings,
+    settings: HeartlandOrderSettings,
 ) -> Edits:
     """The steps that make the lines match."""
     missing, unmatched = list(desired), [line for line in actual if line.type == "ItemLine"]
-    matches = partial(_matches, items=references.items, field=rules.line_id_field)
+    matches = partial(_matches, items=references.items, field=settings.line_id_field)
     for by_line_id in (True, False):
         _pair(missing, unmatched, partial(matches, by_line_id=by_line_id, exact=True))
     edits = Edits()
     for by_line_id in (True, False):
         pairs = _pair(missing, unmatched, partial(matches, by_line_id=by_line_id, exact=False))
         edits.steps += [ChangeLine(other.id, _changes(line)) for line, other in pairs]
-    edits.steps += [AddLine(_body(line, references, rules)) for line in missing]
+    edits.steps += [AddLine(_body(line, references, settings)) for line in missing]
     for other in unmatched:
-        _remove(other, edits, rules)
+        _remove(other, edits, settings)
     return edits
 
 
@@ -77,12 +77,12 @@ def _pair(
     return pairs
 
 
-def _remove(line: SalesOrderLine, edits: Edits, rules: HeartlandOrderSettings) -> None:
+def _remove(line: SalesOrderLine, edits: Edits, settings: HeartlandOrderSettings) -> None:
     if not line.qty:
         return
-    if not line.custom.get(rules.line_id_field):
+    if not line.custom.get(settings.line_id_field):
         edits.unknown.append(line)
-    elif rules.can_delete_order_line:
+    elif settings.can_delete_order_line:
         edits.steps.append(RemoveLine(line.id))
     else:
         edits.steps.append(ChangeLine(line.id, {"qty": 0, "total_tax": Decimal(0)}))
@@ -97,11 +97,11 @@ def _changes(line: DesiredLine) -> dict[str, object]:
     }
 
 
-def _body(line: DesiredLine, references: References, rules: HeartlandOrderSettings) -> dict[str, object]:
+def _body(line: DesiredLine, references: References, settings: HeartlandOrderSettings) -> dict[str, object]:
     body = {
         "item_id": references.items[line.sku],
         **_changes(line),
         "ship_from_location_id": references.ship_from_location_id,
-        "custom": {rules.line_id_field: line.line_id},
+        "custom": {settings.line_id_field: line.line_id},
     }
     return {**body, "description": line.description} if line.description else body

@@ -20,36 +20,36 @@ class BookingLocation:
     ship_from_location_id: int
 
 
-def choose_location(rules: HeartlandOrderSettings, locations: Sequence[Location]) -> BookingLocation:
+def choose_location(settings: HeartlandOrderSettings, locations: Sequence[Location]) -> BookingLocation:
     """The location in the settings, else the only one with a register.
 
     Raises Misconfigured, with a list of all.
     """
-    location = _location(rules, locations)
+    location = _location(settings, locations)
     stations = [station.id for station in location.stations if station.active]
-    station = rules.station_id if rules.station_id is not None else next(iter(stations), None)
+    station = settings.station_id if settings.station_id is not None else next(iter(stations), None)
     if station is None:
         raise Misconfigured(
             f"Heartland location {location.id} has no active station: set station_id. {_choices(locations)}"
         )
-    return BookingLocation(location.id, station, rules.ship_from_location_id or location.id)
+    return BookingLocation(location.id, station, settings.ship_from_location_id or location.id)
 
 
-def location_from_settings(rules: HeartlandOrderSettings) -> BookingLocation | None:
+def location_from_settings(settings: HeartlandOrderSettings) -> BookingLocation | None:
     """The location, if the settings alone determine it."""
-    if rules.source_location_id is None or rules.station_id is None:
+    if settings.source_location_id is None or settings.station_id is None:
         return None
-    ship_from = rules.ship_from_location_id or rules.source_location_id
-    return BookingLocation(rules.source_location_id, rules.station_id, ship_from)
+    ship_from = settings.ship_from_location_id or settings.source_location_id
+    return BookingLocation(settings.source_location_id, settings.station_id, ship_from)
 
 
 class LocationLookup:
     """The booking location of one account, read once."""
 
-    def __init__(self, heartland: HeartlandClient, rules: HeartlandOrderSettings) -> None:
+    def __init__(self, heartland: HeartlandClient, settings: HeartlandOrderSettings) -> None:
         self._heartland = heartland
-        self._rules = rules
-        self._location = location_from_settings(rules)
+        self._rules = settings
+        self._location = location_from_settings(settings)
         self._lock = asyncio.Lock()
 
     async def get(self, context: CallContext) -> BookingLocation:
@@ -59,11 +59,11 @@ class LocationLookup:
             return self._location
 
 
-def _location(rules: HeartlandOrderSettings, locations: Sequence[Location]) -> Location:
-    if rules.source_location_id is not None:
-        matching = [location for location in locations if location.id == rules.source_location_id]
-    elif rules.source_location:
-        name = rules.source_location.strip().lower()
+def _location(settings: HeartlandOrderSettings, locations: Sequence[Location]) -> Location:
+    if settings.source_location_id is not None:
+        matching = [location for location in locations if location.id == settings.source_location_id]
+    elif settings.source_location:
+        name = settings.source_location.strip().lower()
         matching = [location for location in locations if name in (location.name.lower(), location.public_id.lower())]
     else:
         matching = [location for location in locations if any(station.active for station in location.stations)]

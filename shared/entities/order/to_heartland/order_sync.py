@@ -110,7 +110,7 @@ class OrderSync(RecordSync[DesiredOrder, Actual, Step]):
         self._execution = ExecutionContext(account, self._order.id, self._reader, attempt.work, attempt.context)
 
     def desired(self) -> DesiredOrder:
-        return desired_order(self._order, self._account.rules)
+        return desired_order(self._order, self._account.settings)
 
     async def actual(self, desired: DesiredOrder) -> Actual:
         """Raises Waiting for an item that Heartland does not have yet."""
@@ -130,7 +130,7 @@ class OrderSync(RecordSync[DesiredOrder, Actual, Step]):
         return Actual(order, references(items, payment_types, location, buyer), buyer.problems)
 
     def plan(self, desired: DesiredOrder, actual: Actual) -> Plan[Step]:
-        return plan_order(self._order, desired, actual.references, actual.order, self._account.rules)
+        return plan_order(self._order, desired, actual.references, actual.order, self._account.settings)
 
     def effects(self, plan: Plan[Step]) -> Mapping[Effect, Intent | None]:
         return dict.fromkeys(effects_of(plan.steps, self._execution))
@@ -150,7 +150,7 @@ class OrderSync(RecordSync[DesiredOrder, Actual, Step]):
 
         So they are done, except payments that Heartland does not show: those were never applied, and are not owed.
         """
-        absent = absent_payments(self._reader.in_doubt, order, self._account.rules)
+        absent = absent_payments(self._reader.in_doubt, order, self._account.settings)
         for operation, claim in self._reader.in_doubt.items():
             effect = self._execution.effect(operation)
             if operation in absent:

@@ -22,13 +22,13 @@ class PaymentTypes:
         heartland: HeartlandClient,
         create_once: CreateOnce,
         lag: ReadLag,
-        rules: HeartlandOrderSettings,
+        settings: HeartlandOrderSettings,
         connection: str,
     ) -> None:
         self._heartland = heartland
         self._create_once = create_once
         self._lag = lag
-        self._rules = rules
+        self._rules = settings
         self._connection = connection
         self._by_name: dict[str, int] = {}
         self._locks = KeyLocks()

@@ -22,14 +22,14 @@ _PART_SEPARATOR = "/"
 
 
 def payment_steps(
-    desired: DesiredOrder, references: References, actual: ActualOrder, rules: HeartlandOrderSettings, cost: Decimal
+    desired: DesiredOrder, references: References, actual: ActualOrder, settings: HeartlandOrderSettings, cost: Decimal
 ) -> tuple[list[AddPayment], list[Problem]]:
     """Books the missing amount of each payment, but no more than is owed of `cost` in Heartland.
 
     More may have been paid, if the order was edited down after its payment. If its total grows again later, the rest is
     booked as a further part of the same payment, unless it was refunded in the meantime.
     """
-    booked = _match_payments(desired.payments, references, actual.payments, rules)
+    booked = _match_payments(desired.payments, references, actual.payments, settings)
     missing = {
         payment.transaction_id: payment.amount - total(part.amount for part in booked[payment.transaction_id])
         for payment in desired.payments
@@ -47,24 +47,24 @@ def payment_steps(
     for payment in (*unbooked, *partly_booked):
         most = owed if payment in unbooked else min(owed, rest)
         name = payment.transaction_id
-        amount = min(missing[name], most) if rules.payments_within_balance else missing[name]
+        amount = min(missing[name], most) if settings.payments_within_balance else missing[name]
         owed -= amount
         not_bookable += missing[name] - amount
         if amount:
             part = replace(payment, amount=amount)
-            steps.append(_book(part, len(booked[name]), references.payment_types[payment.gateway], rules))
+            steps.append(_book(part, len(booked[name]), references.payment_types[payment.gateway], settings))
     over = max(not_bookable, total(payment.amount for payment in desired.payments) - cost) - desired.refunded
     return steps, [_overpaid(desired, actual, cost, over)] if over > 0 else []
 
 
-def _book(payment: DesiredPayment, parts_before: int, type_id: int, rules: HeartlandOrderSettings) -> AddPayment:
+def _book(payment: DesiredPayment, parts_before: int, type_id: int, settings: HeartlandOrderSettings) -> AddPayment:
     name = payment.transaction_id + (f"{_PART_SEPARATOR}{parts_before + 1}" if parts_before else "")
     body = {
         "type": "CustomPayment",
         "payment_type_id": type_id,
         "amount": payment.amount,
         "deposit": True,  # taken before anything is invoiced
-        "custom": {rules.transaction_id_field: name},
+        "custom": {settings.transaction_id_field: name},
     }
     return AddPayment(_PAYMENT + name, name, body)
 
@@ -73,10 +73,10 @@ def _match_payments(
     payments: Sequence[DesiredPayment],
     references: References,
     actual: Sequence[SalesOrderPayment],
-    rules: HeartlandOrderSettings,
+    settings: HeartlandOrderSettings,
 ) -> dict[str, list[SalesOrderPayment]]:
     """The booked parts of each payment, by transaction id; without one, by type and amount or less."""
-    field, unmatched = rules.transaction_id_field, list(actual)
+    field, unmatched = settings.transaction_id_field, list(actual)
 
     def take(found: list[SalesOrderPayment]) -> list[SalesOrderPayment]:
         for payment in found:
@@ -122,12 +122,12 @@ def _overpaid(desired: DesiredOrder, actual: ActualOrder, cost: Decimal, over: D
     )
 
 
-def absent_payments(operations: Iterable[str], actual: ActualOrder, rules: HeartlandOrderSettings) -> set[str]:
+def absent_payments(operations: Iterable[str], actual: ActualOrder, settings: HeartlandOrderSettings) -> set[str]:
     """Those of the operations whose payment is certainly not in Heartland.
 
     None if Heartland holds a payment without transaction id: it may be any of them.
     """
-    names = [payment.custom.get(rules.transaction_id_field, "") for payment in actual.payments]
+    names = [payment.custom.get(settings.transaction_id_field, "") for payment in actual.payments]
     if not all(names):
         return set()
     booked = {_PAYMENT + name for name in names}

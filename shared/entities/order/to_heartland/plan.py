@@ -37,24 +37,24 @@ def plan_order(
     desired: DesiredOrder,
     references: References,
     actual: ActualOrder | None,
-    rules: HeartlandOrderSettings,
+    settings: HeartlandOrderSettings,
 ) -> Plan[Step]:
     """The next steps. After they are executed the order is planned again, until the plan is complete."""
     if actual is None:
-        return Plan((CreateOrder(order_body(order, desired, references, rules)),), complete=False)
+        return Plan((CreateOrder(order_body(order, desired, references, settings)),), complete=False)
     if actual.canceled:
         return Plan((), tuple(_canceled_in_heartland(desired)))
-    edits = edit_lines(desired.lines, actual.lines, references, rules)
-    header = _header(order, desired, references, actual, rules)
+    edits = edit_lines(desired.lines, actual.lines, references, settings)
+    header = _header(order, desired, references, actual, settings)
     changes_total = bool(edits.steps) or "shipping_charge" in header
     unknown_lines = tuple(_unknown_lines(edits))
     if changes_total and _is_invoiced(actual):
-        return _plan_after_invoice(desired, references, actual, rules, unknown_lines)
+        return _plan_after_invoice(desired, references, actual, settings, unknown_lines)
     if (edits.steps or header) and not actual.closed:
         return _change(edits, header, actual, changes_total)
-    if actual.taxes_stale and rules.tax_recomputed:
+    if actual.taxes_stale and settings.tax_recomputed:
         return Plan((ReadTaxes(),), complete=False)
-    return _finish(desired, references, actual, rules, unknown_lines)
+    return _finish(desired, references, actual, settings, unknown_lines)
 
 
 def _is_invoiced(actual: ActualOrder) -> bool:
@@ -74,15 +74,15 @@ def _finish(
     desired: DesiredOrder,
     references: References,
     actual: ActualOrder,
-    rules: HeartlandOrderSettings,
+    settings: HeartlandOrderSettings,
     problems: tuple[Problem, ...],
 ) -> Plan[Step]:
     """Lines and header match: taxes, payments and status remain."""
     if desired.cancelled and actual.invoiced is None and not (actual.pending or actual.closed):
         return Plan((ReadInvoices(),), complete=False)
     taxes = [] if actual.closed else list(_tax_steps(desired, actual))
-    payments, over = payment_steps(desired, references, actual, rules, desired.total)
-    status, more = _status_steps(desired, actual, rules)
+    payments, over = payment_steps(desired, references, actual, settings, desired.total)
+    status, more = _status_steps(desired, actual, settings)
     return Plan((*taxes, *payments, *status), (*problems, *over, *more))
 
 
@@ -90,7 +90,7 @@ def _plan_after_invoice(
     desired: DesiredOrder,
     references: References,
     actual: ActualOrder,
-    rules: HeartlandOrderSettings,
+    settings: HeartlandOrderSettings,
     problems: tuple[Problem, ...],
 ) -> Plan[Step]:
     """The goods are invoiced, so the lines stay as they are; missing payments for them are still booked."""
@@ -102,45 +102,45 @@ def _plan_after_invoice(
         details={"heartland_order_id": actual.order.id, "shopify_total": str(desired.total)},
         blocks=True,
     )
-    payments, _ = payment_steps(desired, references, actual, rules, actual.cost)  # `problem` covers an overpayment
-    status, more = _status_steps(desired, actual, rules)
+    payments, _ = payment_steps(desired, references, actual, settings, actual.cost)  # `problem` covers an overpayment
+    status, more = _status_steps(desired, actual, settings)
     return Plan((*payments, *status), (*problems, problem, *more))
 
 
 def order_body(
-    order: Order, desired: DesiredOrder, references: References, rules: HeartlandOrderSettings
+    order: Order, desired: DesiredOrder, references: References, settings: HeartlandOrderSettings
 ) -> dict[str, object]:
     """The body that creates an order, without lines, taxes and payments."""
     at = _utc(order.processed_at or order.created_at)
     body = {
         "status": "pending",
-        "public_id": public_id(order, rules),
+        "public_id": public_id(order, settings),
         "customer_id": references.customer_id,
         "billing_address_id": references.billing_address_id,
         "shipping_address_id": references.shipping_address_id,
         "source_location_id": references.source_location_id,
         "station_id": references.station_id,
-        "shipping_method_id": rules.shipping_method_id,
+        "shipping_method_id": settings.shipping_method_id,
         "shipping_charge": desired.shipping,
-        "sales_rep": rules.sales_rep or None,
-        "custom": {rules.order_id_field: order.id, **_note(order, rules)},
+        "sales_rep": settings.sales_rep or None,
+        "custom": {settings.order_id_field: order.id, **_note(order, settings)},
         "created_at": at,
         "updated_at": at,
     }
     return {name: value for name, value in body.items() if value is not None}
 
 
-def public_id(order: Order, rules: HeartlandOrderSettings) -> str:
+def public_id(order: Order, settings: HeartlandOrderSettings) -> str:
     """The order number that stores see: the configured prefix and Shopify's order name without `#`."""
-    return rules.order_prefix + order.name.removeprefix("#").strip()
+    return settings.order_prefix + order.name.removeprefix("#").strip()
 
 
-def _note(order: Order, rules: HeartlandOrderSettings) -> dict[str, str]:
-    return {rules.note_field: order.note} if rules.note_field and order.note else {}
+def _note(order: Order, settings: HeartlandOrderSettings) -> dict[str, str]:
+    return {settings.note_field: order.note} if settings.note_field and order.note else {}
 
 
 def _header(
-    order: Order, desired: DesiredOrder, references: References, actual: ActualOrder, rules: HeartlandOrderSettings
+    order: Order, desired: DesiredOrder, references: References, actual: ActualOrder, settings: HeartlandOrderSettings
 ) -> dict[str, object]:
     """Header fields that differ. A field that we have no value for keeps its value in Heartland."""
     current = actual.order
@@ -155,7 +155,7 @@ def _header(
     if desired.shipping != (current.shipping_charge or Decimal(0)):
         changes["shipping_charge"] = desired.shipping
     # As flat `custom@` fields: it is not documented whether a nested `custom` keeps the keys that it does not name.
-    notes = _note(order, rules).items()
+    notes = _note(order, settings).items()
     return changes | {f"custom@{name}": text for name, text in notes if current.custom.get(name, "") != text}
 
 
@@ -174,7 +174,7 @@ def _tax_steps(desired: DesiredOrder, actual: ActualOrder) -> Iterator[Step]:
 
 
 def _status_steps(
-    desired: DesiredOrder, actual: ActualOrder, rules: HeartlandOrderSettings
+    desired: DesiredOrder, actual: ActualOrder, settings: HeartlandOrderSettings
 ) -> tuple[list[Step], list[Problem]]:
     if not desired.cancelled:
         return ([ChangeOrder({"status": "open"})] if actual.pending else []), []
@@ -182,7 +182,7 @@ def _status_steps(
         return [], [
             cancel_by_hand(actual, "It is invoiced already: enter a return in Heartland once the goods are back.")
         ]
-    if not rules.can_cancel_order:
+    if not settings.can_cancel_order:
         return [], [cancel_by_hand(actual, "Cancel it in Heartland and release its stock.")]
     return [CancelOrder()], []
 

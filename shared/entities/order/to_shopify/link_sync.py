@@ -77,7 +77,7 @@ class LinkInShopify:
     def open(self, attempt: Attempt[LinkEvent]) -> LinkSync:
         shop = self.shop_of(attempt.event.connection)
         writer = self.writers.get(shop, attempt.context.priority)
-        return LinkSync(attempt.event, shop.rules.metafield_namespace, writer, attempt.context)
+        return LinkSync(attempt.event, shop.settings.metafield_namespace, writer, attempt.context)
 
     def skipped(self, verdict: Verdict, event: LinkEvent, state: TargetState) -> Result:
         return Result(verdict, shopify_id=event.record.shopify_id, heartland_id=event.record.heartland_id)

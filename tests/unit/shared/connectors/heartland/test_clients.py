@@ -58,4 +58,4 @@ async def test_a_changed_connection_gets_a_new_client(clients: HeartlandClients,
     connections.replace([Connection("good", {"heartland": GOOD}, {"heartland": {"empty_refusals": True}})])
 
     assert clients.get("good") is not before
-    assert clients.get("good").rules.empty_refusals
+    assert clients.get("good").settings.empty_refusals

@@ -56,4 +56,4 @@ async def test_a_changed_connection_gets_a_new_client(clients: ShopifyClients, c
     connections.replace([Connection("good", {"shopify": GOOD}, {"shopify": {"metafield_namespace": "ours"}})])
 
     assert clients.get("good") is not before
-    assert clients.get("good").rules.metafield_namespace == "ours"
+    assert clients.get("good").settings.metafield_namespace == "ours"

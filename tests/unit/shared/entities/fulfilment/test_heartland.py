@@ -26,12 +26,12 @@ from tests.support.samples import sample
 from tests.support.shipments import an_invoice, an_invoice_line
 from tests.unit.shared.connectors.heartland.server import answering, asked_filter, page
 
-RULES = ShipmentSettings()
+SETTINGS = ShipmentSettings()
 SKUS = {1: "TEE", 2: "CAP", 3: "TIP", 4: "DUTY", 5: "FEE", 6: "ROUNDING", 7: "DISCOUNT", 8: "MISC"}
 
 
-def read(invoice: dict[str, Any], *lines: dict[str, Any], rules: ShipmentSettings = RULES) -> Any:
-    return from_heartland(invoice, lines, SKUS, "5001", rules)
+def read(invoice: dict[str, Any], *lines: dict[str, Any], settings: ShipmentSettings = SETTINGS) -> Any:
+    return from_heartland(invoice, lines, SKUS, "5001", settings)
 
 
 def test_goods_ship_and_lines_that_only_carry_amounts_do_not() -> None:
@@ -63,10 +63,10 @@ def test_the_shipment_knows_where_it_came_from() -> None:
 
 
 def test_tracking_stands_in_the_custom_fields_that_the_merchant_named() -> None:
-    rules = ShipmentSettings(fields=HeartlandFulfilmentSettings(tracking_number_field="awb"), notify_customer=True)
+    settings = ShipmentSettings(fields=HeartlandFulfilmentSettings(tracking_number_field="awb"), notify_customer=True)
     custom = {"awb": " 1Z9 ", "carrier": "UPS", "tracking_url": "https://t.example.com", "tracking_number": "no"}
 
-    found = read(an_invoice(custom=custom), an_invoice_line(1), rules=rules)
+    found = read(an_invoice(custom=custom), an_invoice_line(1), settings=settings)
 
     assert (found.tracking_number, found.carrier, found.tracking_url) == ("1Z9", "UPS", "https://t.example.com")
     assert found.notify_customer is True
@@ -143,7 +143,7 @@ def test_whatever_an_invoice_holds_is_read_or_refused(invoice: dict[str, Any], l
     is_completed(invoice)
     try:
         items = shipped_items(lines)
-        from_heartland(invoice, lines, dict.fromkeys(items, "TEE"), "5001", RULES)
+        from_heartland(invoice, lines, dict.fromkeys(items, "TEE"), "5001", SETTINGS)
     except (Rejected, NeedsReview):
         pass
 

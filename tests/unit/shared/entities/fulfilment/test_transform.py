@@ -29,7 +29,7 @@ from tests.support.clock import FakeClock
 from tests.support.messaging import a_record
 from tests.support.shipments import an_invoice, an_invoice_line
 
-RULES = ShipmentSettings()
+SETTINGS = ShipmentSettings()
 
 
 class FakeItems:
@@ -64,10 +64,10 @@ class Harness:
         self.items, self.producer, self.clock = FakeItems(), FakeProducer(), FakeClock()
         self.skus = Skus(HeartlandClient(self.items), self.clock)
 
-    async def transform(self, body: bytes, rules: ShipmentSettings = RULES) -> Result:
+    async def transform(self, body: bytes, settings: ShipmentSettings = SETTINGS) -> Result:
         record = a_record("5001", topic="raw.heartland.fulfilment")
         record.envelope = replace(record.envelope, body=body, entity="fulfilment", id="heartland:invoice:100877:x")
-        return await transform(record, self.skus, rules, self.producer, self.clock)  # type: ignore[arg-type]
+        return await transform(record, self.skus, settings, self.producer, self.clock)  # type: ignore[arg-type]
 
     @property
     def event(self) -> FulfilmentEvent:
@@ -135,7 +135,7 @@ async def test_what_waited_out_an_outage_is_caught_up_behind_the_rest() -> None:
     body = decimal_json.dumps({"invoice": an_invoice(), "lines": [an_invoice_line()]})
     record.envelope, record.urgent = replace(record.envelope, body=body), False
 
-    await transform(record, harness.skus, RULES, harness.producer, harness.clock)  # type: ignore[arg-type]
+    await transform(record, harness.skus, SETTINGS, harness.producer, harness.clock)  # type: ignore[arg-type]
 
     assert harness.items.priorities == ["backfill"]
     assert harness.producer.sent[0][1].priority == "backfill"

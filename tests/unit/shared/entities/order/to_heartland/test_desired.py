@@ -15,7 +15,7 @@ from shared.errors import NeedsReview
 from tests.support.orders import a_line, a_shipping_line, a_tender, an_order
 from tests.support.samples import sample, sample_names
 
-RULES = HeartlandOrderSettings()
+SETTINGS = HeartlandOrderSettings()
 
 
 def off(amount: str) -> tuple[Discount, ...]:
@@ -27,7 +27,7 @@ def tax(amount: str, title: str = "State tax") -> TaxLine:
 
 
 def wanted(order: Order) -> DesiredOrder:
-    return desired_order(order, RULES)
+    return desired_order(order, SETTINGS)
 
 
 def told(line: DesiredLine) -> tuple[int, str, str]:

@@ -13,7 +13,7 @@ STORE_ROOM = Location(id=3, name="Store room")
 
 
 @pytest.mark.parametrize(
-    ("rules", "locations", "chosen"),
+    ("settings", "locations", "chosen"),
     [
         pytest.param({}, [STORE_ROOM, MAIN], BookingLocation(2, 20, 2), id="the only one with a station"),
         pytest.param({"source_location": "online"}, [ONLINE, MAIN], BookingLocation(1, 11, 1), id="by name"),
@@ -28,18 +28,18 @@ STORE_ROOM = Location(id=3, name="Store room")
     ],
 )
 def test_where_web_orders_are_booked(
-    rules: dict[str, object], locations: list[Location], chosen: BookingLocation
+    settings: dict[str, object], locations: list[Location], chosen: BookingLocation
 ) -> None:
-    assert choose_location(HeartlandOrderSettings.model_validate(rules), locations) == chosen
+    assert choose_location(HeartlandOrderSettings.model_validate(settings), locations) == chosen
 
 
 @pytest.mark.parametrize(
-    ("rules", "locations"),
+    ("settings", "locations"),
     [({}, [ONLINE, MAIN]), ({}, []), ({"source_location": "Moon"}, [MAIN]), ({"source_location_id": 3}, [STORE_ROOM])],
 )
-def test_what_is_unclear_lists_what_there_is(rules: dict[str, object], locations: list[Location]) -> None:
+def test_what_is_unclear_lists_what_there_is(settings: dict[str, object], locations: list[Location]) -> None:
     with pytest.raises(Misconfigured) as caught:
-        choose_location(HeartlandOrderSettings.model_validate(rules), locations)
+        choose_location(HeartlandOrderSettings.model_validate(settings), locations)
 
     assert all(location.name in caught.value.reason for location in locations)
 

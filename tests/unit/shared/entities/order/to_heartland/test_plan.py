@@ -33,7 +33,7 @@ from shared.entities.order.to_heartland.steps import (
 from shared.sync.plan import Plan
 from tests.support.orders import AT, a_line, a_tender, an_order
 
-RULES = HeartlandOrderSettings()
+SETTINGS = HeartlandOrderSettings()
 HERE = References(
     items={"SKU-1": 1, "SKU-2": 2, "SKU-3": 3, "MISC": 9},
     payment_types={"shopify_payments": 7, "gift_card": 8},
@@ -46,8 +46,8 @@ HERE = References(
 )
 
 
-def plan(order: Order, known: ActualOrder | None, **rules: Any) -> Plan[Step]:
-    return plan_order(order, desired_order(order, RULES), HERE, known, RULES.model_copy(update=rules))
+def plan(order: Order, known: ActualOrder | None, **settings: Any) -> Plan[Step]:
+    return plan_order(order, desired_order(order, SETTINGS), HERE, known, SETTINGS.model_copy(update=settings))
 
 
 def a_sales_order(**changes: Any) -> SalesOrder:
@@ -268,9 +268,12 @@ def test_no_more_is_booked_than_the_order_owes(
         )
         for mark, amount in there
     )
-    known, wanted = replace(SAME, payments=payments), replace(desired_order(order, RULES), refunded=Decimal(refunded))
+    known, wanted = (
+        replace(SAME, payments=payments),
+        replace(desired_order(order, SETTINGS), refunded=Decimal(refunded)),
+    )
 
-    result = plan_order(order, wanted, HERE, known, RULES)
+    result = plan_order(order, wanted, HERE, known, SETTINGS)
 
     steps = [step for step in result.steps if isinstance(step, AddPayment)]
     assert [(step.transaction_id, str(step.body["amount"])) for step in steps] == booked
@@ -283,7 +286,7 @@ def test_what_is_kept_of_cash_depends_on_the_order_and_makes_no_further_part() -
     known = replace(SAME, payments=(PAID.model_copy(update={"amount": Decimal("24.40")}),))
 
     references = replace(HERE, payment_types={"cash": 7})
-    assert plan_order(order, desired_order(order, RULES), references, known, RULES).steps == ()
+    assert plan_order(order, desired_order(order, SETTINGS), references, known, SETTINGS).steps == ()
 
 
 def test_after_the_invoice_no_more_is_booked_than_heartlands_order_owes() -> None:
@@ -312,14 +315,14 @@ def test_a_payment_is_absent_unless_one_without_a_mark_may_be_it(marks: list[str
     )
 
     operations = ("order:create", "payment:6001", "payment:6002", "payment:6001/2")
-    assert absent_payments(operations, replace(SAME, payments=payments), RULES) == absent
+    assert absent_payments(operations, replace(SAME, payments=payments), SETTINGS) == absent
 
 
 def test_an_account_that_takes_more_than_an_order_owes_gets_it() -> None:
     order = an_order(tenders=(a_tender("30.00", 1),))
-    rules = RULES.model_copy(update={"payments_within_balance": False})
+    settings = SETTINGS.model_copy(update={"payments_within_balance": False})
 
-    result = plan_order(order, desired_order(order, rules), HERE, replace(SAME, payments=()), rules)
+    result = plan_order(order, desired_order(order, settings), HERE, replace(SAME, payments=()), settings)
 
     [step] = [step for step in result.steps if isinstance(step, AddPayment)]
     assert step.body["amount"] == Decimal("30.00")
@@ -349,7 +352,7 @@ def cancelled() -> Order:
 
 
 @pytest.mark.parametrize(
-    ("known", "rules", "steps", "problems"),
+    ("known", "settings", "steps", "problems"),
     [
         pytest.param(SAME, {}, [ReadInvoices()], [], id="open: is it shipped?"),
         pytest.param(replace(SAME, invoiced=False), {}, [CancelOrder()], [], id="open and not shipped"),
@@ -362,8 +365,8 @@ def cancelled() -> Order:
         pytest.param(replace(SAME, order=a_sales_order(status="canceled")), {}, [], [], id="done"),
     ],
 )
-def test_a_cancellation(known: ActualOrder, rules: dict[str, Any], steps: list[Step], problems: list[str]) -> None:
-    result = plan(cancelled(), known, **rules)
+def test_a_cancellation(known: ActualOrder, settings: dict[str, Any], steps: list[Step], problems: list[str]) -> None:
+    result = plan(cancelled(), known, **settings)
 
     assert list(result.steps) == steps
     assert [problem.kind for problem in result.problems] == problems
