@@ -16,9 +16,7 @@ Random = Callable[[], float]
 def backoff(attempt: int, base: float, cap: float, random: Random) -> float:
     """Seconds before the next try after `attempt` (1, 2, ...) failed.
 
-    Full jitter below base * 2**(attempt-1), capped.
-
-    `random` gives [0, 1).
+    Full jitter below base * 2**(attempt-1), capped. `random` gives [0, 1).
     """
     ceiling: float = min(cap, base * 2.0 ** min(attempt - 1, 62))
     return ceiling * random()

@@ -1,4 +1,7 @@
-"""The errors for requests that Heartland refused. All others are in `shared.errors`."""
+"""The errors for requests that Heartland refused: 4xx except 401, 403 and 429.
+
+Every status is mapped in transport.py; all other errors are in `shared.errors`.
+"""
 
 from __future__ import annotations
 
